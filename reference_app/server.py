@@ -1,0 +1,248 @@
+"""Starts real Gunicorn for an experiment, and leaves nothing behind.
+
+::
+
+    with running_server(experiment) as server:
+        ...  # send requests to server.port, signals to server.workers()[1]
+        events = server.events(start)
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from reference_app.flag_process import FlagProcess, flag_process
+from reference_app.flags import FLAG_SERVICE_URL, OFFLINE, SDK_KEY, START_WAIT
+from reference_app.gunicorn_log import LogLine, log_lines, process_events, worker_pids
+from reference_app.rig_config import RIG_PID
+from sim.errors import ExperimentError
+from sim.experiment import Experiment, LaunchDarkly, Server
+from sim.run import ProcessEvent
+
+APPLICATION = "reference_app.app:app"
+HOST = "127.0.0.1"
+ROOT = Path(__file__).resolve().parents[1]
+
+#: s between two looks at the log, or at processes that are to end.
+LOOK = 0.02
+#: s from a worker's last line of boot to its listener being in its poller, with a wide margin.
+SETTLE = 0.05
+#: s that a server may take to boot, besides waiting for flags; and in addition for each worker.
+BOOT = 30.0
+BOOT_WORKER = 1.0
+#: s that a server may take to end by itself after SIGTERM.
+STOP = 5.0
+#: s that killed processes may take to be gone.
+KILL = 5.0
+
+
+def gunicorn_flags(server: Server) -> list[str]:
+    """Every setting of ``server`` as flags of Gunicorn's command line."""
+    valued = {
+        "--workers": server.workers,
+        "--threads": server.threads,
+        "--worker-class": server.worker_class,
+        "--worker-connections": server.worker_connections,
+        "--timeout": server.timeout,
+        "--graceful-timeout": server.graceful_timeout,
+        "--keep-alive": server.keepalive,
+        "--backlog": server.backlog,
+        "--max-requests": server.max_requests,
+        "--max-requests-jitter": server.max_requests_jitter,
+    }
+    flags = [word for name, value in valued.items() for word in (name, str(value))]
+    flags += ["--preload"] if server.preload_app else []
+    flags += ["--reuse-port"] if server.reuse_port else []
+    return flags
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """Gunicorn, ready for requests.
+
+    Attributes:
+        port: that it listens at, on 127.0.0.1.
+        master_pid: of the master, which also is the session of all its processes.
+        flag_service: that the workers' SDK talks to; None without LaunchDarkly.
+        log: that all its processes write to.
+    """
+
+    port: int
+    master_pid: int
+    flag_service: FlagProcess | None
+    log: IO[bytes]
+
+    def text(self) -> str:
+        """The log so far: Gunicorn's lines, and whatever else the processes wrote."""
+        return _read(self.log)
+
+    def lines(self) -> list[LogLine]:
+        """The log lines so far, by time."""
+        return log_lines(self.text())
+
+    def events(self, start: float = 0.0) -> tuple[ProcessEvent, ...]:
+        """What happened to the processes so far; see `reference_app.gunicorn_log`.
+
+        Args:
+            start: the moment that the events count from, CLOCK_MONOTONIC s.
+        """
+        return process_events(self.lines(), start)
+
+    def workers(self) -> dict[int, int]:
+        """The pid of every worker that was ever forked, by boot order, from 1."""
+        return worker_pids(self.lines())
+
+
+@contextmanager
+def running_server(experiment: Experiment) -> Iterator[RunningServer]:
+    """Run Gunicorn with the experiment's server settings and flag service.
+
+    It is ready when the block begins: all workers have booted. When the block ends, Gunicorn
+    gets SIGTERM, and SIGKILL if it has not stopped `STOP` s later; after an exception it gets
+    SIGKILL at once. If this process dies without ending the block, the kernel sends SIGTERM.
+    The block must begin and end in a thread that lives as long as the server, for the kernel
+    counts a process's starting thread as its parent.
+
+    Raises:
+        ExperimentError: when the server does not boot.
+    """
+    with ExitStack() as stack:
+        flag_service = None
+        if experiment.launchdarkly.enabled:
+            latency = experiment.launchdarkly.latency
+            flag_service = stack.enter_context(flag_process(latency=latency))
+        log = stack.enter_context(tempfile.TemporaryFile())
+        port = stack.enter_context(_reserved_port(reuse_port=experiment.server.reuse_port))
+        process = stack.enter_context(_gunicorn(experiment, port, flag_service, log))
+        server = RunningServer(port, process.pid, flag_service, log)
+        _wait_until_ready(experiment, process, log)
+        yield server
+
+
+@contextmanager
+def _reserved_port(*, reuse_port: bool) -> Iterator[int]:
+    """A port that no other program is given before Gunicorn listens at it.
+
+    The reserving socket is bound but never listens, so it gets no connection; SO_REUSEADDR, or
+    SO_REUSEPORT, on both sides lets Gunicorn bind the port too.
+    """
+    with socket.socket() as reservation:
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reservation.bind((HOST, 0))
+        yield reservation.getsockname()[1]
+
+
+@contextmanager
+def _gunicorn(
+    experiment: Experiment, port: int, flag_service: FlagProcess | None, log: IO[bytes]
+) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "gunicorn", "--config", "python:reference_app.rig_config"]
+    command += ["--bind", f"{HOST}:{port}", "--no-control-socket"]
+    command += [*gunicorn_flags(experiment.server), APPLICATION]
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter, validated settings
+        command,
+        cwd=ROOT,
+        env=_environment(experiment.launchdarkly, flag_service),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    patience = 0.0
+    try:
+        yield process
+        patience = STOP
+    finally:
+        _stop(process, patience)
+
+
+def _environment(launchdarkly: LaunchDarkly, flag_service: FlagProcess | None) -> dict[str, str]:
+    """This process's environment, without what would change the experiment."""
+    foreign = {"gunicorn_cmd_args", "http_proxy", "https_proxy", SDK_KEY.lower()}
+    environ = {name: value for name, value in os.environ.items() if name.lower() not in foreign}
+    environ[RIG_PID] = str(os.getpid())
+    if flag_service is None:
+        environ[OFFLINE] = "1"
+    else:
+        environ.pop(OFFLINE, None)
+        environ[FLAG_SERVICE_URL] = flag_service.url
+        environ[START_WAIT] = repr(launchdarkly.start_wait)
+    return environ
+
+
+def _read(log: IO[bytes]) -> str:
+    # The processes write at the offset that they share with this file, so it must not move.
+    size = os.fstat(log.fileno()).st_size
+    return os.pread(log.fileno(), size, 0).decode(errors="replace")
+
+
+def _wait_until_ready(
+    experiment: Experiment, process: subprocess.Popen[bytes], log: IO[bytes]
+) -> None:
+    workers = experiment.server.workers
+    wait = experiment.launchdarkly.start_wait if experiment.launchdarkly.enabled else 0.0
+    # Under preload the SDK waits twice: in the master, then in all workers at the same time.
+    limit = BOOT + BOOT_WORKER * workers + 2 * wait
+    deadline = time.monotonic() + limit
+    while True:
+        ended = process.poll()
+        text = _read(log)
+        ready = {e.process for e in process_events(log_lines(text)) if e.kind == "ready"}
+        if ended is None and len(ready) >= workers:
+            time.sleep(SETTLE)
+            return
+        if ended is not None or time.monotonic() > deadline:
+            said = (text.strip().splitlines() or ["nothing"])[-1]
+            what = f"exited with {ended}" if ended is not None else f"took over {limit:g} s"
+            raise ExperimentError(
+                f"Gunicorn {what} before its {workers} workers were ready; its log ends: {said}"
+            )
+        time.sleep(LOOK)
+
+
+def _stop(master: subprocess.Popen[bytes], patience: float) -> None:
+    """End the master and all its workers; give it ``patience`` s to do so by itself."""
+    if patience > 0:
+        master.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            master.wait(patience)
+    # The master first, or it would replace its workers. Not through killpg: by its own pid, each.
+    master.kill()
+    deadline = time.monotonic() + KILL
+    while members := _session(master.pid):
+        for member in members:
+            try:
+                member.kill()
+            except psutil.NoSuchProcess:
+                continue
+        if time.monotonic() > deadline:
+            pids = ", ".join(str(member.pid) for member in members)
+            raise ExperimentError(f"processes {pids} of Gunicorn did not end; expected none left")
+        time.sleep(LOOK)
+    master.wait()
+
+
+def _session(leader: int) -> list[psutil.Process]:
+    """The living processes of the master's session: workers too whose master has died."""
+    members = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                members.append(process)
+        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+            continue
+    return members

@@ -1,0 +1,330 @@
+"""The flags that describe an experiment, and the experiment that they describe.
+
+``python -m sim`` and ``python -m reference_app`` share them. What is said later wins:
+
+1. defaults, among them ``WEB_CONCURRENCY`` for the workers, as Gunicorn has it;
+2. ``--experiment FILE.toml``;
+3. ``--costs FILE.toml``, and ``--config gunicorn.conf.py``, of which each speaks of its own;
+4. flags.
+
+Server flags are Gunicorn's own, taken from Gunicorn's own definitions, short forms and help
+included. Its other flags are accepted as well, so that a command line can be pasted, and are
+named in a notice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import reprlib
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from sim import costs_file, experiment_file, gunicorn_config, settings, toml_file, trace_file
+from sim.distribution import SYNTAX, Distribution
+from sim.errors import ExperimentError
+from sim.experiment import ARRIVALS, CONNECTIONS, Experiment, Server
+from sim.gunicorn_config import SERVER_FIELDS
+
+COMMAND_LINE = "command line"
+
+#: Begins the attribute of a Gunicorn flag that is not modelled, so that it hides no flag of ours.
+HIDDEN = "gunicorn_"
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An `argparse.ArgumentParser` whose errors are one line on stderr, and exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print ``error: message`` without the usage, and exit with status 2."""
+        self.exit(2, f"error: {' '.join(message.split())}\n")
+
+
+class Flag(NamedTuple):
+    """One flag of ours, and where its value goes.
+
+    Attributes:
+        name: as it is written, ``--rate``.
+        table: of the experiment; ``""`` for what stands above the tables.
+        field: of that table.
+        kind: `int`, `float`, `Distribution`, or the choices.
+        metavar: what stands for the value in the help.
+        help: what it means, with the unit.
+    """
+
+    name: str
+    table: str
+    field: str
+    kind: type | tuple[str, ...]
+    metavar: str | None
+    help: str
+
+
+FLAGS: tuple[Flag, ...] = (
+    Flag("--arrivals", "traffic", "arrivals", ARRIVALS, None, "how requests come"),
+    Flag("--rate", "traffic", "rate", float, "PER_S", "requests / s of an open loop"),
+    Flag("--duration", "traffic", "duration", float, "S", "s during which requests arrive"),
+    Flag("--requests", "traffic", "requests", int, "N", "number of requests, not a duration"),
+    Flag("--users", "traffic", "users", int, "N", "clients of a closed loop"),
+    Flag("--think", "traffic", "think", Distribution, "DIST", "s that a closed user thinks"),
+    Flag("--connection", "traffic", "connection", CONNECTIONS, None, "per request, or reused"),
+    Flag("--io", "traffic", "io", Distribution, "DIST", f"s that a request waits: {SYNTAX}"),
+    Flag("--cpu", "traffic", "cpu", Distribution, "DIST", "s that it computes, with the GIL"),
+    Flag("--drain", "traffic", "drain", float, "S", "s for answers after the last arrival"),
+    Flag("--cores", "host", "cores", int, "N", "processors of the host"),
+    Flag("--somaxconn", "host", "somaxconn", int, "N", "net.core.somaxconn of the host"),
+    Flag(
+        "--launchdarkly-latency",
+        "launchdarkly",
+        "latency",
+        float,
+        "S",
+        "s to the flag service's first put event",
+    ),
+    Flag(
+        "--launchdarkly-start-wait",
+        "launchdarkly",
+        "start_wait",
+        float,
+        "S",
+        "s that postfork() waits for it, at most",
+    ),
+    Flag("--seed", "", "seed", int, "N", "of every random stream"),
+    Flag("--replications", "", "replications", int, "N", "independent repetitions"),
+)
+
+#: Flags that one kind of arrivals does not read. To drop them in silence would mislead.
+UNREAD: dict[str, tuple[str, ...]] = {
+    "poisson": ("users", "think"),
+    "constant": ("users", "think"),
+    "closed": ("rate",),
+    "trace": ("users", "think", "rate", "duration", "requests", "io", "cpu"),
+}
+
+
+def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add every flag of an experiment, and switch abbreviations off.
+
+    Call it after the command's own flags: where one of those has the name of a flag that
+    Gunicorn has and the model has not, it keeps it.
+
+    Raises:
+        ExperimentError: when the environment gives Gunicorn a default that it refuses.
+    """
+    parser.allow_abbrev = False
+    files = parser.add_argument_group("files", "each overrides the one above; flags override all")
+    files.add_argument("--experiment", metavar="FILE.toml", help="an experiment")
+    files.add_argument("--costs", metavar="FILE.toml", help="what each step costs on the host")
+    files.add_argument(
+        "-c", "--config", metavar="CONFIG", help="a gunicorn.conf.py; it is run, as Gunicorn does"
+    )
+    traffic = parser.add_argument_group("traffic, host and LaunchDarkly")
+    for flag in FLAGS:
+        _add_ours(traffic, flag)
+    traffic.add_argument("--trace", metavar="FILE.csv", help=f"replay it: {trace_file.HEADER}")
+    traffic.add_argument(
+        "--launchdarkly",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether post_fork calls postfork()",
+    )
+    server = parser.add_argument_group(
+        "server", "Gunicorn's own; its other flags are accepted too, and named as not modelled"
+    )
+    for name, setting in gunicorn_config.known_settings().items():
+        if name in SERVER_FIELDS:
+            _add_gunicorns(server, setting)
+        elif name != "config" and setting.cli:
+            _add_hidden(parser, setting)
+
+
+def experiment_from(args: argparse.Namespace) -> tuple[Experiment, tuple[str, ...]]:
+    """The experiment that the parsed flags and the files that they name describe.
+
+    Args:
+        args: parsed by a parser to which `add_experiment_arguments` added the flags.
+
+    Returns:
+        The experiment, and notices: one line for each thing that was asked for and that the
+        prediction will not show.
+
+    Raises:
+        ExperimentError: when a file or a value cannot be understood or run.
+    """
+    known = gunicorn_config.known_settings()
+    base = Experiment(server=Server(workers=known["workers"].get()))
+    changes: experiment_file.Changes = {}
+    notices: list[str] = []
+    if args.experiment is not None:
+        changes = experiment_file.changes(toml_file.load(Path(args.experiment)), args.experiment)
+        # Refused under the file's name, before anything overrides it.
+        base_costs = experiment_file.apply(changes, args.experiment, base).costs
+    else:
+        base_costs = base.costs
+    if args.costs is not None:
+        costs = costs_file.read(Path(args.costs), base_costs)
+        changes["costs"] = {cost.name: getattr(costs, cost.name) for cost in fields(costs)}
+    if args.config is not None:
+        config = gunicorn_config.read(args.config)
+        changes.setdefault("server", {}).update(config.settings)
+        if config.postfork:
+            changes.setdefault("launchdarkly", {})["enabled"] = True
+        notices += _not_modelled(args.config, config.ignored, config.harmless)
+    _take_flags(args, changes)
+    experiment = experiment_file.apply(changes, COMMAND_LINE, base)
+    _refuse_unread(args, experiment)
+    notices += settings.not_yet_honoured(experiment.server)
+    notices += _other_flags(args, known)
+    return experiment, tuple(notices)
+
+
+def _add_ours(group: argparse._ArgumentGroup, flag: Flag) -> None:
+    table = getattr(Experiment(), flag.table) if flag.table else Experiment()
+    default = toml_file.plain(getattr(table, flag.field))
+    # The default is only shown, as Gunicorn shows its own: None is how "not given" is known.
+    help_ = flag.help if default is None else f"{flag.help} [{default}]"
+    if isinstance(flag.kind, tuple):
+        group.add_argument(flag.name, choices=flag.kind, help=help_)
+    else:
+        group.add_argument(
+            flag.name,
+            type=_reader(flag.field, flag.kind),
+            metavar=flag.metavar,
+            help=help_,
+        )
+
+
+def _add_gunicorns(group: argparse._ArgumentGroup, setting: Any) -> None:  # noqa: ANN401
+    option = _Option(setting)
+    if setting.type is int:
+        option.keywords["type"] = _reader(setting.name, int)
+    elif setting.name == "worker_class":
+        option.keywords["type"] = _worker_class
+    group.add_argument(*option.names, **option.keywords)
+
+
+def _add_hidden(parser: argparse.ArgumentParser, setting: Any) -> None:  # noqa: ANN401
+    option = _Option(setting)
+    option.keywords |= {"help": argparse.SUPPRESS, "dest": HIDDEN + setting.name}
+    for name in option.names:
+        try:
+            parser.add_argument(name, **option.keywords)
+        except argparse.ArgumentError:
+            continue  # The command's own flag of that name wins.
+
+
+class _Option:
+    """What Gunicorn's `Setting.add_option` tells the parser that it thinks this is."""
+
+    def __init__(self, setting: Any) -> None:  # noqa: ANN401
+        self.names: tuple[str, ...] = ()
+        self.keywords: dict[str, Any] = {}
+        setting.add_option(self)
+
+    def add_argument(self, *names: str, **keywords: object) -> None:
+        self.names = names
+        self.keywords = keywords
+
+
+def _reader(name: str, kind: type) -> Callable[[str], Any]:
+    """A reader of one flag's text.
+
+    It raises `argparse.ArgumentError`, because of every other exception argparse makes a message
+    of its own.
+    """
+    expected = {int: "a whole number", float: "a number", Distribution: SYNTAX}[kind]
+
+    def read(text: str) -> Any:  # noqa: ANN401 - of the type `kind`
+        try:
+            return Distribution.parse(text) if kind is Distribution else kind(text)
+        except ExperimentError as error:
+            raise argparse.ArgumentError(None, f"{name}: {error}") from None
+        except ValueError:
+            raise argparse.ArgumentError(
+                None, f"{name} is {reprlib.repr(text)}; expected {expected}"
+            ) from None
+
+    return read
+
+
+def _worker_class(text: str) -> str:
+    try:
+        return settings.worker_class_of(text)
+    except ExperimentError as error:
+        raise argparse.ArgumentError(None, str(error)) from None
+
+
+def _dest(flag: Flag) -> str:
+    return flag.name.removeprefix("--").replace("-", "_")
+
+
+def _take_flags(args: argparse.Namespace, changes: experiment_file.Changes) -> None:
+    """Add to ``changes`` what the flags say."""
+    if args.duration is not None and args.requests is not None:
+        raise ExperimentError("--duration and --requests are both given; expected one of them")
+    traffic = changes.setdefault("traffic", {})
+    if args.duration is not None:
+        traffic["requests"] = None
+    if args.trace is not None:
+        traffic["trace"] = trace_file.read(Path(args.trace))
+        traffic["arrivals"] = "trace"
+    elif args.arrivals is not None and args.arrivals != "trace":
+        traffic["trace"] = ()
+    elif args.arrivals == "trace" and not traffic.get("trace"):
+        raise ExperimentError("--arrivals trace is given without a trace; expected --trace FILE")
+    for flag in FLAGS:
+        value = getattr(args, _dest(flag))
+        if value is not None:
+            changes.setdefault(flag.table, {})[flag.field] = value
+    if args.launchdarkly is not None:
+        changes.setdefault("launchdarkly", {})["enabled"] = args.launchdarkly
+    for name in SERVER_FIELDS:
+        value = getattr(args, name)
+        if value is not None:
+            changes.setdefault("server", {})[name] = value
+
+
+def _refuse_unread(args: argparse.Namespace, experiment: Experiment) -> None:
+    """Refuse a flag that this experiment would not read."""
+    arrivals = experiment.traffic.arrivals
+    for name in UNREAD[arrivals]:
+        if getattr(args, name) is not None:
+            raise ExperimentError(
+                f"--{name} is given, but arrivals is {arrivals!r}, which does not read it; "
+                f"expected --arrivals {' or '.join(_readers(name))}"
+            )
+    if not experiment.launchdarkly.enabled:
+        for name in ("latency", "start-wait"):
+            if getattr(args, f"launchdarkly_{name.replace('-', '_')}") is not None:
+                raise ExperimentError(
+                    f"--launchdarkly-{name} is given without LaunchDarkly; expected --launchdarkly"
+                )
+
+
+def _readers(name: str) -> list[str]:
+    """The kinds of arrivals that read the flag ``name``."""
+    return [arrivals for arrivals in ARRIVALS if name not in UNREAD[arrivals]]
+
+
+def _other_flags(args: argparse.Namespace, known: dict[str, Any]) -> list[str]:
+    """A notice of the Gunicorn flags that were given and are not modelled."""
+    ignored: list[str] = []
+    harmless: list[str] = []
+    for name, setting in known.items():
+        value = getattr(args, HIDDEN + name, None)
+        if value is None:
+            continue
+        flag = setting.cli[-1]
+        gunicorn_config.validated(setting, value, flag)
+        (harmless if name in settings.HARMLESS else ignored).append(flag)
+    return _not_modelled(COMMAND_LINE, tuple(ignored), tuple(harmless))
+
+
+def _not_modelled(where: str, ignored: tuple[str, ...], harmless: tuple[str, ...]) -> list[str]:
+    parts = []
+    if ignored:
+        parts.append(f"not modelled: {', '.join(ignored)}")
+    if harmless:
+        parts.append(f"no effect on queueing: {', '.join(harmless)}")
+    return [f"{where}: {'; '.join(parts)}"] if parts else []

@@ -1,0 +1,64 @@
+"""What each step of a request costs on one machine."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from sim.errors import ExperimentError
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Times of the steps around the application's own code, in s.
+
+    The defaults were measured on a virtual machine with two cores (AMD EPYC, Linux 6.18, CPython
+    3.11, Gunicorn 27.0.1, Flask 3.1); the README says with which command. A file that ``--costs``
+    reads replaces any of them.
+
+    Attributes:
+        connect: from the scheduled arrival until a sleeping poller that was woken for the new
+            connection runs: the client's timer, TCP's handshake on loopback, the wake-up.
+        send: the same for a request on a connection that is already open.
+        accept: CPU of the worker's main thread for one `accept(2)` and the hand-over to the pool.
+        request: CPU of a pool thread from taking a connection until the application's code runs:
+            reading, parsing, Flask's dispatch.
+        timer_slack: how much longer than asked a sleep takes; the application's I/O is a sleep.
+        respond: CPU of a pool thread from the end of the application's code until it takes the
+            next connection.
+        receive: from the end of that until the client has the whole response; negative where
+            the client has it before the thread is free.
+        finish: CPU of the main thread for `finish_request`: closing, or back to the poller.
+        sync_finish: CPU of a sync worker from the last byte sent until it can accept again.
+        import_app: importing the application, once in the master or once in each worker.
+        fork: the master's time for one `fork(2)`.
+        boot: from the fork until the worker can accept, without hooks and without the import.
+        wake_alone: probability that the client's core wins a new connection when only the poller
+            that was sent there is queued on it; for this and the next two see `sim.model.wakeup`.
+        wake_queued: the same when a poller that stays there is queued on it too.
+        wake_overtake: probability that a poller that stays overtakes the head of its core's queue.
+    """
+
+    connect: float = 300e-6
+    send: float = 200e-6
+    accept: float = 130e-6
+    request: float = 400e-6
+    timer_slack: float = 130e-6
+    respond: float = 300e-6
+    receive: float = 50e-6
+    finish: float = 100e-6
+    sync_finish: float = 100e-6
+    import_app: float = 0.35
+    fork: float = 0.002
+    boot: float = 0.02
+    wake_alone: float = 0.44
+    wake_queued: float = 0.82
+    wake_overtake: float = 0.425
+
+    def __post_init__(self) -> None:
+        for cost in fields(self):
+            value = getattr(self, cost.name)
+            if not math.isfinite(value) or value < 0:
+                raise ExperimentError(
+                    f"costs {cost.name} is {value}; expected a finite number >= 0"
+                )

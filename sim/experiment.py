@@ -1,0 +1,260 @@
+"""What is asked: which server, on which host, under which traffic.
+
+Two interpreters read an `Experiment`: `sim.model` predicts it and `reference_app` measures it on
+real Gunicorn. Everything here is frozen and validated when it is made; times are in seconds
+unless a docstring says otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sim.costs import Costs
+from sim.distribution import Distribution
+from sim.errors import ExperimentError
+
+WorkerClass = Literal["sync", "gthread"]
+Arrivals = Literal["poisson", "constant", "closed", "trace"]
+Connection = Literal["new", "keepalive"]
+
+WORKER_CLASSES: tuple[WorkerClass, ...] = ("sync", "gthread")
+ARRIVALS: tuple[Arrivals, ...] = ("poisson", "constant", "closed", "trace")
+CONNECTIONS: tuple[Connection, ...] = ("new", "keepalive")
+
+#: Limits that keep a slip of the finger from filling the memory of the machine.
+MAX_WORKERS = 1024
+MAX_THREADS = 4096
+MAX_REQUESTS = 20_000_000
+
+
+def _number(where: str, value: float, low: float, *, above: bool = False) -> None:
+    """Refuse a ``value`` that is not finite, or below ``low`` (at or below, with ``above``)."""
+    if not math.isfinite(value) or value < low or (above and value == low):
+        sign = ">" if above else ">="
+        raise ExperimentError(f"{where} is {value}; expected a finite number {sign} {low:g}")
+
+
+def _whole(where: str, value: int, low: int, high: int | None = None) -> None:
+    """Refuse a ``value`` below ``low`` or above ``high``."""
+    if value < low or (high is not None and value > high):
+        range_ = f"from {low} to {high}" if high is not None else f">= {low}"
+        raise ExperimentError(f"{where} is {value}; expected a whole number {range_}")
+
+
+def _choice(where: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ExperimentError(f"{where} is {value!r}; expected one of {', '.join(choices)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Gunicorn's settings, under Gunicorn's names and with Gunicorn's defaults.
+
+    Attributes:
+        workers: worker processes.
+        threads: pool threads in each worker; more than 1 turns ``sync`` into ``gthread``, as
+            `gunicorn.config.Config.worker_class` does.
+        worker_class: ``sync`` or ``gthread``.
+        worker_connections: connections that one gthread worker holds at most.
+        timeout: s without a heartbeat after which the master kills a worker; 0 is never.
+        graceful_timeout: s that a stopping worker may take.
+        keepalive: s that an idle connection is kept; 0 closes after each response.
+        backlog: length of the accept queue that is asked of `listen(2)`.
+        max_requests: requests after which a worker restarts; 0 is never.
+        max_requests_jitter: most that is added to ``max_requests``, uniform per worker.
+        preload_app: import the application in the master, before the first fork.
+        reuse_port: one listening socket for each worker (``SO_REUSEPORT``).
+    """
+
+    workers: int = 1
+    threads: int = 1
+    worker_class: WorkerClass = "sync"
+    worker_connections: int = 1000
+    timeout: int = 30
+    graceful_timeout: int = 30
+    keepalive: int = 2
+    backlog: int = 2048
+    max_requests: int = 0
+    max_requests_jitter: int = 0
+    preload_app: bool = False
+    reuse_port: bool = False
+
+    def __post_init__(self) -> None:
+        _whole("workers", self.workers, 1, MAX_WORKERS)
+        _whole("threads", self.threads, 1, MAX_THREADS)
+        _choice("worker_class", self.worker_class, WORKER_CLASSES)
+        _whole("worker_connections", self.worker_connections, 1)
+        for name in (
+            "timeout",
+            "graceful_timeout",
+            "keepalive",
+            "max_requests",
+            "max_requests_jitter",
+        ):
+            _whole(name, getattr(self, name), 0)
+        _whole("backlog", self.backlog, 1)
+        if self.worker_class == "sync" and self.threads > 1:
+            object.__setattr__(self, "worker_class", "gthread")
+
+    @property
+    def concurrency(self) -> int:
+        """Requests that can run at once: workers x threads."""
+        return self.workers * self.threads
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The machine that the server runs on.
+
+    Attributes:
+        cores: processors that all processes share.
+        somaxconn: ``net.core.somaxconn``, the kernel's own limit of the accept queue.
+    """
+
+    cores: int = 2
+    somaxconn: int = 4096
+
+    def __post_init__(self) -> None:
+        _whole("cores", self.cores, 1, 4096)
+        _whole("somaxconn", self.somaxconn, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRow:
+    """One request of a trace: when it comes and what it demands.
+
+    Attributes:
+        arrival_s: s since the start of the run.
+        io_s: s that the request waits, without the GIL.
+        cpu_s: s that it computes, holding the GIL.
+    """
+
+    arrival_s: float
+    io_s: float
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The requests that clients send.
+
+    Attributes:
+        arrivals: ``poisson`` and ``constant`` are open loops at ``rate``; ``trace`` replays
+            ``trace``; in ``closed``, each of ``users`` sends, waits for the answer, thinks, and
+            sends again.
+        rate: requests / s (open loops).
+        duration: s during which requests arrive; not used where ``requests`` is given.
+        requests: number of requests, or None.
+        users: clients of the closed loop.
+        think: s between an answer and the user's next request.
+        connection: ``new`` opens one for each request, ``keepalive`` reuses idle ones.
+        io: s that a request waits, without the GIL.
+        cpu: s that a request computes, holding the GIL.
+        trace: the requests of ``arrivals="trace"``, in order of arrival.
+        drain: s that the run goes on after its last arrival, at most; a request without an
+            answer by then is ``unfinished``.
+    """
+
+    arrivals: Arrivals = "poisson"
+    rate: float = 56.0
+    duration: float = 30.0
+    requests: int | None = None
+    users: int = 10
+    think: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
+    connection: Connection = "new"
+    io: Distribution = field(default_factory=lambda: Distribution("exp", (0.05,)))
+    cpu: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
+    trace: tuple[TraceRow, ...] = ()
+    drain: float = 60.0
+
+    def __post_init__(self) -> None:
+        _choice("arrivals", self.arrivals, ARRIVALS)
+        _choice("connection", self.connection, CONNECTIONS)
+        _number("rate", self.rate, 0, above=True)
+        _number("duration", self.duration, 0, above=True)
+        _number("drain", self.drain, 0)
+        _whole("users", self.users, 1, 1_000_000)
+        if self.requests is not None:
+            _whole("requests", self.requests, 1, MAX_REQUESTS)
+        elif self.arrivals in ("poisson", "constant") and self.rate * self.duration > MAX_REQUESTS:
+            raise ExperimentError(
+                f"rate {self.rate:g} for duration {self.duration:g} is "
+                f"{self.rate * self.duration:g} requests; expected at most {MAX_REQUESTS}"
+            )
+        if self.arrivals == "trace" and not self.trace:
+            raise ExperimentError("the trace is empty; expected at least one request")
+        if self.trace and self.arrivals != "trace":
+            raise ExperimentError(f"arrivals is {self.arrivals!r} beside a trace; expected 'trace'")
+        before = 0.0
+        for row_number, row in enumerate(self.trace, start=1):
+            _number(f"trace row {row_number}: arrival_s", row.arrival_s, 0)
+            _number(f"trace row {row_number}: io_s", row.io_s, 0)
+            _number(f"trace row {row_number}: cpu_s", row.cpu_s, 0)
+            if row.arrival_s < before:
+                raise ExperimentError(
+                    f"trace row {row_number}: arrival_s is {row.arrival_s:g}, before the row "
+                    f"above ({before:g}); expected arrivals in order"
+                )
+            before = row.arrival_s
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchDarkly:
+    """The flag service, as a forked worker's ``postfork()`` meets it.
+
+    Attributes:
+        enabled: whether ``post_fork`` calls ``postfork()``.
+        latency: s from the connection to the stream's first ``put`` event.
+        start_wait: s that ``postfork()`` waits for it, at most.
+    """
+
+    enabled: bool = False
+    latency: float = 0.08
+    start_wait: float = 5.0
+
+    def __post_init__(self) -> None:
+        _number("launchdarkly latency", self.latency, 0)
+        _number("launchdarkly start_wait", self.start_wait, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """Everything that an interpreter needs to know.
+
+    Attributes:
+        server: Gunicorn's settings.
+        host: the machine.
+        traffic: the requests.
+        launchdarkly: the flag service.
+        costs: what each step costs on this host.
+        seed: of every random stream; same experiment and seed, same prediction.
+        replications: independent repetitions, each with its own arrivals and demands.
+    """
+
+    server: Server = field(default_factory=Server)
+    host: Host = field(default_factory=Host)
+    traffic: Traffic = field(default_factory=Traffic)
+    launchdarkly: LaunchDarkly = field(default_factory=LaunchDarkly)
+    costs: Costs = field(default_factory=Costs)
+    seed: int = 1
+    replications: int = 10
+
+    def __post_init__(self) -> None:
+        _whole("seed", self.seed, 0)
+        _whole("replications", self.replications, 1, 10_000)
+
+    @property
+    def offered_load(self) -> float | None:
+        """Mean busy threads that the arrivals ask for (erlang); None for a closed loop."""
+        traffic = self.traffic
+        if traffic.arrivals == "closed":
+            return None
+        if traffic.arrivals == "trace":
+            span = traffic.trace[-1].arrival_s - traffic.trace[0].arrival_s
+            work = sum(row.io_s + row.cpu_s for row in traffic.trace)
+            if span <= 0:
+                return math.inf if work > 0 else 0.0
+            return work / span
+        return traffic.rate * (traffic.io.mean + traffic.cpu.mean)

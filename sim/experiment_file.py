@@ -1,0 +1,125 @@
+"""An experiment as a document: a TOML file on disk, a JSON object inside a run.
+
+The tables are ``[server]``, ``[host]``, ``[traffic]``, ``[launchdarkly]`` and ``[costs]``, whose
+keys are the fields of the dataclass of that name; ``seed`` and ``replications`` stand above them.
+
+A document may leave out anything. What it does say is held as `Changes` until all sources of an
+experiment (files, flags) have spoken, because an experiment that is already made has forgotten
+what was asked: ``threads = 2`` turns ``sync`` into ``gthread``, and a later ``threads = 1`` must
+turn it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sim import settings, toml_file, trace_file
+from sim.costs import Costs
+from sim.errors import ExperimentError
+from sim.experiment import Experiment, Host, LaunchDarkly, Server, Traffic
+
+#: What each table describes.
+TABLES: dict[str, type] = {
+    "server": Server,
+    "host": Host,
+    "traffic": Traffic,
+    "launchdarkly": LaunchDarkly,
+    "costs": Costs,
+}
+
+#: Fields of `Experiment` that stand above the tables.
+TOP_KEYS = ("seed", "replications")
+
+#: Values of the right type by field, for each table that says any; `TOP_KEYS` are under ``""``.
+Changes = dict[str, dict[str, Any]]
+
+
+def to_dict(experiment: Experiment) -> dict[str, Any]:
+    """The whole experiment, every default included, as TOML and JSON can hold it."""
+    document: dict[str, Any] = {key: getattr(experiment, key) for key in TOP_KEYS}
+    for table in TABLES:
+        document[table] = toml_file.plain_table(getattr(experiment, table))
+    return document
+
+
+def from_dict(
+    document: Mapping[str, Any], where: str, base: Experiment | None = None
+) -> Experiment:
+    """The experiment that a document describes; the inverse of `to_dict`.
+
+    Args:
+        document: tables and top keys, as TOML or JSON gives them.
+        where: the file that it is from, for messages; a trace's path is relative to it.
+        base: what holds for everything that the document leaves out; the defaults, if None.
+
+    Raises:
+        ExperimentError: when a key is unknown, or a value of another type or out of range.
+    """
+    return apply(changes(document, where), where, base or Experiment())
+
+
+def read(path: Path, base: Experiment | None = None) -> Experiment:
+    """The experiment in a TOML file.
+
+    Raises:
+        ExperimentError: when the file cannot be read or understood.
+    """
+    return from_dict(toml_file.load(path), str(path), base)
+
+
+def changes(document: Mapping[str, Any], where: str) -> Changes:
+    """What a document says, each value of its field's type, ranges not yet looked at.
+
+    Raises:
+        ExperimentError: when a key is unknown, or a value of another type.
+    """
+    if "disturbance" in document:
+        raise ExperimentError(
+            f"{where}: [[disturbance]] is not supported yet; expected an experiment without one"
+        )
+    toml_file.refuse_unknown(document, (*TOP_KEYS, *TABLES), where)
+    top = {key: document[key] for key in TOP_KEYS if key in document}
+    found: Changes = {"": toml_file.parse_table(top, Experiment, f"{where}:")}
+    for table, schema in TABLES.items():
+        if table not in document:
+            continue
+        values = document[table]
+        place = f"{where}: [{table}]"
+        trace = values.get("trace") if schema is Traffic and isinstance(values, Mapping) else None
+        if isinstance(trace, str):
+            values = {key: value for key, value in values.items() if key != "trace"}
+        found[table] = toml_file.parse_table(values, schema, place)
+        if isinstance(trace, str):
+            found[table]["trace"] = trace_file.read(Path(where).parent / trace)
+    if found.get("traffic", {}).get("trace"):
+        found["traffic"].setdefault("arrivals", "trace")
+    if "worker_class" in found.get("server", {}):
+        found["server"]["worker_class"] = _worker_class(found["server"]["worker_class"], where)
+    return found
+
+
+def apply(found: Changes, where: str, base: Experiment) -> Experiment:
+    """The ``base`` with the changes ``found``.
+
+    Raises:
+        ExperimentError: when a value is out of range; ``where`` begins the message.
+    """
+    try:
+        tables = {
+            table: replace(getattr(base, table), **found[table])
+            for table in TABLES
+            if table in found
+        }
+        return replace(base, **tables, **found.get("", {}))
+    except ExperimentError as error:
+        raise ExperimentError(f"{where}: {error}") from None
+
+
+def _worker_class(value: str, where: str) -> str:
+    try:
+        return settings.worker_class_of(value)
+    except ExperimentError as error:
+        raise ExperimentError(f"{where}: [server] {error}") from None

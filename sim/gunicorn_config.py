@@ -1,0 +1,314 @@
+"""A ``gunicorn.conf.py``, read by Gunicorn's own loader and checked by its own validators.
+
+The file is a program: reading it runs it, as Gunicorn would. What it prints goes to stderr, and
+what it does to the import path, the environment and the working directory is undone afterwards.
+Only the file speaks: ``GUNICORN_CMD_ARGS`` and our own command line are not looked at.
+
+Gunicorn is imported when it is needed and not before, because ``gunicorn.config`` reads
+``WEB_CONCURRENCY`` while it is imported and fails there on one that is not a number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import inspect
+import io
+import os
+import reprlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import CodeType, FunctionType, TracebackType
+from typing import Any
+
+from sim import settings as model_settings
+from sim.errors import ExperimentError
+from sim.experiment import Server
+
+SERVER_FIELDS = frozenset(field.name for field in fields(Server))
+
+#: The SDK's method that starts LaunchDarkly again in a forked worker.
+POSTFORK = "postfork"
+
+
+@dataclass(frozen=True, slots=True)
+class GunicornConfig:
+    """What a ``gunicorn.conf.py`` says.
+
+    Attributes:
+        settings: the fields of `Server` that the file sets, as Gunicorn validated them.
+        postfork: whether its ``post_fork`` hook calls LaunchDarkly's ``postfork()``.
+        ignored: settings that the file changes from Gunicorn's default, that may change how
+            requests queue, and that are not modelled.
+        harmless: settings that the file changes and that have no effect on queueing.
+    """
+
+    settings: dict[str, Any]
+    postfork: bool
+    ignored: tuple[str, ...]
+    harmless: tuple[str, ...]
+
+
+def known_settings() -> dict[str, Any]:
+    """Gunicorn's settings by name, in Gunicorn's order, each a ``gunicorn.config.Setting``.
+
+    Their values are the defaults, which some take from the environment as Gunicorn does.
+
+    Raises:
+        ExperimentError: when the environment gives a default that Gunicorn refuses.
+    """
+    workers = os.environ.get("WEB_CONCURRENCY", "1")
+    try:
+        usable = int(workers) >= 1
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ExperimentError(
+            f"environment variable WEB_CONCURRENCY is {workers!r}; expected a whole number >= 1"
+        )
+    try:
+        known: dict[str, Any] = importlib.import_module("gunicorn.config").make_settings()
+    except (ValueError, TypeError) as error:
+        raise ExperimentError(
+            f"the environment gives Gunicorn a default that it refuses ({_said(error)})"
+        ) from None
+    return known
+
+
+def validated(setting: Any, value: object, where: str) -> Any:  # noqa: ANN401 - Gunicorn is untyped
+    """The ``value`` as Gunicorn takes it for ``setting``.
+
+    Args:
+        setting: one of `known_settings`.
+        value: what the user gave.
+        where: begins the message; names the file or flag, and the setting.
+
+    Raises:
+        ExperimentError: when Gunicorn's validator refuses it.
+    """
+    try:
+        setting.set(value)
+    except Exception as error:  # Validators are many, and raise what they like.
+        raise ExperimentError(
+            f"{where} is {_shown(value)}; Gunicorn refuses it ({_said(error)})"
+        ) from None
+    return setting.get()
+
+
+def read(location: str) -> GunicornConfig:
+    """Read a Gunicorn configuration file.
+
+    Args:
+        location: what ``gunicorn -c`` takes: a path, ``file:PATH`` or ``python:MODULE``.
+
+    Raises:
+        ExperimentError: when it cannot be read, when it raises, exits or is no Python, and when
+            it sets what Gunicorn or the model refuses.
+    """
+    known = known_settings()
+    default = {name: setting.get() for name, setting in known.items()}
+    values = _values(location)
+    # As Gunicorn's load_config_from_module_name_or_filename: unknown names are the file's own.
+    found = {
+        name: validated(known[name], value, f"{location}: {name}")
+        for name, value in values.items()
+        if name in known
+    }
+    server = {name: value for name, value in found.items() if name in SERVER_FIELDS}
+    try:
+        if "worker_class" in server:
+            server["worker_class"] = model_settings.worker_class_of(server["worker_class"])
+        Server(**server)
+    except ExperimentError as error:
+        raise ExperimentError(f"{location}: {error}") from None
+    postfork = "post_fork" in found and _calls_postfork(found["post_fork"])
+    others = {
+        name
+        for name, value in found.items()
+        if name not in SERVER_FIELDS and value != default[name]
+    }
+    if postfork:
+        others.discard("post_fork")
+    return GunicornConfig(
+        settings=server,
+        postfork=postfork,
+        ignored=tuple(sorted(others - model_settings.HARMLESS)),
+        harmless=tuple(sorted(others & model_settings.HARMLESS)),
+    )
+
+
+def _values(location: str) -> dict[str, Any]:
+    """The global names of the file after Gunicorn ran it."""
+    application = importlib.import_module("gunicorn.app.base").Application
+    # Without __init__, which would read our own command line as Gunicorn's.
+    loader = application.__new__(application)
+    module, colon, name = location.partition("python:")
+    by_name = bool(colon) and not module
+    path = Path(location.removeprefix("file:"))
+    if not by_name and (path.is_dir() or not path.exists()):
+        problem = "is a directory" if path.is_dir() else "does not exist"
+        raise ExperimentError(f"{location}: {problem}; expected a gunicorn.conf.py")
+    try:
+        with _as_it_was(), _output_to_stderr():
+            values: dict[str, Any] = (
+                loader.get_config_from_module_name(name)
+                if by_name
+                else loader.get_config_from_filename(str(path))
+            )
+            return dict(values)
+    except SystemExit as stop:
+        # Gunicorn's loader exits from its except block, so the cause is the context; without
+        # one, or with the file itself at the place of the exit, the file called exit.
+        cause = stop.__context__
+        line = _line_in(stop.__traceback__, path)
+        if cause is None or line is not None:
+            raise ExperimentError(
+                f"{location}: {_at(line)}calls exit({stop.code!r}); expected a configuration"
+            ) from None
+        raise ExperimentError(_failure(location, cause, path)) from None
+    except Exception as error:  # A module named by python: raises what it likes.
+        raise ExperimentError(_failure(location, error, path)) from None
+
+
+def _failure(location: str, error: BaseException, path: Path) -> str:
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).name == path.name:
+        return f"{location}: {_at(error.lineno)}{type(error).__name__}: {_one_line(error.msg)}"
+    return f"{location}: {_at(_line_in(error.__traceback__, path))}{_said(error)}"
+
+
+def _at(line: int | None) -> str:
+    return "" if line is None else f"line {line}: "
+
+
+def _line_in(traceback: TracebackType | None, path: Path) -> int | None:
+    """The last line of the file ``path`` that the traceback passed."""
+    line = None
+    while traceback is not None:
+        if Path(traceback.tb_frame.f_code.co_filename) == path.absolute():
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def _shown(value: object) -> str:
+    if callable(value):
+        return f"{getattr(value, '__qualname__', type(value).__qualname__)}()"
+    return _one_line(reprlib.repr(value))
+
+
+def _said(error: BaseException) -> str:
+    """Type and message of an exception, in one line."""
+    message = _one_line(str(error))
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 300 else f"{line[:297]}..."
+
+
+@contextlib.contextmanager
+def _output_to_stderr() -> Iterator[None]:
+    """Keep stdout free for our own output, and drop what is printed before a failure.
+
+    The descriptor is redirected besides `sys.stdout`, for commands that the file runs.
+    """
+    printed = io.StringIO()
+    sys.stdout.flush()
+    saved = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+    sys.stderr.write(printed.getvalue())
+
+
+@contextlib.contextmanager
+def _as_it_was() -> Iterator[None]:
+    """Undo what the file does to this process; its working directory is importable meanwhile.
+
+    Of the modules that it imports, libraries stay: a second copy of one would break it. The
+    user's own go, for another file may have others of the same name.
+    """
+    here = Path.cwd()
+    path, environment, modules = sys.path.copy(), os.environ.copy(), set(sys.modules)
+    if str(here) not in sys.path:
+        sys.path.insert(0, str(here))  # As Application.chdir() does before it reads the file.
+    try:
+        yield
+    finally:
+        os.chdir(here)
+        sys.path[:] = path
+        os.environ.clear()
+        os.environ.update(environment)
+        for name in set(sys.modules) - modules:
+            if name == "__config__" or _is_below(sys.modules[name], here):
+                del sys.modules[name]
+
+
+def _is_below(module: object, directory: Path) -> bool:
+    origin = getattr(module, "__file__", None)
+    return (
+        isinstance(origin, str)
+        and Path(origin).is_relative_to(directory)
+        and "site-packages" not in Path(origin).parts
+    )
+
+
+def _calls_postfork(hook: object) -> bool:
+    """Whether ``hook``, or a function of its file that it calls, names ``postfork``.
+
+    Read from the compiled code, not run: the hook belongs into a worker.
+    """
+    waiting: list[object] = [hook]
+    seen: set[CodeType] = set()
+    while waiting:
+        function = _function(waiting.pop())
+        if function is None or function.__code__ in seen:
+            continue
+        seen.add(function.__code__)
+        names = _names(function.__code__)
+        if POSTFORK in names:
+            return True
+        cells = [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
+        called = [function.__globals__[name] for name in names if name in function.__globals__]
+        file = function.__code__.co_filename
+        for other in map(_function, [*called, *cells]):
+            if other is not None and other.__code__.co_filename == file:
+                waiting.append(other)
+    return False
+
+
+def _filled(cell: Any) -> bool:  # noqa: ANN401 - a cell's type has no public name
+    try:
+        cell.cell_contents  # noqa: B018 - an empty cell raises
+    except ValueError:
+        return False
+    return True
+
+
+def _function(value: object) -> FunctionType | None:
+    """The Python function behind a callable, if there is one."""
+    while isinstance(value, functools.partial):
+        value = value.func
+    if inspect.ismethod(value):
+        value = value.__func__
+    if not inspect.isroutine(value) and not isinstance(value, type) and callable(value):
+        value = type(value).__call__
+    value = inspect.unwrap(value) if callable(value) else value
+    return value if isinstance(value, FunctionType) else None
+
+
+def _names(code: CodeType) -> set[str]:
+    """The global names and attributes that ``code`` and the functions in it use."""
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            names |= _names(constant)
+    return names

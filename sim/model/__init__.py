@@ -1,0 +1,1 @@
+"""The SimPy model, one file for each real thing."""

@@ -1,0 +1,44 @@
+"""A TCP connection as both ends see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sim.model.worker import Worker
+
+
+class Connection:
+    """One connection.
+
+    State:
+        row: of the request that is on it; -1 while it is idle.
+        client: whose it is.
+        worker: that accepted it; None before.
+        keep: whether the worker will keep it after the present answer.
+        timeout: when an idle one expires, s.
+        queued: when it came into the accept queue, s.
+        accepted: when a worker accepted it, or saw the present request on it, s.
+        attempts: SYNs that were sent so far.
+    """
+
+    __slots__ = (
+        "accepted",
+        "attempts",
+        "client",
+        "keep",
+        "queued",
+        "row",
+        "timeout",
+        "worker",
+    )
+
+    def __init__(self, row: int, client: int) -> None:
+        self.row = row
+        self.client = client
+        self.worker: Worker | None = None
+        self.keep = False
+        self.timeout = 0.0
+        self.queued = 0.0
+        self.accepted = 0.0
+        self.attempts = 0

@@ -1,0 +1,165 @@
+"""Who computes: the host's cores, and inside each process the holder of the GIL.
+
+::
+
+    thread --compute(s)--> Gil: one thread of a process --> Cores: so many processes
+
+A computation that nobody waits for runs through in one event. When another thread of the
+process waits, the holder drops the GIL after CPython's switch interval; when another process
+waits for a core, the kernel takes the core away after a time slice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from sim.model.clock import Call, Clock
+
+#: s that a thread keeps the GIL while another one waits for it: `sys.getswitchinterval()`.
+SWITCH_INTERVAL = 0.005
+
+#: s that a process keeps a core while another waits for one. EEVDF's slice is 2.8 ms at most
+#: (kernel/sched/fair.c, ``sysctl_sched_base_slice``), and is looked at once a tick: 4 ms at
+#: CONFIG_HZ=250.
+TIME_SLICE = 0.004
+
+Then = Callable[[Any], None]
+
+#: s left, and what to call with which argument once they are over.
+Work = tuple[float, Then, Any]
+
+
+def _nothing(_: object) -> None:
+    """Holds the GIL while its thread decides whether to go on."""
+
+
+_DONE: Work = (0.0, _nothing, None)
+
+
+class Cores:
+    """The host's processors.
+
+    State:
+        free: processors without a process.
+        processes: all of them; those whose turn is not over have a processor.
+        waiting: processes that could compute and have none; first come, first served.
+    """
+
+    __slots__ = ("free", "processes", "waiting")
+
+    def __init__(self, number: int) -> None:
+        self.free = number
+        self.processes: list[Gil] = []
+        self.waiting: deque[Gil] = deque()
+
+
+class Gil:
+    """One process, whose threads take turns at computing.
+
+    Constants: ``clock``, ``cores``.
+
+    State:
+        holder: the work of the thread that has the GIL.
+        waiting: work of threads that have not; first come, first served.
+        end: when the present turn on a core is over, s; in the past while there is none.
+        left: s of the holder's work that the present turn does not finish.
+    """
+
+    __slots__ = ("_turn_over", "clock", "cores", "end", "holder", "left", "waiting")
+
+    def __init__(self, clock: Clock, cores: Cores) -> None:
+        self.clock = clock
+        self.cores = cores
+        self.holder: Work | None = None
+        self.waiting: deque[Work] = deque()
+        self.end = -1.0
+        self.left = 0.0
+        self._turn_over = Call(clock, self._on_turn_over)
+        cores.processes.append(self)
+
+    def compute(self, seconds: float, then: Then, argument: Any) -> None:
+        """Let a thread without the GIL compute for ``seconds``, then call ``then(argument)``."""
+        if self.holder is None:
+            self.holder = (seconds, then, argument)
+            self._get_core()
+            return
+        self.waiting.append((seconds, then, argument))
+        if self.end > self.clock.time + SWITCH_INTERVAL:
+            self._end_by(self.clock.time + SWITCH_INTERVAL)
+
+    def go_on(self, seconds: float, then: Then, argument: Any) -> None:
+        """From within ``then``: let the same thread compute on, without dropping the GIL."""
+        assert self.holder is _DONE, "only the thread that has just computed can go on"
+        self.holder = (seconds, then, argument)
+
+    def _get_core(self) -> None:
+        cores = self.cores
+        if cores.free:
+            cores.free -= 1
+            self._begin()
+            return
+        cores.waiting.append(self)
+        limit = self.clock.time + TIME_SLICE
+        for gil in cores.processes:
+            gil._end_by(limit)
+
+    def _begin(self) -> None:
+        """Begin a turn; this process has a core."""
+        assert self.holder is not None, "a process without work has no turn"
+        turn = self.holder[0]
+        if turn > TIME_SLICE:
+            turn = self._turn_of(turn)
+        else:
+            self.left = 0.0
+        self.end = self.clock.time + turn
+        self._turn_over.after(turn)
+
+    def _turn_of(self, seconds: float) -> float:
+        """How much of a long computation this turn may do."""
+        turn = seconds
+        if self.waiting:
+            turn = min(turn, SWITCH_INTERVAL)
+        if self.cores.waiting:
+            turn = min(turn, TIME_SLICE)
+        self.left = seconds - turn
+        return turn
+
+    def _end_by(self, limit: float) -> None:
+        """Cut the present turn, if it is longer, so that it is over at ``limit``."""
+        if self.end <= limit:
+            return
+        self.left += self.end - limit
+        self.end = limit
+        # The old event stays in the queue; `_on_turn_over` tells it by not being the new one.
+        self._turn_over = Call(self.clock, self._on_turn_over)
+        self._turn_over.after(limit - self.clock.time)
+
+    def _on_turn_over(self, call: Call) -> None:
+        if call is not self._turn_over:
+            return
+        assert self.holder is not None, "a turn has a holder"
+        _, then, argument = self.holder
+        if self.left > 0:
+            self.waiting.append((self.left, then, argument))
+        else:
+            self.holder = _DONE
+            then(argument)
+            if self.holder is not _DONE:
+                self._begin()
+                return
+        # The next thread gets the GIL and, if another process waits, that gets the core.
+        cores = self.cores
+        if self.waiting:
+            self.holder = self.waiting.popleft()
+            if not cores.waiting:
+                self._begin()
+                return
+            cores.waiting.append(self)
+        else:
+            self.holder = None
+        if cores.waiting:
+            cores.waiting.popleft()._begin()
+        else:
+            cores.free += 1

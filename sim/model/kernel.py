@@ -1,0 +1,140 @@
+"""The listening socket: a bounded accept queue, and the pollers that wait for it.
+
+::
+
+    client --connect--> accept queue (backlog) --wake every poller--> the first accept() wins
+                             |
+                             +-- full: the SYN is dropped, the client sends it again later
+"""
+
+from __future__ import annotations
+
+from bisect import bisect, insort
+from collections import deque
+from random import Random
+from typing import Protocol
+
+from sim.costs import Costs
+from sim.model.clock import Clock
+from sim.model.connection import Connection
+from sim.model.wakeup import winning_probabilities
+
+#: s after its first SYN at which a client sends it again, until it gives up at the last one:
+#: ``tcp_syn_retries = 6`` and ``tcp_syn_linear_timeouts = 4`` (Linux 6.5): four times 1 s, then
+#: each wait is twice as long as the one before.
+SYN_RETRANSMISSIONS = (1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 11.0, 19.0, 35.0, 67.0)
+
+
+class Poller(Protocol):
+    """A worker's main thread, asleep until a connection comes.
+
+    Attributes:
+        registration: its place in the socket's wait queue; the highest is woken first.
+    """
+
+    registration: int
+
+    def wake(self) -> None:
+        """Run, and find the socket readable."""
+
+
+def _woken_first(poller: Poller) -> int:
+    return -poller.registration
+
+
+class ListeningSocket:
+    """One listening socket, shared by all workers or, with ``--reuse-port``, of one.
+
+    Constants: ``clock``, ``limit`` (connections that the accept queue holds), ``cores``, ``costs``,
+    ``random`` (stream of the races between pollers).
+
+    State:
+        queue: connections that no worker has accepted yet, first come first served.
+        sleeping: pollers that wait for a connection, in the order in which they are woken.
+        waited: sum of the times that accepted connections have spent in the queue, s.
+        longest: most connections that were ever in the queue.
+    """
+
+    __slots__ = (
+        "_chances_by_number",
+        "_fair",
+        "clock",
+        "cores",
+        "costs",
+        "limit",
+        "longest",
+        "queue",
+        "random",
+        "sleeping",
+        "waited",
+    )
+
+    def __init__(
+        self,
+        clock: Clock,
+        backlog: int,
+        somaxconn: int,
+        cores: int,
+        costs: Costs,
+        random: Random,
+        *,
+        fair: bool,
+    ) -> None:
+        self.clock = clock
+        # `sk_acceptq_is_full` (include/net/sock.h) lets one more in than it was asked for.
+        self.limit = min(backlog, somaxconn) + 1
+        self.cores = cores
+        self.costs = costs
+        self.random = random
+        self.queue: deque[Connection] = deque()
+        self.sleeping: list[Poller] = []
+        self.waited = 0.0
+        self.longest = 0
+        self._fair = fair
+        self._chances_by_number: dict[int, tuple[float, ...]] = {}
+
+    def connect(self, connection: Connection) -> bool:
+        """Take a connection into the accept queue and wake the pollers; False: it is full."""
+        queue = self.queue
+        if len(queue) >= self.limit:
+            return False
+        connection.queued = self.clock.time
+        queue.append(connection)
+        self.longest = max(self.longest, len(queue))
+        sleeping = self.sleeping
+        if sleeping:
+            number = len(sleeping)
+            if number == 1:
+                winner = 0
+            elif self._fair:
+                winner = int(self.random.random() * number)
+            else:
+                winner = bisect(self._chances(number), self.random.random(), 0, number - 1)
+            # All wake up; those that lose find nothing and sleep again, which costs them less
+            # than the winner needs for its accept. So only the winner leaves the list.
+            sleeping.pop(winner).wake()
+        return True
+
+    def accept(self) -> Connection | None:
+        """`accept(2)`: the oldest connection; None is EAGAIN."""
+        if not self.queue:
+            return None
+        connection = self.queue.popleft()
+        now = self.clock.time
+        connection.accepted = now
+        self.waited += now - connection.queued
+        return connection
+
+    def sleep(self, poller: Poller) -> None:
+        """Let ``poller`` sleep until a connection comes; the queue must be empty for it."""
+        if self._fair:
+            self.sleeping.append(poller)
+        else:
+            insort(self.sleeping, poller, key=_woken_first)
+
+    def _chances(self, pollers: int) -> tuple[float, ...]:
+        chances = self._chances_by_number.get(pollers)
+        if chances is None:
+            chances = winning_probabilities(pollers, self.cores, self.costs)
+            self._chances_by_number[pollers] = chances
+        return chances

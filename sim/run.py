@@ -1,0 +1,273 @@
+"""What an interpreter answers: one row a request, one row a process event.
+
+A `Run` is the same whether `sim.model` predicted it or `reference_app` measured it; everything
+after it reads runs and cannot tell which. Times are in s since the start of the run; NaN in a
+column means that it did not happen, or that the interpreter cannot see it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from sim.errors import ExperimentError
+
+SCHEMA = "gunicorn-run/1"
+
+Outcome = Literal["ok", "refused", "reset", "timeout", "error_5xx", "unfinished"]
+
+#: The code of an outcome in `Requests.outcome` is its place here.
+OUTCOMES: tuple[Outcome, ...] = ("ok", "refused", "reset", "timeout", "error_5xx", "unfinished")
+OK, REFUSED, RESET, TIMEOUT, ERROR_5XX, UNFINISHED = range(len(OUTCOMES))
+
+Source = Literal["sim", "reference_app"]
+
+NAN = math.nan
+
+
+class Request(NamedTuple):
+    """One request.
+
+    Attributes:
+        arrival: when the client was to send it, s.
+        accepted: when a worker's `accept(2)` took its connection, s; of a reused connection,
+            when the worker saw the request.
+        started: when the application began to run for it, s.
+        finished: when the client knew the outcome, s.
+        worker: boot order of the worker that ran it, from 1; 0 for none.
+        thread: pool thread in that worker, from 1; 0 for none or not known.
+        outcome: one of `OUTCOMES`.
+        io: s that it was to wait.
+        cpu: s that it was to compute.
+    """
+
+    arrival: float
+    accepted: float
+    started: float
+    finished: float
+    worker: int
+    thread: int
+    outcome: Outcome
+    io: float
+    cpu: float
+
+    @property
+    def latency(self) -> float:
+        """Sojourn time: from the scheduled arrival to the known outcome, s."""
+        return self.finished - self.arrival
+
+    @property
+    def wait(self) -> float:
+        """From the scheduled arrival to the start of the application, s."""
+        return self.started - self.arrival
+
+
+@dataclass(slots=True)
+class Requests:
+    """The columns of all requests, in order of arrival; see `Request` for each."""
+
+    arrival: array[float] = field(default_factory=lambda: array("d"))
+    accepted: array[float] = field(default_factory=lambda: array("d"))
+    started: array[float] = field(default_factory=lambda: array("d"))
+    finished: array[float] = field(default_factory=lambda: array("d"))
+    worker: array[int] = field(default_factory=lambda: array("i"))
+    thread: array[int] = field(default_factory=lambda: array("i"))
+    outcome: array[int] = field(default_factory=lambda: array("b"))
+    io: array[float] = field(default_factory=lambda: array("d"))
+    cpu: array[float] = field(default_factory=lambda: array("d"))
+
+    @classmethod
+    def scheduled(cls, arrival: array[float], io: array[float], cpu: array[float]) -> Requests:
+        """Rows of requests of which only arrival and demand are known; keeps the arrays."""
+        n = len(arrival)
+        never = array("d", [NAN]) * n
+        none = array("i", [0]) * n
+        return cls(
+            arrival,
+            never,
+            never[:],
+            never[:],
+            none,
+            none[:],
+            array("b", [UNFINISHED]) * n,
+            io,
+            cpu,
+        )
+
+    def append(self, arrival: float, io: float, cpu: float) -> int:
+        """Add a request of which only the arrival is known, and return its row number."""
+        self.arrival.append(arrival)
+        self.accepted.append(NAN)
+        self.started.append(NAN)
+        self.finished.append(NAN)
+        self.worker.append(0)
+        self.thread.append(0)
+        self.outcome.append(UNFINISHED)
+        self.io.append(io)
+        self.cpu.append(cpu)
+        return len(self.arrival) - 1
+
+    def __len__(self) -> int:
+        return len(self.arrival)
+
+    def __getitem__(self, row: int) -> Request:
+        return Request(
+            self.arrival[row],
+            self.accepted[row],
+            self.started[row],
+            self.finished[row],
+            self.worker[row],
+            self.thread[row],
+            OUTCOMES[self.outcome[row]],
+            self.io[row],
+            self.cpu[row],
+        )
+
+    def __iter__(self) -> Iterator[Request]:
+        return (self[row] for row in range(len(self)))
+
+
+class ProcessEvent(NamedTuple):
+    """Something that happened to a process.
+
+    Attributes:
+        time: s since the start of the run; negative during boot, before the first arrival.
+        kind: ``listening``, ``fork``, ``ready``, ...
+        process: ``master`` or ``worker N`` by boot order.
+    """
+
+    time: float
+    kind: str
+    process: str
+
+
+class QueueLength(NamedTuple):
+    """How many waited in one place over the run.
+
+    Attributes:
+        place: ``accept queue``, or ``worker N``: accepted by that worker, no thread yet.
+        time_average: of the number that waited.
+        largest: number that ever waited at once.
+    """
+
+    place: str
+    time_average: float
+    largest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One experiment, once through one interpreter.
+
+    Attributes:
+        source: which interpreter made it.
+        experiment: the experiment as `sim.experiment_file.to_dict` writes it.
+        replication: which of the experiment's replications, from 0.
+        requests: the request rows.
+        events: the process events, by time.
+        queues: queue lengths, where the interpreter can see them.
+    """
+
+    source: Source
+    experiment: dict[str, Any]
+    replication: int
+    requests: Requests
+    events: tuple[ProcessEvent, ...] = ()
+    queues: tuple[QueueLength, ...] = ()
+
+
+def _time(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def save(runs: Iterable[Run], path: Path) -> None:
+    """Write runs as JSON lines: a header, then its events and its requests, for each run.
+
+    The file appears whole or not at all.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            for run in runs:
+                header = {
+                    "schema": SCHEMA,
+                    "source": run.source,
+                    "replication": run.replication,
+                    "requests": len(run.requests),
+                    "experiment": run.experiment,
+                    "queues": [queue._asdict() for queue in run.queues],
+                }
+                file.write(json.dumps(header) + "\n")
+                for event in run.events:
+                    file.write(json.dumps({"event": list(event)}) + "\n")
+                for row in run.requests:
+                    values = [_time(v) if isinstance(v, float) else v for v in row]
+                    file.write(json.dumps({"request": values}) + "\n")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load(path: Path) -> list[Run]:
+    """Read what `save` wrote.
+
+    Raises:
+        ExperimentError: when the file cannot be read, or is of another schema.
+    """
+    runs: list[Run] = []
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExperimentError(f"{path}: cannot be read as a run ({error})") from None
+    expected = 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            expected = _read_line(json.loads(line), runs, expected)
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise ExperimentError(
+                f"{path}: line {number} is not of a {SCHEMA} file ({error})"
+            ) from None
+    if not runs or expected:
+        raise ExperimentError(f"{path}: ends {expected} requests early; expected a whole {SCHEMA}")
+    return runs
+
+
+def _read_line(record: dict[str, Any], runs: list[Run], expected: int) -> int:
+    """Take one line into ``runs``; return how many request rows are still to come."""
+    if "schema" in record:
+        if record["schema"] != SCHEMA:
+            raise ValueError(f"schema is {record['schema']!r}")
+        if expected:
+            raise ValueError(f"{expected} requests are missing before this run")
+        queues = tuple(QueueLength(**queue) for queue in record["queues"])
+        runs.append(
+            Run(
+                record["source"],
+                record["experiment"],
+                record["replication"],
+                Requests(),
+                queues=queues,
+            )
+        )
+        return int(record["requests"])
+    run = runs[-1]
+    if "event" in record:
+        time, kind, process = record["event"]
+        event = ProcessEvent(float(time), str(kind), str(process))
+        object.__setattr__(run, "events", (*run.events, event))
+        return expected
+    arrival, accepted, started, finished, worker, thread, outcome, io, cpu = record["request"]
+    requests = run.requests
+    row = requests.append(float(arrival), float(io), float(cpu))
+    requests.accepted[row] = NAN if accepted is None else accepted
+    requests.started[row] = NAN if started is None else started
+    requests.finished[row] = NAN if finished is None else finished
+    requests.worker[row] = worker
+    requests.thread[row] = thread
+    requests.outcome[row] = OUTCOMES.index(outcome)
+    return expected - 1

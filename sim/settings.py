@@ -1,0 +1,123 @@
+"""Which of Gunicorn's settings the model honours, and what it says about the others.
+
+Every setting of Gunicorn is in exactly one place: a field of `sim.experiment.Server` (`HONOURED`
+or `NOT_YET`), `HARMLESS`, or none of them, which means that it is not modelled. None is ever
+dropped in silence. When the model learns a setting, its line moves from `NOT_YET` to `HONOURED`.
+"""
+
+from __future__ import annotations
+
+from sim.errors import ExperimentError
+from sim.experiment import Server, WorkerClass
+
+#: Settings that change the prediction as they change the real server.
+HONOURED: frozenset[str] = frozenset(
+    {
+        "backlog",
+        "keepalive",
+        "reuse_port",
+        "threads",
+        "worker_class",
+        "worker_connections",
+        "workers",
+    }
+)
+
+#: Settings that an experiment may give and real Gunicorn obeys, and why the model does not.
+NOT_YET: dict[str, str] = {
+    "timeout": "the model does not kill workers",
+    "graceful_timeout": "the model does not stop workers",
+    "max_requests": "the model does not restart workers",
+    "max_requests_jitter": "the model does not restart workers",
+    "preload_app": "the model starts with every worker ready",
+}
+
+#: Settings without an effect on queueing worth a prediction: names, paths, identities, logging to
+#: a file, and what a request may look like. Anything that does work for each request beyond a log
+#: line (TLS, statsd, hooks, another logger class) is not here.
+HARMLESS: frozenset[str] = frozenset(
+    {
+        "access_log_format",
+        "accesslog",
+        "bind",
+        "capture_output",
+        "casefold_http_method",
+        "chdir",
+        "check_config",
+        "config",
+        "control_socket",
+        "control_socket_disable",
+        "control_socket_mode",
+        "daemon",
+        "default_proc_name",
+        "disable_redirect_access_to_syslog",
+        "enable_stdio_inheritance",
+        "errorlog",
+        "forwarded_allow_ips",
+        "forwarder_headers",
+        "group",
+        "header_map",
+        "initgroups",
+        "limit_request_field_size",
+        "limit_request_fields",
+        "limit_request_line",
+        "logconfig",
+        "logconfig_dict",
+        "logconfig_json",
+        "loglevel",
+        "paste",
+        "permit_obsolete_folding",
+        "permit_unconventional_http_method",
+        "permit_unconventional_http_version",
+        "pidfile",
+        "print_config",
+        "proc_name",
+        "proxy_allow_ips",
+        "pythonpath",
+        "raw_env",
+        "raw_paste_global_conf",
+        "root_path",
+        "secure_scheme_headers",
+        "strip_header_spaces",
+        "tmp_upload_dir",
+        "umask",
+        "user",
+        "uwsgi_allow_ips",
+        "wsgi_app",
+    }
+)
+
+#: Gunicorn's spellings of the two worker classes that are modelled.
+WORKER_CLASS_SPELLINGS: dict[str, WorkerClass] = {
+    "sync": "sync",
+    "gunicorn.workers.sync.SyncWorker": "sync",
+    "gthread": "gthread",
+    "gunicorn.workers.gthread.ThreadWorker": "gthread",
+}
+
+
+def worker_class_of(value: object) -> WorkerClass:
+    """The modelled worker class that Gunicorn would load for ``worker_class = value``.
+
+    Args:
+        value: an alias, the path of a class, or the class itself, as Gunicorn takes it.
+
+    Raises:
+        ExperimentError: when it is another worker class, such as gevent or one's own.
+    """
+    path = f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else value
+    if not isinstance(path, str) or path not in WORKER_CLASS_SPELLINGS:
+        raise ExperimentError(
+            f"worker_class is {path!r}; expected sync or gthread, the worker classes modelled"
+        )
+    return WORKER_CLASS_SPELLINGS[path]
+
+
+def not_yet_honoured(server: Server) -> tuple[str, ...]:
+    """One line for each setting of ``server`` that was changed and that the model ignores."""
+    default = Server()
+    return tuple(
+        f"{name} = {getattr(server, name)}: {reason}"
+        for name, reason in NOT_YET.items()
+        if getattr(server, name) != getattr(default, name)
+    )

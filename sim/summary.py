@@ -1,0 +1,485 @@
+"""What the replications of one experiment say together.
+
+`summarize` reads runs, wherever they come from, and answers with a frozen `Summary`. Each number
+that replications repeat is an `Estimate`: its mean over the replications, and a 95 % confidence
+interval of that mean from Student's t, because replications are independent and few. Times are
+in s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+from typing import Any, NamedTuple
+
+from sim.distribution import Distribution
+from sim.errors import ExperimentError
+from sim.ideal import ideal
+from sim.run import OK, OUTCOMES, Outcome, ProcessEvent, QueueLength, Requests, Run, Source
+from sim.theory import student_t_quantile
+
+#: Of all the intervals here.
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over replications.
+
+    Attributes:
+        value: the mean.
+        low: lower end of its 95 % confidence interval, or None with a single replication.
+        high: upper end, or None.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def half_width(self) -> float | None:
+        """What ``±`` stands before, or None."""
+        return None if self.high is None else self.high - self.value
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Estimate:
+        """The estimate from one value a replication; at least one, all finite."""
+        count = len(values)
+        mean = math.fsum(values) / count
+        if count == 1:
+            return cls(mean)
+        variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
+        t = student_t_quantile((1 + CONFIDENCE) / 2, count - 1)
+        half_width = t * math.sqrt(variance / count)
+        return cls(mean, mean - half_width, mean + half_width)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How a time is distributed over requests, s.
+
+    Quantiles interpolate linearly between order statistics (Hyndman and Fan's type 7, which
+    `statistics.quantiles` calls ``inclusive``). They are taken in each replication and then
+    averaged: ``max`` is the mean of the replications' largest.
+    """
+
+    mean: Estimate
+    p50: Estimate
+    p90: Estimate
+    p95: Estimate
+    p99: Estimate
+    max: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What one worker did.
+
+    Attributes:
+        boot_order: from 1.
+        requests: requests that it ran, in one replication.
+        share: of the requests that any worker ran, from 0 to 1; None where none did.
+        utilization: busy time of its threads / (threads x span of the run), also where it lived
+            for only a part of the run; None where the span is not known.
+    """
+
+    boot_order: int
+    requests: Estimate
+    share: Estimate | None
+    utilization: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How many waited in one place.
+
+    Attributes:
+        place: as in `sim.run.QueueLength`.
+        time_average: of the number that waited.
+        largest: number that waited at once at most, in any replication.
+    """
+
+    place: str
+    time_average: Estimate
+    largest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the requests ask for, against what there is.
+
+    Attributes:
+        offered: mean busy threads that the demands (io + cpu) ask for, erlang; None for a closed
+            loop, which sends no more than is answered, and for arrivals all at one instant.
+        capacity: threads: workers x threads.
+        computing: mean busy processors that the demands' ``cpu`` alone asks for; None as above.
+        processors: that the workers can use at once: the GIL gives each worker one at most.
+        reasons: a sentence for each way in which the server is asked for more than it has.
+    """
+
+    offered: float | None
+    capacity: int
+    computing: float | None
+    processors: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the replications of one experiment say together.
+
+    Attributes:
+        source: which interpreter made the runs.
+        experiment: the experiment, as `sim.experiment_file.to_dict` writes it.
+        replications: number of runs.
+        outcomes: number of requests with each outcome, all replications together.
+        latency: from the scheduled arrival to the answer, over requests answered ``ok``; None
+            where there is none.
+        wait: from the scheduled arrival to the start of the application, over the same requests
+            as far as their start is known; None where there is none.
+        ideal_latency: of one ideal shared queue (see `sim.ideal`), over all requests.
+        ideal_wait: of the same.
+        throughput: ``ok`` answers / s, from the first arrival to the last known outcome; None
+            where that takes no time.
+        utilization: busy time of all threads / (workers x threads x span of the run), the busy
+            time of a request being from its start to its known outcome, or to the end of the run.
+        workers: by boot order.
+        queues: in the order of the runs; empty where the interpreter cannot see them.
+        load: what is asked for, against what there is.
+        events: process events of the first replication.
+    """
+
+    source: Source
+    experiment: dict[str, Any]
+    replications: int
+    outcomes: dict[Outcome, int]
+    latency: Times | None
+    wait: Times | None
+    ideal_latency: Times | None
+    ideal_wait: Times | None
+    throughput: Estimate | None
+    utilization: Estimate | None
+    workers: tuple[Worker, ...]
+    queues: tuple[Queue, ...]
+    load: Load
+    events: tuple[ProcessEvent, ...]
+
+    @property
+    def requests(self) -> int:
+        """Number of requests, all replications together."""
+        return sum(self.outcomes.values())
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether the server, or one worker alone, is asked for all that it has or more."""
+        return bool(self.load.reasons)
+
+
+def summarize(runs: Iterable[Run]) -> Summary:
+    """Summarize the replications of one experiment; each run is read once and let go.
+
+    Raises:
+        ExperimentError: when there is no run, or the runs are not of one experiment and source.
+    """
+    first: Run | None = None
+    samples: list[_Sample] = []
+    for run in runs:
+        if first is None:
+            first = run
+        elif not _same_experiment(first, run):
+            raise ExperimentError(
+                f"run {len(samples) + 1} is of another experiment or source than run 1; "
+                "expected replications of one experiment"
+            )
+        samples.append(_sample(run))
+    if first is None:
+        raise ExperimentError("there is no run to summarize; expected at least one")
+
+    counts = [sum(column) for column in zip(*(s.outcomes for s in samples), strict=True)]
+    workers = _workers(first.experiment, samples)
+    return Summary(
+        source=first.source,
+        experiment=first.experiment,
+        replications=len(samples),
+        outcomes=dict(zip(OUTCOMES, counts, strict=True)),
+        latency=_times([s.latency for s in samples]),
+        wait=_times([s.wait for s in samples]),
+        ideal_latency=_times([s.ideal_latency for s in samples]),
+        ideal_wait=_times([s.ideal_wait for s in samples]),
+        throughput=_estimate(s.throughput for s in samples),
+        utilization=_estimate(_utilization(first.experiment, s) for s in samples),
+        workers=workers,
+        queues=_queues([s.queues for s in samples]),
+        load=_load(first.experiment, samples, workers),
+        events=first.events,
+    )
+
+
+class _Six(NamedTuple):
+    """The numbers of `Times` in one replication, s."""
+
+    mean: float
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    max: float
+
+
+class _Sample(NamedTuple):
+    """What a summary needs of one replication: a run's worth of columns made small.
+
+    ``span`` is from the first arrival to the last known outcome, ``arrival_span`` to the last
+    arrival; ``io`` and ``cpu`` are the sums of the demands. All in s.
+    """
+
+    outcomes: tuple[int, ...]
+    latency: _Six | None
+    wait: _Six | None
+    ideal_latency: _Six | None
+    ideal_wait: _Six | None
+    throughput: float | None
+    span: float
+    arrival_span: float
+    io: float
+    cpu: float
+    worker_requests: Counter[int]
+    worker_busy: dict[int, float]
+    queues: tuple[QueueLength, ...]
+
+
+def _sample(run: Run) -> _Sample:
+    requests = run.requests
+    arrival, finished = requests.arrival, requests.finished
+    first = min(arrival, default=0.0)
+    last = max((time for time in finished if not math.isnan(time)), default=first)
+    counts = tuple(requests.outcome.count(code) for code in range(len(OUTCOMES)))
+    ok = [code == OK for code in requests.outcome]
+    span = last - first
+    perfect = ideal(requests, _threads(run.experiment))
+    worker_requests = Counter(requests.worker)
+    del worker_requests[0]  # 0 is no worker
+    return _Sample(
+        outcomes=counts,
+        latency=_six(_known(compress(finished, ok), compress(arrival, ok))),
+        wait=_six(_known(compress(requests.started, ok), compress(arrival, ok))),
+        ideal_latency=_six(sorted(perfect.latency)),
+        ideal_wait=_six(sorted(perfect.wait)),
+        throughput=counts[OK] / span if span > 0 else None if counts[OK] else 0.0,
+        span=span,
+        arrival_span=max(arrival, default=0.0) - first,
+        io=math.fsum(requests.io),
+        cpu=math.fsum(requests.cpu),
+        worker_requests=worker_requests,
+        worker_busy=_busy(requests, last),
+        queues=run.queues,
+    )
+
+
+def _known(ends: Iterable[float], begins: Iterable[float]) -> list[float]:
+    """The differences that are not NaN, sorted."""
+    differences = (end - begin for end, begin in zip(ends, begins, strict=True))
+    return sorted(time for time in differences if not math.isnan(time))
+
+
+def _busy(requests: Requests, end: float) -> dict[int, float]:
+    """Time that each worker's threads ran requests, s; one without an outcome runs to ``end``."""
+    busy: dict[int, float] = {}
+    for worker, started, finished in zip(
+        requests.worker, requests.started, requests.finished, strict=True
+    ):
+        if worker and not math.isnan(started):
+            stopped = max(started, end) if math.isnan(finished) else finished
+            busy[worker] = busy.get(worker, 0.0) + stopped - started
+    return busy
+
+
+def _six(values: Sequence[float]) -> _Six | None:
+    """The six numbers of sorted ``values``; None without any."""
+    if not values:
+        return None
+    return _Six(
+        mean=math.fsum(values) / len(values),
+        p50=quantile(values, 0.5),
+        p90=quantile(values, 0.9),
+        p95=quantile(values, 0.95),
+        p99=quantile(values, 0.99),
+        max=values[-1],
+    )
+
+
+def quantile(values: Sequence[float], probability: float) -> float:
+    """The type 7 quantile of ``values``, which are sorted and at least one."""
+    place = (len(values) - 1) * probability
+    below = int(place)
+    above = min(below + 1, len(values) - 1)
+    return values[below] + (values[above] - values[below]) * (place - below)
+
+
+def _estimate(values: Iterable[float | None]) -> Estimate | None:
+    """The estimate from the replications that have a value; None without any."""
+    known = [value for value in values if value is not None]
+    return Estimate.of(known) if known else None
+
+
+def _times(sixes: Iterable[_Six | None]) -> Times | None:
+    known = [six for six in sixes if six is not None]
+    if not known:
+        return None
+    return Times(*(Estimate.of(column) for column in zip(*known, strict=True)))
+
+
+def _threads(experiment: dict[str, Any]) -> int:
+    """Requests that the server can run at once."""
+    return int(experiment["server"]["workers"]) * int(experiment["server"]["threads"])
+
+
+def _utilization(experiment: dict[str, Any], sample: _Sample) -> float | None:
+    if sample.span <= 0:
+        return None
+    return math.fsum(sample.worker_busy.values()) / (_threads(experiment) * sample.span)
+
+
+def _workers(experiment: dict[str, Any], samples: Sequence[_Sample]) -> tuple[Worker, ...]:
+    """The workers that the server starts with, and any that ran a request later."""
+    threads = int(experiment["server"]["threads"])
+    orders = set(range(1, int(experiment["server"]["workers"]) + 1))
+    orders.update(*(sample.worker_requests for sample in samples))
+    # Summed once: with ``max_requests`` there can be as many workers as requests.
+    totals = [sample.worker_requests.total() for sample in samples]
+    return tuple(
+        Worker(
+            order,
+            Estimate.of([sample.worker_requests[order] for sample in samples]),
+            _estimate(
+                sample.worker_requests[order] / total if total else None
+                for sample, total in zip(samples, totals, strict=True)
+            ),
+            _estimate(
+                sample.worker_busy.get(order, 0.0) / (threads * sample.span)
+                if sample.span > 0
+                else None
+                for sample in samples
+            ),
+        )
+        for order in sorted(orders)
+    )
+
+
+def _queues(replications: Iterable[Sequence[QueueLength]]) -> tuple[Queue, ...]:
+    """Join queue lengths by place.
+
+    A place that only some replications have, such as a worker that a crash brought, was empty in
+    the others; a replication without any place could not see its queues and does not count.
+    """
+    seen = [{queue.place: queue for queue in queues} for queues in replications if queues]
+    places = dict.fromkeys(place for queues in seen for place in queues)
+    return tuple(
+        Queue(
+            place,
+            Estimate.of([q[place].time_average if place in q else 0.0 for q in seen]),
+            max(q[place].largest for q in seen if place in q),
+        )
+        for place in places
+    )
+
+
+def _same_experiment(one: Run, other: Run) -> bool:
+    """Whether two runs repeat one experiment; seeds and counts of replications may differ."""
+    left, right = (
+        {key: value for key, value in run.experiment.items() if key not in ("seed", "replications")}
+        for run in (one, other)
+    )
+    return one.source == other.source and left == right
+
+
+def _load(
+    experiment: dict[str, Any], samples: Sequence[_Sample], workers: Sequence[Worker]
+) -> Load:
+    server = experiment["server"]
+    offered, computing = _offered(experiment["traffic"], samples)
+    load = Load(
+        offered=offered,
+        capacity=_threads(experiment),
+        computing=computing,
+        processors=min(int(server["workers"]), int(experiment["host"]["cores"])),
+        reasons=(),
+    )
+    reasons = _reasons_server(load) or _reasons_worker(load, server, workers)
+    return replace(load, reasons=reasons)
+
+
+def _offered(
+    traffic: dict[str, Any], samples: Sequence[_Sample]
+) -> tuple[float | None, float | None]:
+    """Mean busy threads and mean busy processors that the demands ask for."""
+    if traffic["arrivals"] == "closed":
+        return None, None
+    if traffic["arrivals"] == "trace":
+        span = math.fsum(sample.arrival_span for sample in samples)
+        if span <= 0:
+            return None, None
+        cpu = math.fsum(sample.cpu for sample in samples)
+        return (math.fsum(sample.io for sample in samples) + cpu) / span, cpu / span
+    rate = float(traffic["rate"])
+    computing = rate * Distribution.parse(traffic["cpu"]).mean
+    return rate * Distribution.parse(traffic["io"]).mean + computing, computing
+
+
+def _reasons_server(load: Load) -> tuple[str, ...]:
+    """Why the server as a whole is overloaded."""
+    reasons = []
+    if load.offered is not None and load.offered >= load.capacity:
+        reasons.append(
+            f"The requests would keep {load.offered:.2f} threads busy and there "
+            f"{_are(load.capacity)}, so the queue grows for as long as the traffic lasts."
+        )
+    if load.computing is not None and load.computing >= load.processors:
+        reasons.append(
+            f"The requests would compute for {load.computing:.2f} s each second and the workers "
+            f"can use {load.processors} of the processors at once (one each, because of the GIL), "
+            "so the queue grows for as long as the traffic lasts."
+        )
+    return tuple(reasons)
+
+
+def _reasons_worker(
+    load: Load, server: dict[str, Any], workers: Sequence[Worker]
+) -> tuple[str, ...]:
+    """Why the busiest worker alone is overloaded, while the others have room.
+
+    It cannot be where all workers accept from one queue and only with a free thread: what one
+    has no room for, another takes.
+    """
+    accepts_when_free = (
+        server["worker_class"] == "sync" or server["worker_connections"] <= server["threads"]
+    )
+    if load.offered is None or load.computing is None or len(workers) == 1:
+        return ()
+    if accepts_when_free and not server["reuse_port"]:
+        return ()
+    share, boot_order = max(
+        (worker.share.value if worker.share else 0.0, worker.boot_order) for worker in workers
+    )
+    reasons = []
+    who = f"Worker {boot_order} gets {100 * share:.0f}% of the requests and is asked"
+    threads = int(server["threads"])
+    if share * load.offered >= threads:
+        plural = "threads" if threads > 1 else "thread"
+        reasons.append(
+            f"{who} for {share * load.offered:.2f} of its {threads} {plural}, so its own queue "
+            "grows while other workers have room."
+        )
+    if share * load.computing >= 1:
+        reasons.append(
+            f"{who} to compute for {share * load.computing:.2f} s each second, which the GIL "
+            "does not allow, so its own queue grows while other workers have room."
+        )
+    return tuple(reasons)
+
+
+def _are(count: int) -> str:
+    return f"are {count}" if count > 1 else "is 1"

@@ -1,0 +1,124 @@
+"""A trace: the requests of an experiment as CSV, one a line.
+
+The header is ``arrival_s,io_s,cpu_s``; every number is in s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from sim.errors import ExperimentError
+from sim.experiment import MAX_REQUESTS, TraceRow
+
+COLUMNS = ("arrival_s", "io_s", "cpu_s")
+HEADER = ",".join(COLUMNS)
+
+#: Longest line that is looked at, in bytes; a file of another kind may have no line end at all.
+MAX_LINE = 1000
+
+
+def read(path: Path) -> tuple[TraceRow, ...]:
+    """Read a trace; a byte-order mark, CRLF and blank lines at the end are tolerated.
+
+    Raises:
+        ExperimentError: when the file cannot be read or a line is not understood; the message
+            names the file and the line.
+    """
+    try:
+        rows = tuple(_rows(path))
+    except OSError as error:
+        raise ExperimentError(f"{path}: cannot be read ({error.strerror})") from None
+    if not rows:
+        raise ExperimentError(f"{path}: has no rows; expected requests below {HEADER!r}")
+    return rows
+
+
+def write(path: Path, rows: Iterable[TraceRow]) -> None:
+    """Write ``rows`` so that `read` gives them back exactly.
+
+    Raises:
+        ExperimentError: when the file cannot be written.
+    """
+    try:
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(HEADER + "\n")
+            for row in rows:
+                file.write(f"{row.arrival_s!r},{row.io_s!r},{row.cpu_s!r}\n")
+    except OSError as error:
+        raise ExperimentError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _rows(path: Path) -> Iterator[TraceRow]:
+    lines = _lines(path)
+    first = next(lines, None)
+    if first is None:
+        raise ExperimentError(f"{path}: is empty; expected the header {HEADER!r}")
+    header = first[1].removeprefix("\ufeff")
+    if header != HEADER:
+        raise ExperimentError(
+            f"{path}: line 1 is {_shortened(header)!r}; expected the header {HEADER!r}"
+        )
+    before = 0.0
+    blank = 0  # The first blank line, which only another blank one may follow.
+    for count, (number, line) in enumerate(lines):
+        where = f"{path}: line {number}"
+        if not line.strip():
+            blank = blank or number
+            continue
+        if blank:
+            raise ExperimentError(f"{path}: line {blank} is blank; expected {HEADER!r}")
+        if count >= MAX_REQUESTS:
+            raise ExperimentError(f"{where}: expected at most {MAX_REQUESTS} requests")
+        row = _row(line, where)
+        if row.arrival_s < before:
+            raise ExperimentError(
+                f"{where}: arrival_s is {row.arrival_s!r}, before the line above ({before!r}); "
+                f"expected arrivals in order"
+            )
+        before = row.arrival_s
+        yield row
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines with their numbers, without their ends."""
+    with path.open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), b""), start=1):
+            where = f"{path}: line {number}"
+            if b"\0" in line:
+                raise ExperimentError(f"{where} holds a NUL byte; expected a CSV file")
+            try:
+                text = line.decode("utf-8")
+            except UnicodeDecodeError:
+                raise ExperimentError(f"{where} is not UTF-8; expected a CSV file") from None
+            if len(line) == MAX_LINE and not text.endswith("\n"):
+                raise ExperimentError(f"{where} is longer than {MAX_LINE} bytes; expected {HEADER}")
+            yield number, text.rstrip("\r\n")
+
+
+def _row(line: str, where: str) -> TraceRow:
+    cells = line.split(",")
+    if len(cells) != len(COLUMNS):
+        raise ExperimentError(
+            f"{where} has {len(cells)} columns; expected {len(COLUMNS)}: {HEADER}"
+        )
+    return TraceRow(
+        *(_seconds(cell, f"{where}: {c}") for c, cell in zip(COLUMNS, cells, strict=True))
+    )
+
+
+def _seconds(cell: str, where: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value < 0:
+        raise ExperimentError(
+            f"{where} is {_shortened(cell.strip())!r}; expected a finite number >= 0"
+        )
+    return value
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,176 @@
+"""The arrivals and demands of an experiment, drawn from seeded streams.
+
+Both interpreters call this, so a prediction and a measurement see the same requests (common
+random numbers) and chance cancels in their difference.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from itertools import count, islice, repeat, takewhile
+from random import Random
+from typing import NamedTuple, Protocol
+
+from sim.distribution import Distribution
+from sim.experiment import Experiment, Traffic
+from sim.run import Requests
+
+#: s between the last worker's readiness and the start of the run, in both interpreters.
+LEAD = 0.25
+
+
+class Source(Protocol):
+    """What sends requests: both interpreters drive one, each with its own clock.
+
+    Attributes:
+        rows: every request so far; the interpreter fills in what became of it.
+        closed_loop: whether answers bring new requests.
+    """
+
+    rows: Requests
+    closed_loop: bool
+
+    def due(self) -> float:
+        """When the next request is to be sent, s since the start; infinity: none for now."""
+
+    def take(self) -> tuple[int, int]:
+        """The row of that request, and whose connections it may reuse."""
+
+    def answered(self, client: int, now: float) -> None:
+        """Tell the source at ``now`` that ``client`` knows the outcome of its request."""
+
+
+class OpenLoop:
+    """Requests come when they come, whether the server keeps up or not."""
+
+    closed_loop = False
+
+    def __init__(self, experiment: Experiment, replication: int) -> None:
+        self.rows = schedule(experiment, replication)
+        self._next = 0
+
+    def due(self) -> float:
+        """See `Source`."""
+        return self.rows.arrival[self._next] if self._next < len(self.rows) else math.inf
+
+    def take(self) -> tuple[int, int]:
+        """See `Source`; all requests share one pool of connections."""
+        row = self._next
+        self._next = row + 1
+        return row, 0
+
+    def answered(self, client: int, now: float) -> None:
+        """See `Source`; an open loop does not care."""
+
+
+class ClosedLoop:
+    """Users who each send, wait for the answer, think, and send again."""
+
+    closed_loop = True
+
+    def __init__(self, experiment: Experiment, replication: int) -> None:
+        self.rows = Requests()
+        traffic = experiment.traffic
+        self._limit = traffic.requests
+        # Where a number of requests is asked for, they may take as long as they take.
+        self._duration = traffic.duration if traffic.requests is None else math.inf
+        self._users = [_user(experiment, replication, user) for user in range(traffic.users)]
+        self._due = [(0.0, user) for user in range(traffic.users)]
+
+    def due(self) -> float:
+        """See `Source`."""
+        if self._limit == len(self.rows) or not self._due:
+            return math.inf
+        return self._due[0][0]
+
+    def take(self) -> tuple[int, int]:
+        """See `Source`; every user has connections of its own."""
+        time, user = heappop(self._due)
+        demands = self._users[user]
+        return self.rows.append(time, next(demands.io), next(demands.cpu)), user
+
+    def answered(self, client: int, now: float) -> None:
+        """See `Source`."""
+        time = now + next(self._users[client].think)
+        if time < self._duration:
+            heappush(self._due, (time, client))
+
+
+def source(experiment: Experiment, replication: int) -> Source:
+    """The experiment's source of requests, at its beginning."""
+    if experiment.traffic.arrivals == "closed":
+        return ClosedLoop(experiment, replication)
+    return OpenLoop(experiment, replication)
+
+
+def stream(experiment: Experiment, replication: int, purpose: str) -> Random:
+    """The random stream of one source of randomness in one replication.
+
+    A stream of its own for each purpose keeps one source's draws the same when another source
+    draws more or fewer. `random.Random` seeds from all of a string, the same on every platform.
+    """
+    return Random(f"{experiment.seed}/{replication}/{purpose}")
+
+
+def schedule(experiment: Experiment, replication: int) -> Requests:
+    """All requests of one replication of an open loop: arrivals in order, and demands."""
+    traffic = experiment.traffic
+    if traffic.arrivals == "trace":
+        return Requests.scheduled(
+            array("d", (row.arrival_s for row in traffic.trace)),
+            array("d", (row.io_s for row in traffic.trace)),
+            array("d", (row.cpu_s for row in traffic.trace)),
+        )
+    arrival = array("d", _arrivals(traffic, stream(experiment, replication, "arrivals")))
+    io = traffic.io.sampler(stream(experiment, replication, "io"))
+    cpu = traffic.cpu.sampler(stream(experiment, replication, "cpu"))
+    n = len(arrival)
+    return Requests.scheduled(
+        arrival,
+        array("d", (io() for _ in repeat(None, n))),
+        array("d", (cpu() for _ in repeat(None, n))),
+    )
+
+
+def _arrivals(traffic: Traffic, random: Random) -> Iterator[float]:
+    """Times of the arrivals, until ``requests`` have come or ``duration`` is over."""
+    rate, limit = traffic.rate, traffic.requests
+    if traffic.arrivals == "constant":
+        # Multiplied, not added up: no rounding error grows over the run.
+        times: Iterator[float] = (number / rate for number in count())
+    else:
+        times = _poisson(rate, random)
+    if limit is not None:
+        return islice(times, limit)
+    return takewhile(lambda time: time < traffic.duration, times)
+
+
+def _poisson(rate: float, random: Random) -> Iterator[float]:
+    now, gap = 0.0, random.expovariate
+    while True:
+        now += gap(rate)
+        yield now
+
+
+class _Demands(NamedTuple):
+    """Endless think times and demands of one user of a closed loop, s."""
+
+    think: Iterator[float]
+    io: Iterator[float]
+    cpu: Iterator[float]
+
+
+def _user(experiment: Experiment, replication: int, user: int) -> _Demands:
+    """What one user will do: streams of its own, so that it does not depend on the others."""
+
+    def endless(name: str, distribution: Distribution) -> Iterator[float]:
+        sample = distribution.sampler(stream(experiment, replication, f"user {user} {name}"))
+        return (sample() for _ in repeat(None))
+
+    traffic = experiment.traffic
+    return _Demands(
+        endless("think", traffic.think), endless("io", traffic.io), endless("cpu", traffic.cpu)
+    )

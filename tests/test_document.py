@@ -1,0 +1,109 @@
+"""The ``--json`` document keeps to its schema, whatever the run."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+import jsonschema
+import pytest
+from queue_run import experiment_of, queue_run
+
+from sim.document import SCHEMA, document
+from sim.run import OK, REFUSED, ProcessEvent, Requests, Run
+from sim.summary import summarize
+
+
+def schema() -> dict[str, Any]:
+    text = files("sim").joinpath("schema", "summary.schema.json").read_text(encoding="utf-8")
+    parsed: dict[str, Any] = json.loads(text)
+    return parsed
+
+
+def check(value: dict[str, Any]) -> None:
+    """Through JSON as it is printed; NaN and infinity are refused there."""
+    printed = json.loads(json.dumps(value, allow_nan=False))
+    validator = jsonschema.Draft202012Validator(schema())
+    validator.validate(printed)
+
+
+def test_the_schema_is_a_schema_and_describes_every_key() -> None:
+    jsonschema.Draft202012Validator.check_schema(schema())
+    properties = schema()["properties"]
+    assert schema()["required"] == list(properties)
+    assert [name for name, key in properties.items() if "description" not in key] == []
+    assert properties["schema"]["const"] == SCHEMA
+
+
+def test_a_predicted_experiment() -> None:
+    experiment = experiment_of(server={"workers": 2, "threads": 2}, traffic={"rate": 56.0})
+    runs = [
+        queue_run(experiment, requests=2000, replication=number, shares=(0.6, 0.4))
+        for number in range(3)
+    ]
+    events = (ProcessEvent(-0.2, "fork", "worker 1"),)
+    runs[0] = Run("sim", experiment, 0, runs[0].requests, events, runs[0].queues)
+    summary = summarize(runs)
+    value = document(summary, ["no such setting"])
+    check(value)
+    assert value["replications"] == 3
+    assert value["outcomes"]["ok"] == 6000
+    assert summary.latency is not None
+    assert value["latency_s"]["p95"] == summary.latency.p95.value
+    interval = value["confidence"]["latency_s"]["p95"]
+    assert interval["low"] < value["latency_s"]["p95"] < interval["high"]
+    assert value["ideal"]["mean"] < value["latency_s"]["mean"]
+    assert [row["boot_order"] for row in value["workers"]] == [1, 2]
+    assert sum(row["share"] for row in value["workers"]) == pytest.approx(1)
+    assert [row["place"] for row in value["queues"]] == ["accept queue", "worker 1", "worker 2"]
+    assert value["events"] == [{"time_s": -0.2, "kind": "fork", "process": "worker 1"}]
+    assert value["offered_load"] == pytest.approx(2.8)
+    assert value["capacity"] == 4
+    assert value["overloaded"] is False
+    assert value["notices"] == ["no such setting"]
+    assert value["experiment"] == experiment
+
+
+def test_reasons_of_an_overload_come_before_other_notices() -> None:
+    value = document(
+        summarize([queue_run(experiment_of(traffic={"rate": 30.0}), requests=500)]), ["last"]
+    )
+    check(value)
+    assert value["overloaded"] is True
+    assert value["notices"][0].startswith(
+        "The requests would keep 1.50 threads busy and there is 1,"
+    )
+    assert value["notices"][1:] == ["last"]
+
+
+def test_one_replication_has_no_intervals() -> None:
+    value = document(summarize([queue_run(experiment_of(), requests=50)]))
+    check(value)
+    assert value["confidence"]["latency_s"]["mean"] is None
+    assert value["confidence"]["workers"][0]["share"] is None
+
+
+@pytest.mark.parametrize("arrivals", ["poisson", "closed", "trace"])
+@pytest.mark.parametrize("outcomes", [[], [OK], [REFUSED], [OK, REFUSED]])
+def test_runs_that_know_little(arrivals: str, outcomes: list[int]) -> None:
+    rows = Requests()
+    for outcome in outcomes:
+        row = rows.append(1.0, 0.05, 0.0)
+        rows.finished[row] = 1.0
+        rows.outcome[row] = outcome
+    run = Run("reference_app", experiment_of(traffic={"arrivals": arrivals}), 0, rows)
+    value = document(summarize([run]))
+    check(value)
+    assert value["wait_s"]["mean"] is None
+    assert (value["latency_s"]["mean"] is None) == (OK not in outcomes)
+
+
+def test_the_schema_refuses_what_it_does_not_know() -> None:
+    value = document(summarize([queue_run(experiment_of(), requests=50)]))
+    with pytest.raises(jsonschema.ValidationError, match="Additional properties"):
+        check({**value, "mean": 1})
+    with pytest.raises(jsonschema.ValidationError, match="Additional properties"):
+        check({**value, "latency_s": {**value["latency_s"], "p42": 1}})
+    with pytest.raises(jsonschema.ValidationError, match="'wait_s' is a required property"):
+        check({name: part for name, part in value.items() if name != "wait_s"})

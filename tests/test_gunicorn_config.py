@@ -1,0 +1,191 @@
+"""A gunicorn.conf.py means to us what it means to Gunicorn."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from sim import gunicorn_config, settings
+from sim.errors import ExperimentError
+from sim.experiment import Server
+from sim.gunicorn_config import GunicornConfig
+
+Read = Callable[[str], GunicornConfig]
+
+
+@pytest.fixture
+def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
+    """A function that reads a file of the given text, from its own directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+
+    def read_text(text: str) -> GunicornConfig:
+        Path("gunicorn.conf.py").write_text(text, encoding="utf-8")
+        return gunicorn_config.read("gunicorn.conf.py")
+
+    return read_text
+
+
+def test_settings_are_taken_as_gunicorn_takes_them(read: Read) -> None:
+    config = read(
+        "import multiprocessing\ncores = multiprocessing.cpu_count()\n"
+        "workers = '0x3'\nthreads = 1\npreload_app = 'True'\nworker_class = 'gthread'\n"
+    )
+    assert config.settings == {
+        "workers": 3,
+        "threads": 1,
+        "preload_app": True,
+        "worker_class": "gthread",
+    }
+    assert (config.ignored, config.harmless, config.postfork) == ((), (), False)
+
+
+def test_a_worker_class_can_be_a_class(read: Read) -> None:
+    text = "from gunicorn.workers.gthread import ThreadWorker as worker_class"
+    assert read(text).settings == {"worker_class": "gthread"}
+
+
+def test_other_settings_are_named_where_they_differ(read: Read) -> None:
+    config = read(
+        "bind = 'unix:/x'\nloglevel = 'info'\nproc_name = 'x'\nreload = True\nspew = False\n"
+        "def on_exit(server):\n    pass\n"
+        "def post_fork(server, worker):\n    pass\n"
+    )
+    assert config.ignored == ("on_exit", "post_fork", "reload")
+    assert config.harmless == ("bind", "proc_name")
+
+
+POSTFORKS = {
+    "directly": "def post_fork(server, worker):\n    ldclient.get().postfork()\n",
+    "in a lambda": "post_fork = lambda server, worker: (lambda: ldclient.get().postfork())()\n",
+    "through a function": "def again():\n    ldclient.get().postfork()\n"
+    "def post_fork(server, worker):\n    again()\n",
+    "behind a decorator": "def logged(f):\n    def inner(server, worker):\n"
+    "        return f(server, worker)\n    return inner\n"
+    "@logged\ndef post_fork(server, worker):\n    ldclient.get().postfork()\n",
+    "in a nested function": "def post_fork(server, worker):\n    def inner():\n"
+    "        ldclient.get().postfork()\n    inner()\n",
+}
+
+
+@pytest.mark.parametrize("text", POSTFORKS.values(), ids=POSTFORKS)
+def test_a_post_fork_that_calls_postfork_is_noticed(read: Read, text: str) -> None:
+    config = read(text)
+    assert config.postfork
+    assert config.ignored == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def postfork():\n    pass\n",
+        "def post_fork(server, worker):\n    'calls postfork'\n    post_fork\n",
+        "def other():\n    ldclient.get().postfork()\ndef post_fork(server, worker):\n    pass\n",
+    ],
+)
+def test_another_post_fork_is_not(read: Read, text: str) -> None:
+    assert not read(text).postfork
+
+
+REFUSED = {
+    "raises": ("x = 1\nraise KeyError('no')\n", "line 2: KeyError: 'no'"),
+    "raises below": ("def f():\n    1 / 0\nf()\n", "line 2: ZeroDivisionError: division by zero"),
+    "raises two lines": ("raise ValueError('a\\nb')\n", "line 1: ValueError: a b"),
+    "syntax": ("workers = 2\nthreads = = 1\n", "line 2: SyntaxError: invalid syntax"),
+    "missing module": ("import no_such_module_here\n", "line 1: ModuleNotFoundError: No module"),
+    "exits": ("import sys\nsys.exit(0)\n", "line 2: calls exit(0); expected a configuration"),
+    "text": ("workers = 'two'\n", "workers is 'two'; Gunicorn refuses it (ValueError"),
+    "negative": ("workers = -1\n", "workers is -1; Gunicorn refuses it (ValueError"),
+    "fraction": ("timeout = 0.5\n", "timeout is 0.5; Gunicorn refuses it (TypeError"),
+    "none": ("workers = 0\n", "workers is 0; expected a whole number from 1 to 1024"),
+    "gevent": ("worker_class = 'gevent'\n", "worker_class is 'gevent'; expected sync or gthread"),
+    "own class": ("class W:\n    pass\nworker_class = W\n", "worker_class is '__config__.W'; exp"),
+    "hook": (
+        "def post_fork(server):\n    pass\n",
+        "post_fork is post_fork(); Gunicorn refuses it (Type",
+    ),
+    "NUL": ("\0", "SyntaxError: source code string cannot contain null bytes"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_bad_file_is_refused_in_one_line(
+    read: Read, text: str, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ExperimentError) as caught:
+        read(text)
+    assert str(caught.value).startswith("gunicorn.conf.py: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("no.py", "no.py: does not exist"),
+        (".", ".: is a directory"),
+        ("file:no.py", "file:no.py: does not exist"),
+        ("python:no_such_module_here", "python:no_such_module_here: ModuleNotFoundError"),
+    ],
+)
+def test_a_missing_file_is_refused(read: Read, location: str, message: str) -> None:
+    read("")
+    with pytest.raises(ExperimentError, match=f"^{message}"):
+        gunicorn_config.read(location)
+
+
+def test_what_a_file_prints_goes_to_stderr(read: Read, capfd: pytest.CaptureFixture[str]) -> None:
+    read("import os\nprint('printed')\nos.system('echo ran')\n")
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "printed" in err
+    assert "ran" in err
+
+
+def test_what_a_file_does_to_the_process_is_undone(read: Read, tmp_path: Path) -> None:
+    Path("helper.py").write_text("workers = 5\n", encoding="utf-8")
+    Path("below").mkdir()
+    before = (sys.path.copy(), dict(os.environ))
+    config = read(
+        "import os, sys\nfrom helper import workers\nos.environ['ADDED'] = 'x'\n"
+        "sys.path.append('/added')\nos.chdir('below')\n"
+    )
+    assert config.settings == {"workers": 5}
+    assert (sys.path, dict(os.environ)) == before
+    assert Path.cwd() == tmp_path
+    assert "helper" not in sys.modules
+    assert "__config__" not in sys.modules
+
+
+def test_each_setting_has_one_place() -> None:
+    known = gunicorn_config.known_settings()
+    server = {field.name for field in fields(Server)}
+    assert settings.HONOURED | settings.NOT_YET.keys() == server
+    assert not settings.HONOURED & settings.NOT_YET.keys()
+    assert known.keys() - server >= settings.HARMLESS
+    assert server <= known.keys()
+
+
+def test_the_defaults_of_a_server_are_gunicorns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+    known = gunicorn_config.known_settings()
+    for field in fields(Server):
+        if field.name != "workers":  # Gunicorn read WEB_CONCURRENCY when it was imported.
+            assert known[field.name].get() == field.default
+
+
+def test_the_spellings_of_worker_classes_are_gunicorns() -> None:
+    from gunicorn.workers import SUPPORTED_WORKERS  # noqa: PLC0415
+
+    for alias, path in SUPPORTED_WORKERS.items():
+        if alias in ("sync", "gthread"):
+            assert settings.worker_class_of(path) == settings.worker_class_of(alias) == alias
+        else:
+            with pytest.raises(ExperimentError):
+                settings.worker_class_of(path)

@@ -1,0 +1,156 @@
+"""The report as people see it: wide, narrow, piped, without UTF-8."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import pytest
+from queue_run import experiment_of, queue_run
+from rich.console import Console
+
+from sim.report import MOST_WORKERS, print_report
+from sim.run import OK, REFUSED, Requests, Run
+from sim.summary import Summary, summarize
+
+
+def printed(summary: Summary, *notices: str, width: int = 80, encoding: str = "utf-8") -> str:
+    """What a pipe of ``encoding`` receives."""
+    pipe = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="\n")
+    print_report(Console(file=pipe, width=width), summary, notices)
+    pipe.seek(0)
+    return pipe.read()
+
+
+def words(text: str) -> str:
+    """``text`` without its line breaks."""
+    return " ".join(text.split())
+
+
+@pytest.fixture(scope="module")
+def summary() -> Summary:
+    experiment = experiment_of(server={"workers": 2, "threads": 2}, traffic={"rate": 56.0})
+    return summarize(
+        queue_run(experiment, requests=1680, replication=number, shares=(0.6, 0.4), cost=0.004)
+        for number in range(3)
+    )
+
+
+def test_the_answer_comes_first(summary: Summary) -> None:
+    assert summary.latency is not None
+    text = words(printed(summary))
+    mean = round(1000 * summary.latency.mean.value)
+    assert text.startswith(f"Predicted for gthread, 2 workers x 2 threads: answers take {mean} ms")
+    assert "56 requests/s at random (poisson), io exp:0.05 s, cpu const:0 s" in text
+    assert "3 replications of 1,680 requests" in text
+
+
+def test_the_tables_hold_the_numbers_of_the_summary(summary: Summary) -> None:
+    lines = printed(summary).splitlines()
+    for name, times in (
+        ("latency", summary.latency),
+        ("wait for a thread", summary.wait),
+        ("one ideal queue", summary.ideal_latency),
+    ):
+        assert times is not None
+        (line,) = (line for line in lines if line.startswith(name))
+        cells = line.removeprefix(name).split()
+        assert cells[0] == f"{1000 * times.mean.value:,.1f}"
+        assert cells[3] == f"{1000 * times.p95.value:,.1f}"
+        assert len(cells) == 6
+    worker = summary.workers[0]
+    assert worker.share is not None
+    (row,) = (line for line in lines if line.startswith("1 "))
+    assert f"{100 * worker.share.value:.1f} ± " in row
+    assert "Outcomes: 5,040 ok." in lines
+    assert "Load: 2.80 of 4 threads asked for" in printed(summary)
+
+
+def test_the_gap_to_the_ideal_queue_adds_up(summary: Summary) -> None:
+    text = words(printed(summary))
+    assert "The same 4 threads behind one ideal queue would answer in" in text
+    assert " less. Of that, " in text
+    # What the runs were made with, and so what the sentence must find.
+    assert "4.00 ms is running longer than the bare io and cpu." in text
+
+
+@pytest.mark.parametrize("width", [10, 80, 200])
+def test_no_number_is_cut_and_a_pipe_gets_no_colours(summary: Summary, width: int) -> None:
+    text = printed(summary, width=width)
+    assert "…" not in text
+    assert "\x1b" not in text
+    assert text.count("±") >= 5
+    if width >= 80:
+        assert max(len(line) for line in text.splitlines()) <= min(width, 100)
+
+
+def test_a_stream_that_is_not_utf8_gets_ascii(summary: Summary) -> None:
+    text = printed(summary, encoding="ascii")
+    assert "+/- 95% interval" in text
+    assert text.isascii()
+
+
+def test_a_terminal_is_free_to_have_colours(summary: Summary) -> None:
+    terminal = io.StringIO()
+    console = Console(
+        file=terminal, force_terminal=True, width=80, color_system="standard", no_color=False
+    )
+    print_report(console, summary)
+    assert "\x1b[1m" in terminal.getvalue()
+
+
+def test_an_overload_is_said_in_words() -> None:
+    text = words(printed(summarize([queue_run(experiment_of(traffic={"rate": 30}), requests=500)])))
+    assert (
+        "Overloaded. The requests would keep 1.50 threads busy and there is 1, so the queue grows "
+        "for as long as the traffic lasts." in text
+    )
+
+
+def test_notices_stand_at_the_end_as_they_are(summary: Summary) -> None:
+    text = printed(summary, "the setting [bold]pidfile[/bold] is not modelled")
+    assert text.endswith("\nNote: the setting [bold]pidfile[/bold] is not modelled\n")
+
+
+def test_one_queue_without_costs_is_no_gap() -> None:
+    text = words(printed(summarize([queue_run(experiment_of(), requests=500)])))
+    assert "The same thread behind one ideal queue would answer in" in text
+    assert "practically the same." in text
+    assert "±" not in text
+
+
+def test_many_workers_do_not_fill_the_screen() -> None:
+    experiment = experiment_of(server={"workers": 40}, traffic={"rate": 56.0})
+    run = queue_run(experiment, requests=1000, shares=(1 / 40,) * 40)
+    lines = printed(summarize([run])).splitlines()
+    assert sum(bool(re.match(r"\d+ +\d+ +\d+\.\d% ", line)) for line in lines) == MOST_WORKERS
+    assert any(line.startswith("24 more") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("traffic", "expected"),
+    [
+        ({"arrivals": "closed"}, "10 users in a closed loop, think const:0 s, io exp:0.05 s"),
+        ({"arrivals": "constant"}, "10 requests/s at even distances, io exp:0.05 s"),
+        ({"arrivals": "trace"}, "arrivals and demands of a trace; connections kept alive"),
+    ],
+)
+@pytest.mark.parametrize("outcomes", [[], [OK], [REFUSED], [OK, REFUSED, REFUSED]])
+def test_runs_that_know_little(traffic: dict[str, Any], expected: str, outcomes: list[int]) -> None:
+    rows = Requests()
+    for outcome in outcomes:
+        row = rows.append(1.0, 0.05, 0.0)
+        rows.finished[row] = 1.25
+        rows.outcome[row] = outcome
+    experiment = experiment_of(
+        server={"worker_class": "sync"}, traffic={**traffic, "connection": "keepalive"}
+    )
+    text = words(printed(summarize([Run("reference_app", experiment, 0, rows)])))
+    assert text.startswith("Measured on sync, 1 worker: ")
+    assert expected in text
+    assert ("no request is answered" in text) == (OK not in outcomes)
+    assert ("Outcomes: no request." in text) == (not outcomes)
+    if len(outcomes) == 3:
+        assert "Outcomes: 1 ok, 2 refused." in text
+        assert "answers all 3 requests; the other times are of the 1 that were answered" in text
