@@ -36,6 +36,7 @@ class Costs:
         wake_alone: probability that the client's core wins a new connection when only the poller
             that was sent there is queued on it; for this and the next two see `sim.model.wakeup`.
         wake_queued: the same when a poller that stays there is queued on it too.
+        wake_halt: s after which an idle core has halted.
         wake_overtake: probability that a poller that stays overtakes the head of its core's queue.
     """
 
@@ -51,9 +52,10 @@ class Costs:
     import_app: float = 0.35
     fork: float = 0.002
     boot: float = 0.02
-    wake_alone: float = 0.44
-    wake_queued: float = 0.82
-    wake_overtake: float = 0.425
+    wake_alone: float = 0.55
+    wake_queued: float = 0.94
+    wake_halt: float = 2e-3
+    wake_overtake: float = 0.45
 
     def __post_init__(self) -> None:
         for cost in fields(self):

@@ -22,10 +22,14 @@ class Clients:
     keep-alive), ``drain`` (s that they wait after the last arrival), ``choose_listener`` (the
     kernel's choice of a socket for a new connection).
 
+    Constant too: ``answers_matter``, whether anything that a client does depends on an answer. It
+    does not in an open loop with new connections, where answers need no events of their own.
+
     Output: ``finished`` succeeds when every request has its outcome, or the drain is over.
 
     State: ``waiting`` (requests without an outcome), ``idle`` (connections by client, the last
-    used last), ``last_arrival``.
+    used last), ``last_arrival``, ``_draining_since`` (the last arrival when the drain began; None
+    while it does not run).
     """
 
     def __init__(
@@ -50,19 +54,18 @@ class Clients:
         self.waiting = 0
         self.idle: defaultdict[int, list[Connection]] = defaultdict(list)
         self.last_arrival = 0.0
-        # Nothing that a client does later depends on the answer of an open loop with new
-        # connections, so it need not be an event of its own.
-        self._answers_matter = keep or source.closed_loop
+        self.answers_matter = keep or source.closed_loop
         # Kept connections are ready at once; whether one is idle is known when the request is due.
         self._to_server = costs.send if keep else costs.connect
         self._arrival = Call(clock, self._on_arrival)
         self._drain = Call(clock, self._on_drain)
+        self._draining_since: float | None = None
         self._next_due = inf
 
     def begin(self) -> None:
         """Send the first request when it is due."""
         self._schedule_arrival()
-        self._on_drain(self._drain)
+        self._begin_drain()
 
     def _schedule_arrival(self) -> None:
         self._next_due = due = self.source.due()
@@ -89,6 +92,7 @@ class Clients:
         else:
             self._connect(Connection(row, client))
         self._schedule_arrival()
+        self._begin_drain()
 
     def _connect(self, connection: Connection) -> None:
         if self.choose_listener().connect(connection):
@@ -101,41 +105,50 @@ class Clients:
         if connection.attempts < len(SYN_RETRANSMISSIONS):
             Call(self.clock, lambda _: self._connect(connection)).after(wait)
         else:
-            Call(self.clock, lambda _: self._end(connection, TIMEOUT)).after(wait)
+            row, client = connection.row, connection.client
+            Call(self.clock, lambda _: self._end(row, client, TIMEOUT)).after(wait)
 
     def answer(self, connection: Connection) -> None:
         """The worker has sent the whole response just now."""
-        if self._answers_matter:
-            Call(self.clock, lambda _: self._on_answer(connection)).after(self.costs.receive)
-            return
+        if self.answers_matter:
+            # No longer on the connection: the next request may be there before this is finished.
+            row, connection.row = connection.row, -1
+            Call(self.clock, lambda _: self._on_answer(connection, row)).after(self.costs.receive)
+        else:
+            self.answer_in_passing(connection, 0.0)
+
+    def answer_in_passing(self, connection: Connection, ago: float) -> None:
+        """The worker has sent the response ``ago`` s ago; allowed where no answer matters."""
         row = connection.row
         rows = self.recorder.requests
-        rows.finished[row] = self.clock.time + self.costs.receive - self.recorder.start
+        rows.finished[row] = self.clock.time - ago + self.costs.receive - self.recorder.start
         rows.outcome[row] = OK
         self.waiting -= 1
         if not self.waiting and self._next_due == inf:
             self._finish()
 
-    def _on_answer(self, connection: Connection) -> None:
+    def _on_answer(self, connection: Connection, row: int) -> None:
         if connection.keep:
             self.idle[connection.client].append(connection)
-        self._end(connection, OK)
+        self._end(row, connection.client, OK)
 
     def closed(self, connection: Connection) -> None:
         """The worker has closed an idle connection; a request that was on its way is lost."""
+        # A client that has yet to receive the answer will find the connection closed.
+        connection.keep = False
         idle = self.idle[connection.client]
         if connection in idle:
             idle.remove(connection)
         elif connection.row >= 0:
-            self._end(connection, RESET)
+            row, connection.row = connection.row, -1
+            self._end(row, connection.client, RESET)
 
-    def _end(self, connection: Connection, outcome: int) -> None:
-        row, connection.row = connection.row, -1
+    def _end(self, row: int, client: int, outcome: int) -> None:
         rows, now = self.recorder.requests, self.clock.time - self.recorder.start
         rows.finished[row] = now
         rows.outcome[row] = outcome
         self.waiting -= 1
-        self.source.answered(connection.client, now)
+        self.source.answered(client, now)
         if self.source.due() < self._next_due:
             # This user's next request comes before the one that was scheduled, if any.
             self._arrival = Call(self.clock, self._on_arrival)
@@ -143,14 +156,21 @@ class Clients:
         elif not self.waiting and self._next_due == inf:
             self._finish()
 
+    def _begin_drain(self) -> None:
+        """Wait `drain` s from the last arrival, if no other is due and nothing waits yet."""
+        if self._next_due == inf and self._draining_since is None:
+            self._draining_since = self.last_arrival
+            now = self.clock.time - self.recorder.start
+            self._drain.after(max(0.0, self.last_arrival + self.drain - now))
+
     def _on_drain(self, _: Call) -> None:
-        """Give up `drain` s after the last arrival; until then, look again when that may be."""
-        now = self.clock.time - self.recorder.start
-        last = self.last_arrival if self._next_due == inf else self._next_due
-        if self._next_due == inf and now >= last + self.drain:
+        """Give up, unless an answer has brought another arrival since the drain began."""
+        # Arrivals are compared, not times: the clock may stop a rounding error short of the end.
+        since, self._draining_since = self._draining_since, None
+        if self._next_due == inf and since == self.last_arrival:
             self._finish()
         else:
-            self._drain.after(last + self.drain - now)
+            self._begin_drain()
 
     def _finish(self) -> None:
         if not self.finished.triggered:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 
 from simpy import Environment, Event
-from simpy.events import NORMAL
+from simpy.events import NORMAL, EventPriority
 
 
 class Clock(Environment):
@@ -33,15 +33,23 @@ class Clock(Environment):
         """
         queue = self._queue
         while end.callbacks is not None:
-            if not queue:
-                raise RuntimeError("the model has nothing left to do, but has not ended")
-            event = queue[0][3]
+            try:
+                entry = heappop(queue)
+            except IndexError:
+                raise RuntimeError("nothing is left to happen, but the end has not come") from None
+            event = entry[3]
+            self.time = entry[0]
             if event.__class__ is Call:
-                self.time = self._now = heappop(queue)[0]
                 event.function(event)
             else:
-                self.time = self.peek()
+                # SimPy's own affair: it goes back for `step` to take.
+                heappush(queue, entry)
                 self.step()
+
+    def schedule(self, event: Event, priority: EventPriority = NORMAL, delay: float = 0) -> None:
+        """Schedule one of SimPy's own events, of which there are few, at SimPy's own time."""
+        self._now = self.time
+        super().schedule(event, priority, delay)
 
 
 class Call(Event):
@@ -54,8 +62,9 @@ class Call(Event):
         super().__init__(clock)
         self.clock = clock
         self.function = function
+        self._queue = clock._queue
+        self._next_id = clock._eid.__next__
 
     def after(self, delay: float) -> None:
         """Come due ``delay`` s from now."""
-        clock = self.clock
-        heappush(clock._queue, (clock.time + delay, NORMAL, next(clock._eid), self))
+        heappush(self._queue, (self.clock.time + delay, NORMAL, self._next_id(), self))

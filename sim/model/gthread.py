@@ -57,7 +57,7 @@ class ThreadWorker:
         nr_conns: connections that it holds.
         accepting: whether the listener is registered with its poller.
         registration: when that was, as a number that grows; see `sim.model.kernel`.
-        keepalived_conns: idle connections, the oldest first.
+        keepalived_conns: idle connections, the oldest first; a dict, for quick removal.
         requests: connections whose request waits for a thread.
         idle_threads: threads without a request.
         finished: connections whose request is done and which the main thread has yet to see.
@@ -92,9 +92,10 @@ class ThreadWorker:
         self.recorder = recorder
         self.registrations = registrations
         self.registration = 0
+        self._answers_in_passing = not clients.answers_matter
         self.nr_conns = 0
         self.accepting = False
-        self.keepalived_conns: deque[Connection] = deque()
+        self.keepalived_conns: dict[Connection, None] = {}
         self.requests: deque[Connection] = deque()
         self.idle_threads = deque(
             PoolThread(clock, self, number) for number in range(1, server.threads + 1)
@@ -119,7 +120,7 @@ class ThreadWorker:
     def on_readable(self, connection: Connection) -> None:
         """A kept connection has become readable."""
         if connection in self.keepalived_conns:
-            self.keepalived_conns.remove(connection)
+            del self.keepalived_conns[connection]
             self.readable.append(connection)
             self._interrupt_sleep()
         # Otherwise the main thread has yet to register it, and will find it readable then.
@@ -162,6 +163,14 @@ class ThreadWorker:
         connection = self.listener.accept() if self.accepting else None
         finished, readable = len(self.finished), len(self.readable)
         costs = self.costs
+        if connection is not None and self.idle_threads and not finished and not readable:
+            # The thread gets the GIL as soon as the main thread drops it: one turn on the core,
+            # during which a worker without a GIL to give would not win another connection.
+            thread = self.idle_threads.popleft()
+            thread.connection = connection
+            self.waited += costs.accept
+            self.gil.compute(costs.accept + costs.request, self._end_accept, thread)
+            return
         seconds = costs.finish * (finished + readable)
         if connection is not None:
             seconds += costs.accept
@@ -170,12 +179,7 @@ class ThreadWorker:
     def _end_turn(self, handled: tuple[Connection | None, int, int]) -> None:
         connection, finished, readable = handled
         if connection is not None:
-            self.nr_conns += 1
-            connection.worker = self
-            row = connection.row
-            rows = self.recorder.requests
-            rows.accepted[row] = connection.accepted - self.recorder.start
-            rows.worker[row] = self.boot_order
+            self._accepted(connection)
             self._enqueue_req(connection)
         for _ in range(finished):
             self._finish_request(self.finished.popleft())
@@ -183,6 +187,21 @@ class ThreadWorker:
             self._on_client_socket_readable(self.readable.popleft())
         if self.keepalived_conns:
             self._murder_keepalived()
+        self._next_turn()
+
+    def _accepted(self, connection: Connection) -> None:
+        self.nr_conns += 1
+        connection.worker = self
+        row = connection.row
+        rows = self.recorder.requests
+        rows.accepted[row] = connection.accepted - self.recorder.start
+        rows.worker[row] = self.boot_order
+
+    def _end_accept(self, thread: PoolThread) -> None:
+        """The main thread has accepted, and a thread is about to call the application."""
+        assert thread.connection is not None, "a thread that runs has a connection"
+        self._accepted(thread.connection)
+        self._call_application(thread)
         self._next_turn()
 
     def _finish_request(self, connection: Connection) -> None:
@@ -194,7 +213,7 @@ class ThreadWorker:
             # The client's next request was quicker than this thread.
             self.readable.append(connection)
         else:
-            self.keepalived_conns.append(connection)
+            self.keepalived_conns[connection] = None
 
     def _on_client_socket_readable(self, connection: Connection) -> None:
         connection.accepted = self.clock.time
@@ -205,9 +224,11 @@ class ThreadWorker:
 
     def _murder_keepalived(self) -> None:
         now = self.clock.time
-        idle = self.keepalived_conns
-        while idle and idle[0].timeout <= now:
-            connection = idle.popleft()
+        while self.keepalived_conns:
+            connection = next(iter(self.keepalived_conns))
+            if connection.timeout > now:
+                break
+            del self.keepalived_conns[connection]
             self.nr_conns -= 1
             self.clients.closed(connection)
 
@@ -241,8 +262,13 @@ class ThreadWorker:
     def _after_io(self, thread: PoolThread) -> None:
         connection = thread.connection
         assert connection is not None, "a thread that waits has a connection"
-        cpu = self.recorder.requests.cpu[connection.row]
-        self.gil.compute(cpu + self.costs.respond, self._respond, thread)
+        seconds = self.recorder.requests.cpu[connection.row] + self.costs.respond
+        if self._answers_in_passing and not self.requests and not self.in_turn:
+            # The main thread gets the GIL as soon as this thread drops it, and has nothing else
+            # to do: one turn on the core. The client had its answer when the thread's part ended.
+            self.gil.compute(seconds + self.costs.finish, self._respond_and_finish, thread)
+        else:
+            self.gil.compute(seconds, self._respond, thread)
 
     def _respond(self, thread: PoolThread) -> None:
         """The response is sent: tell the main thread, and take the next request."""
@@ -251,9 +277,21 @@ class ThreadWorker:
         connection.keep = self.keepalive > 0 and len(self.keepalived_conns) < self.max_keepalived
         self.finished.append(connection)
         self.clients.answer(connection)
+        self._take_next(thread)
+        self._interrupt_sleep()
+
+    def _respond_and_finish(self, thread: PoolThread) -> None:
+        """`_respond`, and then `finish_request()` on the main thread, of a new connection."""
+        assert thread.connection is not None, "a thread that responds has a connection"
+        self.clients.answer_in_passing(thread.connection, self.costs.finish)
+        self.nr_conns -= 1
+        self._take_next(thread)
+        if not self.accepting and not self.in_turn:
+            self._next_turn()
+
+    def _take_next(self, thread: PoolThread) -> None:
         if self.requests:
             self._handle(thread, self.requests.popleft())
         else:
             thread.connection = None
             self.idle_threads.append(thread)
-        self._interrupt_sleep()

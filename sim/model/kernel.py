@@ -17,6 +17,7 @@ from typing import Protocol
 from sim.costs import Costs
 from sim.model.clock import Clock
 from sim.model.connection import Connection
+from sim.model.cpu import Cores
 from sim.model.wakeup import winning_probabilities
 
 #: s after its first SYN at which a client sends it again, until it gives up at the last one:
@@ -56,8 +57,8 @@ class ListeningSocket:
     """
 
     __slots__ = (
-        "_chances_by_number",
         "_fair",
+        "_known_chances",
         "clock",
         "cores",
         "costs",
@@ -74,7 +75,7 @@ class ListeningSocket:
         clock: Clock,
         backlog: int,
         somaxconn: int,
-        cores: int,
+        cores: Cores,
         costs: Costs,
         random: Random,
         *,
@@ -91,7 +92,7 @@ class ListeningSocket:
         self.waited = 0.0
         self.longest = 0
         self._fair = fair
-        self._chances_by_number: dict[int, tuple[float, ...]] = {}
+        self._known_chances: dict[tuple[int, bool], tuple[float, ...]] = {}
 
     def connect(self, connection: Connection) -> bool:
         """Take a connection into the accept queue and wake the pollers; False: it is full."""
@@ -133,8 +134,9 @@ class ListeningSocket:
             insort(self.sleeping, poller, key=_woken_first)
 
     def _chances(self, pollers: int) -> tuple[float, ...]:
-        chances = self._chances_by_number.get(pollers)
+        halted = self.cores.idle_for(self.clock.time) > self.costs.wake_halt
+        chances = self._known_chances.get((pollers, halted))
         if chances is None:
-            chances = winning_probabilities(pollers, self.cores, self.costs)
-            self._chances_by_number[pollers] = chances
+            chances = winning_probabilities(pollers, self.cores.number, self.costs, halted=halted)
+            self._known_chances[pollers, halted] = chances
         return chances

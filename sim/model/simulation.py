@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from itertools import count
 from random import Random
@@ -59,6 +60,7 @@ class _Simulation:
         def chance(of: str) -> Random:
             return stream(experiment, replication, f"variant {variant} {of}")
 
+        self.cores = Cores(experiment.host.cores)
         self.listeners = self._listeners(chance("accept"))
         self.clients = Clients(
             clock,
@@ -87,7 +89,7 @@ class _Simulation:
                 self.clock,
                 server.backlog,
                 host.somaxconn,
-                host.cores,
+                self.cores,
                 self.experiment.costs,
                 random,
                 fair=server.worker_class == "sync",
@@ -107,11 +109,10 @@ class _Simulation:
     def _workers(self) -> list[Worker]:
         experiment, clock = self.experiment, self.clock
         server, costs = experiment.server, experiment.costs
-        cores = Cores(experiment.host.cores)
         registrations = count(1)
         workers: list[Worker] = []
         for boot_order in range(1, server.workers + 1):
-            gil = Gil(clock, cores)
+            gil = Gil(clock, self.cores)
             listener = self.listeners[(boot_order - 1) % len(self.listeners)]
             if server.worker_class == "sync":
                 workers.append(
@@ -154,7 +155,8 @@ class _Simulation:
 
     def _queues(self) -> tuple[QueueLength, ...]:
         """Time averages by Little's law: the sum of all waits, divided by the time."""
-        span = self.clock.time - self.recorder.start
+        # A run without a request, or in which nothing takes time, may take none.
+        span = self.clock.time - self.recorder.start or math.inf
         accept = QueueLength(
             "accept queue",
             sum(listener.waited for listener in self.listeners) / span,

@@ -18,7 +18,8 @@ of real runs (``perf sched``) shows where each goes; kernel/sched/fair.c says wh
 Then each core runs the head of its queue. One that stays overtakes the head with a certain
 probability: it has slept for longer than its share (`place_entity`). The cores race for the
 accept. The client's core loses time until the client sleeps or is preempted, and one that stays
-preempts it; an idle core loses time until it has come out of its halt.
+preempts it; an idle core loses time until it has come out of its halt. A core that was busy just
+before has not halted yet, and always wins.
 """
 
 from __future__ import annotations
@@ -28,20 +29,26 @@ from itertools import accumulate
 from sim.costs import Costs
 
 
-def winning_probabilities(pollers: int, cores: int, costs: Costs) -> tuple[float, ...]:
+def winning_probabilities(
+    pollers: int, cores: int, costs: Costs, *, halted: bool
+) -> tuple[float, ...]:
     """Cumulative probability that the k-th poller to be woken wins, by k from 0.
 
     Args:
         pollers: how many sleep, at least 1.
         cores: of the host.
         costs: its ``wake_*`` values.
+        halted: whether the idle cores have halted.
     """
     elsewhere = min(cores, pollers) - 1
     staying = pollers - 1 - elsewhere
     alone = (1 - 1 / cores) ** staying
     head = _heads(staying, costs.wake_overtake / cores)
-    local_alone = costs.wake_alone if elsewhere else 1.0
-    local_queued = costs.wake_queued if elsewhere else 1.0
+    local_alone, local_queued = costs.wake_alone, costs.wake_queued
+    if not elsewhere:
+        local_alone = local_queued = 1.0
+    elif not halted:
+        local_alone = local_queued = 0.0
     won = [0.0] * pollers
     # On the client's core, whoever heads its queue; that nobody stays there is a case apart.
     won[0] = alone * local_alone + (head[0] - alone) * local_queued

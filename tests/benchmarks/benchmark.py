@@ -1,0 +1,294 @@
+"""How many requests the model simulates per CPU second, beside other simulators: one table.
+
+::
+
+    python tests/benchmarks/benchmark.py [--requests 200000]
+
+The README.md beside this file says what is measured, and how.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import math
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+from heapq import heappop, heappush
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import simpy
+from rich.box import MARKDOWN
+from rich.console import Console
+from rich.table import Table
+
+from sim.arguments import OneLineParser
+from sim.distribution import Distribution
+from sim.errors import ExperimentError
+from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
+from sim.model.simulation import predict
+from sim.run import Requests
+from sim.theory import mmc_mean_sojourn
+from sim.traffic import schedule
+
+ROUNDS = 3
+RATE = 50.0  # requests / s
+SERVICE = 0.05  # mean s of a request
+SERVERS = 4  # of the textbook's queue; ours has 2 workers x 2 threads
+
+
+def experiment_of(requests: int) -> Experiment:
+    """The experiment that every contender simulates, each as far as it can.
+
+    Raises:
+        ExperimentError: when ``requests`` is out of range.
+    """
+    return Experiment(
+        server=Server(worker_class="gthread", workers=2, threads=2),
+        traffic=Traffic(rate=RATE, requests=requests, io=Distribution("exp", (SERVICE,))),
+        launchdarkly=LaunchDarkly(enabled=True),
+    )
+
+
+def ours(experiment: Experiment) -> float:
+    """Gunicorn, as `sim.model` has it, with every cost at its default."""
+    return mean_response(predict(experiment).requests)
+
+
+def textbook_simpy(experiment: Experiment) -> float:
+    """M/M/4 as SimPy's documentation teaches it: a process for each request, and a resource."""
+    rows = schedule(experiment, 0)
+    environment = simpy.Environment()
+    servers = simpy.Resource(environment, SERVERS)
+
+    def request(row: int) -> Generator[simpy.Event, object, None]:
+        with servers.request() as turn:
+            yield turn
+            rows.started[row] = environment.now
+            yield environment.timeout(rows.io[row])
+            rows.finished[row] = environment.now
+
+    def arrivals() -> Generator[simpy.Event, object, None]:
+        for row, arrival in enumerate(rows.arrival):
+            yield environment.timeout(arrival - environment.now)
+            environment.process(request(row))
+
+    environment.process(arrivals())
+    environment.run()
+    return mean_response(rows)
+
+
+def bare_heap(experiment: Experiment) -> float:
+    """M/M/4 as a loop over a heap of events, without an engine: the floor for Python."""
+    rows = schedule(experiment, 0)
+    arrival, started, finished, service = rows.arrival, rows.started, rows.finished, rows.io
+    last = len(rows) - 1
+    waiting: deque[int] = deque()
+    free = SERVERS
+    # An event is (time, row, whether the row arrives); it leaves otherwise.
+    events = [(arrival[0], 0, True)]
+    while events:
+        now, row, arrives = heappop(events)
+        if arrives:
+            waiting.append(row)
+            if row < last:
+                heappush(events, (arrival[row + 1], row + 1, True))
+        else:
+            finished[row] = now
+            free += 1
+        if free and waiting:
+            first = waiting.popleft()
+            free -= 1
+            started[first] = now
+            heappush(events, (now + service[first], first, False))
+    return mean_response(rows)
+
+
+def ciw(experiment: Experiment) -> float:
+    """M/M/4 in Ciw, with Ciw's own random numbers and records."""
+    library: Any = import_module("ciw")  # it brings no types
+    library.seed(experiment.seed)
+    network = library.create_network(
+        arrival_distributions=[library.dists.Exponential(rate=RATE)],
+        service_distributions=[library.dists.Exponential(rate=1 / SERVICE)],
+        number_of_servers=[SERVERS],
+    )
+    simulation = library.Simulation(network)
+    simulation.simulate_until_max_customers(experiment.traffic.requests, method="Finish")
+    responses = [record.exit_date - record.arrival_date for record in simulation.get_all_records()]
+    return math.fsum(responses) / len(responses)
+
+
+def mean_response(rows: Requests) -> float:
+    """Mean s from a request's arrival until it is finished."""
+    return (math.fsum(rows.finished) - math.fsum(rows.arrival)) / len(rows)
+
+
+CONTENDERS: dict[str, Callable[[Experiment], float]] = {
+    "ours": ours,
+    "SimPy M/M/4": textbook_simpy,
+    "heap M/M/4": bare_heap,
+    "Ciw M/M/4": ciw,
+}
+
+
+class Timing(NamedTuple):
+    """One contender, once.
+
+    Attributes:
+        rate: requests simulated per CPU s, from drawing the traffic to the mean response.
+        response: mean response time that it found, s.
+    """
+
+    rate: float
+    response: float
+
+
+def time_here(contender: str, requests: int) -> Timing:
+    """Run a contender in this process, which should not have run another.
+
+    Raises:
+        ExperimentError: when ``requests`` is out of range.
+    """
+    experiment = experiment_of(requests)
+    before = time.process_time()
+    response = CONTENDERS[contender](experiment)
+    return Timing(requests / (time.process_time() - before), response)
+
+
+def time_apart(contender: str, requests: int) -> Timing:
+    """Run a contender in a process of its own, where no other has left its memory in disorder.
+
+    Raises:
+        ExperimentError: when the process fails.
+    """
+    command = [sys.executable, str(Path(__file__).resolve())]
+    command += ["--contender", contender, "--requests", str(requests)]
+    # In a session of its own it does not see Ctrl-C: `run` kills it when this process does.
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=False, start_new_session=True
+    )
+    if done.returncode != 0:
+        raise ExperimentError(
+            f"contender {contender!r} ended with status {done.returncode}; expected 0"
+        )
+    return Timing(*json.loads(done.stdout))
+
+
+def compare(requests: int, contenders: list[str]) -> dict[str, list[Timing]]:
+    """Time every contender once in each round, so that a slow moment of the machine hits all.
+
+    Raises:
+        ExperimentError: when a contender fails.
+    """
+    timings: dict[str, list[Timing]] = {contender: [] for contender in contenders}
+    with Console(stderr=True).status("") as status:
+        for round_ in range(1, ROUNDS + 1):
+            for contender in contenders:
+                status.update(f"round {round_} of {ROUNDS}: {contender}")
+                timings[contender].append(time_apart(contender, requests))
+    # Two programs for one queue and the same requests: a difference is a bug in one of them.
+    textbook, floor = timings["SimPy M/M/4"][0].response, timings["heap M/M/4"][0].response
+    assert math.isclose(textbook, floor, rel_tol=1e-6), (textbook, floor)
+    return timings
+
+
+def table_of(requests: int, timings: dict[str, list[Timing]]) -> Table:
+    """Medians of the rounds, with the lowest and the highest round in brackets."""
+    table = Table(
+        title=f"{requests} requests, {ROUNDS} interleaved rounds: median (lowest-highest)",
+        caption=(
+            f"{machine()}\nIn theory the mean response of M/M/{SERVERS} is "
+            f"{1e3 * mmc_mean_sojourn(RATE, SERVICE, SERVERS):.2f} ms."
+        ),
+        caption_justify="left",
+        box=MARKDOWN,
+    )
+    table.add_column("simulator")
+    for heading in ("requests / CPU s", "times ours", "mean response, ms"):
+        table.add_column(heading, justify="right")
+    for contender, rounds in timings.items():
+        ratios = [its.rate / our.rate for its, our in zip(rounds, timings["ours"], strict=True)]
+        table.add_row(
+            contender,
+            spread([timing.rate for timing in rounds], ",.0f"),
+            spread(ratios, ".2f") if contender != "ours" else "1",
+            f"{1e3 * rounds[0].response:.2f}",
+        )
+    return table
+
+
+def spread(values: list[float], form: str) -> str:
+    """``median (lowest-highest)``, each in the format ``form``."""
+    return f"{median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
+
+
+def has_ciw() -> bool:
+    """Whether Ciw is installed."""
+    return importlib.util.find_spec("ciw") is not None
+
+
+def machine() -> str:
+    """The processor and the versions that a number of this benchmark is worth nothing without."""
+    model = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        lines = information.read_text(encoding="utf-8").splitlines()
+        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        model = models[0] if models else model
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    libraries = f"SimPy {version('simpy')}" + (f", Ciw {version('ciw')}" if has_ciw() else "")
+    return f"{model}, {os.cpu_count()} cores; {python}, {libraries}"
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = OneLineParser(
+        description="Compare how many requests several simulators manage per CPU second."
+    )
+    parser.add_argument(
+        "--requests", type=int, default=200_000, metavar="N", help="of each run (%(default)s)"
+    )
+    parser.add_argument(
+        "--contender",
+        choices=CONTENDERS,
+        help="run only this one, once, in this process; print [requests / CPU s, mean response s]",
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Do what the command line asks, and return the exit status."""
+    # As an exception, so that the contender at work ends with this process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    asked = arguments()
+    try:
+        if asked.contender:
+            sys.stdout.write(json.dumps(time_here(asked.contender, asked.requests)) + "\n")
+            return 0
+        experiment_of(asked.requests)  # refuses a wrong number before anything is started
+        contenders = [name for name in CONTENDERS if name != "Ciw M/M/4" or has_ciw()]
+        Console().print(table_of(asked.requests, compare(asked.requests, contenders)))
+        if not has_ciw():
+            sys.stderr.write("Ciw is left out, it is not installed: pip install -e '.[bench]'\n")
+    except ExperimentError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
