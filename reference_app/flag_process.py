@@ -62,7 +62,7 @@ class FlagProcess:
 
     def _read_url(self) -> str:
         stdout = self._process.stdout
-        assert stdout is not None  # noqa: S101 - it was opened as a pipe
+        assert stdout is not None
         with stdout:
             ready, _, _ = select.select([stdout], [], [], PATIENCE)
             url = stdout.readline().strip() if ready else ""

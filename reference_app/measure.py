@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 
-from reference_app.client import LoadGenerator, Progress
+from reference_app.client import Progress
+from reference_app.client_process import Replay, replay
 from reference_app.server import HOST, RunningServer, running_server
 from sim.experiment import Experiment
 from sim.experiment_file import to_dict
-from sim.run import ProcessEvent, Requests, Run
-from sim.traffic import source
+from sim.run import Run
 
 
 def measure(experiment: Experiment, replication: int, progress: Progress) -> Run:
@@ -23,26 +22,20 @@ def measure(experiment: Experiment, replication: int, progress: Progress) -> Run
         ExperimentError: when the server does not boot.
     """
     with running_server(experiment) as server:
-        generator = LoadGenerator(experiment, source(experiment, replication), (HOST, server.port))
-        requests = generator.run(progress)
-        _read_answers(requests, generator.answers, generator.start, server)
-        events = server.events(generator.start)
-    return Run("reference_app", to_dict(experiment), replication, requests, _by_time(events))
+        result = replay(experiment, replication, (HOST, server.port), progress)
+        _read_answers(result, server)
+        events = server.events(result.start)
+    return Run("reference_app", to_dict(experiment), replication, result.requests, events)
 
 
-def _read_answers(
-    requests: Requests, answers: list[bytes], start: float, server: RunningServer
-) -> None:
+def _read_answers(result: Replay, server: RunningServer) -> None:
     """Fill in who served each request and when, from what the service answered."""
     boot_order = {pid: number for number, pid in server.workers().items()}
-    for row, body in enumerate(answers):
+    requests = result.requests
+    for row, body in enumerate(result.answers):
         if not body.startswith(b"{"):
             continue
         answer = json.loads(body)
-        requests.started[row] = answer["started"] - start
+        requests.started[row] = answer["started"] - result.start
         requests.worker[row] = boot_order[answer["pid"]]
         requests.thread[row] = answer["thread"]
-
-
-def _by_time(events: Iterable[ProcessEvent]) -> tuple[ProcessEvent, ...]:
-    return tuple(sorted(events))

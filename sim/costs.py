@@ -26,8 +26,7 @@ class Costs:
         timer_slack: how much longer than asked a sleep takes; the application's I/O is a sleep.
         respond: CPU of a pool thread from the end of the application's code until it takes the
             next connection.
-        receive: from the end of that until the client has the whole response; negative where
-            the client has it before the thread is free.
+        receive: from the end of that until the client has read the whole response.
         finish: CPU of the main thread for `finish_request`: closing, or back to the poller.
         sync_finish: CPU of a sync worker from the last byte sent until it can accept again.
         import_app: importing the application, once in the master or once in each worker.
@@ -40,22 +39,22 @@ class Costs:
         wake_overtake: probability that a poller that stays overtakes the head of its core's queue.
     """
 
-    connect: float = 300e-6
-    send: float = 200e-6
-    accept: float = 130e-6
-    request: float = 400e-6
-    timer_slack: float = 130e-6
+    connect: float = 580e-6
+    send: float = 60e-6
+    accept: float = 150e-6
+    request: float = 460e-6
+    timer_slack: float = 150e-6
     respond: float = 300e-6
-    receive: float = 50e-6
-    finish: float = 100e-6
-    sync_finish: float = 100e-6
+    receive: float = 200e-6
+    finish: float = 110e-6
+    sync_finish: float = 120e-6
     import_app: float = 0.35
     fork: float = 0.002
     boot: float = 0.02
-    wake_alone: float = 0.55
-    wake_queued: float = 0.94
-    wake_halt: float = 2e-3
-    wake_overtake: float = 0.45
+    wake_alone: float = 0.58
+    wake_queued: float = 0.92
+    wake_halt: float = 1.6e-3
+    wake_overtake: float = 0.46
 
     def __post_init__(self) -> None:
         for cost in fields(self):

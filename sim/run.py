@@ -228,7 +228,7 @@ def load(path: Path) -> list[Run]:
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             expected = _read_line(json.loads(line), runs, expected)
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+        except (ValueError, TypeError, LookupError, OverflowError) as error:
             raise ExperimentError(
                 f"{path}: line {number} is not of a {SCHEMA} file ({error})"
             ) from None

@@ -9,21 +9,7 @@ from pathlib import Path
 
 import pytest
 
-#: Stands for ``python -m sim`` as far as its flags.
-FLAGS_ONLY = """
-import sys
-from sim.arguments import OneLineParser, add_experiment_arguments, experiment_from
-from sim.errors import ExperimentError
-try:
-    parser = OneLineParser()
-    add_experiment_arguments(parser)
-    experiment_from(parser.parse_args())
-except ExperimentError as error:
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(2)
-"""
-
-COMMAND = [sys.executable, "-c", FLAGS_ONLY]
+COMMAND = [sys.executable, "-m", "sim"]
 
 HEADER = b"arrival_s,io_s,cpu_s\n"
 

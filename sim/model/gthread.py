@@ -253,6 +253,7 @@ class ThreadWorker:
         rows, row = self.recorder.requests, connection.row
         rows.started[row] = self.clock.time - self.recorder.start
         rows.thread[row] = thread.number
+        connection.keep = self.keepalive > 0 and len(self.keepalived_conns) < self.max_keepalived
         io = rows.io[row]
         if io > 0:
             thread.io_over.after(io + self.costs.timer_slack)
@@ -274,7 +275,6 @@ class ThreadWorker:
         """The response is sent: tell the main thread, and take the next request."""
         connection = thread.connection
         assert connection is not None, "a thread that responds has a connection"
-        connection.keep = self.keepalive > 0 and len(self.keepalived_conns) < self.max_keepalived
         self.finished.append(connection)
         self.clients.answer(connection)
         self._take_next(thread)

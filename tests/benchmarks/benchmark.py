@@ -205,7 +205,7 @@ def compare(requests: int, contenders: list[str]) -> dict[str, list[Timing]]:
 
 
 def table_of(requests: int, timings: dict[str, list[Timing]]) -> Table:
-    """Medians of the rounds, with the lowest and the highest round in brackets."""
+    """Medians of the rounds, and the range of the ratios."""
     table = Table(
         title=f"{requests} requests, {ROUNDS} interleaved rounds: median (lowest-highest)",
         caption=(
@@ -222,16 +222,11 @@ def table_of(requests: int, timings: dict[str, list[Timing]]) -> Table:
         ratios = [its.rate / our.rate for its, our in zip(rounds, timings["ours"], strict=True)]
         table.add_row(
             contender,
-            spread([timing.rate for timing in rounds], ",.0f"),
-            spread(ratios, ".2f") if contender != "ours" else "1",
+            f"{median(timing.rate for timing in rounds):,.0f}",
+            f"{median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})",
             f"{1e3 * rounds[0].response:.2f}",
         )
     return table
-
-
-def spread(values: list[float], form: str) -> str:
-    """``median (lowest-highest)``, each in the format ``form``."""
-    return f"{median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
 
 
 def has_ciw() -> bool:

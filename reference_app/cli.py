@@ -1,0 +1,198 @@
+"""``python -m reference_app``: measure an experiment on real Gunicorn, or compare with `sim`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from sim import settings
+from sim.arguments import OneLineParser, add_experiment_arguments, experiment_from
+from sim.cli import (
+    add_output_arguments,
+    predictions,
+    save_path,
+    show_document,
+    show_report,
+    show_summary,
+)
+from sim.command import save
+from sim.errors import ExperimentError
+from sim.experiment import Experiment
+from sim.run import Run
+from sim.summary import summarize
+
+#: What the extra ``app`` installs, by the name under which it is imported.
+REQUIRED = {"flask": "flask", "ldclient": "launchdarkly-server-sdk", "psutil": "psutil"}
+
+#: Most that ``--repeat`` and ``--variants`` take: a slip of the finger is not to cost a day.
+MOST = 1000
+
+SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
+
+
+class _Machine(NamedTuple):
+    """What an experiment's host is set against: the machine that measures.
+
+    Attributes:
+        cores: processors that this process may use.
+        somaxconn: the kernel's limit of the accept queue; None where it cannot be read.
+    """
+
+    cores: int
+    somaxconn: int | None
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do what the command line asks for.
+
+    Args:
+        arguments: of the command line; those of this process, if None.
+
+    Raises:
+        ExperimentError: when they cannot be understood or run, or the extra ``app`` is missing.
+        SystemExit: after ``--help``, and when a flag cannot be parsed.
+    """
+    args = _parser().parse_args(arguments)
+    _refuse_missing_packages()
+    experiment, notices = experiment_from(args)
+    notices += _about_host(experiment, _this_machine())
+    path = save_path(args)
+    if args.command == "compare":
+        _compare(args, experiment, notices, path)
+    else:
+        _measure(args, experiment, notices, path)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="python -m reference_app", description="Measure how real Gunicorn queues."
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    measure = commands.add_parser(
+        "measure",
+        help="send an experiment's requests to real Gunicorn",
+        description="Start Gunicorn on this machine, send it the experiment's requests, and print "
+        "what became of them. One replication, unless --replications is given.",
+    )
+    _add_count(measure, "--repeat", 1, "times that the same requests are measured")
+    compare = commands.add_parser(
+        "compare",
+        help="measure the same requests that sim predicts",
+        description="Predict the experiment, measure the very same requests on real Gunicorn, and "
+        "print how far apart the two are. One replication, unless --replications is given.",
+    )
+    _add_count(compare, "--repeat", 3, "times that the same requests are measured")
+    _add_count(compare, "--variants", 20, "times that the same requests are predicted")
+    for command in (measure, compare):
+        add_output_arguments(command)
+        add_experiment_arguments(command)
+        # A prediction is cheap and takes ten; a measurement takes as long as the traffic lasts.
+        command.set_defaults(replications=1)
+    return parser
+
+
+def _add_count(parser: argparse.ArgumentParser, name: str, default: int, help_: str) -> None:
+    def count(text: str) -> int:
+        if text.isascii() and text.isdigit() and 1 <= int(text) <= MOST:
+            return int(text)
+        expected = f"expected a whole number from 1 to {MOST}"
+        raise argparse.ArgumentError(None, f"{name} is {text!r}; {expected}")
+
+    parser.add_argument(name, type=count, default=default, metavar="N", help=f"{help_} [{default}]")
+
+
+def _refuse_missing_packages() -> None:
+    missing = [package for module, package in REQUIRED.items() if find_spec(module) is None]
+    if missing:
+        raise ExperimentError(
+            f"{', '.join(missing)} cannot be imported; the reference service needs the extra "
+            "'app': pip install 'gunicorn-sim[app]'"
+        )
+
+
+def _measure(
+    args: argparse.Namespace, experiment: Experiment, notices: tuple[str, ...], path: Path | None
+) -> None:
+    # The real server obeys what the model does not honour yet.
+    unhonoured = settings.not_yet_honoured(experiment.server)
+    notices = tuple(notice for notice in notices if notice not in unhonoured)
+    repeats = _measurements(experiment, args.repeat)
+    if args.repeat > 1:
+        notices += (
+            f"Every replication was measured {args.repeat} times, with the same requests: the "
+            "intervals tell how closely the server repeats itself too, not only chance of traffic.",
+        )
+    runs = [run for runs in repeats for run in runs]
+    if path is not None:
+        save(runs, path)
+    show_summary(summarize(runs), notices, as_json=args.json)
+
+
+def _compare(
+    args: argparse.Namespace, experiment: Experiment, notices: tuple[str, ...], path: Path | None
+) -> None:
+    # The one place where prediction and measurement meet; the rig never sees the model.
+    from sim.comparison import compare, document, ideal_run  # noqa: PLC0415
+
+    variants = [list(predictions(experiment, variant)) for variant in range(args.variants)]
+    repeats = _measurements(experiment, args.repeat)
+    if path is not None:
+        save((run for runs in (*repeats, *variants) for run in runs), path)
+    comparison = compare(
+        [summarize(runs) for runs in variants],
+        [summarize(runs) for runs in repeats],
+        summarize(ideal_run(run) for run in repeats[0]),
+    )
+    if args.json:
+        show_document(document(comparison, notices))
+        return
+    from reference_app.comparison_report import print_comparison  # noqa: PLC0415
+
+    show_report(lambda console: print_comparison(console, comparison, notices))
+
+
+def _measurements(experiment: Experiment, repeat: int) -> list[list[Run]]:
+    """All replications, ``repeat`` times over; a repeat of one is not measured next to it."""
+    # They need the extra `app`.
+    from reference_app.measure import measure  # noqa: PLC0415
+    from reference_app.progress_line import ProgressLine  # noqa: PLC0415
+
+    replications = experiment.replications
+    with ProgressLine(experiment.traffic, repeat * replications, sys.stderr) as line:
+        return [
+            [
+                measure(experiment, replication, line.progress(number * replications + replication))
+                for replication in range(replications)
+            ]
+            for number in range(repeat)
+        ]
+
+
+def _this_machine() -> _Machine:
+    try:
+        somaxconn = int(SOMAXCONN.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        somaxconn = None
+    return _Machine(len(os.sched_getaffinity(0)), somaxconn)
+
+
+def _about_host(experiment: Experiment, machine: _Machine) -> tuple[str, ...]:
+    """A notice for each thing in which the experiment's host is not this machine."""
+    host = experiment.host
+    notices = []
+    if host.cores != machine.cores:
+        notices.append(
+            f"The experiment's host has cores = {host.cores}; this machine, which is measured, "
+            f"has {machine.cores}."
+        )
+    if machine.somaxconn is not None and host.somaxconn != machine.somaxconn:
+        notices.append(
+            f"The experiment's host has somaxconn = {host.somaxconn}; this machine, which is "
+            f"measured, has {machine.somaxconn}."
+        )
+    return tuple(notices)

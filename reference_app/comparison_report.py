@@ -1,0 +1,222 @@
+"""A comparison as text for people: one sentence, then the figures behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from sim.comparison import Comparison, Figure, Verdict
+from sim.report import MOST_WORKERS, PROSE_WIDTH
+
+_STYLES: Mapping[Verdict | None, str] = {
+    "within 5 %": "green",
+    "within 10 %": "green",
+    "within spread": "",
+    "off": "bold yellow",
+    None: "dim",
+}
+
+
+def print_comparison(console: Console, comparison: Comparison, notices: Sequence[str] = ()) -> None:
+    """Print ``comparison`` on ``console``.
+
+    Args:
+        console: its width, colours and encoding are respected; a pipe gets plain text.
+        comparison: what to print.
+        notices: sentences about the experiment, to stand at the end.
+    """
+    _prose(console, _headline(comparison), "bold")
+    _prose(console, _question(comparison), "dim")
+    console.print()
+    shares = [figure for figure in comparison.figures if figure.unit == "share"]
+    _table(console, _figures_table(f for f in comparison.figures if f.unit != "share"))
+    _table(console, _shares_table(shares))
+    for line in _lines(comparison):
+        _prose(console, line)
+    for reason in comparison.overload:
+        console.print()
+        _prose(console, f"Overloaded. {reason}", "bold yellow")
+    for notice in notices:
+        console.print()
+        _prose(console, f"Note: {notice}", "yellow")
+
+
+def _prose(console: Console, words: str, style: str = "") -> None:
+    # Text, not str: what comes from an experiment may hold the brackets of rich's markup.
+    console.print(Text(words, style=style), width=min(console.width, PROSE_WIDTH))
+
+
+def _table(console: Console, table: Table) -> None:
+    """Print ``table`` as wide as it is: a number is never cut, even on a narrow console."""
+    wide = console.options.update_width(1000)
+    table.width = Measurement.get(console, wide, table).maximum
+    console.print(table, crop=False)
+    console.print()
+
+
+def _headline(comparison: Comparison) -> str:
+    mean = comparison.figure("latency_mean")
+    if mean.predicted is None or mean.measured is None:
+        sides = [_cell(value, _ms, "no answer") for value in (mean.predicted, mean.measured)]
+        return f"Predicted {sides[0]}, measured {sides[1]} on average: nothing to compare."
+    words = f"Predicted {_ms(mean.predicted)}, measured {_ms(mean.measured)} on average"
+    if mean.error is not None:
+        words += f": {_percent(abs(mean.error))} apart"
+    if mean.spread is not None:
+        words += f"; the server repeats itself within {_percent(mean.spread)}"
+    if mean.ideal is not None:
+        words += f"; the ideal queue says {_ms(mean.ideal)}"
+    return f"{words}."
+
+
+def _question(comparison: Comparison) -> str:
+    server = comparison.experiment["server"]
+    requests = sum(comparison.measured_outcomes.values())
+    closed = comparison.experiment["traffic"]["arrivals"] == "closed"
+    whose = "the same users, about" if closed else "the same"
+    return (
+        f"{server['worker_class']}, {_count(server['workers'], 'worker')} x "
+        f"{_count(server['threads'], 'thread')}; {whose} {requests:,.0f} requests predicted in "
+        f"{_count(comparison.variants, 'variant')} and measured "
+        f"{_count(comparison.repeats, 'time')}."
+    )
+
+
+def _figures_table(figures: Iterable[Figure]) -> Table:
+    table = _new_table("", "predicted", "measured", "error", "spread", "ideal", "verdict")
+    known = list(figures)
+    longest = max((f.measured or 0.0 for f in known if f.unit == "s"), default=0.0)
+    # One number of decimals for all times, so that the eye can compare along rows and columns.
+    decimals = 2 if longest < 0.1 else 1 if longest < 10 else 0
+    for _, section in groupby(known, key=_section):
+        for figure in section:
+            name, write = _writing(figure, decimals)
+            table.add_row(
+                name,
+                _cell(figure.predicted, write),
+                _cell(figure.measured, write),
+                _cell(figure.error, _signed),
+                _cell(figure.spread, _percent),
+                _cell(figure.ideal, write),
+                Text(figure.verdict or "-", style=_STYLES[figure.verdict]),
+            )
+        table.add_section()
+    return table
+
+
+def _shares_table(figures: Sequence[Figure]) -> Table:
+    """Who ran how many requests, in per cent; errors and spreads in points of these."""
+    table = _new_table("share of requests", "predicted", "measured", "error", "spread", "verdict")
+    busiest = sorted(figures, key=_measured, reverse=True)[:MOST_WORKERS]
+    for figure in figures:
+        if figure in busiest:
+            table.add_row(
+                f"worker {figure.name.rpartition('_')[2]}",
+                _cell(figure.predicted, _percent_1),
+                _cell(figure.measured, _percent_1),
+                _cell(figure.error, _points),
+                _cell(figure.spread, _points_unsigned),
+                Text(figure.verdict or "-", style=_STYLES[figure.verdict]),
+            )
+    if len(figures) > len(busiest):
+        table.add_row(f"{len(figures) - len(busiest)} more", "", "", "", "", "")
+    return table
+
+
+def _new_table(first: str, *columns: str) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        collapse_padding=True,  # Or it would not fit on 80 columns.
+        header_style="bold",
+    )
+    table.add_column(first, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="left" if column == "verdict" else "right", no_wrap=True)
+    return table
+
+
+def _lines(comparison: Comparison) -> list[str]:
+    lines = []
+    mean = comparison.figure("latency_mean")
+    if mean.predicted_low is not None and mean.predicted_high is not None:
+        lines.append(
+            "The server's own chances move the predicted mean latency between "
+            f"{_ms(mean.predicted_low)} and {_ms(mean.predicted_high)} (90 % of the variants)."
+        )
+    sides = (comparison.predicted_outcomes, comparison.measured_outcomes)
+    predicted, measured = (
+        ", ".join(f"{number:,.6g} {outcome}" for outcome, number in side.items() if number)
+        or "no request"
+        for side in sides
+    )
+    if predicted == measured:
+        lines.append(f"Outcomes: {measured}, predicted and measured.")
+    else:
+        lines.append(f"Outcomes: {predicted} predicted; {measured} measured.")
+    if comparison.repeats == 1:
+        lines.append("Measured once, so that the server's own spread is not known; see --repeat.")
+    return lines
+
+
+def _section(figure: Figure) -> str:
+    return figure.name.partition("_")[0] if figure.unit == "s" else ""
+
+
+def _writing(figure: Figure, decimals: int) -> tuple[str, Callable[[float], str]]:
+    """The name of a figure's row, with the unit, and how its numbers are written."""
+    name = figure.name.replace("_", " ")
+    match figure.unit:
+        case "s":
+            return f"{name}, ms", lambda value: f"{1000 * value:,.{decimals}f}"
+        case "1/s":
+            return f"{name}, /s", lambda value: f"{value:,.1f}"
+        case _:
+            return name, _percent_1
+
+
+def _cell(value: float | None, write: Callable[[float], str], unknown: str = "-") -> str:
+    return unknown if value is None else write(value)
+
+
+def _measured(figure: Figure) -> float:
+    return figure.measured or 0.0
+
+
+def _ms(seconds: float) -> str:
+    """``seconds`` as about three digits of milliseconds."""
+    value = 1000 * seconds
+    decimals = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    return f"{value:,.{decimals}f} ms"
+
+
+def _percent(value: float) -> str:
+    """Two digits below 10 %: the verdicts turn at 5 and 10."""
+    return f"{100 * value:.{1 if abs(value) < 0.0995 else 0}f} %"
+
+
+def _percent_1(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _signed(value: float) -> str:
+    return f"{'+' if value >= 0 else ''}{_percent(value)}"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+def _points_unsigned(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

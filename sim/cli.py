@@ -1,0 +1,133 @@
+"""``python -m sim``: predict an experiment and print what its replications say together."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Timer
+from typing import TYPE_CHECKING, Any
+
+from sim.arguments import OneLineParser, add_experiment_arguments, experiment_from
+from sim.command import save, writable, write_stdout
+from sim.document import document
+from sim.errors import ExperimentError
+from sim.experiment import Experiment
+from sim.model.simulation import predict
+from sim.run import Run
+from sim.summary import Summary, summarize
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: s that work may take before its progress is worth showing.
+PATIENCE = 2.0
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do what the command line asks for.
+
+    Args:
+        arguments: of the command line; those of this process, if None.
+
+    Raises:
+        ExperimentError: when they cannot be understood or run.
+        SystemExit: after ``--help``, and when a flag cannot be parsed.
+    """
+    parser = OneLineParser(prog="python -m sim", description="Predict how Gunicorn queues.")
+    add_output_arguments(parser)
+    add_experiment_arguments(parser)
+    args = parser.parse_args(arguments)
+    experiment, notices = experiment_from(args)
+    path = save_path(args)
+    runs: Iterable[Run] = predictions(experiment)
+    if path is not None:
+        runs = list(runs)
+        save(runs, path)
+    show_summary(summarize(runs), notices, as_json=args.json)
+
+
+def predictions(experiment: Experiment, variant: int = 0) -> Iterator[Run]:
+    """Every replication, one after the other, in one variant of the server's chances."""
+    with _progress(experiment.replications) as advance:
+        for replication in range(experiment.replications):
+            yield predict(experiment, replication, variant)
+            advance()
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json`` and ``--save``."""
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", action="store_true", help="print one JSON document, no report")
+    output.add_argument("--save", metavar="RUN", help="write every request of every run to a file")
+
+
+def save_path(args: argparse.Namespace) -> Path | None:
+    """Where ``--save`` wants the runs; asked before they are made.
+
+    Raises:
+        ExperimentError: when no file can be put there.
+    """
+    if args.save is None:
+        return None
+    if not args.save:
+        raise ExperimentError("--save is ''; expected a file to save to")
+    return writable(Path(args.save))
+
+
+def show_summary(summary: Summary, notices: Sequence[str], *, as_json: bool) -> None:
+    """Print a summary on stdout, as a report or as a document."""
+    if as_json:
+        show_document(document(summary, notices))
+        return
+    # rich costs more start-up than all else together, and only the report needs it.
+    from sim.report import print_report  # noqa: PLC0415
+
+    show_report(lambda console: print_report(console, summary, notices))
+
+
+def show_document(value: dict[str, Any]) -> None:
+    """Print a document on stdout, and its notices on stderr, where people see them too."""
+    for notice in value["notices"]:
+        print(f"note: {notice}", file=sys.stderr)  # noqa: T201
+    write_stdout(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def show_report(print_on: Callable[[Console], None]) -> None:
+    """Print what ``print_on`` prints on a console that is as stdout is."""
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console()
+    # Captured, because rich would end the process by itself at a closed pipe.
+    with console.capture() as capture:
+        print_on(console)
+    # rich fills lines up to the width of their column.
+    write_stdout("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on a terminal's stderr, once it has taken `PATIENCE` s; count with the call.
+
+    It goes away at the end.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
+
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task("predicting", total=total)
+    late = Timer(PATIENCE, bar.start)
+    late.daemon = True
+    late.start()
+    try:
+        yield lambda: bar.advance(task)
+    finally:
+        late.cancel()
+        late.join()  # Or it could start the bar after it was stopped.
+        bar.stop()

@@ -1,0 +1,85 @@
+"""What both command lines owe to the shell: exit statuses, stdout, and ``--save``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from sim import run
+from sim.errors import ExperimentError
+
+BAD_INPUT = 2
+INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
+PIPE_CLOSED = 141  # 128 + SIGPIPE
+
+
+def run_command(command: Callable[[], None]) -> int:
+    """Run ``command`` and return the exit status of the process.
+
+    0 when it returns, 2 and one line on stderr for an `ExperimentError`, 130 after Ctrl-C, 141
+    when nobody reads stdout any more; no traceback in any of these.
+    """
+    try:
+        command()
+    except ExperimentError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return PIPE_CLOSED
+    return 0
+
+
+def write_stdout(text: str) -> None:
+    """Write all of ``text``, with question marks for what stdout's encoding does not have.
+
+    Raises:
+        BrokenPipeError: when nobody reads it.
+        ExperimentError: when it cannot be written for another reason, such as a full disk.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        print(text.encode(encoding, "replace").decode(encoding), end="", flush=True)  # noqa: T201
+    except OSError as error:
+        # What could not be written is still buffered; the interpreter would try again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise ExperimentError(f"stdout: cannot be written ({error.strerror})") from None
+
+
+def writable(path: Path) -> Path:
+    """Return ``path`` if a file can be put there; ask before the work that is to be saved.
+
+    Raises:
+        ExperimentError: when it cannot, or when what is there is no regular file.
+    """
+    if path.is_dir():
+        raise ExperimentError(f"{path}: is a directory; expected a file to save to")
+    if path.exists() and not path.is_file():
+        raise ExperimentError(f"{path}: is not a regular file; expected a file to save to")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return path
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def save(runs: Iterable[run.Run], path: Path) -> None:
+    """Write runs as `sim.run.save` does.
+
+    Raises:
+        ExperimentError: when the file cannot be written.
+    """
+    try:
+        run.save(runs, path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> ExperimentError:
+    return ExperimentError(f"{path}: cannot be written ({error.strerror})")

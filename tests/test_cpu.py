@@ -1,0 +1,185 @@
+"""Who computes when: the GIL inside a process, the cores between processes. Times are in ms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from sim.model.clock import Call, Clock
+from sim.model.cpu import SWITCH_INTERVAL, TIME_SLICE, Cores, Gil
+
+MS = 1e-3
+
+
+class Machine:
+    """A clock, some cores, and what was done when.
+
+    Attributes:
+        clock: of the machine.
+        cores: of the machine.
+        done: ms at which each named computation was over.
+    """
+
+    def __init__(self, cores: int) -> None:
+        self.clock = Clock()
+        self.cores = Cores(cores)
+        self.done: dict[str, float] = {}
+
+    def process(self) -> Gil:
+        """Another process, with a GIL of its own."""
+        return Gil(self.clock, self.cores)
+
+    def at(self, ms: float, action: Callable[[], None]) -> None:
+        """Do something at a time."""
+        Call(self.clock, lambda _: action()).after(ms * MS)
+
+    def compute(self, gil: Gil, name: str, ms: float, *, at: float = 0.0) -> None:
+        """Let a thread of a process compute for ``ms`` from ``at`` on."""
+        self.at(at, lambda: gil.compute(ms * MS, self.note, name))
+
+    def note(self, name: str) -> None:
+        """A computation is over."""
+        self.done[name] = self.clock.time / MS
+
+    def run(self, ms: float = 1_000.0) -> dict[str, float]:
+        """Everything that is done within ``ms``."""
+        self.clock.run_until(self.clock.timeout(ms * MS))
+        return self.done
+
+
+def test_the_intervals_are_those_of_cpython_and_linux() -> None:
+    # The tests below count with them.
+    assert SWITCH_INTERVAL == 5 * MS
+    assert TIME_SLICE == 4 * MS
+
+
+@pytest.mark.parametrize("ms", [0.0, 0.1, 4.0, 20.0, 300.0])
+def test_who_is_alone_computes_without_a_break(ms: float) -> None:
+    machine = Machine(cores=1)
+    machine.compute(machine.process(), "a", ms, at=1.0)
+    assert machine.run() == {"a": pytest.approx(1.0 + ms)}
+
+
+def test_threads_of_one_process_take_turns_of_the_switch_interval() -> None:
+    machine = Machine(cores=2)
+    gil = machine.process()
+    machine.compute(gil, "a", 12.0)
+    machine.compute(gil, "b", 12.0)
+    # a 5, b 5, a 5, b 5, a 2, b 2: a second core is of no use to them.
+    assert machine.run() == {"a": pytest.approx(22.0), "b": pytest.approx(24.0)}
+
+
+def test_a_short_computation_does_not_drop_the_gil() -> None:
+    machine = Machine(cores=2)
+    gil = machine.process()
+    machine.compute(gil, "first", 3.0)
+    machine.compute(gil, "second", 3.0, at=1.0)
+    assert machine.run() == {"first": pytest.approx(3.0), "second": pytest.approx(6.0)}
+
+
+def test_convoy_behind_a_computing_thread() -> None:
+    # Each time that the other thread comes back from its I/O, it waits a whole interval.
+    machine = Machine(cores=2)
+    gil = machine.process()
+    machine.compute(gil, "long", 50.0)
+    for number in range(3):
+        machine.compute(gil, f"short {number}", 0.1, at=10.0 + 10.0 * number)
+    done = machine.run()
+    assert [done[f"short {number}"] for number in range(3)] == pytest.approx([15.1, 25.1, 35.1])
+    assert done["long"] == pytest.approx(50.3)
+
+
+def test_a_thread_that_comes_late_in_a_turn_waits_for_its_rest_only() -> None:
+    machine = Machine(cores=2)
+    gil = machine.process()
+    machine.compute(gil, "long", 12.0)
+    machine.compute(gil, "late", 1.0, at=10.0)
+    assert machine.run() == {"long": pytest.approx(12.0), "late": pytest.approx(13.0)}
+
+
+def test_processes_take_turns_on_one_core() -> None:
+    machine = Machine(cores=1)
+    machine.compute(machine.process(), "a", 10.0)
+    machine.compute(machine.process(), "b", 10.0)
+    # a 4, b 4, a 4, b 4, a 2, b 2.
+    assert machine.run() == {"a": pytest.approx(18.0), "b": pytest.approx(20.0)}
+
+
+def test_a_process_that_comes_later_waits_one_time_slice() -> None:
+    machine = Machine(cores=1)
+    machine.compute(machine.process(), "long", 50.0)
+    machine.compute(machine.process(), "short", 1.0, at=20.0)
+    assert machine.run() == {"short": pytest.approx(25.0), "long": pytest.approx(51.0)}
+
+
+def test_processes_do_not_disturb_each_other_while_there_are_cores() -> None:
+    machine = Machine(cores=2)
+    machine.compute(machine.process(), "a", 10.0)
+    machine.compute(machine.process(), "b", 30.0)
+    assert machine.run() == {"a": pytest.approx(10.0), "b": pytest.approx(30.0)}
+
+
+def test_no_core_idles_while_a_process_waits() -> None:
+    machine = Machine(cores=2)
+    for name in "abc":
+        machine.compute(machine.process(), name, 40.0)
+    done = machine.run()
+    # 120 ms of work on two cores; at the end one process may run alone for a slice or two.
+    assert 60.0 - 1e-6 <= max(done.values()) <= 60.0 + 2 * TIME_SLICE / MS
+    assert min(done.values()) >= 50.0
+    assert machine.cores.free == 2
+    assert not machine.cores.waiting
+
+
+def test_threads_share_what_their_process_gets_of_the_core() -> None:
+    machine = Machine(cores=1)
+    two_threads = machine.process()
+    machine.compute(two_threads, "a1", 20.0)
+    machine.compute(two_threads, "a2", 20.0)
+    machine.compute(machine.process(), "b", 20.0)
+    done = machine.run()
+    assert done["b"] == pytest.approx(40.0, abs=5.0)
+    assert max(done.values()) == pytest.approx(60.0)
+    assert done["a2"] == pytest.approx(60.0, abs=5.0)
+
+
+def test_who_goes_on_keeps_the_gil() -> None:
+    machine = Machine(cores=2)
+    gil = machine.process()
+    machine.at(0.0, lambda: gil.compute(1 * MS, lambda _: gil.go_on(2 * MS, machine.note, "a"), ""))
+    machine.compute(gil, "b", 1.0)
+    assert machine.run() == {"a": pytest.approx(3.0), "b": pytest.approx(4.0)}
+
+
+def test_who_goes_on_for_long_drops_the_gil_after_the_switch_interval() -> None:
+    machine = Machine(cores=2)
+    gil = machine.process()
+    machine.at(
+        0.0, lambda: gil.compute(1 * MS, lambda _: gil.go_on(20 * MS, machine.note, "a"), "")
+    )
+    machine.compute(gil, "b", 1.0)
+    assert machine.run() == {"b": pytest.approx(7.0), "a": pytest.approx(22.0)}
+
+
+def test_only_who_has_just_computed_can_go_on() -> None:
+    machine = Machine(cores=2)
+    gil = machine.process()
+    with pytest.raises(AssertionError, match="just computed"):
+        gil.go_on(1 * MS, machine.note, "a")
+    gil.compute(1 * MS, machine.note, "a")
+    with pytest.raises(AssertionError, match="just computed"):
+        gil.go_on(1 * MS, machine.note, "b")
+
+
+def test_how_long_the_cores_have_been_idle() -> None:
+    machine = Machine(cores=2)
+    gil = machine.process()
+    idle: list[float] = []
+    assert machine.cores.idle_for(0.0) == math.inf
+    machine.compute(gil, "a", 2.0, at=1.0)
+    for ms in (2.0, 3.5, 10.0):
+        machine.at(ms, lambda: idle.append(machine.cores.idle_for(machine.clock.time) / MS))
+    machine.run()
+    assert idle == pytest.approx([0.0, 0.5, 7.0])

@@ -1,0 +1,181 @@
+"""The requests that both interpreters send: the same ones, whatever serves them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from sim.costs import Costs
+from sim.distribution import Distribution
+from sim.experiment import Experiment, Host, LaunchDarkly, Server, TraceRow, Traffic
+from sim.model.simulation import predict
+from sim.run import Requests
+from sim.traffic import schedule, source, stream
+
+RANDOM_DEMANDS = Traffic(
+    rate=100.0, requests=500, io=Distribution("exp", (0.02,)), cpu=Distribution("exp", (0.001,))
+)
+
+
+def asked(requests: Requests) -> tuple[list[float], list[float], list[float]]:
+    """What the clients decide: arrivals, I/O and CPU."""
+    return list(requests.arrival), list(requests.io), list(requests.cpu)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"server": Server(workers=4, threads=2, reuse_port=True)}, id="server"),
+        pytest.param({"host": Host(cores=16)}, id="host"),
+        pytest.param({"costs": Costs(request=0.01)}, id="costs"),
+        pytest.param({"launchdarkly": LaunchDarkly(enabled=True)}, id="launchdarkly"),
+        pytest.param({"replications": 3}, id="replications"),
+    ],
+)
+def test_what_is_asked_does_not_depend_on_who_answers(
+    other: dict[str, Server | Host | Costs | LaunchDarkly | int],
+) -> None:
+    base = Experiment(traffic=RANDOM_DEMANDS)
+    changed = replace(base, **other)  # type: ignore[arg-type]
+    assert asked(schedule(changed, 0)) == asked(schedule(base, 0))
+    assert asked(predict(changed, 0, variant=3).requests) == asked(schedule(base, 0))
+
+
+@pytest.mark.parametrize(
+    ("experiment", "replication"),
+    [
+        pytest.param(Experiment(traffic=RANDOM_DEMANDS, seed=2), 0, id="seed"),
+        pytest.param(Experiment(traffic=RANDOM_DEMANDS), 1, id="replication"),
+    ],
+)
+def test_every_seed_and_replication_has_its_own_draws(
+    experiment: Experiment, replication: int
+) -> None:
+    base = asked(schedule(Experiment(traffic=RANDOM_DEMANDS), 0))
+    other = asked(schedule(experiment, replication))
+    assert all(mine != theirs for mine, theirs in zip(base, other, strict=True))
+
+
+def test_each_source_of_randomness_has_its_own_stream() -> None:
+    base = schedule(Experiment(traffic=RANDOM_DEMANDS), 0)
+    other_io = replace(RANDOM_DEMANDS, io=Distribution("lognorm", (0.02, 2.0)))
+    changed = schedule(Experiment(traffic=other_io), 0)
+    assert list(changed.arrival) == list(base.arrival)
+    assert list(changed.cpu) == list(base.cpu)
+    assert list(changed.io) != list(base.io)
+    # The means are 20 apart; from one stream, so would be all of the draws.
+    assert list(base.cpu) != pytest.approx([io / 20 for io in base.io])
+
+
+def test_more_requests_begin_with_the_same_ones() -> None:
+    longer = schedule(Experiment(traffic=replace(RANDOM_DEMANDS, requests=700)), 0)
+    base = schedule(Experiment(traffic=RANDOM_DEMANDS), 0)
+    assert [column[:500] for column in asked(longer)] == list(asked(base))
+
+
+def test_streams_are_the_same_on_every_platform() -> None:
+    assert stream(Experiment(), 0, "arrivals").random() == 0.3169197796993223
+
+
+def test_constant_arrivals_are_evenly_spaced_from_the_start() -> None:
+    traffic = Traffic(arrivals="constant", rate=10.0, duration=100.0)
+    arrival = schedule(Experiment(traffic=traffic), 0).arrival
+    assert list(arrival) == [number / 10.0 for number in range(1_000)]
+
+
+def test_poisson_arrivals_have_the_rate_and_the_variance_of_their_gaps() -> None:
+    traffic = Traffic(rate=50.0, requests=40_000)
+    arrival = schedule(Experiment(traffic=traffic), 0).arrival
+    gaps = [after - before for before, after in pairwise([0.0, *arrival])]
+    mean = math.fsum(gaps) / len(gaps)
+    variance = math.fsum((gap - mean) ** 2 for gap in gaps) / len(gaps)
+    assert mean == pytest.approx(1 / 50.0, rel=0.02)
+    assert math.sqrt(variance) == pytest.approx(mean, rel=0.03)
+    assert min(gaps) >= 0
+
+
+def test_duration_ends_the_arrivals_and_a_number_of_requests_overrides_it() -> None:
+    by_duration = schedule(Experiment(traffic=Traffic(rate=100.0, duration=5.0)), 0)
+    assert 400 < len(by_duration) < 600
+    assert max(by_duration.arrival) < 5.0
+    by_number = schedule(Experiment(traffic=Traffic(rate=100.0, duration=5.0, requests=2_000)), 0)
+    assert len(by_number) == 2_000
+    assert max(by_number.arrival) > 15.0
+
+
+def test_demands_have_their_means() -> None:
+    traffic = Traffic(
+        rate=1.0,
+        requests=40_000,
+        io=Distribution("lognorm", (0.05, 1.0)),
+        cpu=Distribution("bimodal", (0.9, 0.001, 0.011)),
+    )
+    rows = schedule(Experiment(traffic=traffic), 0)
+    assert sum(rows.io) / len(rows) == pytest.approx(0.05, rel=0.02)
+    assert sum(rows.cpu) / len(rows) == pytest.approx(0.002, rel=0.03)
+
+
+def test_a_trace_is_replayed_as_it_is() -> None:
+    trace = (TraceRow(0.5, 0.1, 0.0), TraceRow(0.5, 0.2, 0.01), TraceRow(3.0, 0.0, 0.02))
+    traffic = Traffic(arrivals="trace", trace=trace, rate=1.0, duration=1.0)
+    expected = ([0.5, 0.5, 3.0], [0.1, 0.2, 0.0], [0.0, 0.01, 0.02])
+    assert asked(schedule(Experiment(traffic=traffic), 0)) == expected
+    assert asked(schedule(Experiment(traffic=traffic, seed=9), 4)) == expected
+
+
+def test_an_open_loop_does_not_care_for_answers() -> None:
+    loop = source(Experiment(traffic=Traffic(arrivals="constant", rate=1.0, requests=2)), 0)
+    assert not loop.closed_loop
+    assert (loop.due(), loop.take()) == (0.0, (0, 0))
+    loop.answered(0, 100.0)
+    assert (loop.due(), loop.take()) == (1.0, (1, 0))
+    assert loop.due() == math.inf
+
+
+def test_users_of_a_closed_loop_send_think_time_after_their_answers() -> None:
+    traffic = Traffic(
+        arrivals="closed", users=2, think=Distribution("const", (1.5,)), duration=10.0
+    )
+    loop = source(Experiment(traffic=traffic), 0)
+    assert loop.closed_loop
+    assert sorted((loop.take(), loop.take())) == [(0, 0), (1, 1)]
+    assert loop.due() == math.inf
+    loop.answered(1, 3.0)
+    assert (loop.due(), loop.take()) == (4.5, (2, 1))
+    loop.answered(1, 8.4)
+    loop.answered(0, 8.0)
+    assert (loop.due(), loop.take()) == (9.5, (3, 0))
+    assert (loop.due(), loop.take()) == (9.9, (4, 1))
+    loop.answered(0, 8.6)  # and 1.5 s are past the duration
+    assert loop.due() == math.inf
+    assert list(loop.rows.arrival) == [0.0, 0.0, 4.5, 9.5, 9.9]
+
+
+def test_what_a_user_does_does_not_depend_on_the_others() -> None:
+    traffic = replace(RANDOM_DEMANDS, arrivals="closed", users=2)
+
+    def demands(order: list[int]) -> dict[int, list[tuple[float, float]]]:
+        loop = source(Experiment(traffic=traffic), 0)
+        found: dict[int, list[tuple[float, float]]] = {0: [], 1: []}
+        for answered in (None, None, *order):
+            if answered is not None:
+                loop.answered(answered, 1.0)
+            row, user = loop.take()
+            found[user].append((loop.rows.io[row], loop.rows.cpu[row]))
+        return found
+
+    one = demands([0, 0, 0, 1, 1, 1])
+    assert one == demands([1, 0, 1, 0, 1, 0])
+    assert one[0] != one[1]
+
+
+def test_a_closed_loop_ends_after_its_number_of_requests() -> None:
+    traffic = Traffic(arrivals="closed", users=5, requests=3)
+    loop = source(Experiment(traffic=traffic), 0)
+    for _ in range(3):
+        loop.take()
+    assert loop.due() == math.inf
+    assert len(loop.rows) == 3

@@ -1,0 +1,109 @@
+"""Which sleeping worker wins a new connection, in itself and against a real server's shares."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.costs import Costs
+from sim.distribution import Distribution
+from sim.experiment import Experiment, Host, Server, Traffic
+from sim.model.simulation import predict
+from sim.model.wakeup import winning_probabilities
+
+#: Share of connections by boot order, which Gunicorn 27.0.1 had on a machine with two cores,
+#: gthread with 8 threads, requests of 5 ms of I/O: by workers and requests / s.
+MEASURED = {
+    (2, 50): (0.53, 0.47),
+    (3, 50): (0.29, 0.24, 0.475),
+    (4, 50): (0.25, 0.22, 0.125, 0.40),
+    (8, 50): (0.19, 0.185, 0.155, 0.13, 0.075, 0.06, 0.045, 0.165),
+    (2, 150): (0.73, 0.27),
+    (4, 150): (0.24, 0.22, 0.30, 0.24),
+}
+
+probability = st.floats(0.0, 1.0)
+
+
+def shares(server: Server, rate: float, host: Host | None = None, **costs: float) -> list[float]:
+    """The predicted shares by boot order; long enough that chance moves them by 0.02 at most."""
+    traffic = Traffic(rate=rate, requests=6_000, io=Distribution("const", (0.005,)))
+    asked = Experiment(
+        server=server, host=host or Host(), traffic=traffic, costs=replace(Costs(), **costs)
+    )
+    by_worker = Counter(predict(asked).requests.worker)
+    return [by_worker[order] / 6_000 for order in range(1, server.workers + 1)]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    pollers=st.integers(1, 40),
+    cores=st.integers(1, 64),
+    alone=probability,
+    queued=probability,
+    overtake=probability,
+    halted=st.booleans(),
+)
+def test_someone_wins(
+    pollers: int, cores: int, alone: float, queued: float, overtake: float, halted: bool
+) -> None:
+    costs = Costs(wake_alone=alone, wake_queued=queued, wake_overtake=overtake)
+    chances = winning_probabilities(pollers, cores, costs, halted=halted)
+    assert len(chances) == pollers
+    assert chances[0] >= 0
+    assert all(before <= after + 1e-12 for before, after in pairwise(chances))
+    assert chances[-1] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("halted", [True, False])
+def test_a_single_poller_wins(halted: bool) -> None:
+    assert winning_probabilities(1, 2, Costs(), halted=halted) == pytest.approx((1.0,))
+
+
+def test_two_pollers_on_two_cores_race() -> None:
+    costs = Costs(wake_alone=0.6)
+    assert winning_probabilities(2, 2, costs, halted=True) == pytest.approx((0.6, 1.0))
+
+
+def test_a_core_that_has_not_halted_wins() -> None:
+    # The first to be woken is on the client's core, which loses.
+    assert winning_probabilities(2, 2, Costs(), halted=False) == pytest.approx((0.0, 1.0))
+
+
+def test_one_core_runs_its_queue_in_order_unless_somebody_overtakes() -> None:
+    never = winning_probabilities(4, 1, Costs(wake_overtake=0.0), halted=True)
+    assert never == pytest.approx((1.0, 1.0, 1.0, 1.0))
+    half = winning_probabilities(3, 1, Costs(wake_overtake=0.5), halted=True)
+    assert half == pytest.approx((0.25, 0.5, 1.0))
+
+
+def test_the_last_to_register_is_woken_first() -> None:
+    # On one core without overtaking, the first to be woken wins every time.
+    server = Server(workers=4, threads=8)
+    assert shares(server, 5.0, Host(cores=1), wake_overtake=0.0)[3] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("workers", "rate"),
+    MEASURED,
+    ids=[f"{workers} workers, {rate} per s" for workers, rate in MEASURED],
+)
+def test_shares_are_those_of_a_real_server(workers: int, rate: int) -> None:
+    predicted = shares(Server(workers=workers, threads=8), rate)
+    assert sum(predicted) == pytest.approx(1.0)
+    assert predicted == pytest.approx(list(MEASURED[workers, rate]), abs=0.07)
+
+
+def test_shares_move_with_the_load() -> None:
+    server = Server(workers=2, threads=8)
+    assert shares(server, 150)[0] > shares(server, 50)[0] + 0.05
+
+
+def test_sync_workers_share_evenly() -> None:
+    # They sleep in `select()`, and measured shares differ by chance only.
+    assert shares(Server(workers=4), 50) == pytest.approx([0.25] * 4, abs=0.03)
