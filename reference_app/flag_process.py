@@ -57,7 +57,10 @@ class FlagProcess:
         try:
             self.url = self._read_url()
         except BaseException:
-            self.stop()
+            # Not `stop`: while it boots it would complain about its pipe.
+            self._process.kill()
+            self._process.wait()
+            self._close_input()
             raise
 
     def _read_url(self) -> str:

@@ -39,22 +39,22 @@ class Costs:
         wake_overtake: probability that a poller that stays overtakes the head of its core's queue.
     """
 
-    connect: float = 580e-6
+    connect: float = 680e-6
     send: float = 60e-6
     accept: float = 150e-6
-    request: float = 460e-6
+    request: float = 500e-6
     timer_slack: float = 150e-6
-    respond: float = 300e-6
+    respond: float = 350e-6
     receive: float = 200e-6
     finish: float = 110e-6
     sync_finish: float = 120e-6
     import_app: float = 0.35
     fork: float = 0.002
     boot: float = 0.02
-    wake_alone: float = 0.58
-    wake_queued: float = 0.92
-    wake_halt: float = 1.6e-3
-    wake_overtake: float = 0.46
+    wake_alone: float = 0.63
+    wake_queued: float = 0.97
+    wake_halt: float = 4.5e-3
+    wake_overtake: float = 0.44
 
     def __post_init__(self) -> None:
         for cost in fields(self):

@@ -7,18 +7,20 @@ measurement may be as far apart as the server's own repeats are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
 import pytest
 
 from reference_app.measure import measure
-from sim.comparison import Comparison, compare, ideal_run
+from sim.comparison import Comparison, Figure, compare, ideal_run
 from sim.distribution import Distribution
 from sim.experiment import Experiment, Server, Traffic
 from sim.model.simulation import predict
 from sim.run import OK
-from sim.summary import summarize
+from sim.summary import Summary, summarize
+from sim.traffic import schedule
 
 VARIANTS = 40
 
@@ -79,20 +81,44 @@ SHARES = {
 }
 
 
+#: Says what is wrong with a comparison; None when nothing is.
+Complaint = Callable[[Comparison], str | None]
+
+
 @cache
-def _compared(cell: Cell) -> Comparison:
+def _predicted(cell: Cell) -> list[Summary]:
+    runs = [predict(cell.experiment(), 0, variant) for variant in range(VARIANTS)]
+    assert all(list(run.requests.outcome) == [OK] * cell.requests for run in runs)
+    return [summarize([run]) for run in runs]
+
+
+@cache
+def _measured(cell: Cell, look: int) -> tuple[list[Summary], Summary]:
+    """The repeats of one look at the server, and what the ideal queue makes of its requests."""
     experiment = cell.experiment()
-    predicted = [predict(experiment, 0, variant) for variant in range(VARIANTS)]
-    measured = [measure(experiment, 0, lambda *_: None) for _ in range(cell.repeats)]
-    for run in (*predicted, *measured):
-        assert list(run.requests.outcome) == [OK] * cell.requests
-        assert run.requests.arrival == measured[0].requests.arrival
-        assert run.requests.io == measured[0].requests.io
-    return compare(
-        [summarize([run]) for run in predicted],
-        [summarize([run]) for run in measured],
-        summarize([ideal_run(measured[0])]),
-    )
+    requests = schedule(experiment, 0)
+    runs = [measure(experiment, 0, lambda *_: None) for _ in range(cell.repeats)]
+    for run in runs:
+        assert list(run.requests.outcome) == [OK] * cell.requests, f"look {look}"
+        assert run.requests.arrival == requests.arrival
+        assert run.requests.io == requests.io
+    return [summarize([run]) for run in runs], summarize([ideal_run(runs[0])])
+
+
+def _compared(cell: Cell, looks: int = 1) -> Comparison:
+    measured = [summary for look in range(looks) for summary in _measured(cell, look)[0]]
+    return compare(_predicted(cell), measured, _measured(cell, 0)[1])
+
+
+def _expect_none(complaint: Complaint, cell: Cell) -> None:
+    """Look at the server, and if there is a complaint, look as often again and judge by both.
+
+    Few repeats can be closer to each other than the server is to itself.
+    """
+    if complaint(_compared(cell)) is None:
+        return
+    found = complaint(_compared(cell, looks=2))
+    assert found is None, f"{cell.name}: {found}"
 
 
 def _lines(comparison: Comparison) -> str:
@@ -103,24 +129,41 @@ def _lines(comparison: Comparison) -> str:
     )
 
 
+def _numbers(figure: Figure) -> tuple[float, float]:
+    """Size of the error, and the server's spread."""
+    assert figure.error is not None
+    assert figure.spread is not None
+    return abs(figure.error), figure.spread
+
+
+def _latency_is_off(comparison: Comparison) -> str | None:
+    for name in ("latency_mean", "latency_p50", "latency_p95"):
+        error, spread = _numbers(comparison.figure(name))
+        if error > (0.10 if spread <= REPEATABLE else max(0.10, spread)):
+            return f"{name} is off\n{_lines(comparison)}"
+    return None
+
+
+def _shares_are_off(comparison: Comparison) -> str | None:
+    for figure in comparison.figures:
+        if figure.unit == "share":
+            error, spread = _numbers(figure)
+            if error > max(0.05, spread):
+                return f"{figure.name} is off\n{_lines(comparison)}"
+    return None
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_mean_p50_and_p95_are_those_of_the_real_server(name: str) -> None:
-    comparison = _compared(CELLS[name])
-    for measure_ in ("mean", "p50", "p95"):
-        figure = comparison.figure(f"latency_{measure_}")
-        assert figure.error is not None
-        assert figure.spread is not None
-        limit = 0.10 if figure.spread <= REPEATABLE else max(0.10, figure.spread)
-        assert abs(figure.error) <= limit, f"{figure.name} of {name}\n{_lines(comparison)}"
+    _expect_none(_latency_is_off, CELLS[name])
 
 
 @pytest.mark.parametrize("name", ["1x4", "2x2, 2 connections each", "sync 4"])
 def test_where_all_threads_share_one_queue_the_prediction_is_within_3_percent(name: str) -> None:
     comparison = _compared(CELLS[name])
     for measure_ in ("mean", "p95"):
-        error = comparison.figure(f"latency_{measure_}").error
-        assert error is not None
-        assert abs(error) <= 0.03, _lines(comparison)
+        error, _ = _numbers(comparison.figure(f"latency_{measure_}"))
+        assert error <= 0.03, _lines(comparison)
 
 
 def _mean(name: str, side: str) -> float:
@@ -141,17 +184,11 @@ def test_equal_capacity_is_not_equal_latency(side: str) -> None:
 
 def test_the_ideal_queue_is_wrong_where_the_prediction_is_right() -> None:
     figure = _compared(CELLS["4x1"]).figure("latency_mean")
-    assert figure.error is not None
     assert figure.ideal_error is not None
     assert figure.ideal_error < -0.4
-    assert abs(figure.error) < abs(figure.ideal_error)
+    assert _numbers(figure)[0] < abs(figure.ideal_error)
 
 
 @pytest.mark.parametrize("workers", SHARES)
 def test_who_accepts_at_low_load(workers: int) -> None:
-    comparison = _compared(SHARES[workers])
-    for boot_order in range(1, workers + 1):
-        figure = comparison.figure(f"share_worker_{boot_order}")
-        assert figure.error is not None
-        assert figure.spread is not None
-        assert abs(figure.error) <= max(0.05, figure.spread), _lines(comparison)
+    _expect_none(_shares_are_off, SHARES[workers])

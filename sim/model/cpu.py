@@ -46,23 +46,23 @@ class Cores:
 
     State:
         free: processors without a process.
-        last_busy: when a processor was last given back, s.
+        last_begun: when a process last accepted or began a request, s; see `sim.model.wakeup`.
         processes: all of them; those whose turn is not over have a processor.
         waiting: processes that could compute and have none; first come, first served.
     """
 
-    __slots__ = ("free", "last_busy", "number", "processes", "waiting")
+    __slots__ = ("free", "last_begun", "number", "processes", "waiting")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.free = number
-        self.last_busy = -math.inf
+        self.last_begun = -math.inf
         self.processes: list[Gil] = []
         self.waiting: deque[Gil] = deque()
 
     def idle_for(self, now: float) -> float:
-        """How long all processors have been idle, s."""
-        return now - self.last_busy if self.free == self.number else 0.0
+        """How long no processor has been busy with accepting or beginning a request, s."""
+        return now - self.last_begun if self.free == self.number else 0.0
 
 
 class Gil:
@@ -179,4 +179,3 @@ class Gil:
             cores.waiting.popleft()._begin()
         else:
             cores.free += 1
-            cores.last_busy = self.clock.time

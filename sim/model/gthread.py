@@ -191,6 +191,7 @@ class ThreadWorker:
 
     def _accepted(self, connection: Connection) -> None:
         self.nr_conns += 1
+        self.gil.cores.last_begun = self.clock.time
         connection.worker = self
         row = connection.row
         rows = self.recorder.requests
@@ -251,7 +252,9 @@ class ThreadWorker:
         connection = thread.connection
         assert connection is not None, "a thread that runs has a connection"
         rows, row = self.recorder.requests, connection.row
-        rows.started[row] = self.clock.time - self.recorder.start
+        now = self.clock.time
+        self.gil.cores.last_begun = now
+        rows.started[row] = now - self.recorder.start
         rows.thread[row] = thread.number
         connection.keep = self.keepalive > 0 and len(self.keepalived_conns) < self.max_keepalived
         io = rows.io[row]

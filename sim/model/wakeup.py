@@ -18,8 +18,9 @@ of real runs (``perf sched``) shows where each goes; kernel/sched/fair.c says wh
 Then each core runs the head of its queue. One that stays overtakes the head with a certain
 probability: it has slept for longer than its share (`place_entity`). The cores race for the
 accept. The client's core loses time until the client sleeps or is preempted, and one that stays
-preempts it; an idle core loses time until it has come out of its halt. A core that was busy just
-before has not halted yet, and always wins.
+preempts it; an idle core loses time until it has come out of its halt. If it was busy
+just before it has not halted yet, and wins. Accepting and beginning a request make it busy; an
+answer does not, for it wakes the client where the answer was made, and that core is the client's.
 """
 
 from __future__ import annotations
