@@ -173,13 +173,20 @@ def test_only_who_has_just_computed_can_go_on() -> None:
         gil.go_on(1 * MS, machine.note, "b")
 
 
-def test_how_long_the_cores_have_been_idle() -> None:
+def test_how_long_no_core_has_begun_a_request() -> None:
     machine = Machine(cores=2)
     gil = machine.process()
     idle: list[float] = []
     assert machine.cores.idle_for(0.0) == math.inf
     machine.compute(gil, "a", 2.0, at=1.0)
-    for ms in (2.0, 3.5, 10.0):
+    machine.compute(gil, "b", 1.0, at=6.0)
+
+    def begin() -> None:
+        machine.cores.last_begun = machine.clock.time
+
+    # Busy counts as not idle; what ends at 7 ms, an answer, does not count afterwards.
+    machine.at(3.0, begin)
+    for ms in (2.0, 3.5, 6.5, 10.0):
         machine.at(ms, lambda: idle.append(machine.cores.idle_for(machine.clock.time) / MS))
     machine.run()
-    assert idle == pytest.approx([0.0, 0.5, 7.0])
+    assert idle == pytest.approx([0.0, 0.5, 0.0, 7.0])
