@@ -12,9 +12,13 @@ from sim.errors import ExperimentError
 class Costs:
     """Times of the steps around the application's own code, in s.
 
-    The defaults were measured on a virtual machine with two cores (AMD EPYC, Linux 6.18, CPython
-    3.11, Gunicorn 27.0.1, Flask 3.1); the README says with which command. A file that ``--costs``
-    reads replaces any of them.
+    The defaults were measured on 2026-11-23 on a virtual machine with two cores (AMD EPYC, Linux
+    6.18, CPython 3.11, Gunicorn 27.0.1, Flask 3.1), client and server on the same cores. Sums that
+    a run shows (arrival to start, end of the application to answer) come from ``python -m
+    reference_app measure --threads 8 --rate 50 --io const:0.005`` with 1 to 8 workers, sync and
+    gthread, and are split along the scheduler's trace; they drift by a quarter with the machine's
+    mood. The ``wake_*`` were fitted to the workers' shares in such runs at 20 to 150 requests/s. A
+    file that ``--costs`` reads replaces any of them.
 
     Attributes:
         connect: from the scheduled arrival until a sleeping poller that was woken for the new
@@ -33,28 +37,28 @@ class Costs:
         fork: the master's time for one `fork(2)`.
         boot: from the fork until the worker can accept, without hooks and without the import.
         wake_alone: probability that the client's core wins a new connection when only the poller
-            that was sent there is queued on it; for this and the next two see `sim.model.wakeup`.
+            that was sent there is queued on it; for this and the next three see `sim.model.wakeup`.
         wake_queued: the same when a poller that stays there is queued on it too.
         wake_halt: s after which an idle core has halted.
         wake_overtake: probability that a poller that stays overtakes the head of its core's queue.
     """
 
-    connect: float = 680e-6
+    connect: float = 720e-6
     send: float = 60e-6
     accept: float = 150e-6
-    request: float = 500e-6
-    timer_slack: float = 150e-6
-    respond: float = 350e-6
-    receive: float = 200e-6
+    request: float = 550e-6
+    timer_slack: float = 170e-6
+    respond: float = 420e-6
+    receive: float = 220e-6
     finish: float = 110e-6
     sync_finish: float = 120e-6
-    import_app: float = 0.35
-    fork: float = 0.002
-    boot: float = 0.02
-    wake_alone: float = 0.63
-    wake_queued: float = 0.97
-    wake_halt: float = 4.5e-3
-    wake_overtake: float = 0.44
+    import_app: float = 0.15
+    fork: float = 0.005
+    boot: float = 0.0035
+    wake_alone: float = 0.57
+    wake_queued: float = 0.95
+    wake_halt: float = 2.2e-3
+    wake_overtake: float = 0.46
 
     def __post_init__(self) -> None:
         for cost in fields(self):

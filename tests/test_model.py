@@ -511,8 +511,8 @@ def test_the_socket_listens_before_the_first_fork(preload_app: bool) -> None:
     assert all(fork[name] < ready[name] for name in names)
     assert all(after - before < 0.11 for before, after in pairwise(fork.values()))
     assert [event.time for event in events] == sorted(event.time for event in events)
-    # The run begins a while after the last worker is ready.
-    assert max(ready.values()) == pytest.approx(-LEAD)
+    # The run begins a while after the last worker is ready and the master has slept its last gap.
+    assert -LEAD - 0.1 <= max(ready.values()) <= -LEAD + 1e-9
 
 
 def boot_of(server: Server, launchdarkly: LaunchDarkly) -> tuple[float, float]:
