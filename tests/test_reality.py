@@ -161,14 +161,6 @@ def test_mean_p50_and_p95_are_those_of_the_real_server(name: str) -> None:
     _expect_none(_latency_is_off, CELLS[name])
 
 
-@pytest.mark.parametrize("name", ["1x4", "2x2, 2 connections each", "sync 4"])
-def test_where_all_threads_share_one_queue_the_prediction_is_within_5_percent(name: str) -> None:
-    comparison = _compared(CELLS[name])
-    for measure_ in ("mean", "p95"):
-        error, _ = _numbers(comparison.figure(f"latency_{measure_}"))
-        assert error <= 0.05, _lines(comparison)
-
-
 def _mean(name: str, side: str) -> float:
     value = getattr(_compared(CELLS[name]).figure("latency_mean"), side)
     assert isinstance(value, float)
