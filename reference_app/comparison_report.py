@@ -7,12 +7,12 @@ from itertools import groupby
 
 from rich import box
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from sim.comparison import Comparison, Figure, Verdict
-from sim.report import MOST_WORKERS, PROSE_WIDTH
+from sim.prose import print_prose, print_remarks, print_table
+from sim.report import MOST_WORKERS
 
 _STYLES: Mapping[Verdict | None, str] = {
     "within 5 %": "green",
@@ -31,33 +31,15 @@ def print_comparison(console: Console, comparison: Comparison, notices: Sequence
         comparison: what to print.
         notices: sentences about the experiment, to stand at the end.
     """
-    _prose(console, _headline(comparison), "bold")
-    _prose(console, _question(comparison), "dim")
+    print_prose(console, _headline(comparison), "bold")
+    print_prose(console, _question(comparison), "dim")
     console.print()
     shares = [figure for figure in comparison.figures if figure.unit == "share"]
-    _table(console, _figures_table(f for f in comparison.figures if f.unit != "share"))
-    _table(console, _shares_table(shares))
+    print_table(console, _figures_table(f for f in comparison.figures if f.unit != "share"))
+    print_table(console, _shares_table(shares))
     for line in _lines(comparison):
-        _prose(console, line)
-    for reason in comparison.overload:
-        console.print()
-        _prose(console, f"Overloaded. {reason}", "bold yellow")
-    for notice in notices:
-        console.print()
-        _prose(console, f"Note: {notice}", "yellow")
-
-
-def _prose(console: Console, words: str, style: str = "") -> None:
-    # Text, not str: what comes from an experiment may hold the brackets of rich's markup.
-    console.print(Text(words, style=style), width=min(console.width, PROSE_WIDTH))
-
-
-def _table(console: Console, table: Table) -> None:
-    """Print ``table`` as wide as it is: a number is never cut, even on a narrow console."""
-    wide = console.options.update_width(1000)
-    table.width = Measurement.get(console, wide, table).maximum
-    console.print(table, crop=False)
-    console.print()
+        print_prose(console, line)
+    print_remarks(console, comparison.overload, notices)
 
 
 def _headline(comparison: Comparison) -> str:

@@ -11,15 +11,11 @@ from dataclasses import fields
 
 from rich import box
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
-from rich.text import Text
 
 from sim.distribution import Distribution
+from sim.prose import print_prose, print_remarks, print_table
 from sim.summary import Estimate, Queue, Summary, Times, Worker
-
-#: Columns; longer lines of prose are hard to read on a wide terminal.
-PROSE_WIDTH = 100
 
 #: Rows of workers; with ``max_requests`` there can be thousands.
 MOST_WORKERS = 16
@@ -37,36 +33,18 @@ def print_report(console: Console, summary: Summary, notices: Sequence[str] = ()
         notices: sentences about the experiment, to stand at the end.
     """
     plus_minus = "+/-" if console.options.ascii_only else "±"
-    _prose(console, _headline(summary), "bold")
-    _prose(console, _question(summary), "dim")
+    print_prose(console, _headline(summary), "bold")
+    print_prose(console, _question(summary), "dim")
     console.print()
     if summary.ideal_latency is not None:
-        _table(console, _times_table(summary, plus_minus))
-    _table(console, _workers_table(summary, plus_minus))
+        print_table(console, _times_table(summary, plus_minus))
+    print_table(console, _workers_table(summary, plus_minus))
     for line in _lines(summary, plus_minus):
-        _prose(console, line)
+        print_prose(console, line)
     for paragraph in _gap(summary):
         console.print()
-        _prose(console, paragraph)
-    for reason in summary.load.reasons:
-        console.print()
-        _prose(console, f"Overloaded. {reason}", "bold yellow")
-    for notice in notices:
-        console.print()
-        _prose(console, f"Note: {notice}", "yellow")
-
-
-def _prose(console: Console, words: str, style: str = "") -> None:
-    # Text, not str: what comes from an experiment may hold the brackets of rich's markup.
-    console.print(Text(words, style=style), width=min(console.width, PROSE_WIDTH))
-
-
-def _table(console: Console, table: Table) -> None:
-    """Print ``table`` as wide as it is: a number is never cut, even on a narrow console."""
-    wide = console.options.update_width(1000)
-    table.width = Measurement.get(console, wide, table).maximum
-    console.print(table, crop=False)
-    console.print()
+        print_prose(console, paragraph)
+    print_remarks(console, summary.load.reasons, notices)
 
 
 def _headline(summary: Summary) -> str:
