@@ -13,6 +13,7 @@ from typing import Literal
 
 from sim.costs import Costs
 from sim.distribution import Distribution
+from sim.disturbance import Disturbance, FlagService, Rate
 from sim.errors import ExperimentError
 
 WorkerClass = Literal["sync", "gthread"]
@@ -27,6 +28,7 @@ CONNECTIONS: tuple[Connection, ...] = ("new", "keepalive")
 MAX_WORKERS = 1024
 MAX_THREADS = 4096
 MAX_REQUESTS = 20_000_000
+MAX_DISTURBANCES = 1000
 
 
 def _number(where: str, value: float, low: float, *, above: bool = False) -> None:
@@ -155,6 +157,11 @@ class Traffic:
         trace: the requests of ``arrivals="trace"``, in order of arrival.
         drain: s that the run goes on after its last arrival, at most; a request without an
             answer by then is ``unfinished``.
+        timeout: s that a client waits for an attempt's answer before it closes the connection;
+            None is for ever. The server does not notice, and does the work all the same.
+        retries: how often a client tries again, on a new connection, when an attempt was
+            ``refused``, ``reset`` or ``timeout``. An answer, 5xx too, is final.
+        retry_delay: s between the end of an attempt and the next.
     """
 
     arrivals: Arrivals = "poisson"
@@ -168,6 +175,9 @@ class Traffic:
     cpu: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
     trace: tuple[TraceRow, ...] = ()
     drain: float = 60.0
+    timeout: float | None = None
+    retries: int = 0
+    retry_delay: float = 0.0
 
     def __post_init__(self) -> None:
         _choice("arrivals", self.arrivals, ARRIVALS)
@@ -175,6 +185,10 @@ class Traffic:
         _number("rate", self.rate, 0, above=True)
         _number("duration", self.duration, 0, above=True)
         _number("drain", self.drain, 0)
+        if self.timeout is not None:
+            _number("timeout", self.timeout, 0, above=True)
+        _whole("retries", self.retries, 0, 1000)
+        _number("retry_delay", self.retry_delay, 0)
         _whole("users", self.users, 1, 1_000_000)
         if self.requests is not None:
             _whole("requests", self.requests, 1, MAX_REQUESTS)
@@ -205,14 +219,19 @@ class LaunchDarkly:
     """The flag service, as a forked worker's ``postfork()`` meets it.
 
     Attributes:
-        enabled: whether ``post_fork`` calls ``postfork()``.
+        enabled: whether the service has a LaunchDarkly client.
         latency: s from the connection to the stream's first ``put`` event.
-        start_wait: s that ``postfork()`` waits for it, at most.
+        start_wait: s that the client's start and ``postfork()`` wait for it, at most.
+        reachable: whether the service answers at all, until a disturbance says otherwise.
+        postfork: whether ``post_fork`` calls ``postfork()``; only with ``preload_app`` is there
+            a client that needs it.
     """
 
     enabled: bool = False
     latency: float = 0.08
     start_wait: float = 5.0
+    reachable: bool = True
+    postfork: bool = True
 
     def __post_init__(self) -> None:
         _number("launchdarkly latency", self.latency, 0)
@@ -231,6 +250,7 @@ class Experiment:
         costs: what each step costs on this host.
         seed: of every random stream; same experiment and seed, same prediction.
         replications: independent repetitions, each with its own arrivals and demands.
+        disturbances: what goes wrong, by time.
     """
 
     server: Server = field(default_factory=Server)
@@ -240,10 +260,29 @@ class Experiment:
     costs: Costs = field(default_factory=Costs)
     seed: int = 1
     replications: int = 10
+    disturbances: tuple[Disturbance, ...] = ()
 
     def __post_init__(self) -> None:
         _whole("seed", self.seed, 0)
         _whole("replications", self.replications, 1, 10_000)
+        if len(self.disturbances) > MAX_DISTURBANCES:
+            raise ExperimentError(
+                f"there are {len(self.disturbances)} disturbances; expected at most "
+                f"{MAX_DISTURBANCES}"
+            )
+        # A document may have them in any order; ties stay as they were written.
+        in_order = tuple(sorted(self.disturbances, key=lambda disturbance: disturbance.at))
+        object.__setattr__(self, "disturbances", in_order)
+        for disturbance in in_order:
+            if isinstance(disturbance, Rate) and self.traffic.arrivals in ("closed", "trace"):
+                raise ExperimentError(
+                    f"a disturbance changes the rate of {self.traffic.arrivals} arrivals; "
+                    "expected poisson or constant, which have one"
+                )
+            if isinstance(disturbance, FlagService) and not self.launchdarkly.enabled:
+                raise ExperimentError(
+                    "a disturbance changes launchdarkly, which is off; expected enabled = true"
+                )
 
     @property
     def offered_load(self) -> float | None:

@@ -133,12 +133,25 @@ class Requests:
 
 
 class ProcessEvent(NamedTuple):
-    """Something that happened to a process.
+    """Something that happened to a process, or that the experiment did to it.
+
+    Kinds of a worker's life: ``fork`` (the child runs), ``postfork`` or ``postfork failed``
+    (LaunchDarkly), ``boot failed``, ``ready`` (about to accept), ``max_requests`` (about to
+    restart), ``crash`` (a request is ending it), ``hang`` and ``hang over`` (one of its requests
+    begins and ends to hang), ``timeout`` (the master gives up on it), ``orphaned`` (it has
+    noticed that its master died), ``exiting`` (it says so itself), ``exit`` (it was reaped).
+
+    Of a master's: ``listening``, ``signal NAME`` (it handles one), ``halt`` (it stops because a
+    worker cannot boot), ``shutdown``, ``promoted`` (the second, once the first is gone).
+
+    What the experiment did: see `sim.disturbance`.
 
     Attributes:
         time: s since the start of the run; negative during boot, before the first arrival.
-        kind: ``listening``, ``fork``, ``ready``, ...
-        process: ``master`` or ``worker N`` by boot order.
+        kind: one of the above.
+        process: ``master``, ``master 2`` (after USR2), ``worker N`` by boot order; workers of the
+            second master are counted on. ``clients`` and ``flag service`` are no processes of
+            Gunicorn's.
     """
 
     time: float
@@ -160,6 +173,21 @@ class QueueLength(NamedTuple):
     largest: int
 
 
+class Census(NamedTuple):
+    """What a living worker has at the end of the traffic.
+
+    Attributes:
+        worker: by boot order.
+        threads: threads of the operating system, the main thread, idle pool threads and the
+            LaunchDarkly client's included.
+        flag_connections: TCP connections to the flag service.
+    """
+
+    worker: int
+    threads: int
+    flag_connections: int
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One experiment, once through one interpreter.
@@ -171,6 +199,7 @@ class Run:
         requests: the request rows.
         events: the process events, by time.
         queues: queue lengths, where the interpreter can see them.
+        census: one row for each worker that lived at the end of the traffic, by boot order.
     """
 
     source: Source
@@ -179,6 +208,7 @@ class Run:
     requests: Requests
     events: tuple[ProcessEvent, ...] = ()
     queues: tuple[QueueLength, ...] = ()
+    census: tuple[Census, ...] = ()
 
 
 def _time(value: float) -> float | None:
@@ -201,6 +231,7 @@ def save(runs: Iterable[Run], path: Path) -> None:
                     "requests": len(run.requests),
                     "experiment": run.experiment,
                     "queues": [queue._asdict() for queue in run.queues],
+                    "census": [row._asdict() for row in run.census],
                 }
                 file.write(json.dumps(header) + "\n")
                 for event in run.events:
@@ -252,6 +283,7 @@ def _read_line(record: dict[str, Any], runs: list[Run], expected: int) -> int:
                 record["replication"],
                 Requests(),
                 queues=queues,
+                census=tuple(Census(**row) for row in record.get("census", ())),
             )
         )
         return int(record["requests"])
