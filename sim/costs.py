@@ -16,8 +16,8 @@ class Costs:
     6.18, CPython 3.11, Gunicorn 27.0.1, Flask 3.1), client and server on the same cores. Sums that
     a run shows (arrival to start, end of the application to answer) come from ``python -m
     reference_app measure --threads 8 --rate 50 --io const:0.005`` with 1 to 8 workers, sync and
-    gthread, and are split along the scheduler's trace; they drift by a quarter with the machine's
-    mood. The ``wake_*`` were fitted to the workers' shares in such runs at 20 to 150 requests/s. A
+    gthread, and are split along the scheduler's trace. The same machine and its siblings had 0.9
+    to 2.4 ms from arrival to start, hours apart; these are the middle. The ``wake_*`` were fitted to the workers' shares in such runs at 20 to 150 requests/s. A
     file that ``--costs`` reads replaces any of them.
 
     Attributes:
@@ -43,15 +43,15 @@ class Costs:
         wake_overtake: probability that a poller that stays overtakes the head of its core's queue.
     """
 
-    connect: float = 720e-6
+    connect: float = 860e-6
     send: float = 60e-6
-    accept: float = 150e-6
-    request: float = 550e-6
+    accept: float = 180e-6
+    request: float = 660e-6
     timer_slack: float = 170e-6
-    respond: float = 420e-6
-    receive: float = 220e-6
-    finish: float = 110e-6
-    sync_finish: float = 120e-6
+    respond: float = 500e-6
+    receive: float = 260e-6
+    finish: float = 130e-6
+    sync_finish: float = 140e-6
     import_app: float = 0.15
     fork: float = 0.005
     boot: float = 0.0035
