@@ -17,8 +17,9 @@ class Costs:
     a run shows (arrival to start, end of the application to answer) come from ``python -m
     reference_app measure --threads 8 --rate 50 --io const:0.005`` with 1 to 8 workers, sync and
     gthread, and are split along the scheduler's trace. The same machine and its siblings had 0.9
-    to 2.4 ms from arrival to start, hours apart; these are the middle. The ``wake_*`` were fitted to the workers' shares in such runs at 20 to 150 requests/s. A
-    file that ``--costs`` reads replaces any of them.
+    to 2.4 ms from arrival to start, hours apart; these are the middle. The ``wake_*`` were fitted
+    to the workers' shares in such runs at 20 to 150 requests/s. A file that ``--costs`` reads
+    replaces any of them.
 
     Attributes:
         connect: from the scheduled arrival until a sleeping poller that was woken for the new
@@ -36,6 +37,12 @@ class Costs:
         import_app: importing the application, once in the master or once in each worker.
         fork: the master's time for one `fork(2)`.
         boot: from the fork until the worker can accept, without hooks and without the import.
+        postfork: what ``postfork()`` takes beside the flag service's latency.
+        exit: from a worker's last line until its process is gone: Python's own end.
+        kill: from SIGKILL until the process is gone.
+        reload: from SIGHUP until the first fork: reading the configuration again.
+        reexec: from SIGUSR2 until the second master imports the application or listens: Python's
+            start, Gunicorn's import and the configuration.
         wake_alone: probability that the client's core wins a new connection when only the poller
             that was sent there is queued on it; for this and the next three see `sim.model.wakeup`.
         wake_queued: the same when a poller that stays there is queued on it too.
@@ -55,6 +62,11 @@ class Costs:
     import_app: float = 0.15
     fork: float = 0.005
     boot: float = 0.0035
+    postfork: float = 0.01
+    exit: float = 0.02
+    kill: float = 0.003
+    reload: float = 0.01
+    reexec: float = 0.25
     wake_alone: float = 0.57
     wake_queued: float = 0.95
     wake_halt: float = 2.2e-3

@@ -477,7 +477,9 @@ def test_a_full_accept_queue_sends_clients_into_retransmission(
 
 def test_a_client_gives_up_in_the_end() -> None:
     asked = Experiment(
-        server=Server(backlog=1), traffic=burst(*[0.0] * 5, io=100.0, drain=400.0), costs=FREE
+        server=Server(backlog=1, timeout=0),
+        traffic=burst(*[0.0] * 5, io=100.0, drain=400.0),
+        costs=FREE,
     )
     rows = list(predict(asked).requests)
     assert Counter(row.outcome for row in rows) == {"ok": 3, "timeout": 2}
@@ -530,7 +532,7 @@ def test_a_worker_is_ready_after_launchdarkly_has_answered(latency: float, waite
     costs = Costs()
     enabled = LaunchDarkly(enabled=True, latency=latency, start_wait=5.0)
     _, preloaded = boot_of(Server(preload_app=True), enabled)
-    assert preloaded == pytest.approx(waited + costs.boot)
+    assert preloaded == pytest.approx(waited + costs.postfork + costs.boot)
     _, imported = boot_of(Server(), enabled)
     assert imported == pytest.approx(costs.import_app + waited + costs.boot)
 

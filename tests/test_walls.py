@@ -28,6 +28,7 @@ PORTABLE = (
 #: All that the model may import: no clock, file, socket, terminal, thread or process.
 PURE = {
     "__future__",
+    "abc",
     "bisect",
     "collections",
     "dataclasses",

@@ -7,20 +7,21 @@ from collections.abc import Callable
 from math import inf
 
 from sim.costs import Costs
+from sim.experiment import Traffic
 from sim.model.clock import Call, Clock
 from sim.model.connection import Connection
 from sim.model.kernel import SYN_RETRANSMISSIONS, ListeningSocket
 from sim.model.recorder import Recorder
-from sim.run import OK, RESET, TIMEOUT
+from sim.run import ERROR_5XX, OK, REFUSED, RESET, TIMEOUT
 from sim.traffic import Source
 
 
 class Clients:
     """Everybody who sends requests.
 
-    Constants: ``clock``, ``costs``, ``source``, ``recorder``, ``keep`` (whether clients ask for
-    keep-alive), ``drain`` (s that they wait after the last arrival), ``choose_listener`` (the
-    kernel's choice of a socket for a new connection).
+    Constants: ``clock``, ``costs``, ``source``, ``recorder``, ``traffic``, ``keep`` (whether
+    clients ask for keep-alive), ``choose_listener`` (the kernel's choice of a socket for a new
+    connection; None where nothing listens).
 
     Constant too: ``answers_matter``, whether anything that a client does depends on an answer. It
     does not in an open loop with new connections, where answers need no events of their own.
@@ -28,8 +29,8 @@ class Clients:
     Output: ``finished`` succeeds when every request has its outcome, or the drain is over.
 
     State: ``waiting`` (requests without an outcome), ``idle`` (connections by client, the last
-    used last), ``last_arrival``, ``_draining_since`` (the last arrival when the drain began; None
-    while it does not run).
+    used last), ``last_arrival``, ``_tried`` (attempts that failed, by row), ``_draining_since``
+    (the last arrival when the drain began; None while it does not run).
     """
 
     def __init__(
@@ -38,23 +39,22 @@ class Clients:
         costs: Costs,
         source: Source,
         recorder: Recorder,
-        choose_listener: Callable[[], ListeningSocket],
-        *,
-        keep: bool,
-        drain: float,
+        traffic: Traffic,
+        choose_listener: Callable[[], ListeningSocket | None],
     ) -> None:
         self.clock = clock
         self.costs = costs
         self.source = source
         self.recorder = recorder
         self.choose_listener = choose_listener
-        self.keep = keep
-        self.drain = drain
+        self.traffic = traffic
+        self.keep = keep = traffic.connection == "keepalive"
         self.finished = clock.event()
         self.waiting = 0
         self.idle: defaultdict[int, list[Connection]] = defaultdict(list)
         self.last_arrival = 0.0
-        self.answers_matter = keep or source.closed_loop
+        self.answers_matter = keep or source.closed_loop or traffic.timeout is not None
+        self._tried: defaultdict[int, int] = defaultdict(int)
         # Kept connections are ready at once; whether one is idle is known when the request is due.
         self._to_server = costs.send if keep else costs.connect
         self._arrival = Call(clock, self._on_arrival)
@@ -84,18 +84,45 @@ class Clients:
             connection = idle.pop()
             connection.row = row
             assert connection.worker is not None, "an idle connection was accepted once"
+            if self.traffic.timeout is not None:
+                self._limit(connection, self.traffic.timeout)
             connection.worker.on_readable(connection)
-        elif self.keep:
-            connection = Connection(row, client)
-            delay = self.costs.connect - self.costs.send
-            Call(self.clock, lambda _: self._connect(connection)).after(max(0.0, delay))
         else:
-            self._connect(Connection(row, client))
+            self._attempt(row, client)
         self._schedule_arrival()
         self._begin_drain()
 
+    def _attempt(self, row: int, client: int) -> None:
+        """Send a request on a new connection."""
+        connection = Connection(row, client)
+        if self.traffic.timeout is not None:
+            self._limit(connection, self.traffic.timeout)
+        if self.keep:
+            delay = self.costs.connect - self.costs.send
+            Call(self.clock, lambda _: self._connect(connection)).after(max(0.0, delay))
+        else:
+            self._connect(connection)
+
+    def _limit(self, connection: Connection, timeout: float) -> None:
+        """Give the attempt up ``timeout`` s after it was due, which is a little while ago."""
+        row = connection.row
+
+        def give_up(_: Call) -> None:
+            if connection.row == row and not connection.abandoned:
+                connection.abandoned = True
+                self._over(row, connection.client, TIMEOUT)
+
+        Call(self.clock, give_up).after(max(0.0, timeout - self._to_server))
+
     def _connect(self, connection: Connection) -> None:
-        if self.choose_listener().connect(connection):
+        if connection.abandoned:
+            return
+        listener = self.choose_listener()
+        if listener is None:
+            row, connection.row = connection.row, -1
+            self._over(row, connection.client, REFUSED)
+            return
+        if listener.connect(connection):
             return
         # The SYN was dropped; TCP tries again, and another socket may be chosen then.
         attempt = connection.attempts
@@ -105,17 +132,19 @@ class Clients:
         if connection.attempts < len(SYN_RETRANSMISSIONS):
             Call(self.clock, lambda _: self._connect(connection)).after(wait)
         else:
-            row, client = connection.row, connection.client
-            Call(self.clock, lambda _: self._end(row, client, TIMEOUT)).after(wait)
+            Call(self.clock, lambda _: self._lose(connection, TIMEOUT)).after(wait)
 
     def answer(self, connection: Connection) -> None:
         """The worker has sent the whole response just now."""
-        if self.answers_matter:
+        if connection.abandoned:
+            connection.keep = False
+        elif self.answers_matter:
             # No longer on the connection: the next request may be there before this is finished.
             row, connection.row = connection.row, -1
             Call(self.clock, lambda _: self._on_answer(connection, row)).after(self.costs.receive)
         else:
             self.answer_in_passing(connection, 0.0)
+            connection.row = -1
 
     def answer_in_passing(self, connection: Connection, ago: float) -> None:
         """The worker has sent the response ``ago`` s ago; allowed where no answer matters."""
@@ -132,16 +161,37 @@ class Clients:
             self.idle[connection.client].append(connection)
         self._end(row, connection.client, OK)
 
+    def fail(self, connection: Connection) -> None:
+        """The worker has sent a 500 just now, and will close the connection."""
+        if not connection.abandoned:
+            row, connection.row = connection.row, -1
+            end = Call(self.clock, lambda _: self._end(row, connection.client, ERROR_5XX))
+            end.after(self.costs.receive)
+
     def closed(self, connection: Connection) -> None:
-        """The worker has closed an idle connection; a request that was on its way is lost."""
+        """The server has closed a connection; a request that is on it is lost."""
         # A client that has yet to receive the answer will find the connection closed.
         connection.keep = False
-        idle = self.idle[connection.client]
+        idle = self.idle[connection.client] if self.keep else []
         if connection in idle:
             idle.remove(connection)
-        elif connection.row >= 0:
+        else:
+            self._lose(connection, RESET)
+
+    def _lose(self, connection: Connection, outcome: int) -> None:
+        """The client learns that there will be no answer on this connection."""
+        if connection.row >= 0 and not connection.abandoned:
             row, connection.row = connection.row, -1
-            self._end(row, connection.client, RESET)
+            self._over(row, connection.client, outcome)
+
+    def _over(self, row: int, client: int, outcome: int) -> None:
+        """An attempt has failed: make another, or leave it at that."""
+        if self._tried[row] >= self.traffic.retries:
+            self._end(row, client, outcome)
+            return
+        self._tried[row] += 1
+        again = Call(self.clock, lambda _: self._attempt(row, client))
+        again.after(self.traffic.retry_delay + self._to_server)
 
     def _end(self, row: int, client: int, outcome: int) -> None:
         rows, now = self.recorder.requests, self.clock.time - self.recorder.start
@@ -161,7 +211,7 @@ class Clients:
         if self._next_due == inf and self._draining_since is None:
             self._draining_since = self.last_arrival
             now = self.clock.time - self.recorder.start
-            self._drain.after(max(0.0, self.last_arrival + self.drain - now))
+            self._drain.after(max(0.0, self.last_arrival + self.traffic.drain - now))
 
     def _on_drain(self, _: Call) -> None:
         """Give up, unless an answer has brought another arrival since the drain began."""

@@ -12,7 +12,7 @@ class Connection:
     """One connection.
 
     State:
-        row: of the request that is on it; -1 while it is idle.
+        row: of the request that is on it; -1 while it is idle or answered.
         client: whose it is.
         worker: that accepted it; None before.
         keep: whether the worker will keep it after the present answer.
@@ -20,9 +20,11 @@ class Connection:
         queued: when it came into the accept queue, s.
         accepted: when a worker accepted it, or saw the present request on it, s.
         attempts: SYNs that were sent so far.
+        abandoned: whether the client has given up and closed it, of which the server knows nothing.
     """
 
     __slots__ = (
+        "abandoned",
         "accepted",
         "attempts",
         "client",
@@ -42,3 +44,4 @@ class Connection:
         self.queued = 0.0
         self.accepted = 0.0
         self.attempts = 0
+        self.abandoned = False

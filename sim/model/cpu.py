@@ -38,6 +38,9 @@ def _nothing(_: object) -> None:
 
 _DONE: Work = (0.0, _nothing, None)
 
+#: Holds the GIL of a process that does not run: SIGSTOP has stopped it, or it has ended.
+_NOBODY: Work = (0.0, _nothing, None)
+
 
 class Cores:
     """The host's processors.
@@ -110,6 +113,45 @@ class Gil:
         """From within ``then``: let the same thread compute on, without dropping the GIL."""
         assert self.holder is _DONE, "only the thread that has just computed can go on"
         self.holder = (seconds, then, argument)
+
+    def stop(self) -> None:
+        """Compute nothing until `resume`: the process is stopped, or ends."""
+        holder = self.holder
+        assert holder is not _DONE, "a process does not stop in the middle of an event"
+        if holder is None:
+            self.holder = _NOBODY
+            return
+        cores = self.cores
+        if self in cores.waiting:
+            cores.waiting.remove(self)
+            left = holder[0]
+        else:
+            left = self.left + self.end - self.clock.time
+            self.left = 0.0
+            # The old event stays in the queue; `_on_turn_over` tells it by not being the new one.
+            self._turn_over = Call(self.clock, self._on_turn_over)
+            if cores.waiting:
+                cores.waiting.popleft()._begin()
+            else:
+                cores.free += 1
+        self.end = -1.0
+        self.waiting.appendleft((left, *holder[1:]))
+        self.holder = _NOBODY
+
+    def resume(self) -> None:
+        """Compute on, after `stop`."""
+        assert self.holder is _NOBODY, "only a process that was stopped can go on"
+        self.holder = None
+        if self.waiting:
+            self.holder = self.waiting.popleft()
+            self._get_core()
+
+    def end_process(self) -> None:
+        """Never compute again."""
+        if self.holder is not _NOBODY:
+            self.stop()
+        self.waiting.clear()
+        self.cores.processes.remove(self)
 
     def _get_core(self) -> None:
         cores = self.cores

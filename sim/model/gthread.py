@@ -11,107 +11,96 @@
 
 The main thread accepts whether or not a pool thread is free, so requests wait in the worker's
 own queue while another worker's threads idle. It also finishes every request. All threads of the
-worker share its GIL.
+worker share its GIL. It heartbeats whatever the pool threads do.
+
+It leaves its loop on SIGTERM, at `max_requests`, or when its master has died; then it accepts no
+more and serves what it holds, for `graceful_timeout` s at most. Even then the process ends only
+when the pool threads have run all that was queued for them: Python joins them.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from itertools import count
+from collections.abc import Iterator
+from math import inf
 
-from sim.costs import Costs
-from sim.experiment import Server
-from sim.model.client import Clients
 from sim.model.clock import Call, Clock
 from sim.model.connection import Connection
-from sim.model.cpu import Gil
 from sim.model.kernel import ListeningSocket
-from sim.model.recorder import Recorder
+from sim.model.wiring import Wiring
+from sim.model.worker import Parent, Worker
 
 #: s of `select(timeout=1.0)`: an idle main thread takes a turn, and heartbeats, this often.
 SELECT_TIMEOUT = 1.0
+
+#: s that a stopping worker keeps its idle connections (``STOP_KEEPALIVE_LINGER``).
+STOP_KEEPALIVE_LINGER = 2.0
 
 
 class PoolThread:
     """One thread of the pool.
 
     Constants: ``number`` (from 1).
-    State: ``connection`` (whose request it runs), ``io_over`` (when that request's I/O is done).
+    State: ``connection`` (whose request it runs), ``io_over`` (when that request's I/O is done),
+    ``hangs`` (whether that I/O is longer for a hang).
     """
 
-    __slots__ = ("connection", "io_over", "number")
+    __slots__ = ("connection", "hangs", "io_over", "number")
 
     def __init__(self, clock: Clock, worker: ThreadWorker, number: int) -> None:
         self.number = number
         self.connection: Connection | None = None
+        self.hangs = False
         self.io_over = Call(clock, lambda _: worker._after_io(self))
 
 
-class ThreadWorker:
-    """One gthread worker.
+class ThreadWorker(Worker):
+    """One gthread worker; see `Worker` for what every class has.
 
-    Constants: ``boot_order``, ``worker_connections``, ``max_keepalived``, ``keepalive``, and the
-    parts that it is wired to.
+    Constants: ``worker_connections``, ``max_keepalived``, ``keepalive``, ``graceful_timeout``.
 
     State, under Gunicorn's names where it has one:
         nr_conns: connections that it holds.
         accepting: whether the listener is registered with its poller.
-        registration: when that was, as a number that grows; see `sim.model.kernel`.
         keepalived_conns: idle connections, the oldest first; a dict, for quick removal.
         requests: connections whose request waits for a thread.
-        idle_threads: threads without a request.
+        idle_threads: threads without a request; the one that is to run next is on the left.
         finished: connections whose request is done and which the main thread has yet to see.
         readable: idle connections that have become readable.
+        in_hand: the connection that the main thread is just accepting.
         in_turn: whether the main thread is awake.
         turns: turns that the main thread has taken.
-        waited: s that requests have waited for a thread, in total.
-        longest: most requests that ever waited for a thread.
+        deadline: when `graceful_timeout` is over, s; infinity before the worker stops.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        boot_order: int,
-        server: Server,
-        costs: Costs,
-        gil: Gil,
-        listener: ListeningSocket,
-        clients: Clients,
-        recorder: Recorder,
-        registrations: count[int],
-    ) -> None:
-        self.clock = clock
-        self.boot_order = boot_order
+    def __init__(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> None:
+        super().__init__(wiring, parent, listener, SELECT_TIMEOUT)
+        server = wiring.experiment.server
         self.worker_connections = server.worker_connections
         self.max_keepalived = server.worker_connections - server.threads
-        self.keepalive = float(server.keepalive) if clients.keep else 0.0
-        self.costs = costs
-        self.gil = gil
-        self.listener = listener
-        self.clients = clients
-        self.recorder = recorder
-        self.registrations = registrations
-        self.registration = 0
-        self._answers_in_passing = not clients.answers_matter
+        self.keepalive = float(server.keepalive) if self.clients.keep else 0.0
+        self.graceful_timeout = float(server.graceful_timeout)
+        self._answers_in_passing = not self.clients.answers_matter
         self.nr_conns = 0
         self.accepting = False
         self.keepalived_conns: dict[Connection, None] = {}
         self.requests: deque[Connection] = deque()
-        self.idle_threads = deque(
-            PoolThread(clock, self, number) for number in range(1, server.threads + 1)
+        self.threads = tuple(
+            PoolThread(self.clock, self, number) for number in range(1, server.threads + 1)
         )
+        self.idle_threads = deque(self.threads)
         self.finished: deque[Connection] = deque()
         self.readable: deque[Connection] = deque()
+        self.in_hand: Connection | None = None
         self.in_turn = False
         self.turns = 0
-        self.waited = 0.0
-        self.longest = 0
+        self.deadline = inf
+
+    # The main thread.
 
     def run(self) -> None:
         """Enter the main loop."""
         self._next_turn()
-
-    # The main thread.
 
     def wake(self) -> None:
         """The listener has become readable, and this worker won the race for it."""
@@ -122,22 +111,35 @@ class ThreadWorker:
         if connection in self.keepalived_conns:
             del self.keepalived_conns[connection]
             self.readable.append(connection)
-            self._interrupt_sleep()
+            self.look_up()
         # Otherwise the main thread has yet to register it, and will find it readable then.
 
-    def _interrupt_sleep(self) -> None:
+    def asleep(self) -> bool:
+        """See `Worker`."""
+        return self.booted and not (self.in_turn or self.exiting or self.in_handler)
+
+    def busy(self) -> bool:
+        """See `Worker`."""
+        return len(self.idle_threads) < len(self.threads)
+
+    def look_up(self) -> None:
         """Begin a turn, if the main thread sleeps in epoll."""
-        if not self.in_turn:
-            if self.accepting:
-                self.listener.sleeping.remove(self)
+        if self.asleep() and self.stopped_at == inf:
+            self.listener.forget(self)
             self._begin_turn()
 
     def _next_turn(self) -> None:
         """The head of `run()`'s loop: register or unregister the listener, then poll."""
+        if self.exiting:
+            return
+        self.notified = self.clock.time
+        if not self.alive or not self.parent_alive:
+            self._next_last_turn()
+            return
         can_accept = self.nr_conns < self.worker_connections
         if can_accept != self.accepting:
             self.accepting = can_accept
-            self.registration = next(self.registrations)
+            self.registration = next(self.wiring.registrations)
         if self.finished or self.readable or (can_accept and self.listener.queue):
             self._begin_turn()
             return
@@ -145,16 +147,52 @@ class ThreadWorker:
         if can_accept:
             self.listener.sleep(self)
         if self.keepalived_conns:
-            self._sleep_for(self.turns)
+            self._sleep_for(SELECT_TIMEOUT)
 
-    def _sleep_for(self, turns: int) -> None:
-        """Sleep in `select(timeout=1.0)`: only expiry of kept connections depends on its end."""
+    def _next_last_turn(self) -> None:
+        """The same in the loop that serves what a stopping worker holds."""
+        now = self.clock.time
+        if self.deadline == inf:
+            if not self.parent_alive:
+                self._note("orphaned")
+            self.accepting = False
+            self.deadline = now + self.graceful_timeout
+            for connection in self.keepalived_conns:
+                connection.timeout = min(connection.timeout, now + STOP_KEEPALIVE_LINGER)
+        if self.nr_conns == 0 or now > self.deadline:
+            self._clean_up()
+            return
+        if self.finished or self.readable:
+            self._begin_turn()
+            return
+        self.in_turn = False
+        timeout = SELECT_TIMEOUT
+        for connection in self.keepalived_conns:
+            timeout = min(timeout, max(connection.timeout - now, 0.0))
+            break
+        self._sleep_for(timeout)
+
+    def _clean_up(self) -> None:
+        """The end of `run()`."""
+        self._murder_keepalived(force=True)
+        self.close_listener()
+        self.in_turn = False
+        self.exit(self.status or 0)
+
+    def give_up(self) -> None:
+        """See `Worker`: `run()` is left without its end."""
+        self.accepting = False
+        self.exit(self.status or 0)
+
+    def _sleep_for(self, seconds: float) -> None:
+        """Sleep in `select()`; only what a turn does at its end depends on when that is over."""
+        turns = self.turns
 
         def on_timeout(_: Call) -> None:
-            if self.turns == turns and not self.in_turn:
-                self._interrupt_sleep()
+            if self.turns == turns:
+                self.look_up()
 
-        Call(self.clock, on_timeout).after(SELECT_TIMEOUT)
+        Call(self.clock, on_timeout).after(seconds)
 
     def _begin_turn(self) -> None:
         """Handle what is ready: at most one `accept()`, and every callback."""
@@ -171,6 +209,7 @@ class ThreadWorker:
             self.waited += costs.accept
             self.gil.compute(costs.accept + costs.request, self._end_accept, thread)
             return
+        self.in_hand = connection
         seconds = costs.finish * (finished + readable)
         if connection is not None:
             seconds += costs.accept
@@ -178,6 +217,7 @@ class ThreadWorker:
 
     def _end_turn(self, handled: tuple[Connection | None, int, int]) -> None:
         connection, finished, readable = handled
+        self.in_hand = None
         if connection is not None:
             self._accepted(connection)
             self._enqueue_req(connection)
@@ -186,13 +226,15 @@ class ThreadWorker:
         for _ in range(readable):
             self._on_client_socket_readable(self.readable.popleft())
         if self.keepalived_conns:
-            self._murder_keepalived()
+            self._murder_keepalived(force=False)
         self._next_turn()
 
     def _accepted(self, connection: Connection) -> None:
         self.nr_conns += 1
         self.gil.cores.last_begun = self.clock.time
         connection.worker = self
+        if connection.abandoned:
+            return
         row = connection.row
         rows = self.recorder.requests
         rows.accepted[row] = connection.accepted - self.recorder.start
@@ -210,6 +252,9 @@ class ThreadWorker:
             self.nr_conns -= 1
             return
         connection.timeout = self.clock.time + self.keepalive
+        if not self.alive:
+            linger = self.clock.time + STOP_KEEPALIVE_LINGER
+            connection.timeout = min(connection.timeout, linger)
         if connection.row >= 0:
             # The client's next request was quicker than this thread.
             self.readable.append(connection)
@@ -218,16 +263,17 @@ class ThreadWorker:
 
     def _on_client_socket_readable(self, connection: Connection) -> None:
         connection.accepted = self.clock.time
-        rows = self.recorder.requests
-        rows.accepted[connection.row] = self.clock.time - self.recorder.start
-        rows.worker[connection.row] = self.boot_order
+        if not connection.abandoned:
+            rows = self.recorder.requests
+            rows.accepted[connection.row] = self.clock.time - self.recorder.start
+            rows.worker[connection.row] = self.boot_order
         self._enqueue_req(connection)
 
-    def _murder_keepalived(self) -> None:
+    def _murder_keepalived(self, *, force: bool) -> None:
         now = self.clock.time
         while self.keepalived_conns:
             connection = next(iter(self.keepalived_conns))
-            if connection.timeout > now:
+            if connection.timeout > now and not force:
                 break
             del self.keepalived_conns[connection]
             self.nr_conns -= 1
@@ -254,10 +300,24 @@ class ThreadWorker:
         rows, row = self.recorder.requests, connection.row
         now = self.clock.time
         self.gil.cores.last_begun = now
-        rows.started[row] = now - self.recorder.start
-        rows.thread[row] = thread.number
-        connection.keep = self.keepalive > 0 and len(self.keepalived_conns) < self.max_keepalived
+        if not connection.abandoned:
+            rows.started[row] = now - self.recorder.start
+            rows.thread[row] = thread.number
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            # The main thread sees that when it next comes round.
+            self._note("max_requests")
+            self.alive = False
+        connection.keep = (
+            self.alive and self.keepalive > 0 and len(self.keepalived_conns) < self.max_keepalived
+        )
         io = rows.io[row]
+        if self.traps is not None:
+            if self.spring_crash():
+                return
+            if seconds := self.spring_hang():
+                thread.hangs = True
+                io += seconds
         if io > 0:
             thread.io_over.after(io + self.costs.timer_slack)
         else:
@@ -266,8 +326,17 @@ class ThreadWorker:
     def _after_io(self, thread: PoolThread) -> None:
         connection = thread.connection
         assert connection is not None, "a thread that waits has a connection"
+        if thread.hangs:
+            thread.hangs = False
+            self._note("hang over")
         seconds = self.recorder.requests.cpu[connection.row] + self.costs.respond
-        if self._answers_in_passing and not self.requests and not self.in_turn:
+        if (
+            self._answers_in_passing
+            and not self.requests
+            and not self.in_turn
+            and self.alive
+            and not self.exiting
+        ):
             # The main thread gets the GIL as soon as this thread drops it, and has nothing else
             # to do: one turn on the core. The client had its answer when the thread's part ended.
             self.gil.compute(seconds + self.costs.finish, self._respond_and_finish, thread)
@@ -281,7 +350,10 @@ class ThreadWorker:
         self.finished.append(connection)
         self.clients.answer(connection)
         self._take_next(thread)
-        self._interrupt_sleep()
+        if self.exiting:
+            self.end_if_idle()
+        else:
+            self.look_up()
 
     def _respond_and_finish(self, thread: PoolThread) -> None:
         """`_respond`, and then `finish_request()` on the main thread, of a new connection."""
@@ -289,7 +361,10 @@ class ThreadWorker:
         self.clients.answer_in_passing(thread.connection, self.costs.finish)
         self.nr_conns -= 1
         self._take_next(thread)
-        if not self.accepting and not self.in_turn:
+        if self.exiting:
+            self.end_if_idle()
+        elif not self.in_turn and not (self.accepting and self.alive):
+            self.listener.forget(self)
             self._next_turn()
 
     def _take_next(self, thread: PoolThread) -> None:
@@ -297,4 +372,25 @@ class ThreadWorker:
             self._handle(thread, self.requests.popleft())
         else:
             thread.connection = None
-            self.idle_threads.append(thread)
+            # On the left: Python starts another thread only when none is idle.
+            self.idle_threads.appendleft(thread)
+
+    # The end.
+
+    def abandon(self) -> Iterator[Connection]:
+        """See `Worker`."""
+        for thread in self.threads:
+            thread.io_over.function = _gone
+            if thread.connection is not None:
+                yield thread.connection
+        if self.in_hand is not None:
+            yield self.in_hand
+        yield from self.requests
+        yield from self.readable
+        # Answered, but perhaps kept: with the next request already on it.
+        yield from self.finished
+        yield from self.keepalived_conns
+
+
+def _gone(_: Call) -> None:
+    """What happens when a dead thread's I/O is over."""

@@ -5,12 +5,14 @@
     client --connect--> accept queue (backlog) --wake every poller--> the first accept() wins
                              |
                              +-- full: the SYN is dropped, the client sends it again later
+                             +-- closed by its last holder: what is queued is reset
 """
 
 from __future__ import annotations
 
 from bisect import bisect, insort
 from collections import deque
+from collections.abc import Iterator
 from random import Random
 from typing import Protocol
 
@@ -43,8 +45,12 @@ def _woken_first(poller: Poller) -> int:
     return -poller.registration
 
 
+class Holder(Protocol):
+    """A process that has the socket open."""
+
+
 class ListeningSocket:
-    """One listening socket, shared by all workers or, with ``--reuse-port``, of one.
+    """One listening socket, shared by master and workers or, with ``--reuse-port``, of one worker.
 
     Constants: ``clock``, ``limit`` (connections that the accept queue holds), ``cores``, ``costs``,
     ``random`` (stream of the races between pollers).
@@ -54,6 +60,7 @@ class ListeningSocket:
         sleeping: pollers that wait for a connection, in the order in which they are woken.
         waited: sum of the times that accepted connections have spent in the queue, s.
         longest: most connections that were ever in the queue.
+        holders: processes that have it open; without any, it is closed.
     """
 
     __slots__ = (
@@ -62,6 +69,7 @@ class ListeningSocket:
         "clock",
         "cores",
         "costs",
+        "holders",
         "limit",
         "longest",
         "queue",
@@ -91,6 +99,7 @@ class ListeningSocket:
         self.sleeping: list[Poller] = []
         self.waited = 0.0
         self.longest = 0
+        self.holders: set[Holder] = set()
         self._fair = fair
         self._known_chances: dict[tuple[int, bool], tuple[float, ...]] = {}
 
@@ -132,6 +141,18 @@ class ListeningSocket:
             self.sleeping.append(poller)
         else:
             insort(self.sleeping, poller, key=_woken_first)
+
+    def forget(self, poller: Poller) -> None:
+        """``poller`` does not wait any more."""
+        if poller in self.sleeping:
+            self.sleeping.remove(poller)
+
+    def close(self, holder: Holder) -> Iterator[Connection]:
+        """`close(2)` by ``holder``; yields the connections that are reset, if it was the last."""
+        self.holders.discard(holder)
+        if not self.holders:
+            while self.queue:
+                yield self.queue.popleft()
 
     def _chances(self, pollers: int) -> tuple[float, ...]:
         halted = self.cores.idle_for(self.clock.time) > self.costs.wake_halt

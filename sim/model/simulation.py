@@ -5,12 +5,14 @@
     Clients --connect--> ListeningSocket --wake--> worker 1..n --answer--> Clients
                                                       ^
                                    Arbiter --fork-----+        Cores <--- one Gil a worker
+
+    disturb --signals, traps, the flag service--> all of them
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from itertools import count
 from random import Random
 
@@ -20,14 +22,17 @@ from sim.experiment import Experiment
 from sim.experiment_file import to_dict
 from sim.model.client import Clients
 from sim.model.clock import Clock
-from sim.model.cpu import Cores, Gil
+from sim.model.cpu import Cores
+from sim.model.disturb import disturb
 from sim.model.gthread import ThreadWorker
 from sim.model.kernel import ListeningSocket
-from sim.model.master import Arbiter
+from sim.model.launchdarkly import CLIENT_THREADS, STREAM_CONNECTIONS, FlagService
+from sim.model.master import CHLD, Arbiter
 from sim.model.recorder import Recorder
 from sim.model.sync import SyncWorker
-from sim.model.worker import Worker
-from sim.run import QueueLength, Run
+from sim.model.wiring import Wiring
+from sim.model.worker import Parent, Worker
+from sim.run import Census, QueueLength, Run
 from sim.traffic import LEAD, source, stream
 
 
@@ -52,92 +57,81 @@ class _Simulation:
     def __init__(self, experiment: Experiment, replication: int, variant: int) -> None:
         self.experiment = experiment
         self.replication = replication
+        self.variant = variant
         self.clock = clock = Clock()
-        traffic, server, costs = experiment.traffic, experiment.server, experiment.costs
         self.source = source(experiment, replication)
         self.recorder = Recorder(self.source.rows)
-
-        def chance(of: str) -> Random:
-            return stream(experiment, replication, f"variant {variant} {of}")
-
-        self.cores = Cores(experiment.host.cores)
-        self.listeners = self._listeners(chance("accept"))
+        self.listeners: list[ListeningSocket] = []
+        self.workers: list[Worker] = []
+        self.masters: list[Arbiter] = []
+        self._accepts = self._chance("accept")
+        self._hashes = self._chance("reuse_port")
         self.clients = Clients(
             clock,
-            costs,
+            experiment.costs,
             self.source,
             self.recorder,
-            self._choice_of_listener(chance("reuse_port")),
-            keep=traffic.connection == "keepalive",
-            drain=traffic.drain,
+            experiment.traffic,
+            self._choose_listener,
         )
-        self.workers = self._workers()
-        self.arbiter = Arbiter(
-            clock,
-            server,
-            experiment.launchdarkly,
-            costs,
-            self.recorder,
-            chance("fork"),
-            lambda boot_order: self.workers[boot_order - 1].run(),
+        self.wiring = Wiring(
+            experiment=experiment,
+            clock=clock,
+            cores=Cores(experiment.host.cores),
+            clients=self.clients,
+            recorder=self.recorder,
+            flag_service=FlagService(clock, experiment.launchdarkly),
+            boot_orders=count(1),
+            registrations=count(1),
+            listen=self._listen,
+            stream=self._chance,
         )
+        self.masters.append(Arbiter(self.wiring, self._new_worker, self.masters.append))
 
-    def _listeners(self, random: Random) -> list[ListeningSocket]:
+    def _chance(self, of: str) -> Random:
+        return stream(self.experiment, self.replication, f"variant {self.variant} {of}")
+
+    def _listen(self) -> ListeningSocket:
         server, host = self.experiment.server, self.experiment.host
-        return [
-            ListeningSocket(
-                self.clock,
-                server.backlog,
-                host.somaxconn,
-                self.cores,
-                self.experiment.costs,
-                random,
-                fair=server.worker_class == "sync",
-            )
-            for _ in range(server.workers if server.reuse_port else 1)
-        ]
+        listener = ListeningSocket(
+            self.clock,
+            server.backlog,
+            host.somaxconn,
+            self.wiring.cores,
+            self.experiment.costs,
+            self._accepts,
+            fair=server.worker_class == "sync",
+        )
+        self.listeners.append(listener)
+        return listener
 
-    def _choice_of_listener(self, random: Random) -> Callable[[], ListeningSocket]:
+    def _choose_listener(self) -> ListeningSocket | None:
         listeners = self.listeners
         if len(listeners) == 1:
-            only = listeners[0]
-            return lambda: only
+            return listeners[0] if listeners[0].holders else None
         # `reuseport_select_sock` (net/core/sock_reuseport.c) takes a hash of the connection's
         # addresses and ports, which is uniform over the client's ephemeral ports.
-        return lambda: random.choice(listeners)
+        open_ = [listener for listener in listeners if listener.holders]
+        return self._hashes.choice(open_) if open_ else None
 
-    def _workers(self) -> list[Worker]:
-        experiment, clock = self.experiment, self.clock
-        server, costs = experiment.server, experiment.costs
-        registrations = count(1)
-        workers: list[Worker] = []
-        for boot_order in range(1, server.workers + 1):
-            gil = Gil(clock, self.cores)
-            listener = self.listeners[(boot_order - 1) % len(self.listeners)]
-            if server.worker_class == "sync":
-                workers.append(
-                    SyncWorker(clock, boot_order, costs, gil, listener, self.clients, self.recorder)
-                )
-            else:
-                workers.append(
-                    ThreadWorker(
-                        clock,
-                        boot_order,
-                        server,
-                        costs,
-                        gil,
-                        listener,
-                        self.clients,
-                        self.recorder,
-                        registrations,
-                    )
-                )
-        return workers
+    def _new_worker(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> Worker:
+        sync = self.experiment.server.worker_class == "sync"
+        worker: Worker = (SyncWorker if sync else ThreadWorker)(wiring, parent, listener)
+        self.workers.append(worker)
+        return worker
 
     def _life(self) -> Generator[Event, object, None]:
-        yield self.clock.process(self.arbiter.run())
+        master = self.masters[0]
+        yield master.spawned
+        while not all(worker.booted for worker in self.workers):
+            yield self.clock.timeout(LEAD / 100)
+        # The rig does so too: the master's loop begins a turn at a known time before the start.
+        master.signal(CHLD)
         yield self.clock.timeout(LEAD)
         self.recorder.start = self.clock.time
+        self.clock.process(
+            disturb(self.experiment.disturbances, self.wiring, self.masters, self.workers)
+        )
         self.clients.begin()
         yield self.clients.finished
 
@@ -151,6 +145,7 @@ class _Simulation:
             self.source.rows,
             self.recorder.process_events(),
             self._queues(),
+            self._census(),
         )
 
     def _queues(self) -> tuple[QueueLength, ...]:
@@ -166,3 +161,27 @@ class _Simulation:
             QueueLength(f"worker {w.boot_order}", w.waited / span, w.longest) for w in self.workers
         )
         return (accept, *inside)
+
+    def _census(self) -> tuple[Census, ...]:
+        living = {worker.boot_order: worker for worker in self.workers if not worker.ended}
+        # A pool starts a thread only when none is idle, and the model gives work to that which
+        # was idle last: the highest number that ever worked is the number of threads.
+        pool = dict.fromkeys(living, 0)
+        if self.experiment.server.worker_class == "gthread":
+            rows = self.source.rows
+            for boot_order, thread in zip(rows.worker, rows.thread, strict=True):
+                if boot_order in pool and thread > pool[boot_order]:
+                    pool[boot_order] = thread
+        census = []
+        for boot_order, worker in living.items():
+            client = worker.ldclient
+            running = client is not None and client.running
+            connected = client is not None and client.connected
+            census.append(
+                Census(
+                    boot_order,
+                    1 + pool[boot_order] + CLIENT_THREADS * running,
+                    STREAM_CONNECTIONS * connected,
+                )
+            )
+        return tuple(census)

@@ -4,76 +4,120 @@
 
     accept queue --accept() until EAGAIN, then select()--> the worker, which closes every time
 
-Requests therefore wait in the kernel's accept queue, which all workers share.
+Requests therefore wait in the kernel's accept queue, which all workers share. It heartbeats
+between requests only. The main thread runs the application, so a signal whose handler raises
+ends the request too: its client gets a 500.
 """
 
 from __future__ import annotations
 
-from sim.costs import Costs
-from sim.model.client import Clients
-from sim.model.clock import Call, Clock
+from collections.abc import Iterator
+from math import inf
+
+from sim.model.clock import Call
 from sim.model.connection import Connection
-from sim.model.cpu import Gil
 from sim.model.kernel import ListeningSocket
-from sim.model.recorder import Recorder
+from sim.model.wiring import Wiring
+from sim.model.worker import Parent, Worker
+
+#: s that `select()` sleeps at most where there is no ``timeout``; else half of it, `spawn_worker`.
+WITHOUT_TIMEOUT = 0.5
 
 
-class SyncWorker:
-    """One sync worker.
+class SyncWorker(Worker):
+    """One sync worker; see `Worker` for what every class has.
 
-    Constants: ``boot_order`` and the parts that it is wired to.
-    State: ``connection`` (that it serves), ``io_over`` (when that request's I/O is done).
+    State: ``connection`` (that it serves), ``io_over`` (when that request's I/O is done),
+    ``hangs`` (whether that I/O is longer for a hang), ``sleeping`` (in `select()`).
     ``waited`` and ``longest`` stay 0: nothing ever waits inside.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        boot_order: int,
-        costs: Costs,
-        gil: Gil,
-        listener: ListeningSocket,
-        clients: Clients,
-        recorder: Recorder,
-    ) -> None:
-        self.boot_order = boot_order
-        self.costs = costs
-        self.gil = gil
-        self.listener = listener
-        self.clients = clients
-        self.recorder = recorder
-        self.registration = boot_order
-        self.waited = 0.0
-        self.longest = 0
+    def __init__(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> None:
+        timeout = wiring.experiment.server.timeout / 2 or WITHOUT_TIMEOUT
+        super().__init__(wiring, parent, listener, timeout)
+        self.registration = self.boot_order
         self.connection: Connection | None = None
-        self.io_over = Call(clock, self._after_io)
+        self.io_over = Call(self.clock, self._after_io)
+        self.hangs = False
+        self.sleeping = False
 
     def run(self) -> None:
-        """Enter the main loop: accept until EAGAIN, then sleep in `select()`."""
+        """Enter or go through the main loop: accept until EAGAIN, then sleep in `select()`."""
+        if not self.alive:
+            self.exit(0)
+            return
+        self.notified = self.clock.time
         connection = self.listener.accept()
         if connection is None:
+            if not self.parent_alive:
+                self._note("orphaned")
+                self.exit(0)
+                return
+            self.sleeping = True
             self.listener.sleep(self)
             return
         self.connection = connection
         connection.worker = self
-        rows, row = self.recorder.requests, connection.row
-        rows.accepted[row] = connection.accepted - self.recorder.start
-        rows.worker[row] = self.boot_order
-        rows.thread[row] = 1
+        row = connection.row
+        if not connection.abandoned:
+            rows = self.recorder.requests
+            rows.accepted[row] = connection.accepted - self.recorder.start
+            rows.worker[row] = self.boot_order
+            rows.thread[row] = 1
         self.gil.compute(self.costs.request, self._call_application, row)
 
     def wake(self) -> None:
         """The listener has become readable, and this worker won the race for it."""
+        self.sleeping = False
         self.run()
 
     def on_readable(self, connection: Connection) -> None:
         """Never called: this worker keeps no connection."""
         raise AssertionError(f"a sync worker has no kept connection, not {connection}")
 
+    def asleep(self) -> bool:
+        """See `Worker`."""
+        return self.sleeping and not (self.exiting or self.in_handler)
+
+    def look_up(self) -> None:
+        """See `Worker`."""
+        if self.asleep() and self.stopped_at == inf:
+            self.sleeping = False
+            self.listener.forget(self)
+            self.run()
+
+    def busy(self) -> bool:
+        """See `Worker`: there is no pool."""
+        return False
+
+    def give_up(self) -> None:
+        """See `Worker`: the application is thrown out too, and `handle_error()` answers 500."""
+        connection, self.connection = self.connection, None
+        self.io_over.function = _gone
+        if connection is not None:
+            self.clients.fail(connection)
+            # The exception has been caught with the request's: the loop ends by itself.
+            self.status = 0
+        self.exit(self.status or 0)
+
     def _call_application(self, row: int) -> None:
+        connection = self.connection
+        if connection is None:
+            return  # Thrown out while it read the request.
         rows = self.recorder.requests
-        rows.started[row] = self.gil.clock.time - self.recorder.start
+        if not connection.abandoned:
+            rows.started[row] = self.clock.time - self.recorder.start
+        self.nr += 1
+        if self.nr >= self.max_requests:
+            self._note("max_requests")
+            self.alive = False
         io = rows.io[row]
+        if self.traps is not None:
+            if self.spring_crash():
+                return
+            if seconds := self.spring_hang():
+                self.hangs = True
+                io += seconds
         if io > 0:
             self.io_over.after(io + self.costs.timer_slack)
         else:
@@ -81,15 +125,30 @@ class SyncWorker:
 
     def _after_io(self, _: Call) -> None:
         assert self.connection is not None, "a worker that waits has a connection"
+        if self.hangs:
+            self.hangs = False
+            self._note("hang over")
         cpu = self.recorder.requests.cpu[self.connection.row]
         self.gil.compute(cpu + self.costs.respond, self._respond, None)
 
     def _respond(self, _: None) -> None:
-        assert self.connection is not None, "a worker that responds has a connection"
+        if self.connection is None:
+            return  # Thrown out while it computed.
         self.clients.answer(self.connection)
         self.connection = None
         self.gil.go_on(self.costs.sync_finish, self._finish, None)
 
     def _finish(self, _: None) -> None:
         """`util.close_graceful()` is over: the connection is closed on both sides."""
-        self.run()
+        if not self.exiting:
+            self.run()
+
+    def abandon(self) -> Iterator[Connection]:
+        """See `Worker`."""
+        self.io_over.function = _gone
+        if self.connection is not None:
+            yield self.connection
+
+
+def _gone(_: Call) -> None:
+    """What happens when a dead worker's I/O is over."""

@@ -1,27 +1,380 @@
-"""What every worker is to the rest of the model."""
+"""`Worker` (gunicorn/workers/base.py): what a worker process is, of whatever class.
+
+::
+
+    fork --post_fork--> init_signals --import, if not preloaded--> ready --run()--> main loop
+                                                                                       |
+    ended <---- pool threads have returned <---- "Worker exiting" <--- TERM, QUIT, ABRT, ...
+      ^
+      +---- KILL, at any time
+
+A signal that comes before `init_signals` is lost: until then the child has the master's handlers,
+which queue it in a copy of the master's queue that nobody reads.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from math import floor, inf
 from typing import Protocol
 
+from simpy import Event
+
+from sim.model.clock import Call
 from sim.model.connection import Connection
+from sim.model.cpu import Gil
+from sim.model.kernel import ListeningSocket
+from sim.model.launchdarkly import LDClient
+from sim.model.wiring import Wiring
+
+#: s that `handle_quit()` sleeps before `sys.exit(0)`.
+QUIT_SLEEP = 0.1
 
 
-class Worker(Protocol):
-    """A worker process, of whatever class.
+class Parent(Protocol):
+    """The master, as its workers know it.
 
     Attributes:
-        boot_order: 1 for the first fork, and so on.
+        boot_error: exit code of every worker that boots now; 0 where they boot well.
+    """
+
+    boot_error: int
+
+    def child_ended(self, worker: Worker) -> None:
+        """``worker`` is a zombie now: SIGCHLD."""
+
+
+@dataclass(slots=True)
+class Traps:
+    """What the experiment has set for the next requests that a worker starts.
+
+    Attributes:
+        crash: whether the next one ends the process.
+        hangs: that many of the next ones hang.
+        seconds: s that each of them hangs.
+    """
+
+    crash: bool = False
+    hangs: int = 0
+    seconds: float = 0.0
+
+
+class Worker(ABC):
+    """A worker process.
+
+    Constants: ``wiring``, ``parent`` (the master), ``boot_order`` (from 1, over all masters),
+    ``name``, ``listener``, ``gil``, ``max_requests``, ``poll_timeout`` (s that its main thread
+    sleeps at most), ``ldclient`` (None without LaunchDarkly).
+
+    State, under Gunicorn's names where it has one:
+        alive: whether its main loop is to go on.
+        parent_alive: whether the master that forked it lives.
+        aborted: whether the master has given up on it.
+        nr: requests that it has begun to handle.
+        handles_signals: whether `init_signals` has run.
+        in_handler: whether its main thread sleeps in `handle_quit()`.
+        booted: whether it has entered its main loop.
+        exiting: whether it has left it for good.
+        ended: whether the process is gone; ``status`` is its exit code then, None for a signal.
+        notified: the heartbeat file's time, s. Before the first `notify` that is the wall clock's,
+            later than any monotonic time: such a worker is never late.
+        stopped_at: since when SIGSTOP has it stopped, s; infinity while it runs.
+        traps: see `Traps`; None where nothing is set.
+        registration: see `sim.model.kernel.Poller`.
         waited: sum of the times that requests have waited inside it for a thread, s.
         longest: most requests that ever waited inside it.
     """
 
-    boot_order: int
-    waited: float
-    longest: int
+    def __init__(
+        self, wiring: Wiring, parent: Parent, listener: ListeningSocket, poll_timeout: float
+    ) -> None:
+        self.wiring = wiring
+        self.parent = parent
+        self.listener = listener
+        self.poll_timeout = poll_timeout
+        self.clock = wiring.clock
+        self.clients = wiring.clients
+        self.recorder = wiring.recorder
+        self.costs = wiring.experiment.costs
+        self.boot_order = next(wiring.boot_orders)
+        self.name = f"worker {self.boot_order}"
+        self.gil = Gil(wiring.clock, wiring.cores)
+        listener.holders.add(self)
+        server = wiring.experiment.server
+        self.max_requests: float = inf
+        if server.max_requests > 0:
+            # `randint(0, max_requests_jitter)`, drawn in the master at the fork.
+            jitter = wiring.stream(f"{self.name} jitter").randint(0, server.max_requests_jitter)
+            self.max_requests = server.max_requests + jitter
+        self.ldclient: LDClient | None = None
+        if wiring.experiment.launchdarkly.enabled:
+            stream = wiring.stream(f"{self.name} launchdarkly")
+            self.ldclient = LDClient(wiring.clock, wiring.flag_service, stream)
+        self.alive = True
+        self.parent_alive = True
+        self.aborted = False
+        self.nr = 0
+        self.handles_signals = False
+        self.in_handler = False
+        self.booted = False
+        self.exiting = False
+        self.ended = False
+        self.status: int | None = None
+        self.notified = inf
+        self.stopped_at = inf
+        self.traps: Traps | None = None
+        self.registration = 0
+        self.waited = 0.0
+        self.longest = 0
+        self._pending: list[str] = []
+        self._continued = wiring.clock.event()
 
+    # What a class of workers is made of.
+
+    @abstractmethod
     def run(self) -> None:
-        """Enter the main loop: register with the listening socket and accept."""
+        """Enter the main loop."""
 
+    @abstractmethod
+    def wake(self) -> None:
+        """The listener has become readable, and this worker won the race for it."""
+
+    @abstractmethod
     def on_readable(self, connection: Connection) -> None:
         """A client has sent a request on a connection that it had kept."""
+
+    @abstractmethod
+    def look_up(self) -> None:
+        """Go through the main loop once more, if the main thread sleeps: something has changed."""
+
+    @abstractmethod
+    def asleep(self) -> bool:
+        """Whether the main thread sleeps in its poll."""
+
+    @abstractmethod
+    def busy(self) -> bool:
+        """Whether a pool thread has work, which keeps Python from ending the process."""
+
+    @abstractmethod
+    def give_up(self) -> None:
+        """The main thread has been thrown out of its loop by an exception."""
+
+    @abstractmethod
+    def abandon(self) -> Iterator[Connection]:
+        """Forget all timers, and yield the connections that the process holds: it has ended."""
+
+    # Boot.
+
+    def boot(self) -> Generator[Event, object, None]:
+        """The child's side of `spawn_worker()`, up to the main loop."""
+        experiment = self.wiring.experiment
+        launchdarkly = experiment.launchdarkly
+        self._note("fork")
+        if experiment.server.preload_app:
+            if self.ldclient is not None and launchdarkly.postfork:
+                connected = yield from self.ldclient.start(launchdarkly.start_wait)
+                yield from self._run_for(self.costs.postfork)
+                if self._left():
+                    return
+                self._note("postfork" if connected else "postfork failed")
+            self.handles_signals = True
+        else:
+            self.handles_signals = True
+            yield from self._run_for(self.costs.import_app)
+            if self.ldclient is not None:
+                yield from self.ldclient.start(launchdarkly.start_wait)
+        yield from self._run_for(self.costs.boot)
+        if self._left():
+            return
+        if self.parent.boot_error:
+            self._note("boot failed")
+            self.exit(self.parent.boot_error)
+            return
+        self._note("ready")
+        self.booted = True
+        self.run()
+
+    def _run_for(self, seconds: float) -> Generator[Event, object, None]:
+        yield self.clock.timeout(seconds)
+        while self.stopped_at < inf and not self.ended:
+            yield self._continued
+
+    def _left(self) -> bool:
+        return self.exiting or self.ended
+
+    def _note(self, kind: str) -> None:
+        self.recorder.event(self.clock.time, kind, self.name)
+
+    # What the experiment has set.
+
+    def set_crash(self) -> None:
+        """Let the next request that this worker starts end the process."""
+        self.traps = self.traps or Traps()
+        self.traps.crash = True
+
+    def set_hang(self, requests: int, seconds: float) -> None:
+        """Let the next ``requests`` that this worker starts hang for ``seconds`` s."""
+        self.traps = self.traps or Traps()
+        self.traps.hangs = requests
+        self.traps.seconds = seconds
+
+    def spring_crash(self) -> bool:
+        """Whether the request that starts now ends the process."""
+        if self.traps is None or not self.traps.crash or self.ended:
+            return False
+        self.traps.crash = False
+        self._note("crash")
+        # Not at once: this is in the middle of a turn of its GIL.
+        Call(self.clock, lambda _: self.end(1)).after(0.0)
+        return True
+
+    def spring_hang(self) -> float:
+        """How long the request that starts now hangs, s; 0 for not at all."""
+        if self.traps is None or not self.traps.hangs:
+            return 0.0
+        self.traps.hangs -= 1
+        self._note("hang")
+        return self.traps.seconds
+
+    # The heartbeat.
+
+    def last_update(self) -> float:
+        """`WorkerTmp.last_update()`: when it notified last, s.
+
+        An idle main thread wakes up every ``poll_timeout`` s to do so; nothing else comes of it,
+        so the model does not wake it.
+        """
+        if not self.asleep():
+            return self.notified
+        until = min(self.clock.time, self.stopped_at)
+        sleeps = floor((until - self.notified) / self.poll_timeout)
+        return self.notified + sleeps * self.poll_timeout
+
+    def lose_parent(self) -> None:
+        """The master has died; the worker sees that when it next looks at its ppid."""
+        self.parent_alive = False
+        if self.asleep():
+            next_look = self.last_update() + self.poll_timeout
+            Call(self.clock, lambda _: self.look_up()).after(max(0.0, next_look - self.clock.time))
+
+    # Signals.
+
+    def kill(self, signal: str) -> None:
+        """`kill(2)`: send SIG``signal``."""
+        if self.ended:
+            return
+        if signal == "KILL":
+            Call(self.clock, lambda _: self.end(None)).after(self.costs.kill)
+        elif signal == "CONT":
+            self._continue()
+        elif self.stopped_at < inf:
+            self._pending.append(signal)
+        elif signal == "STOP":
+            self._stop()
+        elif self.handles_signals:
+            self._deliver(signal)
+        elif signal == "ABRT":
+            # No handler of the master's: the default action.
+            self.end(None)
+
+    def _stop(self) -> None:
+        self.stopped_at = self.clock.time
+        self.listener.forget(self)
+        self.gil.stop()
+
+    def _continue(self) -> None:
+        if self.stopped_at == inf:
+            return
+        self.notified = self.last_update()
+        self.stopped_at = inf
+        self.gil.resume()
+        continued, self._continued = self._continued, self.clock.event()
+        continued.succeed()
+        pending, self._pending = self._pending, []
+        for signal in dict.fromkeys(pending):
+            self.kill(signal)
+        self.look_up()
+
+    def _deliver(self, signal: str) -> None:
+        """The handlers of `init_signals()`, run by the main thread."""
+        if signal == "TERM":
+            self.handle_exit()
+        elif signal == "ABRT":
+            self.handle_abort()
+        else:
+            self.handle_quit()
+
+    def handle_exit(self) -> None:
+        """SIGTERM: leave the main loop when it comes round."""
+        if self.alive and not self.exiting:
+            self.alive = False
+            self.look_up()
+
+    def handle_quit(self) -> None:
+        """SIGQUIT and SIGINT: `sys.exit(0)`, wherever the main thread is."""
+        if not self.exiting:
+            self.notified = self.last_update()
+            self.alive = False
+            self.in_handler = True
+            self.listener.forget(self)
+            Call(self.clock, lambda _: self._thrown_out(0)).after(QUIT_SLEEP)
+
+    def handle_abort(self) -> None:
+        """SIGABRT: `sys.exit(1)`, wherever the main thread is."""
+        if self.exiting:
+            # It waits for its pool threads, and the exception ends even that.
+            self.end(1)
+        else:
+            self.alive = False
+            self.listener.forget(self)
+            self._thrown_out(1)
+
+    def _thrown_out(self, status: int) -> None:
+        """`SystemExit` in the main thread."""
+        if self._left():
+            return
+        if self.booted:
+            self.status = status
+            self.give_up()
+        else:
+            self.exit(status)
+
+    # The end.
+
+    def exit(self, status: int) -> None:
+        """The last lines of `spawn_worker()`, and then Python's own end."""
+        if self._left():
+            return
+        self._note("exiting")
+        self.alive = False
+        self.exiting = True
+        self.status = status
+        self.listener.forget(self)
+        self.end_if_idle()
+
+    def end_if_idle(self) -> None:
+        """End an exiting process as soon as Python has joined the pool threads."""
+        if not self.busy():
+            Call(self.clock, lambda _: self.end(self.status)).after(self.costs.exit)
+
+    def end(self, status: int | None) -> None:
+        """The process is gone, and the kernel closes what it had open."""
+        if self.ended:
+            return
+        self.ended = True
+        self.status = status
+        self.gil.end_process()
+        self.listener.forget(self)
+        self.close_listener()
+        if self.ldclient is not None:
+            self.ldclient.stop()
+        for connection in self.abandon():
+            self.clients.closed(connection)
+        self.parent.child_ended(self)
+
+    def close_listener(self) -> None:
+        """Close this process's copy of the listening socket."""
+        for connection in self.listener.close(self):
+            self.clients.closed(connection)

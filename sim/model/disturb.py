@@ -1,0 +1,60 @@
+"""Does to the service what the experiment says is done to it, at the time that it says."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+from simpy import Event
+
+from sim.disturbance import BootError, Crash, Disturbance, FlagService, Hang, Signal
+from sim.model.master import Arbiter
+from sim.model.wiring import Wiring
+from sim.model.worker import Worker
+
+
+def disturb(
+    disturbances: Sequence[Disturbance],
+    wiring: Wiring,
+    masters: Sequence[Arbiter],
+    workers: Sequence[Worker],
+) -> Generator[Event, object, None]:
+    """Wait for each disturbance's time and do it; begin at the start of the run.
+
+    Args:
+        disturbances: by time.
+        wiring: of the service.
+        masters: the first, and the second once there is one.
+        workers: all that were ever forked, by boot order; it grows.
+    """
+    start = wiring.clock.time
+    for disturbance in disturbances:
+        yield wiring.clock.timeout(max(0.0, start + disturbance.at - wiring.clock.time))
+        event = disturbance.event()
+        wiring.recorder.event(wiring.clock.time, event.kind, event.process)
+        _do(disturbance, wiring, masters, workers)
+
+
+def _do(
+    disturbance: Disturbance,
+    wiring: Wiring,
+    masters: Sequence[Arbiter],
+    workers: Sequence[Worker],
+) -> None:
+    match disturbance:
+        case Signal(to="master", signal=signal):
+            masters[0].kill(signal)
+        case Signal(signal=signal, worker=boot_order):
+            for worker in workers[boot_order - 1 : boot_order]:
+                worker.kill(signal)
+        case Crash(worker=boot_order):
+            for worker in workers[boot_order - 1 : boot_order]:
+                worker.set_crash()
+        case Hang(worker=boot_order, threads=threads, seconds=seconds):
+            for worker in workers[boot_order - 1 : boot_order]:
+                worker.set_hang(threads, seconds)
+        case BootError(exit_code=exit_code):
+            for master in masters:
+                master.boot_error = exit_code
+        case FlagService(reachable=reachable, latency=latency):
+            wiring.flag_service.change(reachable, latency)
+        # A `Rate` is in the schedule of arrivals already.

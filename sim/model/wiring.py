@@ -1,0 +1,45 @@
+"""What all processes of one simulated service share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from random import Random
+
+from sim.experiment import Experiment
+from sim.model.client import Clients
+from sim.model.clock import Clock
+from sim.model.cpu import Cores
+from sim.model.kernel import ListeningSocket
+from sim.model.launchdarkly import FlagService
+from sim.model.recorder import Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """The parts that a master and its workers are wired to.
+
+    Attributes:
+        experiment: what is asked.
+        clock: the model's time.
+        cores: of the host.
+        clients: who sends the requests.
+        recorder: where everything is noted.
+        flag_service: LaunchDarkly.
+        boot_orders: numbers the workers of all masters, from 1.
+        registrations: numbers the moments at which a listener was registered with a poller.
+        listen: opens another listening socket.
+        stream: the random stream of one purpose.
+    """
+
+    experiment: Experiment
+    clock: Clock
+    cores: Cores
+    clients: Clients
+    recorder: Recorder
+    flag_service: FlagService
+    boot_orders: count[int]
+    registrations: count[int]
+    listen: Callable[[], ListeningSocket]
+    stream: Callable[[str], Random]
