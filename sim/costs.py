@@ -38,7 +38,8 @@ class Costs:
         fork: the master's time for one `fork(2)`.
         boot: from the fork until the worker can accept, without hooks and without the import.
         postfork: what ``postfork()`` takes beside the flag service's latency.
-        exit: from a worker's last line until its process is gone: Python's own end.
+        exit: from a worker's last line until Python joins its pool threads.
+        finalize: from there until the process is gone.
         kill: from SIGKILL until the process is gone.
         reload: from SIGHUP until the first fork: reading the configuration again.
         reexec: from SIGUSR2 until the second master imports the application or listens: Python's
@@ -59,13 +60,14 @@ class Costs:
     receive: float = 260e-6
     finish: float = 130e-6
     sync_finish: float = 140e-6
-    import_app: float = 0.15
+    import_app: float = 0.2
     fork: float = 0.005
     boot: float = 0.0035
     postfork: float = 0.01
-    exit: float = 0.02
-    kill: float = 0.003
-    reload: float = 0.01
+    exit: float = 0.05
+    finalize: float = 0.028
+    kill: float = 0.0045
+    reload: float = 0.008
     reexec: float = 0.25
     wake_alone: float = 0.57
     wake_queued: float = 0.95

@@ -8,14 +8,14 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 from types import FrameType
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings
+from strategies import FREE, experiments
 
 from sim.costs import Costs
 from sim.distribution import Distribution
@@ -25,11 +25,6 @@ from sim.model.kernel import SYN_RETRANSMISSIONS
 from sim.model.simulation import predict
 from sim.run import ProcessEvent, Request, Run, save
 from sim.traffic import LEAD
-
-#: Nothing costs time; who wins a race stays as it is.
-FREE = replace(
-    Costs(), **{cost.name: 0.0 for cost in fields(Costs) if not cost.name.startswith("wake_")}
-)
 
 #: s by which sums of the same times in another order may differ.
 ROUNDING = 1e-9
@@ -64,63 +59,6 @@ def burst(*arrivals: float, io: float, **traffic: float | str) -> Traffic:
 
 
 # Conservation, over experiments of every shape.
-
-servers = st.builds(
-    Server,
-    workers=st.integers(1, 4),
-    threads=st.integers(1, 4),
-    worker_class=st.sampled_from(["sync", "gthread"]),
-    worker_connections=st.integers(1, 8),
-    backlog=st.integers(1, 8),
-    keepalive=st.integers(0, 2),
-    preload_app=st.booleans(),
-    reuse_port=st.booleans(),
-)
-demands = st.one_of(
-    st.sampled_from([0.0, 1e-4, 0.004, 0.02, 0.3]).map(constant),
-    st.sampled_from([0.001, 0.05]).map(lambda mean: Distribution("exp", (mean,))),
-    st.just(Distribution("uniform", (0.0, 0.02))),
-    st.just(Distribution("lognorm", (0.02, 2.0))),
-    st.just(Distribution("bimodal", (0.8, 0.0, 0.2))),
-)
-gaps = st.sampled_from([0.0, 1e-3, 0.03, 0.5, 2.5])
-traces = st.lists(
-    st.tuples(gaps, st.sampled_from([0.0, 0.01, 0.2]), st.sampled_from([0.0, 1e-3, 0.03])),
-    min_size=1,
-    max_size=30,
-).map(
-    lambda rows: tuple(
-        TraceRow(arrival, io, cpu)
-        for arrival, (_, io, cpu) in zip(accumulate(row[0] for row in rows), rows, strict=True)
-    )
-)
-drains = st.sampled_from([0.0, 0.4, 300.0])
-connections = st.sampled_from(["new", "keepalive"])
-traffics = st.one_of(
-    st.builds(
-        Traffic,
-        arrivals=st.sampled_from(["poisson", "constant", "closed"]),
-        rate=st.sampled_from([1.0, 40.0, 1_000.0]),
-        requests=st.integers(1, 40),
-        users=st.integers(1, 12),
-        think=st.sampled_from([0.0, 0.01, 1.0, 3.0]).map(constant),
-        connection=connections,
-        io=demands,
-        cpu=demands,
-        drain=drains,
-    ),
-    st.builds(
-        Traffic, arrivals=st.just("trace"), trace=traces, connection=connections, drain=drains
-    ),
-)
-experiments = st.builds(
-    Experiment,
-    server=servers,
-    host=st.builds(Host, cores=st.integers(1, 4), somaxconn=st.sampled_from([1, 4096])),
-    traffic=traffics,
-    costs=st.sampled_from([Costs(), FREE, Costs(receive=0.02), Costs(finish=0.0, accept=0.01)]),
-    seed=st.integers(0, 1_000),
-)
 
 
 def most_at_once(intervals: Iterable[tuple[float, float]]) -> int:
@@ -178,7 +116,13 @@ def check_workers(asked: Experiment, rows: list[Request]) -> None:
     assert all(most_at_once(intervals) <= limit for intervals in workers.values())
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(
+    max_examples=400,
+    deadline=None,
+    derandomize=True,
+    # How long the examples take to make says something about the machine, not about the model.
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(experiments)
 def test_every_request_has_one_fate_and_no_thread_has_two_requests(asked: Experiment) -> None:
     run = predict(asked)

@@ -159,7 +159,7 @@ class ThreadWorker(Worker):
             self.deadline = now + self.graceful_timeout
             for connection in self.keepalived_conns:
                 connection.timeout = min(connection.timeout, now + STOP_KEEPALIVE_LINGER)
-        if self.nr_conns == 0 or now > self.deadline:
+        if self.nr_conns == 0 or now >= self.deadline:
             self._clean_up()
             return
         if self.finished or self.readable:

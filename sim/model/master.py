@@ -195,7 +195,7 @@ class Arbiter:
                     signalled.succeed()
 
             # Not SimPy's `|`: a long run has many ticks, and all but a few are idle.
-            Call(self.clock, time_out).after(TICK)
+            Call(self.clock, time_out).after(TICK + self.costs.timer_slack)
             yield signalled
         signals = tuple(self.SIG_QUEUE)
         self.SIG_QUEUE.clear()
@@ -248,7 +248,7 @@ class Arbiter:
                 self.kill_workers("QUIT")
                 limit = self.clock.time + QUICK
             self.reap_workers()
-            yield self.clock.timeout(LOOK)
+            yield self.clock.timeout(LOOK + self.costs.timer_slack)
         self.kill_workers("KILL")
         self.reap_workers()
 
@@ -271,7 +271,7 @@ class Arbiter:
             if not self.WORKERS:
                 break
             self.reap_workers()
-            yield self.clock.timeout(LOOK)
+            yield self.clock.timeout(LOOK + self.costs.timer_slack)
 
     # Workers.
 

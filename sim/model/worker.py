@@ -77,6 +77,7 @@ class Worker(ABC):
         in_handler: whether its main thread sleeps in `handle_quit()`.
         booted: whether it has entered its main loop.
         exiting: whether it has left it for good.
+        joining: whether Python waits for its pool threads to return, before it ends.
         ended: whether the process is gone; ``status`` is its exit code then, None for a signal.
         notified: the heartbeat file's time, s. Before the first `notify` that is the wall clock's,
             later than any monotonic time: such a worker is never late.
@@ -120,6 +121,7 @@ class Worker(ABC):
         self.in_handler = False
         self.booted = False
         self.exiting = False
+        self.joining = False
         self.ended = False
         self.status: int | None = None
         self.notified = inf
@@ -352,12 +354,17 @@ class Worker(ABC):
         self.exiting = True
         self.status = status
         self.listener.forget(self)
+        Call(self.clock, self._join).after(self.costs.exit)
+
+    def _join(self, _: Call) -> None:
+        """Python joins the pool threads."""
+        self.joining = True
         self.end_if_idle()
 
     def end_if_idle(self) -> None:
         """End an exiting process as soon as Python has joined the pool threads."""
-        if not self.busy():
-            Call(self.clock, lambda _: self.end(self.status)).after(self.costs.exit)
+        if self.joining and not self.busy():
+            Call(self.clock, lambda _: self.end(self.status)).after(self.costs.finalize)
 
     def end(self, status: int | None) -> None:
         """The process is gone, and the kernel closes what it had open."""
