@@ -33,6 +33,9 @@ _OUTCOME_OF_ERRNO: Mapping[int | None, int] = {
     errno.ETIMEDOUT: TIMEOUT,
 }
 
+#: Outcomes after which a client tries again: any that is no answer.
+_RETRIED = (REFUSED, RESET, TIMEOUT)
+
 #: Told how many requests are answered, how many are sent, and the time of the run in s.
 Progress = Callable[[int, int, float], None]
 
@@ -60,12 +63,16 @@ class LoadGenerator:
         self._source = source
         self._host, self._port = address
         self._keep = experiment.traffic.connection == "keepalive"
-        self._drain = experiment.traffic.drain
+        self._traffic = experiment.traffic
         self._idle: defaultdict[int, list[tuple[StreamReader, StreamWriter]]] = defaultdict(list)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def run(self, progress: Progress) -> Requests:
+    def run(self, began: Callable[[float], None], progress: Progress) -> Requests:
         """Send every request, and wait for the answers until the drain is over.
+
+        Args:
+            began: called once with `start`, `HEAD_START` s before that moment.
+            progress: called every `REPORT` s.
 
         Returns:
             The source's rows, with ``finished`` and ``outcome`` filled in.
@@ -74,12 +81,13 @@ class LoadGenerator:
             _no_garbage_collection(),
             asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(_PreciseSelector())) as r,
         ):
-            r.run(self._replay(progress))
+            r.run(self._replay(began, progress))
         return self._source.rows
 
-    async def _replay(self, progress: Progress) -> None:
+    async def _replay(self, began: Callable[[float], None], progress: Progress) -> None:
         loop = asyncio.get_running_loop()
         self.start = start = loop.time() + HEAD_START
+        began(start)
         last_arrival, reported = 0.0, 0.0
         # Something may happen before the next request is due: a closed loop's user is answered.
         self._answered = asyncio.Event()
@@ -93,7 +101,7 @@ class LoadGenerator:
                 task.add_done_callback(self._tasks.discard)
                 await asyncio.sleep(0)
                 continue
-            give_up = last_arrival + self._drain if due == math.inf else math.inf
+            give_up = last_arrival + self._traffic.drain if due == math.inf else math.inf
             if due == math.inf and (not self._tasks or clock >= give_up):
                 break
             if clock >= reported + REPORT:
@@ -126,21 +134,35 @@ class LoadGenerator:
             f"GET /work?io={rows.io[row]!r}&cpu={rows.cpu[row]!r} HTTP/1.1\r\n"
             f"Host: {self._host}\r\nConnection: {hold}\r\n\r\n"
         ).encode()
-        try:
-            outcome = await self._exchange(row, client, request)
-        except (IncompleteReadError, LimitOverrunError):
-            outcome = RESET
-        except OSError as error:
-            outcome = _OUTCOME_OF_ERRNO.get(error.errno, RESET)
+        outcome = await self._attempt(row, client, request, fresh=False)
+        for _ in range(self._traffic.retries):
+            if outcome not in _RETRIED:
+                break
+            await asyncio.sleep(self._traffic.retry_delay)
+            outcome = await self._attempt(row, client, request, fresh=True)
         clock = asyncio.get_running_loop().time() - self.start
         rows.finished[row] = clock
         rows.outcome[row] = outcome
         self._source.answered(client, clock)
         self._answered.set()
 
-    async def _exchange(self, row: int, client: int, request: bytes) -> int:
+    async def _attempt(self, row: int, client: int, request: bytes, *, fresh: bool) -> int:
+        """Send the request once, on a new connection if it is to be a ``fresh`` one."""
+        try:
+            if self._traffic.timeout is None:
+                return await self._exchange(row, client, request, fresh=fresh)
+            async with asyncio.timeout(self._traffic.timeout):
+                return await self._exchange(row, client, request, fresh=fresh)
+        except (IncompleteReadError, LimitOverrunError):
+            return RESET
+        except TimeoutError:
+            return TIMEOUT
+        except OSError as error:
+            return _OUTCOME_OF_ERRNO.get(error.errno, RESET)
+
+    async def _exchange(self, row: int, client: int, request: bytes, *, fresh: bool) -> int:
         """Send one request and read its whole answer; return the outcome."""
-        reader, writer = await self._connection(client)
+        reader, writer = await self._connection(client, fresh=fresh)
         keep = False
         try:
             writer.write(request)
@@ -157,10 +179,10 @@ class LoadGenerator:
             self._idle[client].append((reader, writer))
         return OK if head[9:10] == b"2" else ERROR_5XX
 
-    async def _connection(self, client: int) -> tuple[StreamReader, StreamWriter]:
+    async def _connection(self, client: int, *, fresh: bool) -> tuple[StreamReader, StreamWriter]:
         """The client's idle connection that was used last, or a new one."""
         idle = self._idle[client]
-        while idle:
+        while idle and not fresh:
             reader, writer = idle.pop()
             if not reader.at_eof() and not writer.is_closing():
                 return reader, writer

@@ -5,8 +5,8 @@ the same client: measured in a process that had imported pytest, the worker that
 got 34 % of the connections of three workers, and 45 % in one that had not. This process imports
 what the load generator needs and nothing else, whoever asks for the measurement.
 
-The parent pickles the task to its stdin; on its stdout come a tuple for each report of progress,
-and at the end a `Replay`.
+The parent pickles the task to its stdin; on its stdout come the start as a float before it is
+there, a tuple for each report of progress, and at the end a `Replay`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,9 +56,20 @@ class _Task:
 
 
 def replay(
-    experiment: Experiment, replication: int, address: tuple[str, int], progress: Progress
+    experiment: Experiment,
+    replication: int,
+    address: tuple[str, int],
+    began: Callable[[float], None],
+    progress: Progress,
 ) -> Replay:
     """Send one replication to the server at ``address``; the process is gone afterwards.
+
+    Args:
+        experiment: whose requests to send.
+        replication: which of them.
+        address: of the server.
+        began: called with the start of the run, CLOCK_MONOTONIC s, shortly before it.
+        progress: called now and then.
 
     Raises:
         ExperimentError: when the process ends without a result.
@@ -76,7 +88,10 @@ def replay(
             pickle.dump(_Task(experiment, replication, address, os.getpid()), process.stdin)
             process.stdin.close()
             while not isinstance(message := pickle.load(process.stdout), Replay):  # noqa: S301
-                progress(*message)
+                if isinstance(message, float):
+                    began(message)
+                else:
+                    progress(*message)
         except (EOFError, BrokenPipeError):
             raise ExperimentError(
                 f"the load generator ended with {process.wait()}; expected a result"
@@ -96,10 +111,9 @@ def serve() -> None:
     rows = source(task.experiment, task.replication)
     generator = LoadGenerator(task.experiment, rows, task.address)
 
-    def report(answered: int, sent: int, clock: float) -> None:
-        pickle.dump((answered, sent, clock), out)
+    def tell(message: object) -> None:
+        pickle.dump(message, out)
         out.flush()
 
-    requests = generator.run(report)
-    pickle.dump(Replay(generator.start, requests, generator.answers), out)
-    out.flush()
+    requests = generator.run(tell, lambda *report: tell(report))
+    tell(Replay(generator.start, requests, generator.answers))

@@ -1,13 +1,16 @@
 """Reads what Gunicorn logs under `reference_app.rig_config` into process events.
 
 A line is ``SECONDS [PID] [LEVEL] message``, where SECONDS is CLOCK_MONOTONIC. Gunicorn's own
-lines name a worker by its pid; the rig's line ``Worker N forked (pid: PID)`` says which worker
-that is. N is the worker's ``age`` in the master: 1 for the first fork, and never used twice.
+lines name a worker by its pid; the rig's line ``Worker N forked (pid: PID, master: PID)`` says
+which worker that is. N is the worker's ``age`` in that master: 1 for the first fork, and never
+used twice. A second master (SIGUSR2) begins at 1 again; here its workers are counted on.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import insort
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -16,29 +19,50 @@ from sim.run import ProcessEvent
 #: `logging` format of a line; `time` is set by `reference_app.rig_config`.
 FORMAT = "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
 
+#: What the rig makes a worker log: its birth, the end of its boot, and traps that are sprung.
+FORKED = "Worker %s forked (pid: %s, master: %s)"
+READY = "Worker %s ready (pid: %s)"
+CANNOT_BOOT = "Worker %s cannot boot (pid: %s)"
+REAPED = "Worker %s reaped (pid: %s)"
+CRASHES = "A request crashes the worker (pid: %s)"
+HANGS = "A request hangs in the worker (pid: %s)"
+HANGS_NO_MORE = "A request does not hang any more in the worker (pid: %s)"
+
 _LINE = re.compile(r"(\d+\.\d{6}) \[(\d+)\] \[([A-Z]+)\] (.*)")
-_FORKED = re.compile(r"Worker (\d+) forked \(pid: (\d+)\)")
+_FORKED = re.compile(r"Worker (\d+) forked \(pid: (\d+), master: (\d+)\)")
 _SIGNAL = re.compile(r"Handling signal: (\w+)")
 
-#: Lines about the master. A master without a listening socket (``--reuse-port``) names none.
+#: Lines that a master logs. One without a listening socket (``--reuse-port``) names none.
 _MASTER = (
     (re.compile(r"Listening at: \S+ \(\d+\)"), "listening"),
     (re.compile(r"Shutting down: Master"), "shutdown"),
+    (re.compile(r"Reason: (Worker failed to boot|App failed to load)"), "halt"),
+    (re.compile(r"Master has been promoted"), "promoted"),
 )
 
 #: Lines about the worker with the pid in the group.
 _WORKER = (
-    (re.compile(r"Worker \d+ forked \(pid: (\d+)\)"), "fork"),
+    (_FORKED, "fork"),
     (re.compile(r"LaunchDarkly postfork\(\) completed successfully in worker (\d+)"), "postfork"),
     (re.compile(r"LaunchDarkly postfork\(\) got no flags in worker (\d+)"), "postfork failed"),
+    (re.compile(r"Worker \d+ cannot boot \(pid: (\d+)\)"), "boot failed"),
     (re.compile(r"Worker \d+ ready \(pid: (\d+)\)"), "ready"),
+    (re.compile(r"A request crashes the worker \(pid: (\d+)\)"), "crash"),
+    (re.compile(r"A request hangs in the worker \(pid: (\d+)\)"), "hang"),
+    (re.compile(r"A request does not hang any more in the worker \(pid: (\d+)\)"), "hang over"),
     (re.compile(r"WORKER TIMEOUT \(pid:(\d+)\)"), "timeout"),
     (re.compile(r"Worker exiting \(pid: (\d+)\)"), "exiting"),
+    # Gunicorn tells of bad ends only, and its hook is not called where the end halts the server.
     (re.compile(r"Worker \d+ reaped \(pid: (\d+)\)"), "exit"),
+    (re.compile(r"Worker \(pid:(\d+)\) exited with code"), "exit"),
+    (re.compile(r"Worker \(pid:(\d+)\) was sent"), "exit"),
 )
 
 #: Lines about the worker that logs them.
-_SELF = ((re.compile(r"Autorestarting worker after current request"), "max_requests"),)
+_SELF = (
+    (re.compile(r"Autorestarting worker after current request"), "max_requests"),
+    (re.compile(r"Parent changed, shutting down"), "orphaned"),
+)
 
 
 class LogLine(NamedTuple):
@@ -67,46 +91,69 @@ def log_lines(text: str) -> list[LogLine]:
 
 def worker_pids(lines: Iterable[LogLine]) -> dict[int, int]:
     """The pid of every worker that was ever forked, by boot order, from 1."""
-    forks = (_FORKED.match(line.message) for line in lines)
-    return dict(sorted((int(fork[1]), int(fork[2])) for fork in forks if fork))
+    # Children write for themselves, so neighbours may come in the wrong order: of one master's,
+    # the first moment belongs to the lowest age.
+    moments: defaultdict[str, list[float]] = defaultdict(list)
+    ages: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for line in lines:
+        if fork := _FORKED.match(line.message):
+            insort(moments[fork[3]], line.time)
+            insort(ages[fork[3]], (int(fork[1]), int(fork[2])))
+    births = [
+        (moment, age, pid)
+        for master in ages
+        for moment, (age, pid) in zip(moments[master], ages[master], strict=True)
+    ]
+    return {number: pid for number, (_, _, pid) in enumerate(sorted(births), start=1)}
 
 
 def process_events(lines: Sequence[LogLine], start: float = 0.0) -> tuple[ProcessEvent, ...]:
-    """What happened to the processes, by time.
-
-    Of the master: ``listening``, ``signal NAME`` and ``shutdown``. Of a worker: ``fork`` (the
-    child runs), ``postfork`` or ``postfork failed`` (LaunchDarkly), ``ready`` (about to accept),
-    ``timeout`` (the master gave up on it), ``max_requests`` (about to restart), ``exiting`` (it
-    says so itself), ``exit`` (the master reaped it).
+    """What happened to the processes, by time; see `sim.run.ProcessEvent` for the kinds.
 
     Args:
-        lines: of one master, by time.
+        lines: of one service, by time.
         start: the moment that the events count from, CLOCK_MONOTONIC s.
     """
     events: list[ProcessEvent] = []
-    # A pid can come back, so it means the worker that was forked with it last.
-    names: dict[int, str] = {}
+    names = {pid: f"worker {number}" for number, pid in worker_pids(lines).items()}
+    masters: dict[int, str] = {}
+    ended: set[str] = set()
     for line in lines:
-        if fork := _FORKED.match(line.message):
-            names[int(fork[2])] = f"worker {fork[1]}"
-        if found := _event(line, names):
-            kind, process = found
-            events.append(ProcessEvent(line.time - start, kind, process))
+        found = _event(line, names, masters)
+        if found is None:
+            continue
+        kind, process = found
+        if kind == "exit":
+            if process in ended:
+                continue
+            ended.add(process)
+        events.append(ProcessEvent(line.time - start, kind, process))
     return tuple(events)
 
 
-def _event(line: LogLine, names: dict[int, str]) -> tuple[str, str] | None:
-    """The kind and process of a line; None when it is about neither."""
+def _event(line: LogLine, names: dict[int, str], masters: dict[int, str]) -> tuple[str, str] | None:
+    """The kind and process of a line; None when it is about neither.
+
+    Args:
+        line: of the log.
+        names: of the workers, by pid.
+        masters: names of the masters, by pid; one more is added when it logs its first line.
+    """
     if signal := _SIGNAL.match(line.message):
-        return f"signal {signal[1]}", "master"
+        return f"signal {signal[1]}", _master(line.pid, masters)
     for pattern, kind in _MASTER:
         if pattern.match(line.message):
-            return kind, "master"
+            return kind, _master(line.pid, masters)
     for pattern, kind in _WORKER:
         match = pattern.match(line.message)
-        if match and int(match[1]) in names:
-            return kind, names[int(match[1])]
+        if match:
+            pid = int(match[2 if pattern is _FORKED else 1])
+            return (kind, names[pid]) if pid in names else None
     for pattern, kind in _SELF:
         if pattern.match(line.message) and line.pid in names:
             return kind, names[line.pid]
     return None
+
+
+def _master(pid: int, masters: dict[int, str]) -> str:
+    return masters.setdefault(pid, f"master {len(masters) + 1}" if masters else "master")

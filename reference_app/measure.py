@@ -1,15 +1,21 @@
-"""Measures an experiment: real Gunicorn, the experiment's own requests, one run."""
+"""Measures an experiment: real Gunicorn, the experiment's own requests and troubles, one run."""
 
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import psutil
 
 from reference_app.client import Progress
 from reference_app.client_process import Replay, replay
+from reference_app.disturber import disturber
 from reference_app.server import HOST, RunningServer, running_server
 from sim.experiment import Experiment
 from sim.experiment_file import to_dict
-from sim.run import Run
+from sim.run import Census, ProcessEvent, Run
 
 
 def measure(experiment: Experiment, replication: int, progress: Progress) -> Run:
@@ -22,10 +28,43 @@ def measure(experiment: Experiment, replication: int, progress: Progress) -> Run
         ExperimentError: when the server does not boot.
     """
     with running_server(experiment) as server:
-        result = replay(experiment, replication, (HOST, server.port), progress)
+        with disturber(experiment.disturbances, server) as disturbing:
+            address = (HOST, server.port)
+            result = replay(experiment, replication, address, disturbing.begin, progress)
+            end = time.monotonic()
+        census = _census(server)
         _read_answers(result, server)
-        events = server.events(result.start)
-    return Run("reference_app", to_dict(experiment), replication, result.requests, events)
+        events = _events(server, result.start, end, disturbing.events)
+    return Run(
+        "reference_app",
+        to_dict(experiment),
+        replication,
+        result.requests,
+        events,
+        census=census,
+    )
+
+
+def _events(
+    server: RunningServer, start: float, end: float, done: list[ProcessEvent]
+) -> tuple[ProcessEvent, ...]:
+    """What happened until the load generator ended, and what was done to the server."""
+    seen = [event for event in server.events(start) if event.time <= end - start]
+    # What was done comes before what came of it, also where the clock cannot tell.
+    return tuple(sorted((*done, *seen), key=lambda event: event.time))
+
+
+def _census(server: RunningServer) -> tuple[Census, ...]:
+    port = None if server.flag_service is None else urlsplit(server.flag_service.url).port
+    census = []
+    for number, process in server.living_workers().items():
+        with suppress(psutil.NoSuchProcess):
+            connections = sum(
+                connection.status == psutil.CONN_ESTABLISHED and connection.raddr.port == port
+                for connection in process.net_connections("tcp4")
+            )
+            census.append(Census(number, process.num_threads(), connections))
+    return tuple(census)
 
 
 def _read_answers(result: Replay, server: RunningServer) -> None:

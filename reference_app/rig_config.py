@@ -1,7 +1,8 @@
 """What the rig adds to Gunicorn's configuration (``--config python:reference_app.rig_config``).
 
 Every setting of an experiment is a flag on Gunicorn's command line. Here is what has no flag:
-the log's clock, lines that name workers by boot order, and an end when the rig ends.
+the log's clock, lines that name workers by boot order, boots that fail because the experiment
+says so, and an end when the rig ends.
 """
 
 from __future__ import annotations
@@ -10,24 +11,31 @@ import ctypes
 import logging
 import os
 import runpy
+import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gunicorn.arbiter import Arbiter
+from gunicorn.errors import AppImportError
 from gunicorn.glogging import Logger
 
-from reference_app.gunicorn_log import FORMAT
+from reference_app.gunicorn_log import CANNOT_BOOT, FORKED, FORMAT, READY, REAPED
+from reference_app.traps import TRAPS, TrapBoard
 
 if TYPE_CHECKING:
-    from gunicorn.arbiter import Arbiter
     from gunicorn.config import Config
     from gunicorn.workers.base import Worker
 
 #: Names the rig's pid in the master's environment.
 RIG_PID = "GUNICORN_RIG_PID"
+
+#: Set: nobody calls `postfork()`, as in a service that has forgotten to.
+NO_POSTFORK = "GUNICORN_RIG_NO_POSTFORK"
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -35,6 +43,9 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _production_post_fork: Callable[[Arbiter, Worker], None] = runpy.run_path(
     str(Path(__file__).with_name("gunicorn.conf.py"))
 )["post_fork"]
+
+
+_board = TrapBoard.attach() if TRAPS in os.environ else None
 
 
 class _MonotonicFormatter(logging.Formatter):
@@ -57,18 +68,25 @@ logger_class = MonotonicLogger
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
     """Log the birth first, then do what production does."""
-    server.log.info("Worker %s forked (pid: %s)", worker.age, worker.pid)
-    _production_post_fork(server, worker)
+    server.log.info(FORKED, worker.age, worker.pid, server.pid)
+    if NO_POSTFORK not in os.environ:
+        _production_post_fork(server, worker)
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Log that the worker is about to accept connections."""
-    worker.log.info("Worker %s ready (pid: %s)", worker.age, worker.pid)
+    """Log that the worker is about to accept connections, unless its boot is to fail."""
+    exit_code = _board.boot_error() if _board is not None else 0
+    if exit_code:
+        worker.log.error(CANNOT_BOOT, worker.age, worker.pid)
+        if exit_code == Arbiter.WORKER_BOOT_ERROR:
+            raise RuntimeError("the experiment lets this boot fail")
+        raise AppImportError("the experiment lets the application's import fail")
+    worker.log.info(READY, worker.age, worker.pid)
 
 
 def child_exit(server: Arbiter, worker: Worker) -> None:
     """Log that the master has reaped the worker."""
-    server.log.info("Worker %s reaped (pid: %s)", worker.age, worker.pid)
+    server.log.info(REAPED, worker.age, worker.pid)
 
 
 def _end_with_the_rig(rig: int) -> None:
@@ -81,5 +99,22 @@ def _end_with_the_rig(rig: int) -> None:
         sys.exit(1)
 
 
+def _watch_the_rig(rig: int) -> None:
+    """The same for a second master, whose parent is the first and may die before it."""
+    try:
+        rig_fd = os.pidfd_open(rig)
+    except ProcessLookupError:
+        sys.exit(1)
+
+    def wait() -> None:
+        select.select([rig_fd], [], [])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    # Its workers do not have this thread.
+    threading.Thread(target=wait, daemon=True).start()
+
+
 if RIG_PID in os.environ:
-    _end_with_the_rig(int(os.environ.pop(RIG_PID)))
+    _rig = int(os.environ.pop(RIG_PID))
+    # Gunicorn tells a second master so; it starts with the environment that the first began with.
+    (_watch_the_rig if "GUNICORN_PID" in os.environ else _end_with_the_rig)(_rig)

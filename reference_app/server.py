@@ -16,9 +16,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from sysconfig import get_path
 from typing import IO
 
 import psutil
@@ -26,12 +27,15 @@ import psutil
 from reference_app.flag_process import FlagProcess, flag_process
 from reference_app.flags import FLAG_SERVICE_URL, OFFLINE, SDK_KEY, START_WAIT
 from reference_app.gunicorn_log import LogLine, log_lines, process_events, worker_pids
-from reference_app.rig_config import RIG_PID
+from reference_app.rig_config import NO_POSTFORK, RIG_PID
+from reference_app.traps import TRAPS, TrapBoard
+from sim.disturbance import BootError, Crash, Hang
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server
 from sim.run import ProcessEvent
 
 APPLICATION = "reference_app.app:app"
+TRAPPED_APPLICATION = "reference_app.trapped_app:app"
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -76,12 +80,14 @@ class RunningServer:
         port: that it listens at, on 127.0.0.1.
         master_pid: of the master, which also is the session of all its processes.
         flag_service: that the workers' SDK talks to; None without LaunchDarkly.
+        traps: that its workers look at; None where the experiment sets none.
         log: that all its processes write to.
     """
 
     port: int
     master_pid: int
     flag_service: FlagProcess | None
+    traps: TrapBoard | None
     log: IO[bytes]
 
     def text(self) -> str:
@@ -104,16 +110,27 @@ class RunningServer:
         """The pid of every worker that was ever forked, by boot order, from 1."""
         return worker_pids(self.lines())
 
+    def living_workers(self) -> dict[int, psutil.Process]:
+        """The workers that have not ended, by boot order."""
+        living = {}
+        for number, pid in self.workers().items():
+            with suppress(ProcessLookupError, psutil.NoSuchProcess):
+                process = psutil.Process(pid)
+                # A pid may come back, but not in this session.
+                if os.getsid(pid) == self.master_pid and process.status() != psutil.STATUS_ZOMBIE:
+                    living[number] = process
+        return living
+
 
 @contextmanager
 def running_server(experiment: Experiment) -> Iterator[RunningServer]:
     """Run Gunicorn with the experiment's server settings and flag service.
 
     It is ready when the block begins: all workers have booted. When the block ends, Gunicorn
-    gets SIGTERM, and SIGKILL if it has not stopped `STOP` s later; after an exception it gets
-    SIGKILL at once. If this process dies without ending the block, the kernel sends SIGTERM.
-    The block must begin and end in a thread that lives as long as the server, for the kernel
-    counts a process's starting thread as its parent.
+    gets SIGTERM, and SIGKILL if it has not stopped `STOP` s later; after an exception, or if the
+    experiment has disturbed it, it gets SIGKILL at once. If this process dies without ending the
+    block, the kernel sends SIGTERM. The block must begin and end in a thread that lives as long
+    as the server, for the kernel counts a process's starting thread as its parent.
 
     Raises:
         ExperimentError: when the server does not boot.
@@ -121,12 +138,17 @@ def running_server(experiment: Experiment) -> Iterator[RunningServer]:
     with ExitStack() as stack:
         flag_service = None
         if experiment.launchdarkly.enabled:
-            latency = experiment.launchdarkly.latency
-            flag_service = stack.enter_context(flag_process(latency=latency))
+            flags = experiment.launchdarkly
+            flag_service = stack.enter_context(
+                flag_process(latency=flags.latency, reachable=flags.reachable)
+            )
+        traps = None
+        if any(isinstance(it, Crash | Hang | BootError) for it in experiment.disturbances):
+            traps = stack.enter_context(closing(TrapBoard.create()))
         log = stack.enter_context(tempfile.TemporaryFile())
         port = stack.enter_context(_reserved_port(reuse_port=experiment.server.reuse_port))
-        process = stack.enter_context(_gunicorn(experiment, port, flag_service, log))
-        server = RunningServer(port, process.pid, flag_service, log)
+        process = stack.enter_context(_gunicorn(experiment, port, flag_service, traps, log))
+        server = RunningServer(port, process.pid, flag_service, traps, log)
         _wait_until_ready(experiment, process, log)
         yield server
 
@@ -148,33 +170,52 @@ def _reserved_port(*, reuse_port: bool) -> Iterator[int]:
 
 @contextmanager
 def _gunicorn(
-    experiment: Experiment, port: int, flag_service: FlagProcess | None, log: IO[bytes]
+    experiment: Experiment,
+    port: int,
+    flag_service: FlagProcess | None,
+    traps: TrapBoard | None,
+    log: IO[bytes],
 ) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "gunicorn", "--config", "python:reference_app.rig_config"]
+    # Not `python -m gunicorn`: on SIGUSR2 that would run gunicorn/__main__.py as a script, which
+    # finds the package's own http where it looks for Python's, and the second master dies.
+    command = [sys.executable, str(Path(get_path("scripts"), "gunicorn"))]
+    command += ["--config", "python:reference_app.rig_config"]
     command += ["--bind", f"{HOST}:{port}", "--no-control-socket"]
-    command += [*gunicorn_flags(experiment.server), APPLICATION]
+    command += gunicorn_flags(experiment.server)
+    command += [APPLICATION if traps is None else TRAPPED_APPLICATION]
     process = subprocess.Popen(  # noqa: S603 - our own interpreter, validated settings
         command,
         cwd=ROOT,
-        env=_environment(experiment.launchdarkly, flag_service),
+        env=_environment(experiment.launchdarkly, flag_service, traps),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
         start_new_session=True,
+        pass_fds=() if traps is None else (traps.fd,),
     )
     patience = 0.0
     try:
         yield process
-        patience = STOP
+        patience = 0.0 if experiment.disturbances else STOP
     finally:
         _stop(process, patience)
 
 
-def _environment(launchdarkly: LaunchDarkly, flag_service: FlagProcess | None) -> dict[str, str]:
+def _environment(
+    launchdarkly: LaunchDarkly, flag_service: FlagProcess | None, traps: TrapBoard | None
+) -> dict[str, str]:
     """This process's environment, without what would change the experiment."""
     foreign = {"gunicorn_cmd_args", "http_proxy", "https_proxy", SDK_KEY.lower()}
     environ = {name: value for name, value in os.environ.items() if name.lower() not in foreign}
+    for name in (NO_POSTFORK, TRAPS):
+        environ.pop(name, None)
     environ[RIG_PID] = str(os.getpid())
+    # A script finds what is beside it, not what is here.
+    environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environ.get("PYTHONPATH"))))
+    if traps is not None:
+        environ[TRAPS] = str(traps.fd)
+    if not launchdarkly.postfork:
+        environ[NO_POSTFORK] = "1"
     if flag_service is None:
         environ[OFFLINE] = "1"
     else:

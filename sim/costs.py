@@ -34,12 +34,12 @@ class Costs:
         receive: from the end of that until the client has read the whole response.
         finish: CPU of the main thread for `finish_request`: closing, or back to the poller.
         sync_finish: CPU of a sync worker from the last byte sent until it can accept again.
-        import_app: importing the application, once in the master or once in each worker.
+        import_app: CPU of importing the application, once in the master or once in each worker.
         fork: the master's time for one `fork(2)`.
-        boot: from the fork until the worker can accept, without hooks and without the import.
-        postfork: what ``postfork()`` takes beside the flag service's latency.
-        exit: from a worker's last line until Python joins its pool threads.
-        finalize: from there until the process is gone.
+        boot: CPU from the fork until the worker can accept, without hooks and without the import.
+        postfork: CPU of ``postfork()``, beside the flag service's latency.
+        exit: CPU from a worker's last line until Python joins its pool threads.
+        finalize: CPU from there until the process is gone.
         kill: from SIGKILL until the process is gone.
         reload: from SIGHUP until the first fork: reading the configuration again.
         reexec: from SIGUSR2 until the second master imports the application or listens: Python's
@@ -63,12 +63,12 @@ class Costs:
     import_app: float = 0.2
     fork: float = 0.005
     boot: float = 0.0035
-    postfork: float = 0.01
-    exit: float = 0.05
-    finalize: float = 0.028
+    postfork: float = 0.0125
+    exit: float = 0.065
+    finalize: float = 0.035
     kill: float = 0.0045
     reload: float = 0.008
-    reexec: float = 0.25
+    reexec: float = 0.12
     wake_alone: float = 0.57
     wake_queued: float = 0.95
     wake_halt: float = 2.2e-3

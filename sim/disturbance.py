@@ -18,6 +18,9 @@ from sim.run import ProcessEvent
 MASTER_SIGNALS = ("HUP", "TTIN", "TTOU", "TERM", "INT", "QUIT", "USR2", "KILL")
 WORKER_SIGNALS = ("KILL", "ABRT", "TERM", "INT", "QUIT", "STOP", "CONT")
 
+#: Most s that a request may hang.
+LONGEST_HANG = 86_400.0
+
 #: How `sim.run.ProcessEvent` names the parties that are no Gunicorn process.
 CLIENTS = "clients"
 FLAG_SERVICE = "flag service"
@@ -42,7 +45,8 @@ class Signal:
         at: when, s.
         signal: its name without ``SIG``; one of `MASTER_SIGNALS` or `WORKER_SIGNALS`.
         to: ``master`` (the first one, also when USR2 has started a second) or ``worker``.
-        worker: which worker, by boot order; nothing happens if it is no longer there.
+        worker: which worker, by boot order; nothing happens if it is no longer there. It is not
+            given for a signal to the master.
     """
 
     kind: ClassVar[str] = "signal"
@@ -63,6 +67,10 @@ class Signal:
                 f"{', '.join(known[self.to])}"
             )
         _whole("worker", self.worker)
+        if self.to == "master" and self.worker != 1:
+            raise ExperimentError(
+                f"worker is {self.worker} beside to = 'master'; expected one of them"
+            )
 
     def event(self) -> ProcessEvent:
         """The process event that notes it."""
@@ -116,6 +124,10 @@ class Hang:
         _whole("worker", self.worker)
         _whole("threads", self.threads)
         _at_least("seconds", self.seconds, 0, above=True)
+        if self.seconds > LONGEST_HANG:
+            raise ExperimentError(
+                f"seconds is {self.seconds:g}; expected at most {LONGEST_HANG:g}, a day"
+            )
 
     def event(self) -> ProcessEvent:
         """The process event that notes it."""

@@ -30,11 +30,19 @@ JITTER = 0.5
 #: s of health after which the retries begin anew (``STREAMING_RESET_INTERVAL``).
 RESET_INTERVAL = 60.0
 
-#: Threads that a client runs in its process once it is up, counted in ``/proc/PID/task``.
-CLIENT_THREADS = 10
+#: Threads that a client runs in its process once it is up, counted in ``/proc/PID/task`` with
+#: launchdarkly-server-sdk 9.20.
+CLIENT_THREADS = 11
 
-#: TCP connections that it keeps: the stream, and one on which it sends events.
-STREAM_CONNECTIONS = 1
+
+class Connection:
+    """A TCP connection of a client to the service; children of its process inherit it.
+
+    State: ``open``.
+    """
+
+    def __init__(self) -> None:
+        self.open = True
 
 
 class FlagService:
@@ -65,15 +73,17 @@ class LDClient:
 
     Constants: ``clock``, ``service``, ``random`` (stream of the jitter of retries).
 
-    State: ``connected`` (whether its stream is up), ``running`` (whether it has been started and
-    its process lives), ``initialized`` (happens with the first ``put``).
+    State: ``stream`` (its connection for flags; None while it is down), ``events`` (the one on
+    which it sends events, open between them too; None before the first), ``running`` (whether
+    it has been started and its process lives), ``initialized`` (happens with the first ``put``).
     """
 
     def __init__(self, clock: Clock, service: FlagService, random: Random) -> None:
         self.clock = clock
         self.service = service
         self.random = random
-        self.connected = False
+        self.stream: Connection | None = None
+        self.events: Connection | None = None
         self.running = False
         self.initialized = clock.event()
 
@@ -86,24 +96,33 @@ class LDClient:
         self.running = True
         self.clock.process(self._stream())
         yield self.initialized | self.clock.timeout(start_wait)
-        return self.connected
+        return self.stream is not None
+
+    def connections(self) -> tuple[Connection, ...]:
+        """Those that are open."""
+        both = (self.stream, self.events)
+        return tuple(each for each in both if each is not None and each.open)
 
     def stop(self) -> None:
         """Be gone, with the process."""
-        self.running = self.connected = False
+        self.running = False
 
     def _stream(self) -> Generator[Event, object, None]:
         service, failures = self.service, 0
         while self.running:
             began = self.clock.time
             if service.reachable:
+                if self.events is None:
+                    # The first event says that the client has started (`DiagnosticEventSender`).
+                    self.events = Connection()
                 yield from self._until_unreachable(service.latency)
                 if service.reachable and self.running:
-                    self.connected = True
+                    self.stream = Connection()
                     if not self.initialized.triggered:
                         self.initialized.succeed()
                     yield from self._until_unreachable(None)
-                self.connected = False
+                    self.stream.open = False
+                    self.stream = None
             if self.clock.time - began > RESET_INTERVAL:
                 failures = 0
             longest = min(LONGEST_RETRY, FIRST_RETRY * 2**failures)

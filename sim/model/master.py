@@ -66,7 +66,7 @@ class Arbiter:
         worker_age: forks so far.
         reexec: the second master, while it lives; None before, and in the second.
         first: the first master, in the second, until it is promoted.
-        boot_error: see `Parent`.
+        boot_error, ldclient: see `Parent`.
         ended: whether the process is gone.
     """
 
@@ -95,6 +95,7 @@ class Arbiter:
         self.worker_age = 0
         self.reexec: Arbiter | None = None
         self.boot_error: int = 0 if first is None else first.boot_error
+        self.ldclient: LDClient | None = None
         self.ended = False
         self.spawned = self.clock.event()
         self.process: Process = self.clock.process(self._life())
@@ -121,11 +122,15 @@ class Arbiter:
         if not self._signalled.triggered:
             self._signalled.succeed()
 
-    def child_ended(self, worker: Worker) -> None:
+    def child_changed(self) -> None:
         """See `Parent`."""
         if not self.ended:
-            self._zombies.append(worker)
             self.signal(CHLD)
+
+    def child_ended(self, worker: Worker) -> None:
+        """See `Parent`."""
+        self._zombies.append(worker)
+        self.child_changed()
 
     # The main loop.
 
@@ -168,8 +173,8 @@ class Arbiter:
             yield self.clock.timeout(self.costs.import_app)
             if experiment.launchdarkly.enabled:
                 stream = self.wiring.stream(f"{self.name} launchdarkly")
-                client = LDClient(self.clock, self.wiring.flag_service, stream)
-                yield from client.start(experiment.launchdarkly.start_wait)
+                self.ldclient = LDClient(self.clock, self.wiring.flag_service, stream)
+                yield from self.ldclient.start(experiment.launchdarkly.start_wait)
         if not self.server.reuse_port:
             if self.first is None:
                 self.LISTENERS = [self.wiring.listen()]

@@ -26,7 +26,7 @@ from sim.model.cpu import Cores
 from sim.model.disturb import disturb
 from sim.model.gthread import ThreadWorker
 from sim.model.kernel import ListeningSocket
-from sim.model.launchdarkly import CLIENT_THREADS, STREAM_CONNECTIONS, FlagService
+from sim.model.launchdarkly import CLIENT_THREADS, FlagService
 from sim.model.master import CHLD, Arbiter
 from sim.model.recorder import Recorder
 from sim.model.sync import SyncWorker
@@ -172,16 +172,13 @@ class _Simulation:
             for boot_order, thread in zip(rows.worker, rows.thread, strict=True):
                 if boot_order in pool and thread > pool[boot_order]:
                     pool[boot_order] = thread
-        census = []
-        for boot_order, worker in living.items():
-            client = worker.ldclient
-            running = client is not None and client.running
-            connected = client is not None and client.connected
-            census.append(
-                Census(
-                    boot_order,
-                    1 + pool[boot_order] + CLIENT_THREADS * running,
-                    STREAM_CONNECTIONS * connected,
-                )
+        return tuple(
+            Census(
+                boot_order,
+                1
+                + pool[boot_order]
+                + CLIENT_THREADS * (worker.ldclient is not None and worker.ldclient.running),
+                worker.flag_connections(),
             )
-        return tuple(census)
+            for boot_order, worker in living.items()
+        )

@@ -38,9 +38,14 @@ class Parent(Protocol):
 
     Attributes:
         boot_error: exit code of every worker that boots now; 0 where they boot well.
+        ldclient: its LaunchDarkly client; None where the application is not preloaded.
     """
 
     boot_error: int
+    ldclient: LDClient | None
+
+    def child_changed(self) -> None:
+        """A child has been stopped, or goes on: SIGCHLD."""
 
     def child_ended(self, worker: Worker) -> None:
         """``worker`` is a zombie now: SIGCHLD."""
@@ -66,7 +71,8 @@ class Worker(ABC):
 
     Constants: ``wiring``, ``parent`` (the master), ``boot_order`` (from 1, over all masters),
     ``name``, ``listener``, ``gil``, ``max_requests``, ``poll_timeout`` (s that its main thread
-    sleeps at most), ``ldclient`` (None without LaunchDarkly).
+    sleeps at most), ``ldclient`` (None without LaunchDarkly), ``inherited`` (the master's
+    connections to the flag service, which a fork inherits and nobody closes).
 
     State, under Gunicorn's names where it has one:
         alive: whether its main loop is to go on.
@@ -78,6 +84,8 @@ class Worker(ABC):
         booted: whether it has entered its main loop.
         exiting: whether it has left it for good.
         joining: whether Python waits for its pool threads to return, before it ends.
+        finalizing: whether Python is past that, and has given up its signal handlers
+            (`_PySignal_Fini`, Python/pylifecycle.c).
         ended: whether the process is gone; ``status`` is its exit code then, None for a signal.
         notified: the heartbeat file's time, s. Before the first `notify` that is the wall clock's,
             later than any monotonic time: such a worker is never late.
@@ -113,6 +121,7 @@ class Worker(ABC):
         if wiring.experiment.launchdarkly.enabled:
             stream = wiring.stream(f"{self.name} launchdarkly")
             self.ldclient = LDClient(wiring.clock, wiring.flag_service, stream)
+        self.inherited = () if parent.ldclient is None else parent.ldclient.connections()
         self.alive = True
         self.parent_alive = True
         self.aborted = False
@@ -122,6 +131,7 @@ class Worker(ABC):
         self.booted = False
         self.exiting = False
         self.joining = False
+        self.finalizing = False
         self.ended = False
         self.status: int | None = None
         self.notified = inf
@@ -131,7 +141,6 @@ class Worker(ABC):
         self.waited = 0.0
         self.longest = 0
         self._pending: list[str] = []
-        self._continued = wiring.clock.event()
 
     # What a class of workers is made of.
 
@@ -177,17 +186,17 @@ class Worker(ABC):
         if experiment.server.preload_app:
             if self.ldclient is not None and launchdarkly.postfork:
                 connected = yield from self.ldclient.start(launchdarkly.start_wait)
-                yield from self._run_for(self.costs.postfork)
+                yield from self._compute(self.costs.postfork)
                 if self._left():
                     return
                 self._note("postfork" if connected else "postfork failed")
             self.handles_signals = True
         else:
             self.handles_signals = True
-            yield from self._run_for(self.costs.import_app)
+            yield from self._compute(self.costs.import_app)
             if self.ldclient is not None:
                 yield from self.ldclient.start(launchdarkly.start_wait)
-        yield from self._run_for(self.costs.boot)
+        yield from self._compute(self.costs.boot)
         if self._left():
             return
         if self.parent.boot_error:
@@ -198,10 +207,14 @@ class Worker(ABC):
         self.booted = True
         self.run()
 
-    def _run_for(self, seconds: float) -> Generator[Event, object, None]:
-        yield self.clock.timeout(seconds)
-        while self.stopped_at < inf and not self.ended:
-            yield self._continued
+    def _compute(self, seconds: float) -> Generator[Event, object, None]:
+        done = self.clock.event()
+
+        def succeed(_: None) -> None:
+            done.succeed()
+
+        self.gil.compute(seconds, succeed, None)
+        yield done
 
     def _left(self) -> bool:
         return self.exiting or self.ended
@@ -240,6 +253,11 @@ class Worker(ABC):
         self._note("hang")
         return self.traps.seconds
 
+    def flag_connections(self) -> int:
+        """Open TCP connections to the flag service: its own and those that it inherited."""
+        own = () if self.ldclient is None else self.ldclient.connections()
+        return len(own) + sum(connection.open for connection in self.inherited)
+
     # The heartbeat.
 
     def last_update(self) -> float:
@@ -275,16 +293,18 @@ class Worker(ABC):
             self._pending.append(signal)
         elif signal == "STOP":
             self._stop()
+        elif self.finalizing or (signal == "ABRT" and not self.handles_signals):
+            # No handler: the default action. Of SIGABRT the master has none that it could inherit.
+            self.end(None)
         elif self.handles_signals:
             self._deliver(signal)
-        elif signal == "ABRT":
-            # No handler of the master's: the default action.
-            self.end(None)
 
     def _stop(self) -> None:
         self.stopped_at = self.clock.time
         self.listener.forget(self)
         self.gil.stop()
+        # The master has not asked for SA_NOCLDSTOP.
+        self.parent.child_changed()
 
     def _continue(self) -> None:
         if self.stopped_at == inf:
@@ -292,8 +312,7 @@ class Worker(ABC):
         self.notified = self.last_update()
         self.stopped_at = inf
         self.gil.resume()
-        continued, self._continued = self._continued, self.clock.event()
-        continued.succeed()
+        self.parent.child_changed()
         pending, self._pending = self._pending, []
         for signal in dict.fromkeys(pending):
             self.kill(signal)
@@ -354,17 +373,22 @@ class Worker(ABC):
         self.exiting = True
         self.status = status
         self.listener.forget(self)
-        Call(self.clock, self._join).after(self.costs.exit)
+        self.gil.compute(self.costs.exit, self._join, None)
 
-    def _join(self, _: Call) -> None:
+    def _join(self, _: None) -> None:
         """Python joins the pool threads."""
         self.joining = True
         self.end_if_idle()
 
     def end_if_idle(self) -> None:
         """End an exiting process as soon as Python has joined the pool threads."""
-        if self.joining and not self.busy():
-            Call(self.clock, lambda _: self.end(self.status)).after(self.costs.finalize)
+        if self.joining and not self.busy() and not self.finalizing:
+            self.finalizing = True
+            self.gil.compute(self.costs.finalize, self._finalized, None)
+
+    def _finalized(self, _: None) -> None:
+        # Not at once: this is in the middle of a turn of its GIL.
+        Call(self.clock, lambda _: self.end(self.status)).after(0.0)
 
     def end(self, status: int | None) -> None:
         """The process is gone, and the kernel closes what it had open."""

@@ -1,0 +1,267 @@
+"""Holds what the model says of trouble against the real server, on the very same requests.
+
+Every scenario is predicted several times, with other chances of the server, and measured once.
+Each measured outcome must be one that the model has for a request of that moment, and each
+process event must come when the model says: within 100 ms or 10 %, whichever is larger.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+import pytest
+
+from reference_app.measure import measure
+from sim.distribution import Distribution
+from sim.disturbance import BootError, Crash, Disturbance, FlagService, Hang, Rate, Signal
+from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
+from sim.model.simulation import predict
+from sim.run import Request, Run
+
+VARIANTS = 24
+
+#: Servers that are measured at the same time: they sleep more than they compute.
+AT_ONCE = 2
+
+#: s by which prediction and measurement may differ, or `RELATIVE` of the time since the trouble.
+ABSOLUTE = 0.1
+RELATIVE = 0.1
+
+GTHREAD = Server(workers=2, threads=2, worker_class="gthread", preload_app=True)
+SYNC = Server(workers=2, preload_app=True)
+FLAGS = LaunchDarkly(enabled=True, latency=0.2)
+
+#: Requests that may end as the model has for none of that moment: a kill meets whoever runs in
+#: that millisecond.
+AT_THE_EDGE = 2
+
+#: When trouble begins, s.
+AT = 1.0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Something that goes wrong."""
+
+    name: str
+    server: Server
+    disturbances: tuple[Disturbance, ...]
+    duration: float = 3.0
+    rate: float = 40.0
+    launchdarkly: LaunchDarkly = field(default_factory=LaunchDarkly)
+    drain: float = 2.0
+    timeout: float | None = None
+    retries: int = 0
+    connection: str = "new"
+
+    def experiment(self) -> Experiment:
+        """The scenario as an experiment of one replication."""
+        return Experiment(
+            server=self.server,
+            traffic=Traffic(
+                rate=self.rate,
+                duration=self.duration,
+                io=Distribution("exp", (0.05,)),
+                drain=self.drain,
+                timeout=self.timeout,
+                retries=self.retries,
+                connection=self.connection,  # type: ignore[arg-type]
+            ),
+            launchdarkly=self.launchdarkly,
+            disturbances=self.disturbances,
+            seed=3,
+            replications=1,
+        )
+
+
+def _master(signal: str, at: float = AT) -> Signal:
+    return Signal(at=at, signal=signal, to="master")
+
+
+#: A request that is in the way of a graceful end of 1 s: it begins early, and takes 4 s longer.
+LONG = Hang(at=0.4, worker=1, seconds=4.0)
+BRIEF = replace(GTHREAD, graceful_timeout=1)
+
+SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("worker killed", GTHREAD, (Signal(at=AT, signal="KILL"),)),
+        Scenario("sync worker killed", SYNC, (Signal(at=AT, signal="KILL"),)),
+        Scenario(
+            "worker killed, kept connections",
+            GTHREAD,
+            (Signal(at=AT, signal="KILL"),),
+            connection="keepalive",
+        ),
+        Scenario(
+            "worker killed, flags near",
+            GTHREAD,
+            (Signal(at=AT, signal="KILL"),),
+            launchdarkly=FLAGS,
+        ),
+        Scenario(
+            "worker killed, flags unreachable",
+            GTHREAD,
+            (FlagService(at=0.5, reachable=False), Signal(at=AT, signal="KILL")),
+            launchdarkly=replace(FLAGS, start_wait=1.5),
+            duration=4.0,
+        ),
+        Scenario("a request crashes its worker", GTHREAD, (Crash(at=AT),)),
+        Scenario("one thread hangs", GTHREAD, (Hang(at=AT, threads=1),)),
+        Scenario(
+            "a worker hangs, and is never killed",
+            replace(GTHREAD, timeout=1),
+            (Hang(at=AT, threads=2),),
+            duration=4.0,
+        ),
+        Scenario(
+            "all threads hang",
+            replace(GTHREAD, timeout=1),
+            (Hang(at=AT, threads=2), Hang(at=AT, worker=2, threads=2)),
+        ),
+        Scenario(
+            "all threads hang, and clients try again",
+            GTHREAD,
+            (Hang(at=AT, threads=2, seconds=2), Hang(at=AT, worker=2, threads=2, seconds=2)),
+            duration=4.0,
+            timeout=0.5,
+            retries=1,
+        ),
+        Scenario("a sync worker hangs past timeout", replace(SYNC, timeout=1), (Hang(at=AT),), 4.0),
+        Scenario(
+            "a worker hangs in post_fork, and is never killed",
+            replace(GTHREAD, timeout=1),
+            (FlagService(at=0.5, reachable=False), Signal(at=AT, signal="KILL")),
+            launchdarkly=replace(FLAGS, start_wait=3.5),
+            duration=5.0,
+        ),
+        Scenario("reload", GTHREAD, (_master("HUP"),)),
+        Scenario("reload with a long request", BRIEF, (LONG, _master("HUP")), 5.0),
+        Scenario("scale up", GTHREAD, (_master("TTIN"),)),
+        Scenario("scale down", GTHREAD, (_master("TTOU"),)),
+        Scenario("stop", GTHREAD, (_master("TERM"),)),
+        Scenario("stop with a long request", BRIEF, (LONG, _master("TERM"))),
+        Scenario(
+            "stop sync with a long request",
+            replace(SYNC, graceful_timeout=1),
+            (LONG, _master("TERM")),
+        ),
+        Scenario("quit", GTHREAD, (_master("QUIT"),)),
+        Scenario("max_requests", replace(GTHREAD, max_requests=25), ()),
+        Scenario("max_requests of sync", replace(SYNC, max_requests=25), ()),
+        Scenario("broken release", GTHREAD, (BootError(at=0.5), _master("HUP"))),
+        Scenario("master killed", GTHREAD, (_master("KILL"),)),
+        Scenario("sync master killed", SYNC, (_master("KILL"),), rate=15.0),
+        Scenario(
+            "worker stopped and going on",
+            GTHREAD,
+            (Signal(at=AT, signal="STOP"), Signal(at=2.0, signal="CONT")),
+        ),
+        Scenario(
+            "worker stopped for longer than timeout",
+            replace(GTHREAD, timeout=1),
+            (Signal(at=AT, signal="STOP"),),
+            duration=4.5,
+        ),
+        Scenario("worker aborted", GTHREAD, (Signal(at=AT, signal="ABRT"),)),
+        Scenario("upgrade", GTHREAD, (_master("USR2"), _master("TERM", at=2.5)), 4.5),
+        Scenario("twice the traffic", GTHREAD, (Rate(at=AT, rate=60.0),)),
+    )
+}
+
+
+@pytest.fixture(scope="module")
+def measurements() -> Iterator[dict[str, Future[Run]]]:
+    """Every scenario's measurement, begun all together and asked for one by one."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {
+            name: pool.submit(measure, scenario.experiment(), 0, lambda *_: None)
+            for name, scenario in SCENARIOS.items()
+        }
+        pool.shutdown(cancel_futures=True)
+
+
+@cache
+def predictions(name: str) -> list[Run]:
+    """A scenario's predictions, one for each variant of the server's chances."""
+    experiment = SCENARIOS[name].experiment()
+    return [predict(experiment, 0, variant) for variant in range(VARIANTS)]
+
+
+def slack(time: float) -> float:
+    """By how much a time may be off, s."""
+    return max(ABSOLUTE, RELATIVE * abs(time - AT))
+
+
+def times_by_kind(run: Run) -> dict[str, list[float]]:
+    """When each kind of process event came during the run, whichever worker it was."""
+    times: defaultdict[str, list[float]] = defaultdict(list)
+    for event in run.events:
+        if event.time >= 0:
+            times[event.kind].append(event.time)
+    return times
+
+
+def neighbours(runs: Iterable[Run], row: int, arrival: float) -> Iterator[Request]:
+    """What the model has for this request, and for those that arrive within `ABSOLUTE` of it."""
+    for run in runs:
+        rows = run.requests
+        first = last = row
+        while first > 0 and rows.arrival[first - 1] > arrival - ABSOLUTE:
+            first -= 1
+        while last + 1 < len(rows) and rows.arrival[last + 1] < arrival + ABSOLUTE:
+            last += 1
+        yield from (rows[number] for number in range(first, last + 1))
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_each_request_ends_as_predicted(name: str, measurements: dict[str, Future[Run]]) -> None:
+    measured, predicted = measurements[name].result(), predictions(name)
+    surprises = []
+    for number, request in enumerate(measured.requests):
+        expected = {row.outcome for row in neighbours(predicted, number, request.arrival)}
+        if request.outcome not in expected:
+            surprises.append((round(request.arrival, 3), request.outcome, sorted(expected)))
+    assert len(surprises) <= AT_THE_EDGE, surprises
+    counts = [Counter(row.outcome for row in run.requests) for run in predicted]
+    found = Counter(row.outcome for row in measured.requests)
+    for outcome in {outcome for count in (*counts, found) for outcome in count}:
+        least = min(count[outcome] for count in counts)
+        most = max(count[outcome] for count in counts)
+        # As many again as arrive within the slack of a moment at which outcomes change.
+        margin = 2 + ABSOLUTE * SCENARIOS[name].rate
+        assert least - margin <= found[outcome] <= most + margin, (outcome, least, most)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_each_process_event_comes_as_predicted(
+    name: str, measurements: dict[str, Future[Run]]
+) -> None:
+    measured = times_by_kind(measurements[name].result())
+    predicted = [times_by_kind(run) for run in predictions(name)]
+    assert set(measured) <= {kind for run in predicted for kind in run}
+    for kind, times in measured.items():
+        chances = [run[kind] for run in predicted if len(run[kind]) == len(times)]
+        assert chances, f"{len(times)} of {kind!r}"
+        for number, time in enumerate(times):
+            low = min(run[number] for run in chances)
+            high = max(run[number] for run in chances)
+            assert low - slack(low) <= time <= high + slack(high), (kind, time, low, high)
+    for kind in set.intersection(*(set(run) for run in predicted)):
+        assert kind in measured, f"{kind!r} was not measured"
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_threads_and_flag_connections(name: str, measurements: dict[str, Future[Run]]) -> None:
+    """At the end of the traffic, in the workers that live; which they are is told by the events."""
+    measured = measurements[name].result().census
+    predicted = [run.census for run in predictions(name)]
+    assert len(measured) in {len(census) for census in predicted}
+    threads = {row.threads for census in predicted for row in census}
+    connections = {row.flag_connections for census in predicted for row in census}
+    assert {row.threads for row in measured} <= threads
+    assert {row.flag_connections for row in measured} <= connections
