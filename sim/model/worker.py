@@ -32,6 +32,10 @@ from sim.model.wiring import Wiring
 #: s that `handle_quit()` sleeps before `sys.exit(0)`.
 QUIT_SLEEP = 0.1
 
+#: How much longer Python's end takes than it can, at most: 80 to 170 ms of the same service. A
+#: reload that goes wrong has two outcomes for it.
+SLOWEST_END = 1.7
+
 
 class Parent(Protocol):
     """The master, as its workers know it.
@@ -122,6 +126,7 @@ class Worker(ABC):
             stream = wiring.stream(f"{self.name} launchdarkly")
             self.ldclient = LDClient(wiring.clock, wiring.flag_service, stream)
         self.inherited = () if parent.ldclient is None else parent.ldclient.connections()
+        self._slowness = wiring.stream(f"{self.name} exit").uniform(1.0, SLOWEST_END)
         self.alive = True
         self.parent_alive = True
         self.aborted = False
@@ -373,7 +378,7 @@ class Worker(ABC):
         self.exiting = True
         self.status = status
         self.listener.forget(self)
-        self.gil.compute(self.costs.exit, self._join, None)
+        self.gil.compute(self._slowness * self.costs.exit, self._join, None)
 
     def _join(self, _: None) -> None:
         """Python joins the pool threads."""
@@ -384,7 +389,7 @@ class Worker(ABC):
         """End an exiting process as soon as Python has joined the pool threads."""
         if self.joining and not self.busy() and not self.finalizing:
             self.finalizing = True
-            self.gil.compute(self.costs.finalize, self._finalized, None)
+            self.gil.compute(self._slowness * self.costs.finalize, self._finalized, None)
 
     def _finalized(self, _: None) -> None:
         # Not at once: this is in the middle of a turn of its GIL.
