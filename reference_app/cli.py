@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from sim import settings
+from sim import chrome_trace
 from sim.arguments import OneLineParser, add_experiment_arguments, experiment_from
 from sim.cli import (
     add_output_arguments,
@@ -19,6 +19,7 @@ from sim.cli import (
     show_document,
     show_report,
     show_summary,
+    trace_path,
 )
 from sim.command import save
 from sim.errors import ExperimentError
@@ -61,11 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _refuse_missing_packages()
     experiment, notices = experiment_from(args)
     notices += _about_host(experiment, _this_machine())
-    path = save_path(args)
+    path, trace = save_path(args), trace_path(args)
     if args.command == "compare":
-        _compare(args, experiment, notices, path)
+        _compare(args, experiment, notices, path, trace)
     else:
-        _measure(args, experiment, notices, path)
+        _measure(args, experiment, notices, path, trace)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -90,9 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_count(compare, "--variants", 20, "times that the same requests are predicted")
     for command in (measure, compare):
         add_output_arguments(command)
-        add_experiment_arguments(command)
         # A prediction is cheap and takes ten; a measurement takes as long as the traffic lasts.
-        command.set_defaults(replications=1)
+        add_experiment_arguments(command, replications=1)
     return parser
 
 
@@ -116,11 +116,12 @@ def _refuse_missing_packages() -> None:
 
 
 def _measure(
-    args: argparse.Namespace, experiment: Experiment, notices: tuple[str, ...], path: Path | None
+    args: argparse.Namespace,
+    experiment: Experiment,
+    notices: tuple[str, ...],
+    path: Path | None,
+    trace: Path | None,
 ) -> None:
-    # The real server obeys what the model does not honour yet.
-    unhonoured = settings.not_yet_honoured(experiment.server)
-    notices = tuple(notice for notice in notices if notice not in unhonoured)
     repeats = _measurements(experiment, args.repeat)
     if args.repeat > 1:
         notices += (
@@ -130,11 +131,17 @@ def _measure(
     runs = [run for runs in repeats for run in runs]
     if path is not None:
         save(runs, path)
-    show_summary(summarize(runs), notices, as_json=args.json)
+    if trace is not None:
+        chrome_trace.save({"": runs[0]}, trace)
+    show_summary(summarize(runs), notices, as_json=args.json, timeline=args.timeline)
 
 
 def _compare(
-    args: argparse.Namespace, experiment: Experiment, notices: tuple[str, ...], path: Path | None
+    args: argparse.Namespace,
+    experiment: Experiment,
+    notices: tuple[str, ...],
+    path: Path | None,
+    trace: Path | None,
 ) -> None:
     # The one place where prediction and measurement meet; the rig never sees the model.
     from sim.comparison import compare, document, ideal_run  # noqa: PLC0415
@@ -143,6 +150,8 @@ def _compare(
     repeats = _measurements(experiment, args.repeat)
     if path is not None:
         save((run for runs in (*repeats, *variants) for run in runs), path)
+    if trace is not None:
+        chrome_trace.save({"predicted": variants[0][0], "measured": repeats[0][0]}, trace)
     comparison = compare(
         [summarize(runs) for runs in variants],
         [summarize(runs) for runs in repeats],
@@ -153,7 +162,9 @@ def _compare(
         return
     from reference_app.comparison_report import print_comparison  # noqa: PLC0415
 
-    show_report(lambda console: print_comparison(console, comparison, notices))
+    show_report(
+        lambda console: print_comparison(console, comparison, notices, timeline=args.timeline)
+    )
 
 
 def _measurements(experiment: Experiment, repeat: int) -> list[list[Run]]:

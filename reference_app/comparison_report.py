@@ -12,7 +12,10 @@ from rich.text import Text
 
 from sim.comparison import Comparison, Figure, Verdict
 from sim.prose import print_prose, print_remarks, print_table
+from sim.recovery_report import moment, number
 from sim.report import MOST_WORKERS
+from sim.side_by_side import PairedEvent, PairedRecovery
+from sim.timeline import words
 
 _STYLES: Mapping[Verdict | None, str] = {
     "within 5 %": "green",
@@ -22,14 +25,32 @@ _STYLES: Mapping[Verdict | None, str] = {
     None: "dim",
 }
 
+#: Columns that are no numbers.
+_WORDS = ("verdict", "process", "what happens")
 
-def print_comparison(console: Console, comparison: Comparison, notices: Sequence[str] = ()) -> None:
+#: Numbers of a `sim.side_by_side.Cost`, and what they are called.
+_COSTS: Mapping[str, str] = {
+    "capacity_restored_after_s": "capacity back after",
+    "queue_drained_after_s": "queue empty after",
+    "lost": "requests lost",
+    "delayed": "requests late",
+}
+
+
+def print_comparison(
+    console: Console,
+    comparison: Comparison,
+    notices: Sequence[str] = (),
+    *,
+    timeline: bool = False,
+) -> None:
     """Print ``comparison`` on ``console``.
 
     Args:
         console: its width, colours and encoding are respected; a pipe gets plain text.
         comparison: what to print.
         notices: sentences about the experiment, to stand at the end.
+        timeline: whether to print the timelines even of an experiment in which nothing goes wrong.
     """
     print_prose(console, _headline(comparison), "bold")
     print_prose(console, _question(comparison), "dim")
@@ -39,6 +60,11 @@ def print_comparison(console: Console, comparison: Comparison, notices: Sequence
     print_table(console, _shares_table(shares))
     for line in _lines(comparison):
         print_prose(console, line)
+    if comparison.recovery or timeline:
+        console.print()
+        if comparison.recovery:
+            print_table(console, _recovery_table(comparison.recovery))
+        print_table(console, _timeline_table(comparison.timeline))
     print_remarks(console, comparison.overload, notices)
 
 
@@ -111,6 +137,42 @@ def _shares_table(figures: Sequence[Figure]) -> Table:
     return table
 
 
+def _recovery_table(rows: Iterable[PairedRecovery]) -> Table:
+    """What each disturbance cost, over all variants and all repeats."""
+    table = _new_table("", "predicted", "measured", "difference")
+    for row in rows:
+        table.add_row(Text(f"At {moment(row.at_s)} s: {row.what}"), style="bold")
+        for field, name in _COSTS.items():
+            predicted, measured, apart = (
+                getattr(side, field) for side in (row.predicted, row.measured, row.difference)
+            )
+            write, unit = (_whole_ms, ", ms") if field.endswith("_s") else (number, "")
+            signed = _signed_ms if field.endswith("_s") else _signed_number
+            table.add_row(
+                f"  {name}{unit}",
+                _cell(predicted, write, "never"),
+                _cell(measured, write, "never"),
+                _cell(apart, signed),
+            )
+        table.add_section()
+    return table
+
+
+def _timeline_table(events: Iterable[PairedEvent]) -> Table:
+    """The process events of the first variant beside those of the first repeat."""
+    table = _new_table("predicted, s", "measured, s", "apart, ms", "process", "what happens")
+    for event in events:
+        table.add_row(
+            _cell(event.predicted_s, _second),
+            _cell(event.measured_s, _second),
+            _cell(event.difference_s, _signed_ms),
+            Text(event.process),
+            Text(words(event.kind, event.process)),
+        )
+    table.columns[0].justify = "right"
+    return table
+
+
 def _new_table(first: str, *columns: str) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -121,7 +183,7 @@ def _new_table(first: str, *columns: str) -> Table:
     )
     table.add_column(first, no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="left" if column == "verdict" else "right", no_wrap=True)
+        table.add_column(column, justify="left" if column in _WORDS else "right", no_wrap=True)
     return table
 
 
@@ -135,7 +197,7 @@ def _lines(comparison: Comparison) -> list[str]:
         )
     sides = (comparison.predicted_outcomes, comparison.measured_outcomes)
     predicted, measured = (
-        ", ".join(f"{number:,.6g} {outcome}" for outcome, number in side.items() if number)
+        ", ".join(f"{number(count)} {outcome}" for outcome, count in side.items() if count)
         or "no request"
         for side in sides
     )
@@ -177,6 +239,22 @@ def _ms(seconds: float) -> str:
     value = 1000 * seconds
     decimals = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
     return f"{value:,.{decimals}f} ms"
+
+
+def _whole_ms(seconds: float) -> str:
+    return f"{1000 * seconds:,.0f}"
+
+
+def _signed_ms(seconds: float) -> str:
+    return f"{round(1000 * seconds):+,}"
+
+
+def _signed_number(value: float) -> str:
+    return f"{'-' if value < 0 else '+'}{number(abs(value))}"
+
+
+def _second(time: float) -> str:
+    return f"{time:,.3f}"
 
 
 def _percent(value: float) -> str:

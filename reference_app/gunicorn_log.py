@@ -29,7 +29,7 @@ HANGS = "A request hangs in the worker (pid: %s)"
 HANGS_NO_MORE = "A request does not hang any more in the worker (pid: %s)"
 
 _LINE = re.compile(r"(\d+\.\d{6}) \[(\d+)\] \[([A-Z]+)\] (.*)")
-_FORKED = re.compile(r"Worker (\d+) forked \(pid: (\d+), master: (\d+)\)")
+_FORKED = re.compile(r"Worker (\d+) forked \(pid: (?P<pid>\d+), master: (\d+)\)")
 _SIGNAL = re.compile(r"Handling signal: (\w+)")
 
 #: Lines that a master logs. One without a listening socket (``--reuse-port``) names none.
@@ -43,19 +43,28 @@ _MASTER = (
 #: Lines about the worker with the pid in the group.
 _WORKER = (
     (_FORKED, "fork"),
-    (re.compile(r"LaunchDarkly postfork\(\) completed successfully in worker (\d+)"), "postfork"),
-    (re.compile(r"LaunchDarkly postfork\(\) got no flags in worker (\d+)"), "postfork failed"),
-    (re.compile(r"Worker \d+ cannot boot \(pid: (\d+)\)"), "boot failed"),
-    (re.compile(r"Worker \d+ ready \(pid: (\d+)\)"), "ready"),
-    (re.compile(r"A request crashes the worker \(pid: (\d+)\)"), "crash"),
-    (re.compile(r"A request hangs in the worker \(pid: (\d+)\)"), "hang"),
-    (re.compile(r"A request does not hang any more in the worker \(pid: (\d+)\)"), "hang over"),
-    (re.compile(r"WORKER TIMEOUT \(pid:(\d+)\)"), "timeout"),
-    (re.compile(r"Worker exiting \(pid: (\d+)\)"), "exiting"),
+    (
+        re.compile(r"LaunchDarkly postfork\(\) completed successfully in worker (?P<pid>\d+)"),
+        "postfork",
+    ),
+    (
+        re.compile(r"LaunchDarkly postfork\(\) got no flags in worker (?P<pid>\d+)"),
+        "postfork failed",
+    ),
+    (re.compile(r"Worker \d+ cannot boot \(pid: (?P<pid>\d+)\)"), "boot failed"),
+    (re.compile(r"Worker \d+ ready \(pid: (?P<pid>\d+)\)"), "ready"),
+    (re.compile(r"A request crashes the worker \(pid: (?P<pid>\d+)\)"), "crash"),
+    (re.compile(r"A request hangs in the worker \(pid: (?P<pid>\d+)\)"), "hang"),
+    (
+        re.compile(r"A request does not hang any more in the worker \(pid: (?P<pid>\d+)\)"),
+        "hang over",
+    ),
+    (re.compile(r"WORKER TIMEOUT \(pid:(?P<pid>\d+)\)"), "timeout"),
+    (re.compile(r"Worker exiting \(pid: (?P<pid>\d+)\)"), "exiting"),
     # Gunicorn tells of bad ends only, and its hook is not called where the end halts the server.
-    (re.compile(r"Worker \d+ reaped \(pid: (\d+)\)"), "exit"),
-    (re.compile(r"Worker \(pid:(\d+)\) exited with code"), "exit"),
-    (re.compile(r"Worker \(pid:(\d+)\) was sent"), "exit"),
+    (re.compile(r"Worker \d+ reaped \(pid: (?P<pid>\d+)\)"), "exit"),
+    (re.compile(r"Worker \(pid:(?P<pid>\d+)\) exited with code"), "exit"),
+    (re.compile(r"Worker \(pid:(?P<pid>\d+)\) was sent"), "exit"),
 )
 
 #: Lines about the worker that logs them.
@@ -89,22 +98,38 @@ def log_lines(text: str) -> list[LogLine]:
     return sorted(lines, key=lambda line: line.time)
 
 
-def worker_pids(lines: Iterable[LogLine]) -> dict[int, int]:
-    """The pid of every worker that was ever forked, by boot order, from 1."""
+class _Birth(NamedTuple):
+    """A worker's first line: by which master, as which of its workers, and under which pid."""
+
+    master: str
+    age: int
+    pid: int
+
+
+def _birth(line: LogLine) -> _Birth | None:
+    fork = _FORKED.match(line.message)
+    return fork and _Birth(fork[3], int(fork[1]), int(fork[2]))
+
+
+def _boot_orders(lines: Iterable[LogLine]) -> dict[_Birth, int]:
+    """The boot order of every worker, from 1, over all masters."""
     # Children write for themselves, so neighbours may come in the wrong order: of one master's,
     # the first moment belongs to the lowest age.
     moments: defaultdict[str, list[float]] = defaultdict(list)
-    ages: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    births: defaultdict[str, list[_Birth]] = defaultdict(list)
     for line in lines:
-        if fork := _FORKED.match(line.message):
-            insort(moments[fork[3]], line.time)
-            insort(ages[fork[3]], (int(fork[1]), int(fork[2])))
-    births = [
-        (moment, age, pid)
-        for master in ages
-        for moment, (age, pid) in zip(moments[master], ages[master], strict=True)
-    ]
-    return {number: pid for number, (_, _, pid) in enumerate(sorted(births), start=1)}
+        if birth := _birth(line):
+            insort(moments[birth.master], line.time)
+            insort(births[birth.master], birth)
+    in_order = sorted(
+        timed for master in births for timed in zip(moments[master], births[master], strict=True)
+    )
+    return {birth: number for number, (_, birth) in enumerate(in_order, start=1)}
+
+
+def worker_pids(lines: Iterable[LogLine]) -> dict[int, int]:
+    """The pid of every worker that was ever forked, by boot order, from 1."""
+    return {number: birth.pid for birth, number in _boot_orders(lines).items()}
 
 
 def process_events(lines: Sequence[LogLine], start: float = 0.0) -> tuple[ProcessEvent, ...]:
@@ -115,10 +140,14 @@ def process_events(lines: Sequence[LogLine], start: float = 0.0) -> tuple[Proces
         start: the moment that the events count from, CLOCK_MONOTONIC s.
     """
     events: list[ProcessEvent] = []
-    names = {pid: f"worker {number}" for number, pid in worker_pids(lines).items()}
+    boot_orders = _boot_orders(lines)
+    # A pid can come back, so it means the worker that was forked with it last.
+    names: dict[int, str] = {}
     masters: dict[int, str] = {}
     ended: set[str] = set()
     for line in lines:
+        if birth := _birth(line):
+            names[birth.pid] = f"worker {boot_orders[birth]}"
         found = _event(line, names, masters)
         if found is None:
             continue
@@ -147,7 +176,7 @@ def _event(line: LogLine, names: dict[int, str], masters: dict[int, str]) -> tup
     for pattern, kind in _WORKER:
         match = pattern.match(line.message)
         if match:
-            pid = int(match[2 if pattern is _FORKED else 1])
+            pid = int(match["pid"])
             return (kind, names[pid]) if pid in names else None
     for pattern, kind in _SELF:
         if pattern.match(line.message) and line.pid in names:

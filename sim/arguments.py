@@ -21,8 +21,17 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from sim import costs_file, experiment_file, gunicorn_config, settings, toml_file, trace_file
+from sim import (
+    costs_file,
+    disturbance_flag,
+    experiment_file,
+    gunicorn_config,
+    settings,
+    toml_file,
+    trace_file,
+)
 from sim.distribution import SYNTAX, Distribution
+from sim.disturbance import Disturbance
 from sim.errors import ExperimentError
 from sim.experiment import ARRIVALS, CONNECTIONS, Experiment, Server
 from sim.gunicorn_config import SERVER_FIELDS
@@ -48,8 +57,8 @@ class Flag(NamedTuple):
         name: as it is written, ``--rate``.
         table: of the experiment; ``""`` for what stands above the tables.
         field: of that table.
-        kind: `int`, `float`, `Distribution`, or the choices.
-        metavar: what stands for the value in the help.
+        kind: `int`, `float`, `Distribution`, the choices, or `bool`, which takes no value.
+        metavar: what stands for the value in the help; of a `bool`, the flag that says no.
         help: what it means, with the unit.
     """
 
@@ -72,8 +81,19 @@ FLAGS: tuple[Flag, ...] = (
     Flag("--io", "traffic", "io", Distribution, "DIST", f"s that a request waits: {SYNTAX}"),
     Flag("--cpu", "traffic", "cpu", Distribution, "DIST", "s that it computes, with the GIL"),
     Flag("--drain", "traffic", "drain", float, "S", "s for answers after the last arrival"),
+    Flag("--client-timeout", "traffic", "timeout", float, "S", "s that clients wait for an answer"),
+    Flag("--retries", "traffic", "retries", int, "N", "times that a client tries again"),
+    Flag("--retry-delay", "traffic", "retry_delay", float, "S", "s before it does"),
     Flag("--cores", "host", "cores", int, "N", "processors of the host"),
     Flag("--somaxconn", "host", "somaxconn", int, "N", "net.core.somaxconn of the host"),
+    Flag(
+        "--launchdarkly",
+        "launchdarkly",
+        "enabled",
+        bool,
+        "--no-launchdarkly",
+        "whether the service has a LaunchDarkly client",
+    ),
     Flag(
         "--launchdarkly-latency",
         "launchdarkly",
@@ -88,7 +108,23 @@ FLAGS: tuple[Flag, ...] = (
         "start_wait",
         float,
         "S",
-        "s that postfork() waits for it, at most",
+        "s that its start and postfork() wait for it, at most",
+    ),
+    Flag(
+        "--launchdarkly-reachable",
+        "launchdarkly",
+        "reachable",
+        bool,
+        "--launchdarkly-unreachable",
+        "whether the flag service answers",
+    ),
+    Flag(
+        "--launchdarkly-postfork",
+        "launchdarkly",
+        "postfork",
+        bool,
+        "--no-launchdarkly-postfork",
+        "whether post_fork calls postfork()",
     ),
     Flag("--seed", "", "seed", int, "N", "of every random stream"),
     Flag("--replications", "", "replications", int, "N", "independent repetitions"),
@@ -103,11 +139,18 @@ UNREAD: dict[str, tuple[str, ...]] = {
 }
 
 
-def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
+def add_experiment_arguments(
+    parser: argparse.ArgumentParser, *, replications: int | None = None
+) -> None:
     """Add every flag of an experiment, and switch abbreviations off.
 
     Call it after the command's own flags: where one of those has the name of a flag that
     Gunicorn has and the model has not, it keeps it.
+
+    Args:
+        parser: of the command.
+        replications: what holds without ``--replications``, whatever a file says; None leaves it
+            to the file.
 
     Raises:
         ExperimentError: when the environment gives Gunicorn a default that it refuses.
@@ -121,13 +164,15 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     )
     traffic = parser.add_argument_group("traffic, host and LaunchDarkly")
     for flag in FLAGS:
-        _add_ours(traffic, flag)
+        _add_ours(traffic, flag, replications if flag.field == "replications" else None)
     traffic.add_argument("--trace", metavar="FILE.csv", help=f"replay it: {trace_file.HEADER}")
     traffic.add_argument(
-        "--launchdarkly",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="whether post_fork calls postfork()",
+        "--disturb",
+        type=_disturbance,
+        action="append",
+        metavar="SPEC",
+        help="what goes wrong besides what the experiment says, at AT s; may be given many times: "
+        + "; ".join(f"'{form}'" for form in disturbance_flag.FORMS.values()),
     )
     server = parser.add_argument_group(
         "server", "Gunicorn's own; its other flags are accepted too, and named as not modelled"
@@ -169,28 +214,39 @@ def experiment_from(args: argparse.Namespace) -> tuple[Experiment, tuple[str, ..
         config = gunicorn_config.read(args.config)
         changes.setdefault("server", {}).update(config.settings)
         if config.postfork:
-            changes.setdefault("launchdarkly", {})["enabled"] = True
+            changes.setdefault("launchdarkly", {}).update(enabled=True, postfork=True)
         notices += _not_modelled(args.config, config.ignored, config.harmless)
     _take_flags(args, changes)
     experiment = experiment_file.apply(changes, COMMAND_LINE, base)
     _refuse_unread(args, experiment)
-    notices += settings.not_yet_honoured(experiment.server)
+    notices += _too_late(experiment)
     notices += _other_flags(args, known)
     return experiment, tuple(notices)
 
 
-def _add_ours(group: argparse._ArgumentGroup, flag: Flag) -> None:
+def _add_ours(group: argparse._ArgumentGroup, flag: Flag, default: int | None) -> None:
+    """Add a flag; with a ``default`` of the command, it holds as if it had been given."""
     table = getattr(Experiment(), flag.table) if flag.table else Experiment()
-    default = toml_file.plain(getattr(table, flag.field))
+    shown = toml_file.plain(getattr(table, flag.field)) if default is None else default
     # The default is only shown, as Gunicorn shows its own: None is how "not given" is known.
-    help_ = flag.help if default is None else f"{flag.help} [{default}]"
+    help_ = flag.help if shown is None else f"{flag.help} [{shown}]"
     if isinstance(flag.kind, tuple):
         group.add_argument(flag.name, choices=flag.kind, help=help_)
+    elif flag.kind is bool and flag.metavar is not None:
+        yes = group.add_argument(flag.name, action="store_const", const=True, help=flag.help)
+        group.add_argument(
+            flag.metavar,
+            dest=yes.dest,
+            action="store_const",
+            const=False,
+            help=f"the opposite of {flag.name}",
+        )
     else:
         group.add_argument(
             flag.name,
-            type=_reader(flag.field, flag.kind),
+            type=_reader(flag.name.removeprefix("--"), flag.kind),
             metavar=flag.metavar,
+            default=default,
             help=help_,
         )
 
@@ -255,6 +311,13 @@ def _worker_class(text: str) -> str:
         raise argparse.ArgumentError(None, str(error)) from None
 
 
+def _disturbance(text: str) -> Disturbance:
+    try:
+        return disturbance_flag.parse(text)
+    except ExperimentError as error:
+        raise argparse.ArgumentError(None, f"--disturb {text!r}: {error}") from None
+
+
 def _dest(flag: Flag) -> str:
     return flag.name.removeprefix("--").replace("-", "_")
 
@@ -277,8 +340,9 @@ def _take_flags(args: argparse.Namespace, changes: experiment_file.Changes) -> N
         value = getattr(args, _dest(flag))
         if value is not None:
             changes.setdefault(flag.table, {})[flag.field] = value
-    if args.launchdarkly is not None:
-        changes.setdefault("launchdarkly", {})["enabled"] = args.launchdarkly
+    if args.disturb is not None:
+        top = changes.setdefault("", {})
+        top["disturbances"] = (*top.get("disturbances", ()), *args.disturb)
     for name in SERVER_FIELDS:
         value = getattr(args, name)
         if value is not None:
@@ -294,12 +358,33 @@ def _refuse_unread(args: argparse.Namespace, experiment: Experiment) -> None:
                 f"--{name} is given, but arrivals is {arrivals!r}, which does not read it; "
                 f"expected --arrivals {' or '.join(_readers(name))}"
             )
+    if args.retry_delay is not None and not experiment.traffic.retries:
+        raise ExperimentError("--retry-delay is given without retries; expected --retries N")
     if not experiment.launchdarkly.enabled:
-        for name in ("latency", "start-wait"):
-            if getattr(args, f"launchdarkly_{name.replace('-', '_')}") is not None:
+        for flag in FLAGS:
+            value = getattr(args, _dest(flag))
+            if flag.table == "launchdarkly" and flag.field != "enabled" and value is not None:
+                given = flag.metavar if value is False else flag.name
                 raise ExperimentError(
-                    f"--launchdarkly-{name} is given without LaunchDarkly; expected --launchdarkly"
+                    f"{given} is given without LaunchDarkly; expected --launchdarkly"
                 )
+
+
+def _too_late(experiment: Experiment) -> list[str]:
+    """A notice of each disturbance that comes when the last request has been sent."""
+    traffic = experiment.traffic
+    if traffic.arrivals == "trace":
+        end = traffic.trace[-1].arrival_s
+    elif traffic.requests is None:
+        end = traffic.duration
+    else:
+        return []
+    return [
+        f"The disturbance at {disturbance.at:g} s comes after the last arrival; it happens only if "
+        "a request still waits for its answer then."
+        for disturbance in experiment.disturbances
+        if disturbance.at >= end
+    ]
 
 
 def _readers(name: str) -> list[str]:

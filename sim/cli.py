@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
+from sim import chrome_trace
 from sim.arguments import OneLineParser, add_experiment_arguments, experiment_from
 from sim.command import save, writable, write_stdout
 from sim.document import document
@@ -42,12 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_experiment_arguments(parser)
     args = parser.parse_args(arguments)
     experiment, notices = experiment_from(args)
-    path = save_path(args)
+    path, trace = save_path(args), trace_path(args)
     runs: Iterable[Run] = predictions(experiment)
+    if trace is not None:
+        runs = _traced(runs, trace)
     if path is not None:
         runs = list(runs)
         save(runs, path)
-    show_summary(summarize(runs), notices, as_json=args.json)
+    show_summary(summarize(runs), notices, as_json=args.json, timeline=args.timeline)
 
 
 def predictions(experiment: Experiment, variant: int = 0) -> Iterator[Run]:
@@ -58,11 +61,25 @@ def predictions(experiment: Experiment, variant: int = 0) -> Iterator[Run]:
             advance()
 
 
+def _traced(runs: Iterable[Run], path: Path) -> Iterator[Run]:
+    """The runs, of which the first is traced as soon as it is there."""
+    for number, run in enumerate(runs):
+        if number == 0:
+            chrome_trace.save({"": run}, path)
+        yield run
+
+
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--json`` and ``--save``."""
+    """Add ``--json``, ``--timeline``, ``--save`` and ``--trace-out``."""
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print one JSON document, no report")
+    output.add_argument(
+        "--timeline", action="store_true", help="tell what happened to the processes, and when"
+    )
     output.add_argument("--save", metavar="RUN", help="write every request of every run to a file")
+    output.add_argument(
+        "--trace-out", metavar="FILE.json", help="write the first run for Perfetto to open"
+    )
 
 
 def save_path(args: argparse.Namespace) -> Path | None:
@@ -71,22 +88,47 @@ def save_path(args: argparse.Namespace) -> Path | None:
     Raises:
         ExperimentError: when no file can be put there.
     """
-    if args.save is None:
+    return _path("--save", args.save)
+
+
+def trace_path(args: argparse.Namespace) -> Path | None:
+    """Where ``--trace-out`` wants the trace; asked before there is a run.
+
+    Raises:
+        ExperimentError: when no file can be put there, or ``--save`` wants the runs there.
+    """
+    if args.trace_out is not None and args.trace_out == args.save:
+        raise ExperimentError(
+            f"--trace-out and --save are both {args.save!r}; expected two different files"
+        )
+    return _path("--trace-out", args.trace_out)
+
+
+def _path(flag: str, value: str | None) -> Path | None:
+    if value is None:
         return None
-    if not args.save:
-        raise ExperimentError("--save is ''; expected a file to save to")
-    return writable(Path(args.save))
+    if not value:
+        raise ExperimentError(f"{flag} is ''; expected a file to save to")
+    return writable(Path(value))
 
 
-def show_summary(summary: Summary, notices: Sequence[str], *, as_json: bool) -> None:
-    """Print a summary on stdout, as a report or as a document."""
+def show_summary(
+    summary: Summary, notices: Sequence[str], *, as_json: bool, timeline: bool
+) -> None:
+    """Print a summary on stdout, as a report or as a document, which has a timeline anyway."""
     if as_json:
         show_document(document(summary, notices))
         return
     # rich costs more start-up than all else together, and only the report needs it.
     from sim.report import print_report  # noqa: PLC0415
+    from sim.timeline import print_timeline  # noqa: PLC0415
 
-    show_report(lambda console: print_report(console, summary, notices))
+    def print_on(console: Console) -> None:
+        print_report(console, summary, notices)
+        if timeline:
+            print_timeline(console, summary.events)
+
+    show_report(print_on)
 
 
 def show_document(value: dict[str, Any]) -> None:

@@ -15,8 +15,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from sim.ideal import ideal
+from sim.quantile import quantile
+from sim.recovery import combined
 from sim.run import OK, OUTCOMES, Requests, Run
-from sim.summary import Summary, quantile
+from sim.side_by_side import PairedEvent, PairedRecovery, pair_events, pair_recoveries
+from sim.summary import Summary
 
 SCHEMA = "gunicorn-comparison/1"
 
@@ -80,7 +83,9 @@ class Comparison:
         figures: times first, then throughput, utilization, and each worker's share.
         predicted_outcomes: number of requests by outcome in one variant, the mean over them.
         measured_outcomes: the same of one repeat.
-        overload: reasons of an overload, from the measurement; see `sim.summary.Load`.
+        recovery: what each disturbance cost, on either side; see `sim.recovery`.
+        timeline: process events of the first variant and of the first repeat.
+        overload: reasons of an overload, from the measurement; see `sim.overload.Load`.
     """
 
     experiment: dict[str, Any]
@@ -89,6 +94,8 @@ class Comparison:
     figures: tuple[Figure, ...]
     predicted_outcomes: dict[str, float]
     measured_outcomes: dict[str, float]
+    recovery: tuple[PairedRecovery, ...]
+    timeline: tuple[PairedEvent, ...]
     overload: tuple[str, ...]
 
     def figure(self, name: str) -> Figure:
@@ -134,6 +141,11 @@ def compare(
         ),
         predicted_outcomes=_outcomes(predicted),
         measured_outcomes=_outcomes(measured),
+        recovery=pair_recoveries(
+            combined([summary.recovery for summary in predicted]),
+            combined([summary.recovery for summary in measured]),
+        ),
+        timeline=pair_events(predicted[0].events, measured[0].events),
         overload=measured[0].load.reasons,
     )
 
@@ -204,6 +216,8 @@ def document(comparison: Comparison, notices: Iterable[str] = ()) -> dict[str, A
             "predicted": comparison.predicted_outcomes,
             "measured": comparison.measured_outcomes,
         },
+        "recovery": [asdict(row) for row in comparison.recovery],
+        "timeline": [asdict(event) for event in comparison.timeline],
         "notices": [*comparison.overload, *notices],
     }
 

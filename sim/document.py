@@ -7,7 +7,7 @@ is finite; what is not known is null.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from sim.summary import CONFIDENCE, Estimate, Summary, Times
@@ -72,9 +72,18 @@ def document(summary: Summary, notices: Sequence[str] = ()) -> dict[str, Any]:
             }
             for queue in summary.queues
         ],
+        "recovery": [asdict(row) for row in summary.recovery],
         "events": [
             {"time_s": event.time, "kind": event.kind, "process": event.process}
             for event in summary.events
+        ],
+        "resources": [
+            {
+                "boot_order": row.worker,
+                "threads": row.threads,
+                "flag_connections": row.flag_connections,
+            }
+            for row in summary.census
         ],
         "offered_load": load.offered,
         "capacity": load.capacity,

@@ -186,7 +186,8 @@ class Traffic:
         _number("duration", self.duration, 0, above=True)
         _number("drain", self.drain, 0)
         if self.timeout is not None:
-            _number("timeout", self.timeout, 0, above=True)
+            # Not only "timeout", which is Gunicorn's too.
+            _number("traffic timeout", self.timeout, 0, above=True)
         _whole("retries", self.retries, 0, 1000)
         _number("retry_delay", self.retry_delay, 0)
         _whole("users", self.users, 1, 1_000_000)
@@ -276,17 +277,44 @@ class Experiment:
         for disturbance in in_order:
             if isinstance(disturbance, Rate) and self.traffic.arrivals in ("closed", "trace"):
                 raise ExperimentError(
-                    f"a disturbance changes the rate of {self.traffic.arrivals} arrivals; "
-                    "expected poisson or constant, which have one"
+                    f"the disturbance at {disturbance.at:g} s changes the rate of "
+                    f"{self.traffic.arrivals} arrivals; expected poisson or constant, which have "
+                    "one"
                 )
             if isinstance(disturbance, FlagService) and not self.launchdarkly.enabled:
                 raise ExperimentError(
-                    "a disturbance changes launchdarkly, which is off; expected enabled = true"
+                    f"the disturbance at {disturbance.at:g} s changes launchdarkly, which is off; "
+                    "expected it enabled"
+                )
+        duration = self.traffic.duration
+        if self.traffic.requests is None and len(self.rates) > 1:
+            ends = [*(since for since, _ in self.rates[1:]), duration]
+            number = sum(
+                rate * max(0.0, min(end, duration) - since)
+                for (since, rate), end in zip(self.rates, ends, strict=True)
+            )
+            if number > MAX_REQUESTS:
+                raise ExperimentError(
+                    f"the rates of the disturbances make {number:g} requests in {duration:g} s; "
+                    f"expected at most {MAX_REQUESTS}"
                 )
 
     @property
+    def rates(self) -> tuple[tuple[float, float], ...]:
+        """Pairs of a time, s, and the requests / s of an open loop from then on."""
+        changes = (
+            (disturbance.at, disturbance.rate)
+            for disturbance in self.disturbances
+            if isinstance(disturbance, Rate)
+        )
+        return ((0.0, self.traffic.rate), *changes)
+
+    @property
     def offered_load(self) -> float | None:
-        """Mean busy threads that the arrivals ask for (erlang); None for a closed loop."""
+        """Mean busy threads that the arrivals ask for (erlang); None for a closed loop.
+
+        Of an open loop it is that of `Traffic.rate`, whatever disturbances make of the rate later.
+        """
         traffic = self.traffic
         if traffic.arrivals == "closed":
             return None

@@ -2,6 +2,8 @@
 
 The tables are ``[server]``, ``[host]``, ``[traffic]``, ``[launchdarkly]`` and ``[costs]``, whose
 keys are the fields of the dataclass of that name; ``seed`` and ``replications`` stand above them.
+Each ``[[disturbance]]`` is one thing that goes wrong: its ``kind`` is a key of
+`sim.disturbance.KINDS`, and its other keys are the fields of that class.
 
 A document may leave out anything. What it does say is held as `Changes` until all sources of an
 experiment (files, flags) have spoken, because an experiment that is already made has forgotten
@@ -11,13 +13,15 @@ turn it back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sim import settings, toml_file, trace_file
 from sim.costs import Costs
+from sim.disturbance import KINDS, Disturbance
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host, LaunchDarkly, Server, Traffic
 
@@ -33,6 +37,9 @@ TABLES: dict[str, type] = {
 #: Fields of `Experiment` that stand above the tables.
 TOP_KEYS = ("seed", "replications")
 
+#: The array of tables of what goes wrong.
+DISTURBANCE = "disturbance"
+
 #: Values of the right type by field, for each table that says any; `TOP_KEYS` are under ``""``.
 Changes = dict[str, dict[str, Any]]
 
@@ -42,6 +49,10 @@ def to_dict(experiment: Experiment) -> dict[str, Any]:
     document: dict[str, Any] = {key: getattr(experiment, key) for key in TOP_KEYS}
     for table in TABLES:
         document[table] = toml_file.plain_table(getattr(experiment, table))
+    document[DISTURBANCE] = [
+        {"kind": disturbance.kind, **toml_file.plain_table(disturbance)}
+        for disturbance in experiment.disturbances
+    ]
     return document
 
 
@@ -74,13 +85,10 @@ def changes(document: Mapping[str, Any], where: str) -> Changes:
     """What a document says, each value of its field's type, ranges not yet looked at.
 
     Raises:
-        ExperimentError: when a key is unknown, or a value of another type.
+        ExperimentError: when a key is unknown, or a value of another type; of a disturbance also
+            when a key is missing or a value out of range.
     """
-    if "disturbance" in document:
-        raise ExperimentError(
-            f"{where}: [[disturbance]] is not supported yet; expected an experiment without one"
-        )
-    toml_file.refuse_unknown(document, (*TOP_KEYS, *TABLES), where)
+    toml_file.refuse_unknown(document, (*TOP_KEYS, *TABLES, DISTURBANCE), where)
     top = {key: document[key] for key in TOP_KEYS if key in document}
     found: Changes = {"": toml_file.parse_table(top, Experiment, f"{where}:")}
     for table, schema in TABLES.items():
@@ -94,6 +102,8 @@ def changes(document: Mapping[str, Any], where: str) -> Changes:
         found[table] = toml_file.parse_table(values, schema, place)
         if isinstance(trace, str):
             found[table]["trace"] = trace_file.read(Path(where).parent / trace)
+    if DISTURBANCE in document:
+        found[""]["disturbances"] = _disturbances(document[DISTURBANCE], where)
     if found.get("traffic", {}).get("trace"):
         found["traffic"].setdefault("arrivals", "trace")
     if "worker_class" in found.get("server", {}):
@@ -116,6 +126,35 @@ def apply(found: Changes, where: str, base: Experiment) -> Experiment:
         return replace(base, **tables, **found.get("", {}))
     except ExperimentError as error:
         raise ExperimentError(f"{where}: {error}") from None
+
+
+def _disturbances(tables: object, where: str) -> tuple[Disturbance, ...]:
+    if not isinstance(tables, Sequence) or isinstance(tables, str):
+        raise ExperimentError(
+            f"{where}: {DISTURBANCE} is {reprlib.repr(tables)}; expected tables [[{DISTURBANCE}]]"
+        )
+    return tuple(
+        _disturbance(table, f"{where}: [[{DISTURBANCE}]] {number}")
+        for number, table in enumerate(tables, start=1)
+    )
+
+
+def _disturbance(table: object, place: str) -> Disturbance:
+    if not isinstance(table, Mapping):
+        raise ExperimentError(f"{place} is {reprlib.repr(table)}; expected a table")
+    expected = f"expected one of {', '.join(KINDS)}"
+    if "kind" not in table:
+        raise ExperimentError(f"{place} has no key 'kind'; {expected}")
+    schema = KINDS.get(table["kind"]) if isinstance(table["kind"], str) else None
+    if schema is None:
+        raise ExperimentError(f"{place} kind is {reprlib.repr(table['kind'])}; {expected}")
+    values = {key: value for key, value in table.items() if key != "kind"}
+    found = toml_file.parse_table(values, schema, place)
+    toml_file.refuse_missing(found, schema, place)
+    try:
+        return schema(**found)
+    except ExperimentError as error:
+        raise ExperimentError(f"{place} {error}") from None
 
 
 def _worker_class(value: str, where: str) -> str:

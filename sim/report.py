@@ -15,10 +15,12 @@ from rich.table import Table
 
 from sim.distribution import Distribution
 from sim.prose import print_prose, print_remarks, print_table
+from sim.recovery_report import print_recoveries
+from sim.run import Census
 from sim.summary import Estimate, Queue, Summary, Times, Worker
 
 #: Rows of workers; with ``max_requests`` there can be thousands.
-MOST_WORKERS = 16
+MOST_WORKERS = 10
 
 _MEASURES = tuple(field.name for field in fields(Times))
 
@@ -41,6 +43,7 @@ def print_report(console: Console, summary: Summary, notices: Sequence[str] = ()
     print_table(console, _workers_table(summary, plus_minus))
     for line in _lines(summary, plus_minus):
         print_prose(console, line)
+    print_recoveries(console, summary.recovery, summary.replications)
     for paragraph in _gap(summary):
         console.print()
         print_prose(console, paragraph)
@@ -137,9 +140,9 @@ def _new_table(first: str, *columns: str) -> Table:
 def _lines(summary: Summary, plus_minus: str) -> list[str]:
     """What is one number or two."""
     lines = []
-    inside = {_place(worker) for worker in summary.workers}
     for queue in summary.queues:
-        if queue.place not in inside:
+        # Those inside of workers are in the table, as far as their worker is.
+        if not queue.place.startswith("worker "):
             average, largest = _queue_cells(queue)
             place = queue.place[:1].upper() + queue.place[1:]
             lines.append(f"{place}: {average} waiting on average, {largest} at most.")
@@ -155,7 +158,25 @@ def _lines(summary: Summary, plus_minus: str) -> list[str]:
         lines.append(f"Load: {_count(load.capacity, 'thread')}, {busy} busy.")
     outcomes = [f"{number:,} {outcome}" for outcome, number in summary.outcomes.items() if number]
     lines.append(f"Outcomes: {', '.join(outcomes) or 'no request'}.")
+    if summary.census:
+        lines.append(_resources(summary.census))
     return lines
+
+
+def _resources(census: Sequence[Census]) -> str:
+    """What the workers had at the end."""
+    threads = _range([row.threads for row in census], "thread")
+    each = "each " if len(census) > 1 else ""
+    words = f"{_count(len(census), 'worker')} at the end, {each}with {threads} in all"
+    if any(row.flag_connections for row in census):
+        connections = _range([row.flag_connections for row in census], "connection")
+        words += f" and {connections} to the flag service"
+    return f"Resources: {words}."
+
+
+def _range(numbers: Sequence[int], what: str) -> str:
+    least, most = min(numbers), max(numbers)
+    return _count(most, what) if least == most else f"{least:,} to {_count(most, what)}"
 
 
 def _gap(summary: Summary) -> list[str]:

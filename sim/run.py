@@ -11,9 +11,9 @@ import json
 import math
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from sim.errors import ExperimentError
 
@@ -250,51 +250,84 @@ def load(path: Path) -> list[Run]:
     Raises:
         ExperimentError: when the file cannot be read, or is of another schema.
     """
-    runs: list[Run] = []
+    runs: list[_Unread] = []
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                _read_line(line, f"{path}: line {number}", runs)
     except (OSError, UnicodeDecodeError) as error:
         raise ExperimentError(f"{path}: cannot be read as a run ({error})") from None
-    expected = 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        try:
-            expected = _read_line(json.loads(line), runs, expected)
-        except (ValueError, TypeError, LookupError, OverflowError) as error:
-            raise ExperimentError(
-                f"{path}: line {number} is not of a {SCHEMA} file ({error})"
-            ) from None
-    if not runs or expected:
-        raise ExperimentError(f"{path}: ends {expected} requests early; expected a whole {SCHEMA}")
-    return runs
+    if not runs or runs[-1].missing:
+        missing = runs[-1].missing if runs else 0
+        raise ExperimentError(f"{path}: ends {missing} requests early; expected a whole {SCHEMA}")
+    return [replace(unread.run, events=tuple(unread.events)) for unread in runs]
 
 
-def _read_line(record: dict[str, Any], runs: list[Run], expected: int) -> int:
-    """Take one line into ``runs``; return how many request rows are still to come."""
+@dataclass(slots=True)
+class _Unread:
+    """A run of which lines are still to come.
+
+    Attributes:
+        run: as its header says, with the requests so far.
+        expected: number of requests that the header announced.
+        events: so far.
+    """
+
+    run: Run
+    expected: int
+    events: list[ProcessEvent] = field(default_factory=list)
+
+    @property
+    def missing(self) -> int:
+        """Number of requests that are still to come."""
+        return self.expected - len(self.run.requests)
+
+
+def _read_line(line: str, where: str, runs: list[_Unread]) -> None:
+    """Take one line into ``runs``."""
+    try:
+        _read_record(json.loads(line), runs)
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
+        raise ExperimentError(f"{where} is not of a {SCHEMA} file ({error})") from None
+
+
+def _read_record(record: dict[str, Any], runs: list[_Unread]) -> None:
     if "schema" in record:
         if record["schema"] != SCHEMA:
             raise ValueError(f"schema is {record['schema']!r}")
-        if expected:
-            raise ValueError(f"{expected} requests are missing before this run")
-        queues = tuple(QueueLength(**queue) for queue in record["queues"])
-        runs.append(
-            Run(
-                record["source"],
-                record["experiment"],
-                record["replication"],
-                Requests(),
-                queues=queues,
-                census=tuple(Census(**row) for row in record.get("census", ())),
-            )
-        )
-        return int(record["requests"])
-    run = runs[-1]
-    if "event" in record:
+        if runs and runs[-1].missing:
+            raise ValueError(f"{runs[-1].missing} requests are missing before this run")
+        runs.append(_read_header(record))
+    elif not runs:
+        raise ValueError("no run has begun")
+    elif "event" in record:
         time, kind, process = record["event"]
-        event = ProcessEvent(float(time), str(kind), str(process))
-        object.__setattr__(run, "events", (*run.events, event))
-        return expected
-    arrival, accepted, started, finished, worker, thread, outcome, io, cpu = record["request"]
-    requests = run.requests
+        runs[-1].events.append(ProcessEvent(float(time), str(kind), str(process)))
+    elif "request" in record and not runs[-1].missing:
+        raise ValueError(f"its run was to have {runs[-1].expected} requests, and this is one more")
+    else:
+        _read_request(record["request"], runs[-1].run.requests)
+
+
+def _read_header(header: dict[str, Any]) -> _Unread:
+    if header["source"] not in get_args(Source):
+        expected = " or ".join(get_args(Source))
+        raise ValueError(f"source is {header['source']!r}; expected {expected}")
+    return _Unread(
+        Run(
+            header["source"],
+            dict(header["experiment"]),
+            int(header["replication"]),
+            Requests(),
+            queues=tuple(QueueLength(**queue) for queue in header["queues"]),
+            census=tuple(Census(**row) for row in header.get("census", ())),
+        ),
+        int(header["requests"]),
+    )
+
+
+def _read_request(values: list[Any], requests: Requests) -> None:
+    arrival, accepted, started, finished, worker, thread, outcome, io, cpu = values
     row = requests.append(float(arrival), float(io), float(cpu))
     requests.accepted[row] = NAN if accepted is None else accepted
     requests.started[row] = NAN if started is None else started
@@ -302,4 +335,3 @@ def _read_line(record: dict[str, Any], runs: list[Run], expected: int) -> int:
     requests.worker[row] = worker
     requests.thread[row] = thread
     requests.outcome[row] = OUTCOMES.index(outcome)
-    return expected - 1

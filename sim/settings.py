@@ -1,36 +1,14 @@
 """Which of Gunicorn's settings the model honours, and what it says about the others.
 
-Every setting of Gunicorn is in exactly one place: a field of `sim.experiment.Server` (`HONOURED`
-or `NOT_YET`), `HARMLESS`, or none of them, which means that it is not modelled. None is ever
-dropped in silence. When the model learns a setting, its line moves from `NOT_YET` to `HONOURED`.
+Every setting of Gunicorn is in exactly one place: a field of `sim.experiment.Server`, each of which
+the model honours, `HARMLESS`, or none of them, which means that it is not modelled. None is ever
+dropped in silence.
 """
 
 from __future__ import annotations
 
 from sim.errors import ExperimentError
-from sim.experiment import Server, WorkerClass
-
-#: Settings that change the prediction as they change the real server.
-HONOURED: frozenset[str] = frozenset(
-    {
-        "backlog",
-        "keepalive",
-        "reuse_port",
-        "threads",
-        "worker_class",
-        "worker_connections",
-        "workers",
-    }
-)
-
-#: Settings that an experiment may give and real Gunicorn obeys, and why the model does not.
-NOT_YET: dict[str, str] = {
-    "timeout": "the model does not kill workers",
-    "graceful_timeout": "the model does not stop workers",
-    "max_requests": "the model does not restart workers",
-    "max_requests_jitter": "the model does not restart workers",
-    "preload_app": "the model starts with every worker ready",
-}
+from sim.experiment import WorkerClass
 
 #: Settings without an effect on queueing worth a prediction: names, paths, identities, logging to
 #: a file, and what a request may look like. Anything that does work for each request beyond a log
@@ -111,13 +89,3 @@ def worker_class_of(value: object) -> WorkerClass:
             f"worker_class is {path!r}; expected sync or gthread, the worker classes modelled"
         )
     return WORKER_CLASS_SPELLINGS[path]
-
-
-def not_yet_honoured(server: Server) -> tuple[str, ...]:
-    """One line for each setting of ``server`` that was changed and that the model ignores."""
-    default = Server()
-    return tuple(
-        f"{name} = {getattr(server, name)}: {reason}"
-        for name, reason in NOT_YET.items()
-        if getattr(server, name) != getattr(default, name)
-    )

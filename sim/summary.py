@@ -11,14 +11,29 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import compress
 from typing import Any, NamedTuple
 
 from sim.distribution import Distribution
+from sim.disturbance import Rate
 from sim.errors import ExperimentError
 from sim.ideal import ideal
-from sim.run import OK, OUTCOMES, Outcome, ProcessEvent, QueueLength, Requests, Run, Source
+from sim.occupation import occupied_until
+from sim.overload import Load, load_of
+from sim.quantile import quantile
+from sim.recovery import Recovery, combined, recoveries
+from sim.run import (
+    OK,
+    OUTCOMES,
+    Census,
+    Outcome,
+    ProcessEvent,
+    QueueLength,
+    Requests,
+    Run,
+    Source,
+)
 from sim.theory import student_t_quantile
 
 #: Of all the intervals here.
@@ -61,9 +76,8 @@ class Estimate:
 class Times:
     """How a time is distributed over requests, s.
 
-    Quantiles interpolate linearly between order statistics (Hyndman and Fan's type 7, which
-    `statistics.quantiles` calls ``inclusive``). They are taken in each replication and then
-    averaged: ``max`` is the mean of the replications' largest.
+    Quantiles (see `sim.quantile`) are taken in each replication and then averaged: ``max`` is the
+    mean of the replications' largest.
     """
 
     mean: Estimate
@@ -108,26 +122,6 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What the requests ask for, against what there is.
-
-    Attributes:
-        offered: mean busy threads that the demands (io + cpu) ask for, erlang; None for a closed
-            loop, which sends no more than is answered, and for arrivals all at one instant.
-        capacity: threads: workers x threads.
-        computing: mean busy processors that the demands' ``cpu`` alone asks for; None as above.
-        processors: that the workers can use at once: the GIL gives each worker one at most.
-        reasons: a sentence for each way in which the server is asked for more than it has.
-    """
-
-    offered: float | None
-    capacity: int
-    computing: float | None
-    processors: int
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Summary:
     """What the replications of one experiment say together.
 
@@ -142,14 +136,18 @@ class Summary:
             as far as their start is known; None where there is none.
         ideal_latency: of one ideal shared queue (see `sim.ideal`), over all requests.
         ideal_wait: of the same.
-        throughput: ``ok`` answers / s, from the first arrival to the last known outcome; None
-            where that takes no time.
-        utilization: busy time of all threads / (workers x threads x span of the run), the busy
-            time of a request being from its start to its known outcome, or to the end of the run.
+        throughput: ``ok`` answers / s, from the first arrival to the last known outcome or
+            arrival; None where that takes no time.
+        utilization: busy time of all threads / (workers x threads x span of the run); for how
+            long a request keeps its thread busy, see `sim.occupation`.
         workers: by boot order.
         queues: in the order of the runs; empty where the interpreter cannot see them.
         load: what is asked for, against what there is.
+        recovery: what each disturbance cost, medians and means over the replications; see
+            `sim.recovery`.
         events: process events of the first replication.
+        census: what the workers of the first replication had at the end; empty where the
+            interpreter did not look.
     """
 
     source: Source
@@ -165,7 +163,9 @@ class Summary:
     workers: tuple[Worker, ...]
     queues: tuple[Queue, ...]
     load: Load
+    recovery: tuple[Recovery, ...]
     events: tuple[ProcessEvent, ...]
+    census: tuple[Census, ...]
 
     @property
     def requests(self) -> int:
@@ -214,7 +214,9 @@ def summarize(runs: Iterable[Run]) -> Summary:
         workers=workers,
         queues=_queues([s.queues for s in samples]),
         load=_load(first.experiment, samples, workers),
+        recovery=combined([s.recovery for s in samples]),
         events=first.events,
+        census=first.census,
     )
 
 
@@ -232,8 +234,8 @@ class _Six(NamedTuple):
 class _Sample(NamedTuple):
     """What a summary needs of one replication: a run's worth of columns made small.
 
-    ``span`` is from the first arrival to the last known outcome, ``arrival_span`` to the last
-    arrival; ``io`` and ``cpu`` are the sums of the demands. All in s.
+    ``span`` is from the first arrival to the last known outcome or arrival, ``arrival_span`` to
+    the last arrival; ``io`` and ``cpu`` are the sums of the demands. All in s.
     """
 
     outcomes: tuple[int, ...]
@@ -249,13 +251,16 @@ class _Sample(NamedTuple):
     worker_requests: Counter[int]
     worker_busy: dict[int, float]
     queues: tuple[QueueLength, ...]
+    recovery: tuple[Recovery, ...]
 
 
 def _sample(run: Run) -> _Sample:
     requests = run.requests
     arrival, finished = requests.arrival, requests.finished
     first = min(arrival, default=0.0)
+    # Requests that are never answered still come, and take their time doing so.
     last = max((time for time in finished if not math.isnan(time)), default=first)
+    last = max(last, max(arrival, default=first))
     counts = tuple(requests.outcome.count(code) for code in range(len(OUTCOMES)))
     ok = [code == OK for code in requests.outcome]
     span = last - first
@@ -276,6 +281,7 @@ def _sample(run: Run) -> _Sample:
         worker_requests=worker_requests,
         worker_busy=_busy(requests, last),
         queues=run.queues,
+        recovery=recoveries(run),
     )
 
 
@@ -286,14 +292,20 @@ def _known(ends: Iterable[float], begins: Iterable[float]) -> list[float]:
 
 
 def _busy(requests: Requests, end: float) -> dict[int, float]:
-    """Time that each worker's threads ran requests, s; one without an outcome runs to ``end``."""
+    """Time that each worker's threads ran requests, s, up to the ``end`` of the run."""
     busy: dict[int, float] = {}
-    for worker, started, finished in zip(
-        requests.worker, requests.started, requests.finished, strict=True
+    for worker, started, finished, outcome, io, cpu in zip(
+        requests.worker,
+        requests.started,
+        requests.finished,
+        requests.outcome,
+        requests.io,
+        requests.cpu,
+        strict=True,
     ):
         if worker and not math.isnan(started):
-            stopped = max(started, end) if math.isnan(finished) else finished
-            busy[worker] = busy.get(worker, 0.0) + stopped - started
+            until = occupied_until(started, finished, outcome, io + cpu, end)
+            busy[worker] = busy.get(worker, 0.0) + until - started
     return busy
 
 
@@ -309,14 +321,6 @@ def _six(values: Sequence[float]) -> _Six | None:
         p99=quantile(values, 0.99),
         max=values[-1],
     )
-
-
-def quantile(values: Sequence[float], probability: float) -> float:
-    """The type 7 quantile of ``values``, which are sorted and at least one."""
-    place = (len(values) - 1) * probability
-    below = int(place)
-    above = min(below + 1, len(values) - 1)
-    return values[below] + (values[above] - values[below]) * (place - below)
 
 
 def _estimate(values: Iterable[float | None]) -> Estimate | None:
@@ -399,26 +403,20 @@ def _same_experiment(one: Run, other: Run) -> bool:
 def _load(
     experiment: dict[str, Any], samples: Sequence[_Sample], workers: Sequence[Worker]
 ) -> Load:
-    server = experiment["server"]
-    offered, computing = _offered(experiment["traffic"], samples)
-    load = Load(
-        offered=offered,
-        capacity=_threads(experiment),
-        computing=computing,
-        processors=min(int(server["workers"]), int(experiment["host"]["cores"])),
-        reasons=(),
-    )
-    reasons = _reasons_server(load) or _reasons_worker(load, server, workers)
-    return replace(load, reasons=reasons)
+    offered, computing = _offered(experiment, samples)
+    shares = {w.boot_order: w.share.value if w.share is not None else 0.0 for w in workers}
+    return load_of(experiment, offered, computing, shares)
 
 
 def _offered(
-    traffic: dict[str, Any], samples: Sequence[_Sample]
+    experiment: dict[str, Any], samples: Sequence[_Sample]
 ) -> tuple[float | None, float | None]:
     """Mean busy threads and mean busy processors that the demands ask for."""
+    traffic = experiment["traffic"]
     if traffic["arrivals"] == "closed":
         return None, None
-    if traffic["arrivals"] == "trace":
+    changes = any(row["kind"] == Rate.kind for row in experiment.get("disturbance", ()))
+    if traffic["arrivals"] == "trace" or changes:
         span = math.fsum(sample.arrival_span for sample in samples)
         if span <= 0:
             return None, None
@@ -427,59 +425,3 @@ def _offered(
     rate = float(traffic["rate"])
     computing = rate * Distribution.parse(traffic["cpu"]).mean
     return rate * Distribution.parse(traffic["io"]).mean + computing, computing
-
-
-def _reasons_server(load: Load) -> tuple[str, ...]:
-    """Why the server as a whole is overloaded."""
-    reasons = []
-    if load.offered is not None and load.offered >= load.capacity:
-        reasons.append(
-            f"The requests would keep {load.offered:.2f} threads busy and there "
-            f"{_are(load.capacity)}, so the queue grows for as long as the traffic lasts."
-        )
-    if load.computing is not None and load.computing >= load.processors:
-        reasons.append(
-            f"The requests would compute for {load.computing:.2f} s each second and the workers "
-            f"can use {load.processors} of the processors at once (one each, because of the GIL), "
-            "so the queue grows for as long as the traffic lasts."
-        )
-    return tuple(reasons)
-
-
-def _reasons_worker(
-    load: Load, server: dict[str, Any], workers: Sequence[Worker]
-) -> tuple[str, ...]:
-    """Why the busiest worker alone is overloaded, while the others have room.
-
-    It cannot be where all workers accept from one queue and only with a free thread: what one
-    has no room for, another takes.
-    """
-    accepts_when_free = (
-        server["worker_class"] == "sync" or server["worker_connections"] <= server["threads"]
-    )
-    if load.offered is None or load.computing is None or len(workers) == 1:
-        return ()
-    if accepts_when_free and not server["reuse_port"]:
-        return ()
-    share, boot_order = max(
-        (worker.share.value if worker.share else 0.0, worker.boot_order) for worker in workers
-    )
-    reasons = []
-    who = f"Worker {boot_order} gets {100 * share:.0f}% of the requests and is asked"
-    threads = int(server["threads"])
-    if share * load.offered >= threads:
-        plural = "threads" if threads > 1 else "thread"
-        reasons.append(
-            f"{who} for {share * load.offered:.2f} of its {threads} {plural}, so its own queue "
-            "grows while other workers have room."
-        )
-    if share * load.computing >= 1:
-        reasons.append(
-            f"{who} to compute for {share * load.computing:.2f} s each second, which the GIL "
-            "does not allow, so its own queue grows while other workers have room."
-        )
-    return tuple(reasons)
-
-
-def _are(count: int) -> str:
-    return f"are {count}" if count > 1 else "is 1"

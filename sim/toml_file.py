@@ -11,7 +11,7 @@ import reprlib
 import tomllib
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -54,6 +54,20 @@ def refuse_unknown(found: Iterable[str], known: Iterable[str], where: str) -> No
             raise ExperimentError(
                 f"{where} has an unknown key {key!r}; {hint}expected one of {', '.join(names)}"
             )
+
+
+def refuse_missing(found: Iterable[str], schema: type, where: str) -> None:
+    """Refuse ``found`` where a field of the dataclass ``schema`` without a default is not in it.
+
+    Raises:
+        ExperimentError: naming the first such key, and what it would hold.
+    """
+    hints = get_type_hints(schema)
+    for field in fields(schema):
+        optional = field.default is not MISSING or field.default_factory is not MISSING
+        if not optional and field.name not in found:
+            expected = _expected(hints[field.name])
+            raise ExperimentError(f"{where} has no key {field.name!r}; expected {expected}")
 
 
 def parse_table(table: object, schema: type, where: str) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
-from itertools import count, islice, repeat, takewhile
+from itertools import islice, repeat, takewhile
 from random import Random
 from typing import NamedTuple, Protocol
 
 from sim.distribution import Distribution
-from sim.experiment import Experiment, Traffic
+from sim.experiment import Experiment
 from sim.run import Requests
 
 #: s between the last worker's readiness and the start of the run, in both interpreters.
@@ -124,7 +124,7 @@ def schedule(experiment: Experiment, replication: int) -> Requests:
             array("d", (row.io_s for row in traffic.trace)),
             array("d", (row.cpu_s for row in traffic.trace)),
         )
-    arrival = array("d", _arrivals(traffic, stream(experiment, replication, "arrivals")))
+    arrival = array("d", _arrivals(experiment, stream(experiment, replication, "arrivals")))
     io = traffic.io.sampler(stream(experiment, replication, "io"))
     cpu = traffic.cpu.sampler(stream(experiment, replication, "cpu"))
     n = len(arrival)
@@ -135,24 +135,50 @@ def schedule(experiment: Experiment, replication: int) -> Requests:
     )
 
 
-def _arrivals(traffic: Traffic, random: Random) -> Iterator[float]:
+def _arrivals(experiment: Experiment, random: Random) -> Iterator[float]:
     """Times of the arrivals, until ``requests`` have come or ``duration`` is over."""
-    rate, limit = traffic.rate, traffic.requests
+    traffic = experiment.traffic
     if traffic.arrivals == "constant":
-        # Multiplied, not added up: no rounding error grows over the run.
-        times: Iterator[float] = (number / rate for number in count())
+        times = _constant(experiment.rates)
     else:
-        times = _poisson(rate, random)
-    if limit is not None:
-        return islice(times, limit)
+        times = _poisson(experiment.rates, random)
+    if traffic.requests is not None:
+        return islice(times, traffic.requests)
     return takewhile(lambda time: time < traffic.duration, times)
 
 
-def _poisson(rate: float, random: Random) -> Iterator[float]:
-    now, gap = 0.0, random.expovariate
-    while True:
-        now += gap(rate)
-        yield now
+def _pieces(rates: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float, float]]:
+    """Where each rate begins, the rate, and where it ends; the last never does."""
+    for place, (since, rate) in enumerate(rates, start=1):
+        yield since, rate, rates[place][0] if place < len(rates) else math.inf
+
+
+def _constant(rates: Sequence[tuple[float, float]]) -> Iterator[float]:
+    """Request ``n`` comes when the integral of the rate is ``n``: a change keeps the phase."""
+    number, integral = 0, 0.0
+    for since, rate, until in _pieces(rates):
+        at_end = integral + rate * (until - since)
+        # Multiplied, not added up: no rounding error grows over the run.
+        while number < at_end:
+            yield since + (number - integral) / rate
+            number += 1
+        integral = at_end
+
+
+def _poisson(rates: Sequence[tuple[float, float]], random: Random) -> Iterator[float]:
+    """Between two requests, the integral of the rate grows by an exponential of mean 1.
+
+    Those are the draws, so that a later change of the rate leaves the arrivals before it alone.
+    """
+    unit = random.expovariate
+    left = unit(1.0)
+    for since, rate, until in _pieces(rates):
+        now = since
+        while now + left / rate < until:
+            now += left / rate
+            yield now
+            left = unit(1.0)
+        left = max(0.0, left - (until - now) * rate)
 
 
 class _Demands(NamedTuple):

@@ -43,16 +43,26 @@ def test_flags_reach_their_fields() -> None:
         *("-w", "2", "--threads", "2", "-k", "gthread", "--keep-alive", "5", "--reuse-port"),
         *("--rate", "7", "--requests", "50", "--io", "const:0.1", "--connection", "keepalive"),
         *("--cores", "4", "--seed", "3", "--replications", "2"),
+        *("--client-timeout", "2", "--timeout", "9", "--retries", "3", "--retry-delay", "0.5"),
         *("--launchdarkly", "--launchdarkly-latency", "0.5"),
+        *("--launchdarkly-unreachable", "--no-launchdarkly-postfork"),
     )
     assert notices == ()
     assert experiment.server == Server(
-        workers=2, threads=2, worker_class="gthread", keepalive=5, reuse_port=True
+        workers=2, threads=2, worker_class="gthread", keepalive=5, reuse_port=True, timeout=9
     )
     assert experiment.traffic == Traffic(
-        rate=7.0, requests=50, io=Distribution("const", (0.1,)), connection="keepalive"
+        rate=7.0,
+        requests=50,
+        io=Distribution("const", (0.1,)),
+        connection="keepalive",
+        timeout=2.0,
+        retries=3,
+        retry_delay=0.5,
     )
-    assert experiment.launchdarkly == LaunchDarkly(enabled=True, latency=0.5)
+    assert experiment.launchdarkly == LaunchDarkly(
+        enabled=True, latency=0.5, reachable=False, postfork=False
+    )
     assert (experiment.host.cores, experiment.seed, experiment.replications) == (4, 3, 2)
 
 
@@ -60,8 +70,7 @@ def test_every_field_of_the_experiment_has_a_flag() -> None:
     flags = {(flag.table, flag.field) for flag in FLAGS}
     for table in ("host", "traffic", "launchdarkly"):
         for field in fields(getattr(Experiment(), table)):
-            known = (table, field.name) in flags
-            assert known or field.name in ("trace", "enabled"), field.name
+            assert (table, field.name) in flags or field.name == "trace", field.name
 
 
 def test_later_sources_win() -> None:
@@ -102,16 +111,36 @@ def test_a_config_that_calls_postfork_turns_launchdarkly_on() -> None:
     assert not parsed("--config", conf, "--no-launchdarkly")[0].launchdarkly.enabled
 
 
+def test_flags_of_launchdarkly_override_a_file() -> None:
+    toml = written(
+        "x.toml", "[launchdarkly]\nenabled = true\nreachable = false\npostfork = false\n"
+    )
+    flags = ("--launchdarkly-reachable", "--launchdarkly-postfork")
+    assert parsed("--experiment", toml, *flags)[0].launchdarkly == LaunchDarkly(enabled=True)
+    assert parsed("--experiment", toml, "--no-launchdarkly")[0].launchdarkly == LaunchDarkly(
+        reachable=False, postfork=False
+    )
+
+
+def test_a_commands_own_number_of_replications_is_in_its_help() -> None:
+    parser = OneLineParser()
+    add_experiment_arguments(parser, replications=1)
+    assert "independent repetitions [1]" in parser.format_help()
+    toml = written("x.toml", "replications = 4\n")
+    for arguments, replications in (([], 1), (["--replications", "3"], 3)):
+        args = parser.parse_args(["--experiment", toml, *arguments])
+        assert experiment_from(args)[0].replications == replications
+
+
 def test_what_is_not_modelled_is_named() -> None:
     conf = written("gunicorn.conf.py", "reload = True\nloglevel = 'debug'\nbacklog = 7\n")
     key = written("key.pem", "")
     _, notices = parsed(
-        *("--config", conf, "--max-requests", "100", "--timeout", "30"),
+        *("--config", conf, "--max-requests", "100", "--timeout", "5"),
         *("--bind", ":80", "-b", ":81", "--keyfile", key, "--access-logfile", "-"),
     )
     assert notices == (
         "gunicorn.conf.py: not modelled: reload; no effect on queueing: loglevel",
-        "max_requests = 100: the model does not restart workers",
         "command line: not modelled: --keyfile; no effect on queueing: --bind, --access-logfile",
     )
 
@@ -149,6 +178,9 @@ REFUSED = {
     "rate of a closed loop": ("--arrivals closed --rate 5", "--rate is given, but arrivals is"),
     "trace without one": ("--arrivals trace", "expected --trace FILE"),
     "LaunchDarkly off": ("--launchdarkly-latency 1", "expected --launchdarkly"),
+    "unreachable without it": ("--launchdarkly-unreachable", "^--launchdarkly-unreachable is giv"),
+    "postfork without it": ("--no-launchdarkly-postfork", "^--no-launchdarkly-postfork is given"),
+    "delay of no retry": ("--retry-delay 1", "--retry-delay is given without retries; expected"),
     "Gunicorn refuses": ("--http2-max-frame-size 1", "--http2-max-frame-size is 1; Gunicorn"),
     "missing costs": ("--costs no.toml", "no.toml: cannot be read"),
 }

@@ -59,15 +59,15 @@ def start(command: list[str]) -> subprocess.Popen[str]:
 
 
 def test_json_is_one_document_and_nothing_else() -> None:
-    done = shell([*SIM, *SMALL, "--json", "--timeout", "5"])
+    done = shell([*SIM, *SMALL, "--json", "--bind", ":80"])
     assert done.returncode == 0
     value = json.loads(done.stdout)
     schema = files("sim").joinpath("schema", "summary.schema.json").read_text(encoding="utf-8")
     jsonschema.validate(value, json.loads(schema))
     assert (value["source"], value["replications"]) == ("sim", 3)
     assert value["outcomes"]["ok"] == 600
-    assert value["notices"] == ["timeout = 5: the model does not kill workers"]
-    assert done.stderr == "note: timeout = 5: the model does not kill workers\n"
+    assert value["notices"] == ["command line: no effect on queueing: --bind"]
+    assert done.stderr == "note: command line: no effect on queueing: --bind\n"
 
 
 def test_text_in_a_pipe_is_plain_and_fits() -> None:
@@ -107,8 +107,12 @@ def test_help_knows_units_and_gunicorns_flags() -> None:
     for command in (SIM, [*RIG, "measure"], [*RIG, "compare"]):
         done = shell([*command, "--help"])
         assert (done.returncode, done.stderr) == (0, "")
-        for flag in ("--workers", "--io", "--save", "--json", "--replications"):
+        for flag in ("--workers", "--io", "--save", "--json", "--disturb"):
             assert flag in done.stdout
+        default = "10" if command is SIM else "1"
+        assert f"--replications N independent repetitions [{default}]" in " ".join(
+            done.stdout.split()
+        )
 
 
 def test_a_closed_pipe_is_quiet() -> None:
@@ -199,6 +203,7 @@ def test_ctrl_c_leaves_no_half_of_a_file(tmp_path: Path) -> None:
         ("measure --variants 3", "unrecognized arguments: --variants 3"),
         ("compare --variants -1", "--variants is '-1'; expected a whole number"),
         ("compare --rate nan", "rate is nan; expected a finite number > 0"),
+        ("measure --disturb 5", "--disturb '5': expected a time in s and a kind"),
         ("measure --trace no.csv", "no.csv: cannot be read (No such file or directory)"),
         ("compare --worker-class gevent", "worker_class is 'gevent'; expected sync or gthread"),
     ],

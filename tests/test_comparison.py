@@ -10,12 +10,14 @@ from typing import Any
 
 import jsonschema
 import pytest
+from disturbed_run import NAN, disturbed_run, rows_of
 from queue_run import experiment_of, queue_run
 from rich.console import Console
 
 from reference_app.comparison_report import print_comparison
 from sim.comparison import SCHEMA, Comparison, compare, document, ideal_run, judge
-from sim.run import OK, REFUSED, Requests, Run
+from sim.disturbance import KINDS, Signal
+from sim.run import OK, REFUSED, ProcessEvent, Requests, Run, Source
 from sim.summary import Summary, summarize
 
 EXPERIMENT = experiment_of(server={"workers": 2, "threads": 2}, traffic={"rate": 56.0})
@@ -238,11 +240,13 @@ def test_a_server_that_repeats_itself_badly_excuses_the_model() -> None:
 
 def test_the_schema_is_a_schema_and_describes_every_key() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
-    for part in (schema(), schema()["$defs"]["figure"], schema()["$defs"]["outcomes"]):
+    names = ("figure", "outcomes", "recovery", "cost", "event")
+    for part in (schema(), *(schema()["$defs"][name] for name in names)):
         assert part["required"] == list(part["properties"])
         assert part["additionalProperties"] is False
         assert [name for name, key in part["properties"].items() if "description" not in key] == []
     assert schema()["properties"]["schema"]["const"] == SCHEMA
+    assert schema()["$defs"]["recovery"]["properties"]["kind"]["enum"] == list(KINDS)
 
 
 def test_the_document() -> None:
@@ -299,4 +303,87 @@ def test_the_report_of_many_workers_names_the_busiest() -> None:
     shares = tuple([1.0] * 30 + [20.0])
     text = report(of([predicted(shares=shares)], [measured(shares=shares)]))
     assert "worker 31 " in text
-    assert "15 more" in text
+    assert "21 more" in text
+
+
+# --- what went wrong -----------------------------------------------------------------------------
+
+
+def killed(back: float, lost: int, source: Source = "sim") -> Run:
+    """Worker 1 is killed at 10 s, and replaced after ``back`` s."""
+    return disturbed_run(
+        [Signal(10.0, "KILL")],
+        [
+            (10.0, "sent SIGKILL", "worker 1"),
+            (10.0 + back / 2, "fork", "worker 3"),
+            (10.0 + back, "ready", "worker 3"),
+        ],
+        rows_of((1.0, 1.0, 1.1, "ok"), *[(10.0, NAN, 10.0, "reset")] * lost),
+        source=source,
+    )
+
+
+def test_recoveries_are_compared_over_all_variants_and_repeats() -> None:
+    comparison = of(
+        [killed(0.1, 1), killed(0.5, 2), killed(0.2, 6)],
+        [killed(0.25, 2, "reference_app"), killed(0.75, 3, "reference_app")],
+    )
+    (row,) = comparison.recovery
+    for cost, times, lost in (
+        (row.predicted, 0.2, 3),
+        (row.measured, 0.5, 2.5),
+        (row.difference, -0.3, 0.5),
+    ):
+        assert cost.capacity_restored_after_s == pytest.approx(times)
+        assert cost.queue_drained_after_s == pytest.approx(times)
+        assert (cost.lost, cost.delayed) == (lost, 0)
+    value = document(comparison)
+    check(value)
+    assert value["recovery"][0]["what"] == "SIGKILL to worker 1"
+    assert value["recovery"][0]["predicted"]["capacity_restored_after_s"] == pytest.approx(0.2)
+    assert value["timeline"][-1] == {
+        "kind": "ready",
+        "process": "worker 3",
+        "predicted_s": 10.1,
+        "measured_s": 10.25,
+        "difference_s": pytest.approx(-0.15),
+    }
+
+
+def test_timelines_and_recoveries_stand_beside_each_other() -> None:
+    comparison = of([killed(0.1, 1)], [killed(0.25, 2, "reference_app")])
+    text = report(comparison)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    for line in (
+        "At 10.0 s: SIGKILL to worker 1",
+        "capacity back after, ms 100 250 -150",
+        "queue empty after, ms 100 250 -150",
+        "requests lost 1 2 -1",
+        "requests late 0 0 +0",
+        "-0.400 -0.400 +0 master listens",
+        "10.000 10.000 +0 worker 1 is sent SIGKILL",
+        "10.100 10.250 -150 worker 3 is ready for requests",
+    ):
+        assert line in lines
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+
+
+def test_what_one_side_does_not_know() -> None:
+    lasting = killed(0.1, 1)
+    gone = replace(lasting, source="reference_app", events=lasting.events[:-1])
+    comparison = of([lasting], [gone])
+    check(document(comparison))
+    lines = [" ".join(line.split()) for line in report(comparison).splitlines()]
+    assert "capacity back after, ms 100 never -" in lines
+    assert "10.100 - - worker 3 is ready for requests" in lines
+
+
+def test_timelines_of_an_experiment_in_which_nothing_goes_wrong() -> None:
+    booted = ProcessEvent(-0.5, "ready", "worker 1")
+    run = replace(predicted(), events=(booted,))
+    comparison = of([run], [replace(run, source="reference_app")])
+    assert comparison.recovery == ()
+    assert "is ready for requests" not in report(comparison)
+    pipe = io.StringIO()
+    print_comparison(Console(file=pipe, width=80), comparison, timeline=True)
+    assert "is ready for requests" in pipe.getvalue()

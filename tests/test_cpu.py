@@ -71,12 +71,14 @@ def test_threads_of_one_process_take_turns_of_the_switch_interval() -> None:
     assert machine.run() == {"a": pytest.approx(22.0), "b": pytest.approx(24.0)}
 
 
-def test_a_short_computation_does_not_drop_the_gil() -> None:
+# The second case: two intervals have passed, and what is left of the third is as short.
+@pytest.mark.parametrize(("ms", "at"), [(3.0, 1.0), (12.0, 10.0)])
+def test_who_needs_no_whole_interval_more_keeps_the_gil_to_the_end(ms: float, at: float) -> None:
     machine = Machine(cores=2)
     gil = machine.process()
-    machine.compute(gil, "first", 3.0)
-    machine.compute(gil, "second", 3.0, at=1.0)
-    assert machine.run() == {"first": pytest.approx(3.0), "second": pytest.approx(6.0)}
+    machine.compute(gil, "first", ms)
+    machine.compute(gil, "second", 3.0, at=at)
+    assert machine.run() == {"first": pytest.approx(ms), "second": pytest.approx(ms + 3.0)}
 
 
 def test_convoy_behind_a_computing_thread() -> None:
@@ -89,14 +91,6 @@ def test_convoy_behind_a_computing_thread() -> None:
     done = machine.run()
     assert [done[f"short {number}"] for number in range(3)] == pytest.approx([15.1, 25.1, 35.1])
     assert done["long"] == pytest.approx(50.3)
-
-
-def test_a_thread_that_comes_late_in_a_turn_waits_for_its_rest_only() -> None:
-    machine = Machine(cores=2)
-    gil = machine.process()
-    machine.compute(gil, "long", 12.0)
-    machine.compute(gil, "late", 1.0, at=10.0)
-    assert machine.run() == {"long": pytest.approx(12.0), "late": pytest.approx(13.0)}
 
 
 def test_processes_take_turns_on_one_core() -> None:
@@ -145,22 +139,23 @@ def test_threads_share_what_their_process_gets_of_the_core() -> None:
     assert done["a2"] == pytest.approx(60.0, abs=5.0)
 
 
-def test_who_goes_on_keeps_the_gil() -> None:
-    machine = Machine(cores=2)
-    gil = machine.process()
-    machine.at(0.0, lambda: gil.compute(1 * MS, lambda _: gil.go_on(2 * MS, machine.note, "a"), ""))
-    machine.compute(gil, "b", 1.0)
-    assert machine.run() == {"a": pytest.approx(3.0), "b": pytest.approx(4.0)}
-
-
-def test_who_goes_on_for_long_drops_the_gil_after_the_switch_interval() -> None:
+@pytest.mark.parametrize(
+    ("ms", "done"),
+    [
+        pytest.param(2.0, {"a": 3.0, "b": 4.0}, id="shortly"),
+        pytest.param(20.0, {"b": 7.0, "a": 22.0}, id="beyond the switch interval"),
+    ],
+)
+def test_who_goes_on_keeps_the_gil_for_the_switch_interval(
+    ms: float, done: dict[str, float]
+) -> None:
     machine = Machine(cores=2)
     gil = machine.process()
     machine.at(
-        0.0, lambda: gil.compute(1 * MS, lambda _: gil.go_on(20 * MS, machine.note, "a"), "")
+        0.0, lambda: gil.compute(1 * MS, lambda _: gil.go_on(ms * MS, machine.note, "a"), "")
     )
     machine.compute(gil, "b", 1.0)
-    assert machine.run() == {"b": pytest.approx(7.0), "a": pytest.approx(22.0)}
+    assert machine.run() == pytest.approx(done)
 
 
 def test_only_who_has_just_computed_can_go_on() -> None:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
 import jsonschema
 import pytest
+from disturbed_run import NAN, disturbed_run, rows_of
 from queue_run import experiment_of, queue_run
 
+from sim.disturbance import (
+    KINDS,
+    BootError,
+    Crash,
+    Disturbance,
+    FlagService,
+    Hang,
+    Rate,
+    Signal,
+)
 from sim.document import SCHEMA, document
-from sim.run import OK, REFUSED, ProcessEvent, Requests, Run
+from sim.run import OK, REFUSED, Census, ProcessEvent, Requests, Run
 from sim.summary import summarize
 
 
@@ -75,6 +87,44 @@ def test_reasons_of_an_overload_come_before_other_notices() -> None:
         "The requests would keep 1.50 threads busy and there is 1,"
     )
     assert value["notices"][1:] == ["last"]
+
+
+def test_what_disturbances_cost_has_a_row_each() -> None:
+    disturbances: list[Disturbance] = [
+        Signal(1.0, "KILL"),
+        Crash(2.0),
+        Hang(3.0),
+        BootError(4.0),
+        FlagService(5.0, latency=1.0),
+        Rate(6.0, 80.0),
+    ]
+    events = [(1.0, "sent SIGKILL", "worker 1"), (1.25, "ready", "worker 3")]
+    run = disturbed_run(disturbances, events, rows_of((9.0, NAN, NAN, "unfinished")))
+    value = document(summarize([replace(run, census=(Census(2, 13, 2),))]))
+    check(value)
+    assert value["recovery"][0] == {
+        "at_s": 1.0,
+        "kind": "signal",
+        "what": "SIGKILL to worker 1",
+        "capacity_restored_after_s": 0.25,
+        "queue_drained_after_s": 0.25,
+        "lost": 1,
+        "delayed": 0,
+    }
+    assert [row["kind"] for row in value["recovery"]] == [d.kind for d in disturbances]
+    assert value["recovery"][1]["capacity_restored_after_s"] is None
+    assert value["resources"] == [{"boot_order": 2, "threads": 13, "flag_connections": 2}]
+
+
+def test_nothing_went_wrong_and_nobody_looked() -> None:
+    value = document(summarize([queue_run(experiment_of(), requests=50)]))
+    assert value["recovery"] == value["resources"] == []
+
+
+def test_the_schema_knows_every_kind_of_disturbance() -> None:
+    row = schema()["properties"]["recovery"]["items"]["properties"]
+    assert row["kind"]["enum"] == list(KINDS)
+    assert [name for name, key in row.items() if "description" not in key] == []
 
 
 def test_one_replication_has_no_intervals() -> None:

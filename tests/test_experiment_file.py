@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import troubled
 
 from sim import costs_file, experiment_file, trace_file
 from sim.costs import Costs
@@ -32,6 +33,7 @@ servers = st.builds(
     threads=st.integers(1, 4096),
     worker_class=st.sampled_from(("sync", "gthread")),
     timeout=whole,
+    graceful_timeout=whole,
     keepalive=whole,
     max_requests=whole,
     preload_app=st.booleans(),
@@ -53,6 +55,9 @@ traffics = st.one_of(
         io=distributions,
         cpu=distributions,
         drain=seconds,
+        timeout=st.none() | positive,
+        retries=st.integers(0, 1000),
+        retry_delay=seconds,
     ),
     st.builds(Traffic, arrivals=st.just("trace"), trace=traces),
 )
@@ -61,13 +66,15 @@ experiments = st.builds(
     server=servers,
     host=st.builds(Host, cores=st.integers(1, 4096)),
     traffic=traffics,
-    launchdarkly=st.builds(LaunchDarkly, st.booleans(), seconds, seconds),
+    launchdarkly=st.builds(
+        LaunchDarkly, st.booleans(), seconds, seconds, st.booleans(), st.booleans()
+    ),
     seed=whole,
     replications=st.integers(1, 10_000),
 )
 
 
-@given(experiments)
+@given(experiments | troubled)
 def test_an_experiment_comes_back_from_json(experiment: Experiment) -> None:
     document = json.loads(json.dumps(experiment_file.to_dict(experiment), allow_nan=False))
     assert experiment_file.from_dict(document, "run") == experiment
@@ -141,7 +148,7 @@ REFUSED = {
     "text in trace": ('[traffic]\ntrace = [[1.0, 2.0, "x"]]', r"trace\[0\]\[2\] is 'x'; expected"),
     "missing trace": ('[traffic]\ntrace = "no.csv"', r"no.csv: cannot be read \(No such file"),
     "costs": ("[costs]\nnothing = 1", r"\[costs\] has an unknown key 'nothing'; .*expected one of"),
-    "disturbance": ("[[disturbance]]\nat = 1", r"\[\[disturbance\]\] is not supported yet"),
+    "patience": ("[traffic]\ntimeout = 0", "traffic timeout is 0.0; expected a finite number > 0"),
 }
 
 

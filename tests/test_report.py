@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from disturbed_run import NAN, disturbed_run, rows_of
 from queue_run import experiment_of, queue_run
 from rich.console import Console
 
+from sim.disturbance import Hang, Signal
 from sim.report import MOST_WORKERS, print_report
-from sim.run import OK, REFUSED, Requests, Run
+from sim.run import OK, REFUSED, Census, QueueLength, Requests, Run
 from sim.summary import Summary, summarize
 
 
@@ -125,7 +128,116 @@ def test_many_workers_do_not_fill_the_screen() -> None:
     run = queue_run(experiment, requests=1000, shares=(1 / 40,) * 40)
     lines = printed(summarize([run])).splitlines()
     assert sum(bool(re.match(r"\d+ +\d+ +\d+\.\d% ", line)) for line in lines) == MOST_WORKERS
-    assert any(line.startswith("24 more") for line in lines)
+    assert any(line.startswith("30 more") for line in lines)
+
+
+def test_workers_that_restart_do_not_fill_the_screen_either() -> None:
+    experiment = experiment_of(server={"workers": 2, "max_requests": 20}, traffic={"rate": 56.0})
+    run = queue_run(experiment, requests=1000, shares=tuple([1.0] * 49 + [9.0]))
+    # The queues of workers that nobody asked for anything are nothing to tell of.
+    idle = tuple(QueueLength(f"worker {number}", 0.0, 0) for number in range(51, 99))
+    text = printed(summarize([replace(run, queues=(*run.queues, *idle))]))
+    shown = re.findall(r"^(\d+) +\d+ +\d+\.\d% ", text, re.MULTILINE)
+    assert len(shown) == MOST_WORKERS
+    assert "50" in shown
+    assert [int(number) for number in shown] == sorted(int(number) for number in shown)
+    assert "\n40 more " in text
+    assert "Worker" not in text
+    assert len(text.splitlines()) < 40
+
+
+def disturbed(*replications: tuple[float | None, float, int]) -> Summary:
+    """A worker is killed, is back after so many s, when the queue ends, and so many are lost."""
+    return summarize(
+        disturbed_run(
+            [Signal(10.0, "KILL")],
+            [(10.0, "sent SIGKILL", "worker 1")]
+            + ([] if back is None else [(10.0 + back, "ready", "worker 3")]),
+            rows_of((9.95, 10.0 + wait, 10.1 + wait, "ok"), *[(10.0, NAN, 10.0, "reset")] * lost),
+        )
+        for back, wait, lost in replications
+    )
+
+
+@pytest.mark.parametrize(
+    ("replications", "expected"),
+    [
+        (
+            [(0.09, 0.31, 2)],
+            "At 10.0 s: SIGKILL to worker 1. Capacity was back after 0.090 s, the queue empty "
+            "after 0.31 s; 2 requests were lost, 1 late.",
+        ),
+        (
+            [(0.5, 0.0, 1)],
+            "Capacity was back after 0.50 s, with nobody waiting; 1 request was lost, none late.",
+        ),
+        (
+            [(0.0, 0.25, 0)],
+            "Capacity was complete at once, the queue was empty after 0.25 s; no request was "
+            "lost, 1 late.",
+        ),
+        ([(None, 0.0, 3)], "Capacity was never back in this run; 3 requests were lost, none late."),
+        (
+            [(0.09, 0.31, 2), (1.09, 0.31, 1)],
+            "Capacity was back after 0.59 s, the queue empty after 0.70 s; 1.5 requests were "
+            "lost, 1 late. Times are medians and counts are means over 2 replications.",
+        ),
+    ],
+)
+def test_what_a_disturbance_cost_is_a_sentence(
+    replications: list[tuple[float | None, float, int]], expected: str
+) -> None:
+    text = printed(disturbed(*replications))
+    assert expected in words(text)
+    assert ("Times are medians" in text) == (len(replications) > 1)
+    assert "back, s" not in text
+
+
+def test_a_queue_that_never_ends_is_said_to() -> None:
+    run = disturbed_run(
+        [Signal(10.0, "KILL")],
+        [(10.0, "sent SIGKILL", "worker 1"), (10.5, "ready", "worker 3")],
+        rows_of((10.0, NAN, NAN, "unfinished")),
+    )
+    assert (
+        "Capacity was back after 0.50 s, but the queue was never empty again; 1 request was lost"
+        in words(printed(summarize([run])))
+    )
+
+
+@pytest.mark.parametrize(("several", "sentences"), [(2, 2), (6, 6), (7, 0)])
+def test_several_disturbances_have_a_table(several: int, sentences: int) -> None:
+    hangs = [Hang(10.0 * n + 0.125, n, 2, 3600.0) for n in range(1, several + 1)]
+    events = [(d.at, "hang set", f"worker {d.worker}") for d in hangs]
+    text = printed(summarize([disturbed_run(hangs, events)]))
+    assert len(re.findall(r"^At \d+\.125 s: the next 2", text, re.MULTILINE)) == sentences
+    rows = re.findall(r"^ *\d+\.125 +the next 2 requests of .* 0\.00 +0\.00 +0 +0 *$", text, re.M)
+    assert len(rows) == several
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+
+
+@pytest.mark.parametrize(
+    ("census", "expected"),
+    [
+        ((), None),
+        ((Census(1, 3, 0),), "Resources: 1 worker at the end, with 3 threads in all."),
+        (
+            (Census(2, 13, 2), Census(3, 13, 2)),
+            "Resources: 2 workers at the end, each with 13 threads in all and 2 connections to "
+            "the flag service.",
+        ),
+        (
+            (Census(2, 3, 0), Census(3, 13, 1)),
+            "Resources: 2 workers at the end, each with 3 to 13 threads in all and 0 to 1 "
+            "connection to the flag service.",
+        ),
+    ],
+)
+def test_what_workers_had_at_the_end(census: tuple[Census, ...], expected: str | None) -> None:
+    run = replace(queue_run(experiment_of(), requests=50), census=census)
+    text = words(printed(summarize([run])))
+    assert ("Resources:" in text) == (expected is not None)
+    assert expected is None or expected in text
 
 
 @pytest.mark.parametrize(

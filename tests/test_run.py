@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment_file import from_dict
 from sim.model.simulation import predict
-from sim.run import OUTCOMES, SCHEMA, ProcessEvent, QueueLength, Requests, Run, load, save
+from sim.run import OUTCOMES, SCHEMA, Census, ProcessEvent, QueueLength, Requests, Run, load, save
 
 EXPERIMENT = Experiment(
     server=Server(workers=2, threads=2),
@@ -45,7 +46,9 @@ def every_outcome() -> Run:
     requests.finished[3] = 67.3
     events = (ProcessEvent(-1.5, "listening", "master"), ProcessEvent(-0.25, "ready", "worker 1"))
     queues = (QueueLength("accept queue", 0.1, 3), QueueLength("worker 1", 1 / 3, 2))
-    return Run("reference_app", {"seed": 1, "server": {"workers": 2}}, 4, requests, events, queues)
+    census = (Census(1, 13, 2), Census(3, 3, 0))
+    experiment = {"seed": 1, "server": {"workers": 2}}
+    return Run("reference_app", experiment, 4, requests, events, queues, census)
 
 
 def comparable(run: Run) -> tuple[object, ...]:
@@ -54,7 +57,8 @@ def comparable(run: Run) -> tuple[object, ...]:
         tuple(None if isinstance(v, float) and math.isnan(v) else v for v in row)
         for row in run.requests
     ]
-    return run.source, run.experiment, run.replication, rows, run.events, run.queues
+    seen = (run.events, run.queues, run.census)
+    return run.source, run.experiment, run.replication, rows, *seen
 
 
 def written(path: Path, *records: object) -> Path:
@@ -180,7 +184,37 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_more_requests_than_announced_are_refused(tmp_path: Path) -> None:
-    refused(written(tmp_path / "a.run", HEADER, REQUEST, REQUEST))
+    message = refused(written(tmp_path / "a.run", HEADER, REQUEST, REQUEST))
+    assert "line 3" in message
+    assert "its run was to have 1 requests, and this is one more" in message
+
+
+@pytest.mark.parametrize("source", ["guess", "", None, 1, ["sim"]])
+def test_another_source_is_refused_by_name(tmp_path: Path, source: object) -> None:
+    message = refused(written(tmp_path / "a.run", {**HEADER, "source": source}, REQUEST))
+    assert "line 1" in message
+    assert f"source is {source!r}; expected sim or reference_app" in message
+
+
+def test_a_file_of_before_there_was_a_census(tmp_path: Path) -> None:
+    (run,) = load(written(tmp_path / "a.run", HEADER, REQUEST))
+    assert run.census == ()
+
+
+@pytest.mark.parametrize("row", [{"worker": 1}, {"worker": 1, "threads": 2, "pids": 3}, 7])
+def test_a_census_that_is_not_understood_is_refused(tmp_path: Path, row: object) -> None:
+    assert "line 1" in refused(written(tmp_path / "a.run", {**HEADER, "census": [row]}, REQUEST))
+
+
+def test_many_events_are_read_quickly(tmp_path: Path) -> None:
+    events = [{"event": [number / 1000, "ready", "worker 1"]} for number in range(40_000)]
+    path = written(tmp_path / "a.run", HEADER, *events, REQUEST)
+    before = time.process_time()
+    (run,) = load(path)
+    # About 0.15 s where it was written; when each event copied all before it, many times that.
+    assert time.process_time() - before < 2.0
+    assert len(run.events) == 40_000
+    assert run.events[-1] == ProcessEvent(39.999, "ready", "worker 1")
 
 
 def test_a_row_before_any_run_is_refused(tmp_path: Path) -> None:

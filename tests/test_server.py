@@ -233,15 +233,15 @@ def test_a_server_that_does_not_boot_says_why(monkeypatch: pytest.MonkeyPatch) -
 
 LOG = """\
 12.000000 [10] [INFO] Listening at: http://127.0.0.1:8000 (10)
-12.200000 [12] [INFO] Worker 2 forked (pid: 12)
-12.100000 [11] [INFO] Worker 1 forked (pid: 11)
+12.200000 [12] [INFO] Worker 2 forked (pid: 12, master: 10)
+12.100000 [11] [INFO] Worker 1 forked (pid: 11, master: 10)
 Traceback (most recent call last):
 12.300000 [11] [INFO] LaunchDarkly postfork() completed successfully in worker 11
 12.400000 [11] [INFO] Worker 1 ready (pid: 11)
 13.000000 [11] [INFO] Autorestarting worker after current request.
 13.100000 [10] [CRITICAL] WORKER TIMEOUT (pid:12)
 13.200000 [10] [INFO] Worker 2 reaped (pid: 12)
-13.300000 [12] [INFO] Worker 3 forked (pid: 12)
+13.300000 [12] [INFO] Worker 3 forked (pid: 12, master: 10)
 13.400000 [10] [INFO] Handling signal: hup
 13.500000 [12] [INFO] Worker exiting (pid: 12)
 13.600000 [10] [INFO] Worker exiting (pid: 99)

@@ -8,14 +8,17 @@ from random import Random
 from typing import Any
 
 import pytest
+from disturbed_run import disturbed_run, rows_of, written
 from queue_run import experiment_of, queue_run
 
 from sim import theory
 from sim.distribution import Distribution
+from sim.disturbance import Rate, Signal
 from sim.errors import ExperimentError
 from sim.ideal import ideal
-from sim.run import ERROR_5XX, OK, REFUSED, QueueLength, Requests, Run
-from sim.summary import Estimate, Summary, quantile, summarize
+from sim.quantile import quantile
+from sim.run import ERROR_5XX, OK, REFUSED, TIMEOUT, Census, QueueLength, Requests, Run
+from sim.summary import Estimate, Summary, summarize
 
 RATE = 14.0
 REPLICATIONS = 8
@@ -174,6 +177,56 @@ def test_a_hanging_request_is_busy_to_the_end() -> None:
     assert [w.utilization for w in summary.workers] == [Estimate(0.75), Estimate(0.75)]
 
 
+def test_a_thread_works_on_when_its_client_has_gone() -> None:
+    experiment = experiment_of(server={"workers": 2})
+    run = Run(
+        "sim",
+        experiment,
+        0,
+        rows(
+            # Each demands 1 s. The first had begun, the second had not when the client went.
+            (0.0, 1.0, 1.5, 1, TIMEOUT),
+            (0.0, 2.0, 1.5, 1, TIMEOUT),
+            (0.0, 1.0, 3.5, 2, TIMEOUT),
+            (0.0, 3.5, 3.75, 2, TIMEOUT),
+            (0.0, 0.0, 4.0, 0, OK),
+        ),
+    )
+    busy = [w.utilization for w in summarize([run]).workers]
+    assert busy == [Estimate((1 + 1) / 4), Estimate((2.5 + 0.5) / 4)]
+
+
+def test_a_run_lasts_to_its_last_arrival_though_nothing_is_answered_any_more() -> None:
+    silent = rows((0.0, 0.0, 1.0, 1, OK), (2.0, 2.0, NAN, 1, REFUSED), (4.0, NAN, NAN, 0, REFUSED))
+    summary = summarize([Run("sim", experiment_of(), 0, silent)])
+    assert summary.throughput == Estimate(0.25)
+    assert summary.utilization == Estimate((1 + 2) / 4)
+
+
+def test_what_disturbances_cost_is_summarized() -> None:
+    kill = [Signal(10.0, "KILL")]
+    runs = [
+        disturbed_run(
+            kill,
+            [(10.0, "sent SIGKILL", "worker 1"), (10.0 + back, "ready", "worker 3")],
+            rows_of(*[(10.0, NAN, 10.1, "reset")] * lost),
+        )
+        for back, lost in ((0.25, 1), (0.5, 2), (1.0, 6))
+    ]
+    (row,) = summarize(runs).recovery
+    assert row.capacity_restored_after_s == 0.5
+    assert row.lost == 3
+    assert summarize([queue_run(experiment_of(), requests=50)]).recovery == ()
+
+
+def test_the_census_is_of_the_first_replication() -> None:
+    runs = [
+        Run("sim", experiment_of(), number, Requests(), census=(Census(1, threads, 2),))
+        for number, threads in enumerate((13, 3))
+    ]
+    assert summarize(runs).census == (Census(1, 13, 2),)
+
+
 def test_no_request_at_all() -> None:
     summary = summarize([Run("reference_app", experiment_of(), 0, Requests())])
     assert summary.latency is summary.wait is summary.ideal_latency is None
@@ -318,6 +371,17 @@ def test_a_trace_is_weighed_by_its_rows() -> None:
     assert summary.load.offered == pytest.approx(1.1)
     assert summary.load.computing == pytest.approx(0.275)
     assert summary.overloaded
+
+
+def test_a_rate_that_changes_is_weighed_by_the_requests_that_came() -> None:
+    experiment = experiment_of(traffic={"rate": 5.0})
+    experiment["disturbance"] = written([Rate(5.0, 30.0)])
+    busier = queue_run(experiment_of(traffic={"rate": 30.0}), requests=1500)
+    summary = summarize([Run("sim", experiment, 0, busier.requests)])
+    assert summary.load.offered == pytest.approx(1.5, rel=0.1)
+    assert summary.overloaded
+    experiment["disturbance"] = written([Signal(5.0, "KILL")])
+    assert summarize([Run("sim", experiment, 0, busier.requests)]).load.offered == 0.25
 
 
 def test_a_burst_and_a_closed_loop_have_no_offered_load() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 
 from sim.costs import Costs
 from sim.distribution import Distribution
-from sim.experiment import Experiment, Host, LaunchDarkly, Server, TraceRow, Traffic
+from sim.disturbance import Rate
+from sim.experiment import Arrivals, Experiment, Host, LaunchDarkly, Server, TraceRow, Traffic
 from sim.model.simulation import predict
 from sim.run import Requests
 from sim.traffic import schedule, source, stream
@@ -104,6 +105,87 @@ def test_duration_ends_the_arrivals_and_a_number_of_requests_overrides_it() -> N
     by_number = schedule(Experiment(traffic=Traffic(rate=100.0, duration=5.0, requests=2_000)), 0)
     assert len(by_number) == 2_000
     assert max(by_number.arrival) > 15.0
+
+
+# --- disturbances of the rate --------------------------------------------------------------------
+
+
+def changed(traffic: Traffic, *rates: tuple[float, float]) -> Requests:
+    disturbances = tuple(Rate(at, rate) for at, rate in rates)
+    return schedule(Experiment(traffic=traffic, disturbances=disturbances), 0)
+
+
+def test_without_a_change_poisson_gaps_are_drawn_at_the_rate() -> None:
+    random = stream(Experiment(), 0, "arrivals")
+    expected = list(accumulate(random.expovariate(30.0) for _ in range(1_000)))
+    assert list(changed(Traffic(rate=30.0, requests=1_000)).arrival) == expected
+
+
+@pytest.mark.parametrize("arrivals", ["poisson", "constant"])
+@pytest.mark.parametrize("at", [0.0, 3.0, 7.7])
+def test_a_change_leaves_what_came_before_it_alone(arrivals: Arrivals, at: float) -> None:
+    traffic = replace(RANDOM_DEMANDS, arrivals=arrivals, requests=2_000)
+    base, other = changed(traffic), changed(traffic, (at, 250.0))
+    before = sum(time < at for time in base.arrival)
+    assert base.arrival[:before] == other.arrival[:before]
+    assert other.arrival[before] >= at
+    assert base.arrival[before:] != other.arrival[before:]
+    # Who comes asks for the same, at whatever time.
+    assert (base.io, base.cpu) == (other.io, other.cpu)
+
+
+def test_poisson_arrivals_are_one_stream_on_the_clock_of_the_integrated_rate() -> None:
+    rates = ((0.0, 20.0), (1.0, 5.0), (4.0, 60.0), (4.5, 8.0))
+    traffic = Traffic(rate=20.0, requests=300)
+
+    def integral(time: float) -> float:
+        ends = [*(since for since, _ in rates[1:]), math.inf]
+        return sum(
+            rate * max(0.0, min(time, end) - since)
+            for (since, rate), end in zip(rates, ends, strict=True)
+        )
+
+    clock = [integral(time) for time in changed(traffic, *rates[1:]).arrival]
+    assert clock == pytest.approx([20.0 * time for time in changed(traffic).arrival], rel=1e-9)
+    assert clock == sorted(clock)
+
+
+def test_each_piece_of_poisson_arrivals_has_its_rate() -> None:
+    traffic = Traffic(rate=100.0, duration=300.0)
+    arrival = changed(traffic, (100.0, 20.0), (200.0, 300.0)).arrival
+    for begin, rate in ((0.0, 100.0), (100.0, 20.0), (200.0, 300.0)):
+        piece = [time for time in arrival if begin <= time < begin + 100.0]
+        assert abs(len(piece) - 100.0 * rate) < 4.0 * math.sqrt(100.0 * rate)
+        gaps = [after - before for before, after in pairwise(piece)]
+        mean = math.fsum(gaps) / len(gaps)
+        deviation = math.sqrt(math.fsum((gap - mean) ** 2 for gap in gaps) / len(gaps))
+        assert deviation == pytest.approx(mean, rel=0.1)
+    assert max(arrival) < 300.0
+
+
+def test_constant_arrivals_keep_their_phase_over_a_change() -> None:
+    traffic = Traffic(arrivals="constant", rate=10.0, duration=1.2)
+    # At 0.25 s half of a gap is over; the other half is twice an eighth of a second.
+    arrival = changed(traffic, (0.25, 4.0), (1.0, 10.0)).arrival
+    assert list(arrival) == pytest.approx([0.0, 0.1, 0.2, 0.375, 0.625, 0.875, 1.05, 1.15])
+
+
+def test_of_changes_at_one_time_the_last_one_holds() -> None:
+    traffic = Traffic(arrivals="constant", rate=1.0, duration=2.0)
+    assert list(changed(traffic, (0.0, 9.0), (0.0, 4.0)).arrival) == [n / 4 for n in range(8)]
+    assert list(changed(traffic, (2.0, 9.0)).arrival) == [0.0, 1.0]
+
+
+def test_the_model_is_sent_the_changed_rate() -> None:
+    experiment = Experiment(traffic=Traffic(rate=20.0, duration=4.0), disturbances=(Rate(2.0, 90),))
+    run = predict(experiment)
+    assert asked(run.requests) == asked(schedule(experiment, 0))
+    assert run.events[-1].time == pytest.approx(2.0)
+    assert run.events[-1][1:] == ("rate 90", "clients")
+    assert experiment.offered_load == 1.0
+
+
+# --- demands and sources -------------------------------------------------------------------------
 
 
 def test_demands_have_their_means() -> None:

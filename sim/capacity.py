@@ -1,0 +1,94 @@
+"""How many threads could serve a request at each moment of a run.
+
+::
+
+    fork --> ready: + threads --hang: - 1--> --hang over: + 1--> --any end: - what is left-->
+
+Read from the process events alone, so a measured run has it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sim.run import ProcessEvent
+
+#: Kinds of event of which the first ends what a worker can serve; see `sim.run.ProcessEvent`.
+ENDS = frozenset(
+    ("max_requests", "crash", "orphaned", "exiting", "exit", "boot failed", "sent SIGKILL")
+)
+
+
+class Step(NamedTuple):
+    """A change of the capacity.
+
+    Attributes:
+        time: s since the start of the run; negative during boot.
+        threads: that can serve from then on, up to the next step.
+    """
+
+    time: float
+    threads: int
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A worker that serves: threads that hang in it, and whether SIGSTOP has stopped it."""
+
+    hanging: int = 0
+    stopped: bool = False
+
+
+def capacity(events: Iterable[ProcessEvent], threads: int) -> list[Step]:
+    """The capacity as a step function: 0 before the first step, then that of the last one.
+
+    A worker brings its threads when it is ``ready``. A ``hang`` takes one until it is over, and
+    SIGSTOP all of them until SIGCONT. The worker's end takes what it still has: the first of
+    `ENDS`, whether or not requests that it already holds are still answered. The workers of a
+    second master count like all others.
+
+    Args:
+        events: by time.
+        threads: that each worker has.
+
+    Returns:
+        Steps by time, no two at the same one.
+    """
+    steps: list[Step] = []
+    serving: dict[str, _Worker] = {}
+    total = 0
+    for time, kind, process in events:
+        total -= _threads(serving.get(process), threads)
+        if kind == "ready":
+            serving[process] = _Worker()
+        elif kind in ENDS:
+            serving.pop(process, None)
+        elif process in serving:
+            _change(serving[process], kind)
+        total += _threads(serving.get(process), threads)
+        if total != (steps[-1].threads if steps else 0):
+            if steps and steps[-1].time == time:
+                steps.pop()
+            if total != (steps[-1].threads if steps else 0):
+                steps.append(Step(time, total))
+    return steps
+
+
+def _threads(worker: _Worker | None, threads: int) -> int:
+    if worker is None or worker.stopped:
+        return 0
+    return max(0, threads - worker.hanging)
+
+
+def _change(worker: _Worker, kind: str) -> None:
+    match kind:
+        case "hang":
+            worker.hanging += 1
+        case "hang over":
+            worker.hanging = max(0, worker.hanging - 1)
+        case "sent SIGSTOP":
+            worker.stopped = True
+        case "sent SIGCONT":
+            worker.stopped = False
