@@ -60,7 +60,7 @@ class Costs:
     receive: float = 260e-6
     finish: float = 130e-6
     sync_finish: float = 140e-6
-    import_app: float = 0.2
+    import_app: float = 0.22
     fork: float = 0.005
     boot: float = 0.0035
     postfork: float = 0.0125
@@ -68,7 +68,7 @@ class Costs:
     finalize: float = 0.028
     kill: float = 0.0045
     reload: float = 0.008
-    reexec: float = 0.12
+    reexec: float = 0.15
     wake_alone: float = 0.57
     wake_queued: float = 0.95
     wake_halt: float = 2.2e-3

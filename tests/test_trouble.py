@@ -20,6 +20,7 @@ from sim.distribution import Distribution
 from sim.disturbance import BootError, Crash, Disturbance, FlagService, Hang, Rate, Signal
 from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
 from sim.model.simulation import predict
+from sim.recovery import recoveries
 from sim.run import Request, Run
 
 VARIANTS = 24
@@ -98,6 +99,11 @@ SCENARIOS = {
             connection="keepalive",
         ),
         Scenario(
+            "worker killed, a socket each",
+            replace(GTHREAD, reuse_port=True),
+            (Signal(at=AT, signal="KILL"),),
+        ),
+        Scenario(
             "worker killed, flags near",
             GTHREAD,
             (Signal(at=AT, signal="KILL"),),
@@ -141,8 +147,19 @@ SCENARIOS = {
         ),
         Scenario("reload", GTHREAD, (_master("HUP"),)),
         Scenario("reload with a long request", BRIEF, (LONG, _master("HUP")), 5.0),
+        Scenario(
+            "sync reload with a long request",
+            replace(SYNC, graceful_timeout=1),
+            (LONG, _master("HUP")),
+            5.5,
+            rate=15.0,
+        ),
+        Scenario(
+            "reload with kept connections", GTHREAD, (_master("HUP"),), 4.0, connection="keepalive"
+        ),
         Scenario("scale up", GTHREAD, (_master("TTIN"),)),
         Scenario("scale down", GTHREAD, (_master("TTOU"),)),
+        Scenario("scale down with a long request", BRIEF, (LONG, _master("TTOU")), 5.0),
         Scenario("stop", GTHREAD, (_master("TERM"),)),
         Scenario("stop with a long request", BRIEF, (LONG, _master("TERM"))),
         Scenario(
@@ -289,7 +306,25 @@ def _census_is_off(name: str, run: Run) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("look", [_outcomes_are_off, _events_are_off, _census_is_off])
+def _recovery_is_off(name: str, run: Run) -> str | None:
+    chances = [recoveries(variant) for variant in predictions(name)]
+    for number, row in enumerate(recoveries(run)):
+        predicted = [chance[number].capacity_restored_after_s for chance in chances]
+        found = row.capacity_restored_after_s
+        if found is None or None in predicted:
+            if found not in predicted:
+                return f"capacity after {row.what!r}: {found}, predicted {predicted}"
+            continue
+        times = [time for time in predicted if time is not None]
+        allowed = max(ABSOLUTE, RELATIVE * found)
+        if not min(times) - allowed <= found <= max(times) + allowed:
+            return f"capacity after {row.what!r}: {found:.3f} s, predicted {sorted(times)}"
+    return None
+
+
+@pytest.mark.parametrize(
+    "look", [_outcomes_are_off, _events_are_off, _census_is_off, _recovery_is_off]
+)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_trouble_is_as_predicted(
     name: str, look: Callable[[str, Run], str | None], measurements: Measurements
