@@ -64,8 +64,8 @@ class Costs:
     fork: float = 0.005
     boot: float = 0.0035
     postfork: float = 0.0125
-    exit: float = 0.052
-    finalize: float = 0.028
+    exit: float = 0.048
+    finalize: float = 0.025
     kill: float = 0.0045
     reload: float = 0.008
     reexec: float = 0.15

@@ -62,12 +62,14 @@ def _gthread(workers: int, threads: int, worker_connections: int = 1000) -> Serv
 CELLS = {
     cell.name: cell
     for cell in (
-        Cell("2x2 low", _gthread(2, 2), rate=24.0, requests=240),
+        Cell("2x2 low", _gthread(2, 2), rate=24.0, requests=200),
         Cell("2x2 medium", _gthread(2, 2), rate=40.0, requests=320),
         Cell("2x2 high", _gthread(2, 2), requests=500, repeats=4),
         Cell("1x4", _gthread(1, 4)),
-        Cell("4x1 medium", _gthread(4, 1), rate=40.0, requests=320, repeats=4),
-        Cell("4x1", _gthread(4, 1), requests=400),
+        Cell("4x1 medium", _gthread(4, 1), rate=40.0, requests=320),
+        # One of these workers is next to saturation: a few points of its share, which the server
+        # does not repeat, are a factor of latency.
+        Cell("4x1", _gthread(4, 1), requests=400, repeats=4),
         Cell("2x2, 2 connections each", _gthread(2, 2, worker_connections=2)),
         Cell("sync 4", Server(workers=4, preload_app=True)),
     )
@@ -76,7 +78,12 @@ CELLS = {
 #: Low load, and a thread for every request: nothing but who accepts.
 SHARES = {
     workers: Cell(
-        f"shares of {workers}", _gthread(workers, 8), rate=50.0, requests=400, io=CONST_5MS
+        f"shares of {workers}",
+        _gthread(workers, 8),
+        rate=50.0,
+        requests=400,
+        repeats=2,
+        io=CONST_5MS,
     )
     for workers in (2, 3, 4, 8)
 }
@@ -154,9 +161,7 @@ def _shares_are_off(comparison: Comparison) -> str | None:
     return None
 
 
-# At 56 requests/s one worker of 4x1 is next to saturation: a few points of its share, which the
-# server itself does not repeat from hour to hour, are a factor of latency.
-@pytest.mark.parametrize("name", [name for name in CELLS if name != "4x1"])
+@pytest.mark.parametrize("name", CELLS)
 def test_mean_p50_and_p95_are_those_of_the_real_server(name: str) -> None:
     _expect_none(_latency_is_off, CELLS[name])
 

@@ -26,7 +26,7 @@ from sim.run import Request, Run
 VARIANTS = 24
 
 #: Servers that are measured at the same time: they sleep more than they compute.
-AT_ONCE = 2
+AT_ONCE = 3
 
 #: s by which prediction and measurement may differ, or `RELATIVE` of the time since the trouble.
 ABSOLUTE = 0.1

@@ -32,9 +32,9 @@ from sim.model.wiring import Wiring
 #: s that `handle_quit()` sleeps before `sys.exit(0)`.
 QUIT_SLEEP = 0.1
 
-#: How much longer Python's end takes than it can, at most: 80 to 160 ms of the same service. A
+#: How much longer Python's end takes than it can, at most: 75 to 160 ms of the same service. A
 #: reload that goes wrong has two outcomes for it.
-SLOWEST_END = 2.0
+SLOWEST_END = 2.2
 
 
 class Parent(Protocol):
