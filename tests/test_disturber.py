@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -197,6 +198,33 @@ def test_ctrl_c_in_the_middle_of_trouble_leaves_nothing() -> None:
             rig.kill()
     assert time.monotonic() - interrupted < 3.0
     assert processes_of_the_rig() == before
+
+
+# --- SIGUSR2 and how Gunicorn was started ---------------------------------------------------------
+
+
+def test_sigusr2_starts_no_second_master_under_python_m(tmp_path: Path) -> None:
+    """The second master would run gunicorn/__main__.py, and import Gunicorn's http as Python's."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"]
+    with log.open("wb") as output:
+        master = psutil.Popen(
+            [*command, "--no-control-socket", "reference_app.app:app"],
+            cwd=ROOT,
+            env={**os.environ, "LAUNCHDARKLY_OFFLINE": "1"},
+            stderr=output,
+        )
+        try:
+            wait_for(lambda: "Booting worker" in log.read_text())
+            master.send_signal(signal.SIGUSR2)
+            wait_for(lambda: "No module named 'http.client'" in log.read_text())
+            assert log.read_text().count("Listening at") == 1
+        finally:
+            master.terminate()
+            master.wait(10)
 
 
 # --- LaunchDarkly without postfork() -------------------------------------------------------------
