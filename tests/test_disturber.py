@@ -212,7 +212,7 @@ def test_sigusr2_starts_no_second_master_under_python_m(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"]
     with log.open("wb") as output:
         master = psutil.Popen(
-            [*command, "--no-control-socket", "reference_app.app:app"],
+            [*command, "--preload", "--no-control-socket", "reference_app.app:app"],
             cwd=ROOT,
             env={**os.environ, "LAUNCHDARKLY_OFFLINE": "1"},
             stderr=output,
