@@ -16,11 +16,12 @@ from asyncio import IncompleteReadError, LimitOverrunError, StreamReader, Stream
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from selectors import EpollSelector, SelectorKey
 
 from sim.experiment import Experiment
 from sim.run import ERROR_5XX, OK, REFUSED, RESET, TIMEOUT, Requests
-from sim.traffic import Source
+from sim.traffic import Source, first_byte
 
 #: s between the first look at the clock and the first moment of the run.
 HEAD_START = 0.25
@@ -57,13 +58,18 @@ class LoadGenerator:
         answers: body of each row's answer; empty where there is none.
     """
 
-    def __init__(self, experiment: Experiment, source: Source, address: tuple[str, int]) -> None:
+    def __init__(
+        self, experiment: Experiment, replication: int, source: Source, address: tuple[str, int]
+    ) -> None:
         self.start = math.nan
         self.answers: list[bytes] = []
         self._source = source
         self._host, self._port = address
         self._keep = experiment.traffic.connection == "keepalive"
         self._traffic = experiment.traffic
+        self._first_byte: Callable[[int], float] | None = None
+        if experiment.traffic.first_byte.mean > 0:
+            self._first_byte = partial(first_byte, experiment, replication)
         self._idle: defaultdict[int, list[tuple[StreamReader, StreamWriter]]] = defaultdict(list)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -165,6 +171,8 @@ class LoadGenerator:
         reader, writer = await self._connection(client, fresh=fresh)
         keep = False
         try:
+            if self._first_byte is not None:
+                await asyncio.sleep(self._first_byte(row))
             writer.write(request)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             _, _, length = head.partition(b"\r\ncontent-length:")

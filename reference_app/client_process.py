@@ -109,7 +109,7 @@ def serve() -> None:
         sys.exit(1)
     out = sys.stdout.buffer
     rows = source(task.experiment, task.replication)
-    generator = LoadGenerator(task.experiment, rows, task.address)
+    generator = LoadGenerator(task.experiment, task.replication, rows, task.address)
 
     def tell(message: object) -> None:
         pickle.dump(message, out)

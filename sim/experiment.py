@@ -162,6 +162,8 @@ class Traffic:
         retries: how often a client tries again, on a new connection, when an attempt was
             ``refused``, ``reset`` or ``timeout``. An answer, 5xx too, is final.
         retry_delay: s between the end of an attempt and the next.
+        first_byte: s that a slow client takes, once it is connected, until it sends its request;
+            not together with ``timeout``.
     """
 
     arrivals: Arrivals = "poisson"
@@ -178,6 +180,7 @@ class Traffic:
     timeout: float | None = None
     retries: int = 0
     retry_delay: float = 0.0
+    first_byte: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
 
     def __post_init__(self) -> None:
         _choice("arrivals", self.arrivals, ARRIVALS)
@@ -190,6 +193,11 @@ class Traffic:
             _number("traffic timeout", self.timeout, 0, above=True)
         _whole("retries", self.retries, 0, 1000)
         _number("retry_delay", self.retry_delay, 0)
+        if self.timeout is not None and self.first_byte.mean > 0:
+            raise ExperimentError(
+                "traffic has both timeout and first_byte; expected one of them: what the server "
+                "does with a connection that is closed before its request is not modelled"
+            )
         _whole("users", self.users, 1, 1_000_000)
         if self.requests is not None:
             _whole("requests", self.requests, 1, MAX_REQUESTS)

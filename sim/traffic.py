@@ -115,6 +115,17 @@ def stream(experiment: Experiment, replication: int, purpose: str) -> Random:
     return Random(f"{experiment.seed}/{replication}/{purpose}")
 
 
+def first_byte(experiment: Experiment, replication: int, row: int) -> float:
+    """How long the client of one request takes until it sends it, s.
+
+    Every row has a stream of its own, for clients connect in an order that the server decides.
+    """
+    if experiment.traffic.first_byte.mean == 0:
+        return 0.0
+    draws = stream(experiment, replication, f"first_byte {row}")
+    return experiment.traffic.first_byte.sampler(draws)()
+
+
 def schedule(experiment: Experiment, replication: int) -> Requests:
     """All requests of one replication of an open loop: arrivals in order, and demands."""
     traffic = experiment.traffic

@@ -10,9 +10,10 @@ from types import FrameType
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from strategies import troubled
+from strategies import FREE, troubled
 
-from sim.experiment import Experiment
+from sim.distribution import Distribution
+from sim.experiment import Experiment, Server, Traffic
 from sim.model.simulation import predict
 from sim.run import Request
 
@@ -82,3 +83,47 @@ def test_whatever_goes_wrong_every_request_has_one_outcome(asked: Experiment) ->
     assert times == sorted(times)
     births = {event.process for event in run.events if event.kind == "fork"}
     assert {f"worker {row.worker}" for row in rows if row.worker} <= births
+
+
+def slow(seconds: float, server: Server, *, rate: float = 4.0) -> list[Request]:
+    """Requests of clients that take ``seconds`` s until they send."""
+    traffic = Traffic(
+        arrivals="constant",
+        rate=rate,
+        requests=4,
+        io=Distribution("const", (0.01,)),
+        first_byte=Distribution("const", (seconds,)),
+        drain=30.0,
+    )
+    return list(predict(Experiment(server=server, traffic=traffic, costs=FREE)).requests)
+
+
+ONE_THREAD = Server(threads=1, worker_class="gthread")
+
+
+def test_a_slow_client_holds_a_thread_until_it_sends() -> None:
+    rows = slow(1.0, ONE_THREAD)
+    # They connect every 0.25 s, and one thread waits for the data of one after the other.
+    assert [row.started for row in rows] == pytest.approx([1.0, 1.25, 1.5, 1.75])
+
+
+def test_a_sync_worker_waits_for_a_slow_client_as_long_as_it_takes() -> None:
+    rows = slow(6.0, Server(timeout=30), rate=0.1)
+    assert [row.started - row.arrival for row in rows] == pytest.approx([6.0] * 4)
+    assert {row.outcome for row in slow(6.0, Server(timeout=3), rate=0.1)} == {"error_5xx"}
+
+
+def test_a_thread_gives_a_slow_client_back_after_five_seconds() -> None:
+    first, second, *_ = slow(5.5, ONE_THREAD, rate=1.0)
+    # The thread is free at 5.0, waits for the second's data from then on, and gets it at 6.5; the
+    # first's comes at 5.5, and goes behind all that were queued meanwhile: the last gets its at 8.5.
+    assert first.started == pytest.approx(8.51, abs=0.02)
+    assert second.started == pytest.approx(6.5)
+    assert {row.outcome for row in (first, second)} == {"ok"}
+
+
+def test_who_has_sent_nothing_after_keepalive_more_is_closed() -> None:
+    rows = slow(20.0, Server(threads=4, worker_class="gthread", keepalive=2))
+    assert {row.outcome for row in rows} == {"reset"}
+    # 5 s in a thread, 2 s in the poller, and up to 1 s until the main thread looks.
+    assert all(7.0 <= row.latency <= 8.0 for row in rows)

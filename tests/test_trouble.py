@@ -58,6 +58,7 @@ class Scenario:
     timeout: float | None = None
     retries: int = 0
     connection: str = "new"
+    first_byte: float = 0.0
 
     def experiment(self) -> Experiment:
         """The scenario as an experiment of one replication."""
@@ -71,6 +72,7 @@ class Scenario:
                 timeout=self.timeout,
                 retries=self.retries,
                 connection=self.connection,  # type: ignore[arg-type]
+                first_byte=Distribution("const", (self.first_byte,)),
             ),
             launchdarkly=self.launchdarkly,
             disturbances=self.disturbances,
@@ -186,6 +188,25 @@ SCENARIOS = {
         ),
         Scenario("worker aborted", GTHREAD, (Signal(at=AT, signal="ABRT"),)),
         Scenario("upgrade", GTHREAD, (_master("USR2"), _master("TERM", at=2.5)), 4.5),
+        Scenario("slow clients take threads", GTHREAD, (), rate=12.0, first_byte=0.5),
+        Scenario("slow clients take sync workers", SYNC, (), rate=5.0, first_byte=0.3),
+        Scenario(
+            "clients slower than a thread waits",
+            GTHREAD,
+            (Signal(at=6.5, signal="CONT"),),
+            1.0,
+            rate=6.0,
+            first_byte=6.0,
+        ),
+        Scenario(
+            "clients slower than anybody waits",
+            GTHREAD,
+            (Signal(at=6.5, signal="CONT"),),
+            1.0,
+            rate=3.0,
+            first_byte=9.0,
+            drain=10.0,
+        ),
         Scenario("twice the traffic", GTHREAD, (Rate(at=AT, rate=60.0),)),
     )
 }

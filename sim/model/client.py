@@ -21,7 +21,8 @@ class Clients:
 
     Constants: ``clock``, ``costs``, ``source``, ``recorder``, ``traffic``, ``keep`` (whether
     clients ask for keep-alive), ``choose_listener`` (the kernel's choice of a socket for a new
-    connection; None where nothing listens).
+    connection; None where nothing listens), ``first_byte`` (s that the client of a row takes until
+    it sends, once it is connected; None where all send at once).
 
     Constant too: ``answers_matter``, whether anything that a client does depends on an answer. It
     does not in an open loop with new connections, where answers need no events of their own.
@@ -41,12 +42,14 @@ class Clients:
         recorder: Recorder,
         traffic: Traffic,
         choose_listener: Callable[[], ListeningSocket | None],
+        first_byte: Callable[[int], float] | None,
     ) -> None:
         self.clock = clock
         self.costs = costs
         self.source = source
         self.recorder = recorder
         self.choose_listener = choose_listener
+        self.first_byte = first_byte
         self.traffic = traffic
         self.keep = keep = traffic.connection == "keepalive"
         self.finished = clock.event()
@@ -86,7 +89,10 @@ class Clients:
             assert connection.worker is not None, "an idle connection was accepted once"
             if self.traffic.timeout is not None:
                 self._limit(connection, self.traffic.timeout)
-            connection.worker.on_readable(connection)
+            if self.first_byte is None:
+                connection.worker.on_readable(connection)
+            else:
+                self._send_later(connection, self.first_byte(row))
         else:
             self._attempt(row, client)
         self._schedule_arrival()
@@ -95,6 +101,8 @@ class Clients:
     def _attempt(self, row: int, client: int) -> None:
         """Send a request on a new connection."""
         connection = Connection(row, client)
+        if self.first_byte is not None:
+            connection.ready = self.clock.time + self.first_byte(row)
         if self.traffic.timeout is not None:
             self._limit(connection, self.traffic.timeout)
         if self.keep:
@@ -102,6 +110,17 @@ class Clients:
             Call(self.clock, lambda _: self._connect(connection)).after(max(0.0, delay))
         else:
             self._connect(connection)
+
+    def _send_later(self, connection: Connection, seconds: float) -> None:
+        """Send a request on a kept connection, which the worker may close before."""
+        connection.ready = self.clock.time + seconds
+
+        def send(_: Call) -> None:
+            if connection.row >= 0:
+                assert connection.worker is not None, "a kept connection was accepted once"
+                connection.worker.on_readable(connection)
+
+        Call(self.clock, send).after(seconds)
 
     def _limit(self, connection: Connection, timeout: float) -> None:
         """Give the attempt up ``timeout`` s after it was due, which is a little while ago."""

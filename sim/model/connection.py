@@ -17,6 +17,8 @@ class Connection:
         worker: that accepted it; None before.
         keep: whether the worker will keep it after the present answer.
         timeout: when an idle one expires, s.
+        ready: when its request has arrived, s; later than the connection if the client is slow.
+        deferred: whether a thread has given up waiting for that.
         queued: when it came into the accept queue, s.
         accepted: when a worker accepted it, or saw the present request on it, s.
         attempts: SYNs that were sent so far.
@@ -28,8 +30,10 @@ class Connection:
         "accepted",
         "attempts",
         "client",
+        "deferred",
         "keep",
         "queued",
+        "ready",
         "row",
         "timeout",
         "worker",
@@ -45,3 +49,5 @@ class Connection:
         self.accepted = 0.0
         self.attempts = 0
         self.abandoned = False
+        self.ready = 0.0
+        self.deferred = False

@@ -33,6 +33,12 @@ from sim.model.worker import Parent, Worker
 #: s of `select(timeout=1.0)`: an idle main thread takes a turn, and heartbeats, this often.
 SELECT_TIMEOUT = 1.0
 
+#: s that a thread waits for a new connection's first byte (``DEFAULT_WORKER_DATA_TIMEOUT``).
+DATA_TIMEOUT = 5.0
+
+#: s by which a clock may stop short of the time that it was set to: floats.
+ROUNDING = 1e-9
+
 #: s that a stopping worker keeps its idle connections (``STOP_KEEPALIVE_LINGER``).
 STOP_KEEPALIVE_LINGER = 2.0
 
@@ -42,16 +48,18 @@ class PoolThread:
 
     Constants: ``number`` (from 1).
     State: ``connection`` (whose request it runs), ``io_over`` (when that request's I/O is done),
-    ``hangs`` (whether that I/O is longer for a hang).
+    ``hangs`` (whether that I/O is longer for a hang), ``data_over`` (when it stops waiting for a
+    slow client).
     """
 
-    __slots__ = ("connection", "hangs", "io_over", "number")
+    __slots__ = ("connection", "data_over", "hangs", "io_over", "number")
 
     def __init__(self, clock: Clock, worker: ThreadWorker, number: int) -> None:
         self.number = number
         self.connection: Connection | None = None
         self.hangs = False
         self.io_over = Call(clock, lambda _: worker._after_io(self))
+        self.data_over = Call(clock, lambda _: worker._after_wait(self))
 
 
 class ThreadWorker(Worker):
@@ -65,6 +73,7 @@ class ThreadWorker(Worker):
         keepalived_conns: idle connections, the oldest first; a dict, for quick removal.
         requests: connections whose request waits for a thread.
         idle_threads: threads without a request; the one that is to run next is on the left.
+        pending_conns: connections that a thread has handed back, as their request did not come.
         finished: connections whose request is done and which the main thread has yet to see.
         readable: idle connections that have become readable.
         in_hand: the connection that the main thread is just accepting.
@@ -81,6 +90,8 @@ class ThreadWorker(Worker):
         self.keepalive = float(server.keepalive) if self.clients.keep else 0.0
         self.graceful_timeout = float(server.graceful_timeout)
         self._answers_in_passing = not self.clients.answers_matter
+        self._slow_clients = self.clients.first_byte is not None
+        self.pending_conns: dict[Connection, None] = {}
         self.nr_conns = 0
         self.accepting = False
         self.keepalived_conns: dict[Connection, None] = {}
@@ -110,6 +121,11 @@ class ThreadWorker(Worker):
         """A kept connection has become readable."""
         if connection in self.keepalived_conns:
             del self.keepalived_conns[connection]
+            self.readable.append(connection)
+            self.look_up()
+        elif connection in self.pending_conns:
+            del self.pending_conns[connection]
+            connection.deferred = False
             self.readable.append(connection)
             self.look_up()
         # Otherwise the main thread has yet to register it, and will find it readable then.
@@ -146,7 +162,7 @@ class ThreadWorker(Worker):
         self.in_turn = False
         if can_accept:
             self.listener.sleep(self)
-        if self.keepalived_conns:
+        if self.keepalived_conns or self.pending_conns:
             self._sleep_for(SELECT_TIMEOUT)
 
     def _next_last_turn(self) -> None:
@@ -201,7 +217,13 @@ class ThreadWorker(Worker):
         connection = self.listener.accept() if self.accepting else None
         finished, readable = len(self.finished), len(self.readable)
         costs = self.costs
-        if connection is not None and self.idle_threads and not finished and not readable:
+        if (
+            connection is not None
+            and self.idle_threads
+            and not finished
+            and not readable
+            and not self._slow_clients
+        ):
             # The thread gets the GIL as soon as the main thread drops it: one turn on the core,
             # during which a worker without a GIL to give would not win another connection.
             thread = self.idle_threads.popleft()
@@ -227,6 +249,8 @@ class ThreadWorker(Worker):
             self._on_client_socket_readable(self.readable.popleft())
         if self.keepalived_conns:
             self._murder_keepalived(force=False)
+        if self.pending_conns:
+            self._murder_pending()
         self._next_turn()
 
     def _accepted(self, connection: Connection) -> None:
@@ -248,6 +272,14 @@ class ThreadWorker(Worker):
         self._next_turn()
 
     def _finish_request(self, connection: Connection) -> None:
+        if connection.deferred and self.alive:
+            self._defer(connection)
+            return
+        if connection.deferred:
+            # The parser that the source looks into does not exist yet: an exception, and a close.
+            self.nr_conns -= 1
+            self.clients.closed(connection)
+            return
         if not connection.keep:
             self.nr_conns -= 1
             return
@@ -255,11 +287,32 @@ class ThreadWorker(Worker):
         if not self.alive:
             linger = self.clock.time + STOP_KEEPALIVE_LINGER
             connection.timeout = min(connection.timeout, linger)
-        if connection.row >= 0:
+        if connection.row >= 0 and connection.ready <= self.clock.time:
             # The client's next request was quicker than this thread.
             self.readable.append(connection)
         else:
             self.keepalived_conns[connection] = None
+
+    def _defer(self, connection: Connection) -> None:
+        """Back to the poller, for `keepalive` s."""
+        connection.timeout = self.clock.time + self.wiring.experiment.server.keepalive
+        if connection.ready <= self.clock.time:
+            connection.deferred = False
+            self.readable.append(connection)
+            return
+        self.pending_conns[connection] = None
+        ready = Call(self.clock, lambda _: self.on_readable(connection))
+        ready.after(connection.ready - self.clock.time)
+
+    def _murder_pending(self) -> None:
+        now = self.clock.time
+        while self.pending_conns:
+            connection = next(iter(self.pending_conns))
+            if connection.timeout > now:
+                break
+            del self.pending_conns[connection]
+            self.nr_conns -= 1
+            self.clients.closed(connection)
 
     def _on_client_socket_readable(self, connection: Connection) -> None:
         connection.accepted = self.clock.time
@@ -292,7 +345,25 @@ class ThreadWorker(Worker):
         """`handle()`: a thread takes a connection, reads the request and calls the application."""
         thread.connection = connection
         self.waited += self.clock.time - connection.accepted
+        if self._slow_clients and connection.ready > self.clock.time:
+            thread.data_over.after(min(DATA_TIMEOUT, connection.ready - self.clock.time))
+            return
         self.gil.compute(self.costs.request, self._call_application, thread)
+
+    def _after_wait(self, thread: PoolThread) -> None:
+        """`wait_for_data()` is over: the request has come, or its time."""
+        connection = thread.connection
+        assert connection is not None, "a thread that waits has a connection"
+        if connection.ready <= self.clock.time + ROUNDING:
+            self.gil.compute(self.costs.request, self._call_application, thread)
+            return
+        connection.deferred = True
+        self.finished.append(connection)
+        self._take_next(thread)
+        if self.exiting:
+            self.end_if_idle()
+        else:
+            self.look_up()
 
     def _call_application(self, thread: PoolThread) -> None:
         connection = thread.connection
@@ -381,6 +452,7 @@ class ThreadWorker(Worker):
         """See `Worker`."""
         for thread in self.threads:
             thread.io_over.function = _gone
+            thread.data_over.function = _gone
             if thread.connection is not None:
                 yield thread.connection
         if self.in_hand is not None:
@@ -390,6 +462,7 @@ class ThreadWorker(Worker):
         # Answered, but perhaps kept: with the next request already on it.
         yield from self.finished
         yield from self.keepalived_conns
+        yield from self.pending_conns
 
 
 def _gone(_: Call) -> None:

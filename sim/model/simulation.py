@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
+from functools import partial
 from itertools import count
 from random import Random
 
@@ -33,7 +34,7 @@ from sim.model.sync import SyncWorker
 from sim.model.wiring import Wiring
 from sim.model.worker import Parent, Worker
 from sim.run import Census, QueueLength, Run
-from sim.traffic import LEAD, source, stream
+from sim.traffic import LEAD, first_byte, source, stream
 
 
 def predict(experiment: Experiment, replication: int = 0, variant: int = 0) -> Run:
@@ -73,6 +74,9 @@ class _Simulation:
             self.recorder,
             experiment.traffic,
             self._choose_listener,
+            partial(first_byte, experiment, replication)
+            if experiment.traffic.first_byte.mean > 0
+            else None,
         )
         self.wiring = Wiring(
             experiment=experiment,

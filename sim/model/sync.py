@@ -27,8 +27,9 @@ WITHOUT_TIMEOUT = 0.5
 class SyncWorker(Worker):
     """One sync worker; see `Worker` for what every class has.
 
-    State: ``connection`` (that it serves), ``io_over`` (when that request's I/O is done),
-    ``hangs`` (whether that I/O is longer for a hang), ``sleeping`` (in `select()`).
+    State: ``connection`` (that it serves), ``data_over`` (when a slow client has sent its request),
+    ``io_over`` (when that request's I/O is done), ``hangs`` (whether that I/O is longer for a
+    hang), ``sleeping`` (in `select()`).
     ``waited`` and ``longest`` stay 0: nothing ever waits inside.
     """
 
@@ -38,6 +39,7 @@ class SyncWorker(Worker):
         self.registration = self.boot_order
         self.connection: Connection | None = None
         self.io_over = Call(self.clock, self._after_io)
+        self.data_over = Call(self.clock, self._after_wait)
         self.hangs = False
         self.sleeping = False
 
@@ -64,7 +66,16 @@ class SyncWorker(Worker):
             rows.accepted[row] = connection.accepted - self.recorder.start
             rows.worker[row] = self.boot_order
             rows.thread[row] = 1
-        self.gil.compute(self.costs.request, self._call_application, row)
+        late = connection.ready - self.clock.time
+        if late > 0:
+            # It reads, and nobody but `timeout` limits that.
+            self.data_over.after(late)
+        else:
+            self.gil.compute(self.costs.request, self._call_application, row)
+
+    def _after_wait(self, _: Call) -> None:
+        assert self.connection is not None, "a worker that reads has a connection"
+        self.gil.compute(self.costs.request, self._call_application, self.connection.row)
 
     def wake(self) -> None:
         """The listener has become readable, and this worker won the race for it."""
@@ -93,7 +104,7 @@ class SyncWorker(Worker):
     def give_up(self) -> None:
         """See `Worker`: the application is thrown out too, and `handle_error()` answers 500."""
         connection, self.connection = self.connection, None
-        self.io_over.function = _gone
+        self.io_over.function = self.data_over.function = _gone
         if connection is not None:
             self.clients.fail(connection)
             # The exception has been caught with the request's: the loop ends by itself.
@@ -145,7 +156,7 @@ class SyncWorker(Worker):
 
     def abandon(self) -> Iterator[Connection]:
         """See `Worker`."""
-        self.io_over.function = _gone
+        self.io_over.function = self.data_over.function = _gone
         if self.connection is not None:
             yield self.connection
 
