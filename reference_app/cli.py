@@ -60,6 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     args = _parser().parse_args(arguments)
     _refuse_missing_packages()
+    if args.command == "calibrate":
+        from reference_app.calibration.command import run  # noqa: PLC0415 - needs the extra `app`
+
+        run(args)
+        return
     experiment, notices = experiment_from(args)
     notices += _about_host(experiment, _this_machine())
     path, trace = save_path(args), trace_path(args)
@@ -89,11 +94,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_count(compare, "--repeat", 3, "times that the same requests are measured")
     _add_count(compare, "--variants", 20, "times that the same requests are predicted")
+    add_calibrate_arguments(
+        commands.add_parser(
+            "calibrate",
+            help="learn what the model needs to know of this machine and an application",
+            description="Measure on real Gunicorn what each step of a request and of a process's "
+            "life costs here, for about a minute and a half, and write a file for --costs.",
+        )
+    )
     for command in (measure, compare):
         add_output_arguments(command)
         # A prediction is cheap and takes ten; a measurement takes as long as the traffic lasts.
         add_experiment_arguments(command, replications=1)
     return parser
+
+
+def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--app``, ``--path`` and ``--out``."""
+    parser.add_argument(
+        "--app",
+        metavar="MODULE:APP",
+        help="WSGI application to measure; ours, if none",
+    )
+    parser.add_argument("--path", default="/", help="what to GET from it [/]")
+    parser.add_argument(
+        "--out", default="costs.toml", metavar="FILE.toml", help="file to write [costs.toml]"
+    )
 
 
 def _add_count(parser: argparse.ArgumentParser, name: str, default: int, help_: str) -> None:
