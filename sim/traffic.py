@@ -181,14 +181,15 @@ def _poisson(rates: Sequence[tuple[float, float]], random: Random) -> Iterator[f
 
     Those are the draws, so that a later change of the rate leaves the arrivals before it alone.
     """
-    unit = random.expovariate
-    left = unit(1.0)
+    # `Random.expovariate(1.0)`, without the way there.
+    draw, log = random.random, math.log
+    left = -log(1.0 - draw())
     for since, rate, until in _pieces(rates):
         now = since
         while now + left / rate < until:
             now += left / rate
             yield now
-            left = unit(1.0)
+            left = -log(1.0 - draw())
         left = max(0.0, left - (until - now) * rate)
 
 
