@@ -48,6 +48,7 @@ class Clients:
         self.clock = clock
         self.costs = costs
         self.source = source
+        self._forget = source.forget
         self.recorder = recorder
         self.rows = recorder.requests
         self.choose_listener = choose_listener
@@ -82,7 +83,7 @@ class Clients:
         """Send every request on a connection of its own, whatever became of those before."""
         clock, choose_listener = self.clock, self.choose_listener
         offset = self.recorder.start
-        for row, due in enumerate(self.source.rows.arrival):
+        for row, due in self.source.coming():
             self._next_due = due
             delay = offset + due + self._to_server - clock.time
             clock.after(delay if delay > 0 else 0.0, self._arrive, None)
@@ -200,6 +201,8 @@ class Clients:
         row, rows = connection.row, self.rows
         rows.finished[row] = self.clock.time - ago + self.costs.receive - self.recorder.start
         rows.outcome[row] = OK
+        if self._forget is not None:
+            self._forget(row)
         self.waiting -= 1
         if not self.waiting and self._next_due == inf:
             self._finish()
@@ -245,6 +248,8 @@ class Clients:
         rows, now = self.recorder.requests, self.clock.time - self.recorder.start
         rows.finished[row] = now
         rows.outcome[row] = outcome
+        if self._forget is not None:
+            self._forget(row)
         self.waiting -= 1
         self.source.answered(client, now)
         if not self._at_once and self.source.due() < self._next_due:
