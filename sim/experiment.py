@@ -294,18 +294,25 @@ class Experiment:
                     f"the disturbance at {disturbance.at:g} s changes launchdarkly, which is off; "
                     "expected it enabled"
                 )
-        duration = self.traffic.duration
         if self.traffic.requests is None and len(self.rates) > 1:
-            ends = [*(since for since, _ in self.rates[1:]), duration]
-            number = sum(
-                rate * max(0.0, min(end, duration) - since)
-                for (since, rate), end in zip(self.rates, ends, strict=True)
-            )
+            number = self.expected_requests
             if number > MAX_REQUESTS:
                 raise ExperimentError(
-                    f"the rates of the disturbances make {number:g} requests in {duration:g} s; "
-                    f"expected at most {MAX_REQUESTS}"
+                    f"the rates of the disturbances make {number:g} requests in "
+                    f"{self.traffic.duration:g} s; expected at most {MAX_REQUESTS}"
                 )
+
+    @property
+    def expected_requests(self) -> float:
+        """Requests of an open loop in one replication; on average, where a duration limits them."""
+        if self.traffic.requests is not None:
+            return self.traffic.requests
+        duration = self.traffic.duration
+        ends = [*(since for since, _ in self.rates[1:]), duration]
+        return sum(
+            rate * max(0.0, min(end, duration) - since)
+            for (since, rate), end in zip(self.rates, ends, strict=True)
+        )
 
     @property
     def rates(self) -> tuple[tuple[float, float], ...]:

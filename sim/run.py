@@ -13,9 +13,12 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from sim.errors import ExperimentError
+
+if TYPE_CHECKING:
+    from sim.tally import Tally
 
 SCHEMA = "gunicorn-run/1"
 
@@ -112,6 +115,15 @@ class Requests:
         self.cpu.append(cpu)
         return len(self.arrival) - 1
 
+    def renew(self, row: int, arrival: float, io: float, cpu: float) -> None:
+        """Put a request of which only the arrival is known in the place of another."""
+        self.arrival[row] = arrival
+        self.accepted[row] = self.started[row] = self.finished[row] = NAN
+        self.worker[row] = self.thread[row] = 0
+        self.outcome[row] = UNFINISHED
+        self.io[row] = io
+        self.cpu[row] = cpu
+
     def __len__(self) -> int:
         return len(self.arrival)
 
@@ -200,6 +212,7 @@ class Run:
         events: the process events, by time.
         queues: queue lengths, where the interpreter can see them.
         census: one row for each worker that lived at the end of the traffic, by boot order.
+        tally: what is left of the requests where their rows were not kept.
     """
 
     source: Source
@@ -209,6 +222,7 @@ class Run:
     events: tuple[ProcessEvent, ...] = ()
     queues: tuple[QueueLength, ...] = ()
     census: tuple[Census, ...] = ()
+    tally: Tally | None = None
 
 
 def _time(value: float) -> float | None:

@@ -34,6 +34,8 @@ from sim.run import (
     Run,
     Source,
 )
+from sim.sketch import QuantileSketch
+from sim.tally import Tally
 from sim.theory import student_t_quantile
 
 #: Of all the intervals here.
@@ -76,8 +78,8 @@ class Estimate:
 class Times:
     """How a time is distributed over requests, s.
 
-    Quantiles (see `sim.quantile`) are taken in each replication and then averaged: ``max`` is the
-    mean of the replications' largest.
+    Quantiles (see `sim.quantile`; of a run without its rows, see `sim.sketch`) are taken in each
+    replication and then averaged: ``max`` is the mean of the replications' largest.
     """
 
     mean: Estimate
@@ -255,6 +257,8 @@ class _Sample(NamedTuple):
 
 
 def _sample(run: Run) -> _Sample:
+    if run.tally is not None:
+        return _tallied(run, run.tally)
     requests = run.requests
     arrival, finished = requests.arrival, requests.finished
     first = min(arrival, default=0.0)
@@ -283,6 +287,35 @@ def _sample(run: Run) -> _Sample:
         queues=run.queues,
         recovery=recoveries(run),
     )
+
+
+def _tallied(run: Run, tally: Tally) -> _Sample:
+    """The sample of a run whose rows were not kept; without disturbances, see `sim.traffic`."""
+    span = max(0.0, tally.last - tally.first)
+    ok = tally.outcomes[OK]
+    return _Sample(
+        outcomes=tuple(tally.outcomes),
+        latency=_sketched(tally.latency),
+        wait=_sketched(tally.wait),
+        ideal_latency=_sketched(tally.ideal_latency),
+        ideal_wait=_sketched(tally.ideal_wait),
+        throughput=ok / span if span > 0 else None if ok else 0.0,
+        span=span,
+        arrival_span=max(0.0, tally.last_arrival - tally.first),
+        io=tally.io,
+        cpu=tally.cpu,
+        worker_requests=tally.worker_requests,
+        worker_busy=tally.worker_busy,
+        queues=run.queues,
+        recovery=(),
+    )
+
+
+def _sketched(times: QuantileSketch) -> _Six | None:
+    if not times.count:
+        return None
+    p50, p90, p95, p99 = times.quantiles((0.5, 0.9, 0.95, 0.99))
+    return _Six(times.total / times.count, p50, p90, p95, p99, times.largest)
 
 
 def _known(ends: Iterable[float], begins: Iterable[float]) -> list[float]:
