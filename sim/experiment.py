@@ -15,6 +15,7 @@ from sim.costs import Costs
 from sim.distribution import Distribution
 from sim.disturbance import Disturbance, FlagService, Rate
 from sim.errors import ExperimentError
+from sim.memory_costs import MemoryCosts
 
 WorkerClass = Literal["sync", "gthread"]
 Arrivals = Literal["poisson", "constant", "closed", "trace"]
@@ -260,6 +261,7 @@ class Experiment:
         seed: of every random stream; same experiment and seed, same prediction.
         replications: independent repetitions, each with its own arrivals and demands.
         disturbances: what goes wrong, by time.
+        memory: what processes and threads take of the host's memory.
     """
 
     server: Server = field(default_factory=Server)
@@ -270,6 +272,7 @@ class Experiment:
     seed: int = 1
     replications: int = 10
     disturbances: tuple[Disturbance, ...] = ()
+    memory: MemoryCosts = field(default_factory=MemoryCosts)
 
     def __post_init__(self) -> None:
         _whole("seed", self.seed, 0)

@@ -27,6 +27,7 @@ from sim.run import (
     OK,
     OUTCOMES,
     Census,
+    Memory,
     Outcome,
     ProcessEvent,
     QueueLength,
@@ -150,6 +151,8 @@ class Summary:
         events: process events of the first replication.
         census: what the workers of the first replication had at the end; empty where the
             interpreter did not look.
+        memory: of the server's processes, in the first replication; None where the interpreter
+            did not look.
     """
 
     source: Source
@@ -168,6 +171,7 @@ class Summary:
     recovery: tuple[Recovery, ...]
     events: tuple[ProcessEvent, ...]
     census: tuple[Census, ...]
+    memory: Memory | None
 
     @property
     def requests(self) -> int:
@@ -219,6 +223,7 @@ def summarize(runs: Iterable[Run]) -> Summary:
         recovery=combined([s.recovery for s in samples]),
         events=first.events,
         census=first.census,
+        memory=first.memory,
     )
 
 

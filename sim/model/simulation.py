@@ -22,6 +22,7 @@ from simpy import Event
 
 from sim.experiment import Experiment
 from sim.experiment_file import to_dict
+from sim.memory import predict_memory
 from sim.model.client import Clients
 from sim.model.clock import Clock
 from sim.model.cpu import Cores
@@ -163,6 +164,7 @@ class _Simulation:
             self.recorder.process_events(),
             self._queues(),
             self._census(),
+            predict_memory(self.experiment),
         )
 
     def _queues(self) -> tuple[QueueLength, ...]:
