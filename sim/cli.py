@@ -37,6 +37,9 @@ _NOT_KEPT = (
     f"are within {RELATIVE_ERROR:.1%} (--save keeps them)"
 )
 
+#: Commands that `sim.study.cli` has; without one, a single experiment is predicted.
+STUDIES = ("size", "sweep", "compare")
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Do what the command line asks for.
@@ -48,10 +51,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ExperimentError: when they cannot be understood or run.
         SystemExit: after ``--help``, and when a flag cannot be parsed.
     """
-    parser = OneLineParser(prog="python -m sim", description="Predict how Gunicorn queues.")
+    given = sys.argv[1:] if arguments is None else arguments
+    if given and given[0] in STUDIES:
+        # They bring what a single prediction does without.
+        from sim.study.cli import main as study  # noqa: PLC0415
+
+        study(given)
+        return
+    parser = OneLineParser(
+        prog="python -m sim",
+        description="Predict how Gunicorn queues.",
+        epilog=f"Further commands, each with its own --help: {', '.join(STUDIES)}.",
+    )
     add_output_arguments(parser)
     add_experiment_arguments(parser)
-    args = parser.parse_args(arguments)
+    args = parser.parse_args(given)
     experiment, notices = experiment_from(args)
     path, trace = save_path(args), trace_path(args)
     kept = path is not None or trace is not None or not _is_long(experiment)
