@@ -31,6 +31,7 @@ from sim.model.gthread import ThreadWorker
 from sim.model.kernel import ListeningSocket
 from sim.model.launchdarkly import CLIENT_THREADS, FlagService
 from sim.model.master import CHLD, Arbiter
+from sim.model.pace import Pace
 from sim.model.recorder import Recorder
 from sim.model.sync import SyncWorker
 from sim.model.wiring import Wiring
@@ -87,6 +88,7 @@ class _Simulation:
             self.source,
             self.recorder,
             experiment.traffic,
+            Pace(experiment.costs),
             self._choose_listener,
             partial(first_byte, experiment, replication)
             if experiment.traffic.first_byte.mean > 0
@@ -96,6 +98,7 @@ class _Simulation:
             experiment=experiment,
             clock=clock,
             cores=Cores(experiment.host.cores),
+            answer_pace=Pace(experiment.costs),
             clients=self.clients,
             recorder=self.recorder,
             flag_service=FlagService(clock, experiment.launchdarkly),
