@@ -18,7 +18,7 @@ from site_docs.measured import Provenance
 from site_docs.shown import Shown, by_name
 
 #: Predictions of each experiment, each with other chances of the server.
-VARIANTS = 20
+VARIANTS = 12
 
 #: s by which an arrival may be off: runs are saved with all their digits.
 SAME_ARRIVAL = 1e-9

@@ -25,6 +25,14 @@ _VARIABLES = {
     LOST: "--chart-lost",
 }
 
+#: What the marks of most charts mean.
+POINTS = ("point", "measured: each repeat")
+SPREAD_KEY = (
+    ("band", "predicted: mean, and 90 % of the server's chances"),
+    POINTS,
+    ("dashed", "one ideal shared queue"),
+)
+
 #: Widths, px: of the text on a desk and on a telephone. One unit of the SVG is one px.
 WIDE, NARROW = 680, 330
 
@@ -38,8 +46,6 @@ _STYLE: Any = {
     "axes.labelsize": 12,
     "xtick.labelsize": 12,
     "ytick.labelsize": 12,
-    "legend.fontsize": 12,
-    "legend.frameon": False,
     "text.color": TEXT,
     "axes.edgecolor": TEXT,
     "axes.labelcolor": TEXT,
@@ -65,6 +71,7 @@ class Chart:
         title: what it shows.
         description: what can be seen in it, for people who do not see it.
         data: what is drawn, ready for `json.dumps`.
+        key: what each mark means: the name of a class of the style sheet, and words.
         wide: the SVG for a wide page.
         narrow: the SVG for a narrow one.
     """
@@ -73,6 +80,7 @@ class Chart:
     title: str
     description: str
     data: dict[str, Any]
+    key: tuple[tuple[str, str], ...]
     wide: str
     narrow: str
 
@@ -82,8 +90,9 @@ def chart(
     title: str,
     description: str,
     data: dict[str, Any],
-    draw: Callable[[Any, bool], None],
+    draw: Callable[[Any], None],
     *,
+    key: tuple[tuple[str, str], ...],
     height: int,
     rows: tuple[float, ...] = (1.0,),
 ) -> Chart:
@@ -95,7 +104,8 @@ def chart(
         description: see `Chart`.
         data: see `Chart`.
         draw: draws ``data`` into the `Axes` that it gets, or into a list of them where there are
-            several ``rows``; told whether the chart is narrow.
+            several ``rows``.
+        key: see `Chart`.
         height: of the chart, px.
         rows: relative heights of axes that share their x axis, one above the other.
     """
@@ -103,12 +113,10 @@ def chart(
         _svg(f"{name}-{width}", title, description, _figure(draw, width, height, rows))
         for width in (WIDE, NARROW)
     )
-    return Chart(name, title, description, data, wide, narrow)
+    return Chart(name, title, description, data, key, wide, narrow)
 
 
-def _figure(
-    draw: Callable[[Any, bool], None], width: int, height: int, rows: tuple[float, ...]
-) -> str:
+def _figure(draw: Callable[[Any], None], width: int, height: int, rows: tuple[float, ...]) -> str:
     with rc_context(_STYLE):
         figure = Figure(figsize=(width / _UNITS, height / _UNITS))
         axes: list[Axes] = list(
@@ -116,7 +124,7 @@ def _figure(
                 len(rows), sharex=True, squeeze=False, gridspec_kw={"height_ratios": rows}
             )[:, 0]
         )
-        draw(axes if len(rows) > 1 else axes[0], width == NARROW)
+        draw(axes if len(rows) > 1 else axes[0])
         file = io.StringIO()
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     return file.getvalue()

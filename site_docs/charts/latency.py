@@ -8,7 +8,14 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from sim.comparison import Figure
-from site_docs.charts.chart import IDEAL, MEASURED, PREDICTED, Chart, chart
+from site_docs.charts.chart import (
+    IDEAL,
+    MEASURED,
+    PREDICTED,
+    SPREAD_KEY,
+    Chart,
+    chart,
+)
 from site_docs.evidence import Evidence
 
 MS = 1000.0
@@ -43,7 +50,7 @@ def configurations(
         for row in data["configurations"]
     )
 
-    def draw(axes: Axes, narrow: bool) -> None:
+    def draw(axes: Axes) -> None:
         for place, row in enumerate(data["configurations"]):
             axes.plot(
                 [row["predicted_low"], row["predicted_high"]],
@@ -52,7 +59,6 @@ def configurations(
                 linewidth=9,
                 alpha=0.3,
                 solid_capstyle="butt",
-                label="predicted: mean, 90 % of chances" if not place else None,
             )
             axes.plot([row["predicted"]], [place], "|", color=PREDICTED, ms=16, mew=3)
             axes.plot(
@@ -61,7 +67,6 @@ def configurations(
                 "o",
                 color=MEASURED,
                 ms=6,
-                label="measured: each repeat" if not place else None,
             )
             if row["ideal"] is not None and not place:
                 axes.axvline(
@@ -69,16 +74,22 @@ def configurations(
                     color=IDEAL,
                     linewidth=1.5,
                     linestyle="--",
-                    label="one ideal shared queue",
                 )
         axes.set_yticks(range(len(figures)), [label for label, _ in figures])
         axes.invert_yaxis()
         axes.set_xlim(left=0)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(f"latency, {word} (ms)")
-        legend(axes, narrow)
 
-    return chart(name, title, description, data, draw, height=120 + 36 * len(rows))
+    return chart(
+        name,
+        title,
+        description,
+        data,
+        draw,
+        key=SPREAD_KEY,
+        height=60 + 36 * len(rows),
+    )
 
 
 def quantiles(name: str, title: str, each: Evidence) -> Chart:
@@ -98,7 +109,7 @@ def quantiles(name: str, title: str, each: Evidence) -> Chart:
     )
     rows = data["quantiles"]
 
-    def draw(axes: Axes, narrow: bool) -> None:
+    def draw(axes: Axes) -> None:
         places = range(len(rows))
         axes.fill_between(
             places,
@@ -108,10 +119,8 @@ def quantiles(name: str, title: str, each: Evidence) -> Chart:
             alpha=0.25,
             linewidth=0,
         )
-        axes.plot(places, [row["predicted"] for row in rows], color=PREDICTED, label="predicted")
-        axes.plot(
-            places, [row["ideal"] for row in rows], "--", color=IDEAL, label="one ideal queue"
-        )
+        axes.plot(places, [row["predicted"] for row in rows], color=PREDICTED)
+        axes.plot(places, [row["ideal"] for row in rows], "--", color=IDEAL)
         for place, row in enumerate(rows):
             axes.plot(
                 [place] * len(row["repeats"]),
@@ -119,22 +128,13 @@ def quantiles(name: str, title: str, each: Evidence) -> Chart:
                 "o",
                 color=MEASURED,
                 ms=6,
-                label="measured" if not place else None,
             )
         axes.set_xticks(places, [f"{row['percent']} %" for row in rows])
         axes.set_ylim(bottom=0)
         axes.set_xlabel("of the requests are answered within")
         axes.set_ylabel("latency (ms)")
-        legend(axes, narrow)
 
-    return chart(name, title, description, data, draw, height=340)
-
-
-def legend(axes: Axes, narrow: bool) -> None:
-    """The legend, above the axes."""
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=1 if narrow else 3, borderaxespad=0.2
-    )
+    return chart(name, title, description, data, draw, key=SPREAD_KEY, height=300)
 
 
 def _numbers(figure: Figure, each: Evidence) -> dict[str, Any]:

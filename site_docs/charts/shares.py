@@ -7,9 +7,11 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from site_docs.charts.chart import MEASURED, PREDICTED, TEXT, Chart, chart
-from site_docs.charts.latency import legend
+from site_docs.charts.chart import MEASURED, POINTS, PREDICTED, TEXT, Chart, chart
 from site_docs.evidence import Evidence
+
+#: What the marks mean.
+KEY = (("bar", "predicted"), POINTS, ("dotted", "equal shares"))
 
 
 def shares(name: str, title: str, each: Sequence[Evidence]) -> Chart:
@@ -25,7 +27,7 @@ def shares(name: str, title: str, each: Sequence[Evidence]) -> Chart:
         for server in data["servers"]
     )
 
-    def draw(axes: Axes, narrow: bool) -> None:
+    def draw(axes: Axes) -> None:
         place = 0.0
         ticks: list[float] = []
         labels: list[str] = []
@@ -38,17 +40,14 @@ def shares(name: str, title: str, each: Sequence[Evidence]) -> Chart:
                 color=TEXT,
                 linewidth=1,
                 linestyle=":",
-                label="equal shares" if not ticks else "",
             )
             for row in server["shares"]:
-                first = not ticks
                 axes.bar(
                     place,
                     row["predicted"],
                     0.7,
                     color=PREDICTED,
                     alpha=0.45,
-                    label="predicted" if first else None,
                 )
                 axes.plot(
                     [place] * len(row["repeats"]),
@@ -56,7 +55,6 @@ def shares(name: str, title: str, each: Sequence[Evidence]) -> Chart:
                     "o",
                     color=MEASURED,
                     ms=5,
-                    label="measured: each repeat" if first else None,
                 )
                 ticks.append(place)
                 labels.append(str(row["worker"]))
@@ -76,9 +74,8 @@ def shares(name: str, title: str, each: Sequence[Evidence]) -> Chart:
         axes.grid(axis="x", visible=False)
         axes.set_ylabel("share of the requests")
         axes.set_xlabel("worker, by boot order\n ")
-        legend(axes, narrow)
 
-    return chart(name, title, description, data, draw, height=340)
+    return chart(name, title, description, data, draw, key=KEY, height=320)
 
 
 def _server(each: Evidence) -> dict[str, Any]:

@@ -20,6 +20,14 @@ from site_docs.evidence import Evidence
 #: s between two points of a line.
 STEP = 0.1
 
+#: What the marks mean.
+KEY = (
+    ("broad", "predicted"),
+    ("line", "measured"),
+    ("cross", "a request lost, measured"),
+    ("dotted", "something is done to the service"),
+)
+
 
 def trouble(name: str, title: str, each: Evidence) -> Chart:
     """Threads that can serve, requests in the service, and requests lost, over time."""
@@ -50,7 +58,7 @@ def trouble(name: str, title: str, each: Evidence) -> Chart:
         "lost": {"predicted": _lost(each.predicted[0]), "measured": _lost(run)},
     }
 
-    def draw(both: Sequence[Axes], narrow: bool) -> None:
+    def draw(both: Sequence[Axes]) -> None:
         above, below = both
         lines = data["threads"]
         above.step(times, lines["predicted"], where="post", color=PREDICTED, linewidth=4, alpha=0.5)
@@ -67,10 +75,8 @@ def trouble(name: str, title: str, each: Evidence) -> Chart:
             alpha=0.2,
             linewidth=0,
         )
-        below.plot(
-            times, counts["predicted"], color=PREDICTED, linewidth=4, alpha=0.5, label="predicted"
-        )
-        below.plot(times, counts["measured"], color=MEASURED, linewidth=1.6, label="measured")
+        below.plot(times, counts["predicted"], color=PREDICTED, linewidth=4, alpha=0.5)
+        below.plot(times, counts["measured"], color=MEASURED, linewidth=1.6)
         lost = data["lost"]["measured"]
         if lost:
             top = max(*counts["predicted_high"], *counts["measured"])
@@ -80,23 +86,16 @@ def trouble(name: str, title: str, each: Evidence) -> Chart:
                 "x",
                 color=LOST,
                 ms=6,
-                label="lost, measured",
                 clip_on=False,
             )
-        below.set_ylabel("requests inside" if narrow else "requests in the service")
+        below.set_ylabel("requests in the service")
         below.set_xlabel("time (s)")
         below.set_xlim(0, times[-1])
         for axes in both:
             for disturbance in each.experiment.disturbances:
                 axes.axvline(disturbance.at, color=TEXT, linewidth=1, linestyle=":")
-        below.legend(
-            loc="lower left",
-            bbox_to_anchor=(0, 1.0),
-            ncols=2 if narrow else 3,
-            borderaxespad=0.2,
-        )
 
-    return chart(name, title, _description(each), data, draw, height=380, rows=(1.0, 2.0))
+    return chart(name, title, _description(each), data, draw, key=KEY, height=360, rows=(1.0, 2.0))
 
 
 def _description(each: Evidence) -> str:
