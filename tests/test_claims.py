@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CLAIMS = ROOT / "site_docs" / "claims"
 
 #: The FAQ that the site replaces, as it was.
-FAQ = (Path(__file__).parent / "replaced_faq.md").read_text(encoding="utf-8").splitlines()
+FAQ = (Path(__file__).parent / "replaced_faq.txt").read_text(encoding="utf-8").splitlines()
 
 SECTIONS = ledger.read(CLAIMS)
 ALL = {claim.id: claim for section in SECTIONS for claim in section.claims}
@@ -54,12 +54,21 @@ def headed_lines() -> Iterator[tuple[str, str, str]]:
 LINES = tuple(headed_lines())
 
 
-def occurrences(words: str, line: str) -> Iterator[re.Match[str]]:
+def occurrences(words: str, line: str) -> list[re.Match[str]]:
     """Where whole words stand in a line."""
-    return re.finditer(rf"(?<!\w){re.escape(words)}(?!\w)", line)
+    return list(re.finditer(rf"(?<!\w){re.escape(words)}(?!\w)", line))
+
+
+def test_only_whole_words_are_found() -> None:
+    assert len(occurrences("a worker", "a worker, and a workers' queue")) == 1
+    assert occurrences("master", "webmaster") == []
 
 
 # --- nothing is left out -------------------------------------------------------------------------
+
+
+def test_every_section_of_the_faq_has_its_file() -> None:
+    assert [section.heading for section in SECTIONS] == list(dict.fromkeys(s for s, _, _ in LINES))
 
 
 @pytest.mark.parametrize("claim", ALL.values(), ids=ALL)
