@@ -36,6 +36,7 @@ class Quantity:
         unit: of the number.
         since: path to a number that is taken off it, such as the moment from which a time counts.
         null: what it means in words when there is no number.
+        apart: why prediction and measurement are known to be further apart than they should be.
 
     Raises:
         ExperimentError: when a path cannot be read, or the unit is none of `Unit`.
@@ -48,6 +49,7 @@ class Quantity:
     unit: Unit
     since: str | None = None
     null: str = "not known"
+    apart: str | None = None
 
     def __post_init__(self) -> None:
         if self.unit not in get_args(Unit):

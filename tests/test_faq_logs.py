@@ -108,3 +108,13 @@ def test_a_server_that_halts_says_why(folder: Path) -> None:
             (master, "ERROR", "Shutting down: Master"),
             (master, "ERROR", "Reason: Worker failed to boot."),
         ]
+
+
+def test_usr1_opens_the_log_again(folder: Path) -> None:
+    log, moved = folder / "error.log", folder / "error.log.1"
+    with plain_gunicorn(folder, "plain:app", "--error-logfile", str(log), ready=False) as server:
+        wait_for(lambda: log.exists() and "Booting worker" in log.read_text(encoding="utf-8"))
+        log.rename(moved)
+        server.master.send_signal(signal.SIGUSR1)
+        wait_for(log.exists)
+        assert "Handling signal: usr1" in moved.read_text(encoding="utf-8")
