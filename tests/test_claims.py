@@ -10,11 +10,16 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import pytest
 
+from sim.document import document
 from sim.errors import ExperimentError
+from sim.summary import summarize
 from site_docs import ledger
+from site_docs.evidence import evidence
 from site_docs.ledger import Claim, Section, Source, fill
 from site_docs.quantity import Quantity, look_up
 
@@ -157,6 +162,55 @@ def test_no_number_is_typed_by_hand(claim: Claim) -> None:
     for text in filter(None, (claim.correct, claim.depends_on)):
         prose = re.sub(r"`[^`]*`", "", text)
         assert not TYPED.search(prose), text
+
+
+# --- every number is in the data, on both sides --------------------------------------------------
+
+QUANTITIES = {
+    f"{claim.id} {quantity.name}": quantity
+    for claim in ORIGINALS.values()
+    for quantity in claim.quantities
+}
+
+#: Of the measured number, and for times of processes in s, by which the sides may be apart.
+RELATIVE, ABSOLUTE = 0.1, 0.1
+
+
+@cache
+def documents(name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """One document for each variant that is predicted, and for each repeat that was measured."""
+    found = evidence(name)
+    predicted, measured = (
+        [document(summarize([run])) for run in runs] for runs in (found.predicted, found.measured)
+    )
+    return predicted, measured
+
+
+def allowed(quantity: Quantity, measured: float) -> float:
+    """How far the nearest prediction may be from the nearest measurement, in the unit."""
+    match quantity.unit:
+        case "threads" | "connections":
+            return 0.0
+        case "share":
+            return 0.05
+        case "requests":
+            return 2 + RELATIVE * measured
+        case _ if quantity.path.startswith(("recovery", "events")):
+            return max(ABSOLUTE, RELATIVE * measured)
+    return RELATIVE * measured
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES.values(), ids=QUANTITIES)
+def test_prediction_and_measurement_agree_or_it_is_said_why_not(quantity: Quantity) -> None:
+    sides = [[quantity.value(d) for d in side] for side in documents(quantity.data)]
+    predicted, measured = ([value for value in side if value is not None] for side in sides)
+    if not predicted or not measured:
+        assert not predicted
+        assert not measured
+        return
+    gap = max(min(predicted) - max(measured), min(measured) - max(predicted))
+    agree = gap <= allowed(quantity, fmean(measured))
+    assert agree is (quantity.apart is None), (min(predicted), max(predicted), measured)
 
 
 # --- the reader ----------------------------------------------------------------------------------
