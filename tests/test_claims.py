@@ -311,7 +311,13 @@ DOCUMENT = {"a": {"b": 1.5}, "rows": [{"kind": "x", "at": 2}, {"kind": "y", "at"
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("a.b", 1.5), ("rows[0].at", 2), ("rows[kind=x].at", 2), ("rows[kind=y].at", None)],
+    [
+        ("a.b", 1.5),
+        ("rows[0].at", 2),
+        ("rows[kind=x].at", 2),
+        ("rows[kind=x,at=2].at", 2),
+        ("rows[kind=y].at", None),
+    ],
 )
 def test_a_path_leads_to_a_number(path: str, value: float | None) -> None:
     assert look_up(DOCUMENT, path) == value
@@ -327,6 +333,7 @@ def test_a_path_leads_to_a_number(path: str, value: float | None) -> None:
         ("a[0]", "a[0]: a is no list"),
         ("rows[2].at", "rows[2].at: rows has no item [2]"),
         ("rows[kind=z].at", "rows has no item [kind=z]"),
+        ("rows[kind=y,at=2].at", "rows has no item [kind=y,at=2]"),
         ("rows[0].kind", "is 'x'; expected a number or null"),
         ("a", "expected a number or null"),
     ],
@@ -345,6 +352,8 @@ def test_a_path_that_leads_nowhere_is_refused(path: str, message: str) -> None:
         ("share", 0.5, "50 %"),
         ("requests", 1234.0, "1,234 requests"),
         ("threads", 13.0, "13 threads"),
+        ("requests", 1.0, "1 request"),
+        ("requests", 1.1, "1.1 requests"),
     ],
 )
 def test_a_number_in_words(unit: str, value: float | None, words: str) -> None:
