@@ -34,8 +34,6 @@ from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server
 from sim.run import ProcessEvent
 
-APPLICATION = "reference_app.app:app"
-TRAPPED_APPLICATION = "reference_app.trapped_app:app"
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -70,6 +68,25 @@ def gunicorn_flags(server: Server) -> list[str]:
     flags += ["--preload"] if server.preload_app else []
     flags += ["--reuse-port"] if server.reuse_port else []
     return flags
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What Gunicorn is to serve.
+
+    Attributes:
+        target: ``module:callable``.
+        config: module with the rig's configuration of Gunicorn.
+        directory: where to look for ``target`` first, and to run in.
+    """
+
+    target: str
+    config: str = "reference_app.rig_config"
+    directory: Path = ROOT
+
+
+SERVICE = Application("reference_app.app:app")
+TRAPPED_SERVICE = Application("reference_app.trapped_app:app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +140,14 @@ class RunningServer:
 
 
 @contextmanager
-def running_server(experiment: Experiment) -> Iterator[RunningServer]:
+def running_server(
+    experiment: Experiment, application: Application | None = None
+) -> Iterator[RunningServer]:
     """Run Gunicorn with the experiment's server settings and flag service.
+
+    Args:
+        experiment: whose server to run.
+        application: that it serves; our service, if None, with traps if the experiment sets any.
 
     It is ready when the block begins: all workers have booted. When the block ends, Gunicorn
     gets SIGTERM, and SIGKILL if it has not stopped `STOP` s later; after an exception, or if the
@@ -147,7 +170,11 @@ def running_server(experiment: Experiment) -> Iterator[RunningServer]:
             traps = stack.enter_context(closing(TrapBoard.create()))
         log = stack.enter_context(tempfile.TemporaryFile())
         port = stack.enter_context(_reserved_port(reuse_port=experiment.server.reuse_port))
-        process = stack.enter_context(_gunicorn(experiment, port, flag_service, traps, log))
+        if application is None:
+            application = SERVICE if traps is None else TRAPPED_SERVICE
+        process = stack.enter_context(
+            _gunicorn(experiment, application, port, flag_service, traps, log)
+        )
         server = RunningServer(port, process.pid, flag_service, traps, log)
         _wait_until_ready(experiment, process, log)
         yield server
@@ -171,6 +198,7 @@ def _reserved_port(*, reuse_port: bool) -> Iterator[int]:
 @contextmanager
 def _gunicorn(
     experiment: Experiment,
+    application: Application,
     port: int,
     flag_service: FlagProcess | None,
     traps: TrapBoard | None,
@@ -179,14 +207,14 @@ def _gunicorn(
     # Not `python -m gunicorn`: on SIGUSR2 that would run gunicorn/__main__.py as a script, which
     # finds the package's own http where it looks for Python's, and the second master dies.
     command = [sys.executable, str(Path(get_path("scripts"), "gunicorn"))]
-    command += ["--config", "python:reference_app.rig_config"]
+    command += ["--config", f"python:{application.config}"]
     command += ["--bind", f"{HOST}:{port}", "--no-control-socket"]
     command += gunicorn_flags(experiment.server)
-    command += [APPLICATION if traps is None else TRAPPED_APPLICATION]
+    command += [application.target]
     process = subprocess.Popen(  # noqa: S603 - our own interpreter, validated settings
         command,
-        cwd=ROOT,
-        env=_environment(experiment.launchdarkly, flag_service, traps),
+        cwd=application.directory,
+        env=_environment(experiment.launchdarkly, application, flag_service, traps),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
@@ -202,7 +230,10 @@ def _gunicorn(
 
 
 def _environment(
-    launchdarkly: LaunchDarkly, flag_service: FlagProcess | None, traps: TrapBoard | None
+    launchdarkly: LaunchDarkly,
+    application: Application,
+    flag_service: FlagProcess | None,
+    traps: TrapBoard | None,
 ) -> dict[str, str]:
     """This process's environment, without what would change the experiment."""
     foreign = {"gunicorn_cmd_args", "http_proxy", "https_proxy", SDK_KEY.lower()}
@@ -211,7 +242,8 @@ def _environment(
         environ.pop(name, None)
     environ[RIG_PID] = str(os.getpid())
     # A script finds what is beside it, not what is here.
-    environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environ.get("PYTHONPATH"))))
+    places = dict.fromkeys((str(application.directory), str(ROOT), environ.get("PYTHONPATH", "")))
+    environ["PYTHONPATH"] = os.pathsep.join(filter(None, places))
     if traps is not None:
         environ[TRAPS] = str(traps.fd)
     if not launchdarkly.postfork:

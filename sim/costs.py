@@ -38,7 +38,7 @@ class Costs:
         fork: the master's time for one `fork(2)`.
         boot: CPU from the fork until the worker can accept, without hooks and without the import.
         postfork: CPU of ``postfork()``, beside the flag service's latency.
-        exit: CPU from a worker's last line until Python joins its pool threads, at least.
+        exit: CPU from a worker's last line until Python joins its pool threads.
         finalize: CPU from there until the process is gone, at least.
         kill: from SIGKILL until the process is gone.
         reload: from SIGHUP until the first fork: reading the configuration again.
@@ -64,8 +64,8 @@ class Costs:
     fork: float = 0.005
     boot: float = 0.0035
     postfork: float = 0.0125
-    exit: float = 0.048
-    finalize: float = 0.025
+    exit: float = 0.0003
+    finalize: float = 0.072
     kill: float = 0.0045
     reload: float = 0.008
     reexec: float = 0.15

@@ -90,7 +90,7 @@ class Claim:
         verdict: on them.
         correct: the statement as it should be, in Markdown.
         tests: pytest's node ids of what holds the correct statement.
-        sources: where the programs say so.
+        sources: where the programs say so; there are none where `references` say it.
         quantities: the numbers of the correct statement, and more to show beside it.
         depends_on: what the verdict depends on.
         references: to documents that no test can look into.
@@ -300,8 +300,8 @@ def _refuse_incomplete(claim: _Written, where: str) -> None:
             f"{where} depends_on is {claim.depends_on!r}; the verdict is {claim.verdict!r}, so "
             f"expected {expected}"
         )
-    if not claim.sources:
-        raise ExperimentError(f"{where} source is missing; expected at least one [[claim.source]]")
+    if not (claim.sources or claim.references):
+        raise ExperimentError(f"{where} source is missing; expected [[claim.source]] or references")
     for test in claim.tests:
         if not _TEST.fullmatch(test):
             expected = "expected a node id such as 'tests/test_boot.py::test_boot'"

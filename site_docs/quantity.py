@@ -5,7 +5,7 @@ A path is keys, and places in lists by number or by what the item there says::
     latency_s.p95
     recovery[0].capacity_restored_after_s
     workers[boot_order=1].share
-    events[kind=timeout].time_s
+    events[kind=ready,process=worker 3].time_s
 
 Of several items that say so the first is meant.
 """
@@ -21,7 +21,9 @@ from sim.errors import ExperimentError
 
 Unit = Literal["s", "1/s", "MB", "requests", "threads", "connections", "share", "ratio"]
 
-_STEP = re.compile(r"(?:^|\.)(?P<key>\w+)|\[(?P<place>\d+)\]|\[(?P<name>\w+)=(?P<value>[^\]]+)\]")
+_STEP = re.compile(
+    r"(?:^|\.)(?P<key>\w+)|\[(?P<place>\d+)\]|\[(?P<said>\w+=[^\],]+(,\w+=[^\],]+)*)\]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Quantity:
         unit: of the number.
         since: path to a number that is taken off it, such as the moment from which a time counts.
         null: what it means in words when there is no number.
+        apart: why prediction and measurement are known to be further apart than they should be.
 
     Raises:
         ExperimentError: when a path cannot be read, or the unit is none of `Unit`.
@@ -48,6 +51,7 @@ class Quantity:
     unit: Unit
     since: str | None = None
     null: str = "not known"
+    apart: str | None = None
 
     def __post_init__(self) -> None:
         if self.unit not in get_args(Unit):
@@ -77,8 +81,10 @@ class Quantity:
                 return f"{_digits(1000 * value)} ms"
             case "share" | "ratio":
                 return f"{_digits(100 * value)} %"
-            case _:
+            case "s" | "1/s" | "MB":
                 return f"{_digits(value)} {self.unit}"
+        number = _digits(value)
+        return f"{number} {self.unit.removesuffix('s') if number == '1' else self.unit}"
 
 
 def look_up(document: Mapping[str, Any], path: str) -> float | None:
@@ -100,7 +106,8 @@ def look_up(document: Mapping[str, Any], path: str) -> float | None:
         if step["place"] is not None:
             found = place[int(step["place"]) :][:1]
         else:
-            found = [item for item in place if str(item.get(step["name"])) == step["value"]][:1]
+            said = dict(pair.split("=", 1) for pair in step["said"].split(","))
+            found = [x for x in place if {name: str(x.get(name)) for name in said} == said][:1]
         if not found:
             raise ExperimentError(f"{path}: {before} has no item {step[0]}")
         place = found[0]

@@ -10,11 +10,16 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import pytest
 
+from sim.document import document
 from sim.errors import ExperimentError
+from sim.summary import summarize
 from site_docs import ledger
+from site_docs.evidence import evidence
 from site_docs.ledger import Claim, Section, Source, fill
 from site_docs.quantity import Quantity, look_up
 
@@ -22,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CLAIMS = ROOT / "site_docs" / "claims"
 
 #: The FAQ that the site replaces, as it was.
-FAQ = (Path(__file__).parent / "replaced_faq.md").read_text(encoding="utf-8").splitlines()
+FAQ = (Path(__file__).parent / "replaced_faq.txt").read_text(encoding="utf-8").splitlines()
 
 SECTIONS = ledger.read(CLAIMS)
 ALL = {claim.id: claim for section in SECTIONS for claim in section.claims}
@@ -54,12 +59,21 @@ def headed_lines() -> Iterator[tuple[str, str, str]]:
 LINES = tuple(headed_lines())
 
 
-def occurrences(words: str, line: str) -> Iterator[re.Match[str]]:
+def occurrences(words: str, line: str) -> list[re.Match[str]]:
     """Where whole words stand in a line."""
-    return re.finditer(rf"(?<!\w){re.escape(words)}(?!\w)", line)
+    return list(re.finditer(rf"(?<!\w){re.escape(words)}(?!\w)", line))
+
+
+def test_only_whole_words_are_found() -> None:
+    assert len(occurrences("a worker", "a worker, and a workers' queue")) == 1
+    assert occurrences("master", "webmaster") == []
 
 
 # --- nothing is left out -------------------------------------------------------------------------
+
+
+def test_every_section_of_the_faq_has_its_file() -> None:
+    assert [section.heading for section in SECTIONS] == list(dict.fromkeys(s for s, _, _ in LINES))
 
 
 @pytest.mark.parametrize("claim", ALL.values(), ids=ALL)
@@ -148,6 +162,55 @@ def test_no_number_is_typed_by_hand(claim: Claim) -> None:
     for text in filter(None, (claim.correct, claim.depends_on)):
         prose = re.sub(r"`[^`]*`", "", text)
         assert not TYPED.search(prose), text
+
+
+# --- every number is in the data, on both sides --------------------------------------------------
+
+QUANTITIES = {
+    f"{claim.id} {quantity.name}": quantity
+    for claim in ORIGINALS.values()
+    for quantity in claim.quantities
+}
+
+#: Of the measured number, and for times of processes in s, by which the sides may be apart.
+RELATIVE, ABSOLUTE = 0.1, 0.1
+
+
+@cache
+def documents(name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """One document for each variant that is predicted, and for each repeat that was measured."""
+    found = evidence(name)
+    predicted, measured = (
+        [document(summarize([run])) for run in runs] for runs in (found.predicted, found.measured)
+    )
+    return predicted, measured
+
+
+def allowed(quantity: Quantity, measured: float) -> float:
+    """How far the nearest prediction may be from the nearest measurement, in the unit."""
+    match quantity.unit:
+        case "threads" | "connections":
+            return 0.0
+        case "share":
+            return 0.05
+        case "requests":
+            return 2 + RELATIVE * measured
+        case _ if quantity.path.startswith(("recovery", "events")):
+            return max(ABSOLUTE, RELATIVE * measured)
+    return RELATIVE * measured
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES.values(), ids=QUANTITIES)
+def test_prediction_and_measurement_agree_or_it_is_said_why_not(quantity: Quantity) -> None:
+    sides = [[quantity.value(d) for d in side] for side in documents(quantity.data)]
+    predicted, measured = ([value for value in side if value is not None] for side in sides)
+    if not predicted or not measured:
+        assert not predicted
+        assert not measured
+        return
+    gap = max(min(predicted) - max(measured), min(measured) - max(predicted))
+    agree = gap <= allowed(quantity, fmean(measured))
+    assert agree is (quantity.apart is None), (min(predicted), max(predicted), measured)
 
 
 # --- the reader ----------------------------------------------------------------------------------
@@ -248,7 +311,13 @@ DOCUMENT = {"a": {"b": 1.5}, "rows": [{"kind": "x", "at": 2}, {"kind": "y", "at"
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("a.b", 1.5), ("rows[0].at", 2), ("rows[kind=x].at", 2), ("rows[kind=y].at", None)],
+    [
+        ("a.b", 1.5),
+        ("rows[0].at", 2),
+        ("rows[kind=x].at", 2),
+        ("rows[kind=x,at=2].at", 2),
+        ("rows[kind=y].at", None),
+    ],
 )
 def test_a_path_leads_to_a_number(path: str, value: float | None) -> None:
     assert look_up(DOCUMENT, path) == value
@@ -264,6 +333,7 @@ def test_a_path_leads_to_a_number(path: str, value: float | None) -> None:
         ("a[0]", "a[0]: a is no list"),
         ("rows[2].at", "rows[2].at: rows has no item [2]"),
         ("rows[kind=z].at", "rows has no item [kind=z]"),
+        ("rows[kind=y,at=2].at", "rows has no item [kind=y,at=2]"),
         ("rows[0].kind", "is 'x'; expected a number or null"),
         ("a", "expected a number or null"),
     ],
@@ -282,6 +352,8 @@ def test_a_path_that_leads_nowhere_is_refused(path: str, message: str) -> None:
         ("share", 0.5, "50 %"),
         ("requests", 1234.0, "1,234 requests"),
         ("threads", 13.0, "13 threads"),
+        ("requests", 1.0, "1 request"),
+        ("requests", 1.1, "1.1 requests"),
     ],
 )
 def test_a_number_in_words(unit: str, value: float | None, words: str) -> None:

@@ -97,3 +97,24 @@ def test_gunicornc_shows_workers_and_their_heartbeats(folder: Path) -> None:
         assert all(worker["last_heartbeat"] < 30 for worker in shown)
         # Neither requests nor connections of a worker are known to the master.
         assert not {key for worker in shown for key in worker} & {"requests", "connections"}
+
+
+def test_a_server_that_halts_says_why(folder: Path) -> None:
+    (folder / "broken.py").write_text("raise RuntimeError('no database')\n", encoding="utf-8")
+    with plain_gunicorn(folder, "broken:app", ready=False) as server:
+        master = server.master.pid
+        assert server.master.wait(10) == 3
+        assert lines_of(server)[-2:] == [
+            (master, "ERROR", "Shutting down: Master"),
+            (master, "ERROR", "Reason: Worker failed to boot."),
+        ]
+
+
+def test_usr1_opens_the_log_again(folder: Path) -> None:
+    log, moved = folder / "error.log", folder / "error.log.1"
+    with plain_gunicorn(folder, "plain:app", "--error-logfile", str(log), ready=False) as server:
+        wait_for(lambda: log.exists() and "Booting worker" in log.read_text(encoding="utf-8"))
+        log.rename(moved)
+        server.master.send_signal(signal.SIGUSR1)
+        wait_for(log.exists)
+        assert "Handling signal: usr1" in moved.read_text(encoding="utf-8")

@@ -141,6 +141,25 @@ def test_master_and_worker_share_no_pipe_and_no_unix_socket(server: RunningServe
         assert channels(server.master_pid) & channels(pid) == {f"socket:[{inode}]"}
 
 
+def heartbeats(pid: int) -> dict[str, float]:
+    """Times of the open temporary files of workers, by their deleted names."""
+    return {
+        name: link.stat().st_mtime
+        for link in Path(f"/proc/{pid}/fd").iterdir()
+        if "wgunicorn-" in (name := str(link.readlink())) and name.endswith(" (deleted)")
+    }
+
+
+def test_a_heartbeat_is_the_time_of_a_file_that_both_have_open(server: RunningServer) -> None:
+    seen_by_master = heartbeats(server.master_pid)
+    assert len(seen_by_master) == 2
+    files = [heartbeats(pid) for pid in server.workers().values()]
+    assert [len(file) for file in files] == [1, 1]
+    assert {name for file in files for name in file} == set(seen_by_master)
+    # The clock is the monotonic one, and no beat is much older than a second.
+    assert all(0 <= time.monotonic() - beat < 2 for beat in seen_by_master.values())
+
+
 def test_more_connections_are_held_than_there_are_threads(server: RunningServer) -> None:
     first, second = server.workers().values()
     with stopped(second):

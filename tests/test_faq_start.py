@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import runpy
+import signal
 import socket
+from importlib.metadata import metadata
 from pathlib import Path
 
 from gunicorn.config import Config
@@ -85,3 +87,25 @@ def test_who_connects_before_a_worker_is_ready_is_served(tmp_path: Path) -> None
             assert early == b""
             client.settimeout(5)
             assert client.recv(12).startswith(b"HTTP/1.")
+
+
+def test_a_reload_brings_new_code_only_without_preload(tmp_path: Path) -> None:
+    def answer_after_reload(*flags: str) -> str:
+        module = tmp_path / "release.py"
+        text = "def app(environ, start_response):\n"
+        text += "    start_response('200 OK', [])\n    return [b'{}']\n"
+        module.write_text(text.format("old"), encoding="utf-8")
+        with plain_gunicorn(tmp_path, "release:app", *flags) as server:
+            (old,) = server.workers()
+            module.write_text(text.format("newer"), encoding="utf-8")
+            server.master.send_signal(signal.SIGHUP)
+            wait_for(lambda: old not in server.workers() and len(server.workers()) == 1)
+            return server.get()[1]
+
+    assert answer_after_reload() == "newer"
+    assert answer_after_reload("--preload") == "old"
+
+
+def test_gunicorn_names_its_documentation() -> None:
+    links = metadata("gunicorn").get_all("Project-URL") or []
+    assert "Documentation, https://gunicorn.org" in links

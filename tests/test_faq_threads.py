@@ -11,7 +11,7 @@ from statistics import median
 from threading import Thread
 
 import pytest
-from plain_gunicorn import PlainGunicorn, get_json, plain_gunicorn
+from plain_gunicorn import ROOT, PlainGunicorn, get_json, plain_gunicorn
 
 #: Counts the requests of its process, and fails, waits or computes where the path says so.
 APPLICATION = """
@@ -103,8 +103,8 @@ def test_workers_compute_at_once(folder: Path) -> None:
     # Sync workers accept when they are free, so each has one of the two requests.
     with plain_gunicorn(folder, "plain:app", "--workers", "2", "--preload") as server:
         server.wait_for_log("Booting worker", times=2)
-        # The best of several: another process of this machine may take a core.
-        assert min(elapsed(server, "/compute/0.3") for _ in range(3)) < 0.55
+        # Once in several times is enough: another process of this machine may take a core.
+        assert any(elapsed(server, "/compute/0.3") < 0.57 for _ in range(8))
 
 
 def test_workers_are_tied_to_no_core(folder: Path) -> None:
@@ -134,3 +134,35 @@ def test_a_thread_starts_sooner_than_a_process() -> None:
 
     threads, processes = (median(seconds(start) for _ in range(20)) for start in (thread, process))
     assert threads < processes / 2
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+
+def unique_memory(*flags: str, folder: Path) -> list[int]:
+    """Bytes that each worker of the service has for itself alone (USS), once it is ready."""
+    (folder / "reference_app").symlink_to(ROOT / "reference_app")
+    with plain_gunicorn(folder, "reference_app.app:app", *flags) as server:
+        for _ in range(20):
+            at_once(server, "/health", 4)
+        return [process.memory_full_info().uss for process in server.workers()]
+
+
+def test_preloaded_workers_share_most_of_their_memory(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("preloaded", "alone")]
+    for folder in folders:
+        folder.mkdir()
+    preloaded = unique_memory("--workers", "2", "--preload", folder=folders[0])
+    alone = unique_memory("--workers", "2", folder=folders[1])
+    assert max(preloaded) < 0.7 * min(alone)
+
+
+def test_threads_cost_less_memory_than_workers(folder: Path) -> None:
+    with plain_gunicorn(folder, "plain:app", "--threads", "16", "--preload") as server:
+        (worker,) = server.workers()
+        before = worker.memory_full_info().uss
+        at_once(server, "/wait/0.1", 32)
+        assert worker.num_threads() == 17
+        threads = worker.memory_full_info().uss - before
+    # Fifteen threads more take less than one worker has for itself.
+    assert threads < before

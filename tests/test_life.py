@@ -116,7 +116,7 @@ def test_a_sync_worker_waits_for_a_slow_client_as_long_as_it_takes() -> None:
 def test_a_thread_gives_a_slow_client_back_after_five_seconds() -> None:
     first, second, *_ = slow(5.5, ONE_THREAD, rate=1.0)
     # The thread is free at 5.0, waits for the second's data from then on, and gets it at 6.5; the
-    # first's comes at 5.5, and goes behind all that were queued meanwhile: the last gets its at 8.5.
+    # first's comes at 5.5, and goes behind all that came meanwhile: the last gets its at 8.5.
     assert first.started == pytest.approx(8.51, abs=0.02)
     assert second.started == pytest.approx(6.5)
     assert {row.outcome for row in (first, second)} == {"ok"}

@@ -18,7 +18,7 @@ from gunicorn.config import Config
 
 from reference_app import server as server_module
 from reference_app.gunicorn_log import log_lines, process_events, worker_pids
-from reference_app.server import RunningServer, gunicorn_flags, running_server
+from reference_app.server import Application, RunningServer, gunicorn_flags, running_server
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server
 
@@ -218,7 +218,7 @@ def test_ctrl_c_while_it_boots_ends_everything_at_once() -> None:
 
 
 def test_a_server_that_does_not_boot_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "APPLICATION", "reference_app.app:missing")
+    monkeypatch.setattr(server_module, "SERVICE", Application("reference_app.app:missing"))
     before = set(psutil.Process().children(recursive=True))
     with pytest.raises(ExperimentError) as caught, running_server(SMALL):
         pytest.fail("it cannot have booted")

@@ -32,8 +32,9 @@ from sim.model.wiring import Wiring
 #: s that `handle_quit()` sleeps before `sys.exit(0)`.
 QUIT_SLEEP = 0.1
 
-#: How much longer Python's end takes than it can, at most: 75 to 160 ms of the same service. A
-#: reload that goes wrong has two outcomes for it.
+#: How much longer Python's end takes than it can, at most: 66 to 145 ms of the same service,
+#: nearly all of it after the pool threads are joined. A reload that goes wrong has two outcomes
+#: for it.
 SLOWEST_END = 2.2
 
 
@@ -378,7 +379,7 @@ class Worker(ABC):
         self.exiting = True
         self.status = status
         self.listener.forget(self)
-        self.gil.compute(self._slowness * self.costs.exit, self._join, None)
+        self.gil.compute(self.costs.exit, self._join, None)
 
     def _join(self, _: None) -> None:
         """Python joins the pool threads."""

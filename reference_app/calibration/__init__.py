@@ -1,0 +1,1 @@
+"""Learns what the model needs to know of a machine and an application; see `calibrate`."""

@@ -1,0 +1,166 @@
+"""What the steps of a process's life cost on this machine: boot, fork, import, signals, the end."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from statistics import median
+
+from reference_app.process_start import process_start
+from reference_app.server import Application, RunningServer, running_server
+from sim.errors import ExperimentError
+from sim.experiment import Experiment, LaunchDarkly, Server
+from sim.run import ProcessEvent
+
+#: Times that each step is measured.
+TIMES = 3
+
+#: s that a signal may take to show.
+PATIENCE = 10.0
+
+#: s between two looks at the log.
+LOOK = 0.01
+
+#: s for a server to become calm after a step.
+CALM = 0.15
+
+_SERVER = Server(workers=2, threads=2, worker_class="gthread", preload_app=True)
+
+
+def life_costs(application: Application | None, *, launchdarkly: bool) -> dict[str, float]:
+    """Measure, on real Gunicorn, the fields of `Costs` that are about processes, in s.
+
+    Args:
+        application: to serve; our service, if None.
+        launchdarkly: whether it starts a LaunchDarkly client, as ours does.
+
+    Raises:
+        ExperimentError: when the server does not boot, or does not do what a signal asks for.
+    """
+    flags = LaunchDarkly(enabled=launchdarkly, latency=0.0)
+    experiment = Experiment(server=_SERVER, launchdarkly=flags)
+    with running_server(experiment, application) as server:
+        # Killed workers first: all others have the same life up to here.
+        kills = [_time_to_die(server, signal.SIGKILL) for _ in range(TIMES)]
+        ends, forks = zip(*(_end_and_fork(server) for _ in range(TIMES)), strict=True)
+        reloads = [_reload(server) for _ in range(TIMES)]
+        events = server.events()
+    births = _times(events, "fork")
+    fork = median(forks)
+    begins = _times(events, "postfork") if launchdarkly else births
+    boot = median(time - begins[name] for name, time in _times(events, "ready").items())
+    costs = {
+        "kill": median(kills),
+        "finalize": min(ends),
+        "reload": max(0.0, median(reloads) - fork),
+        "fork": fork,
+        "boot": boot,
+    }
+    if launchdarkly:
+        costs["postfork"] = median(time - births[name] for name, time in begins.items())
+    return costs | _start_costs(experiment, application, boot)
+
+
+def _start_costs(
+    experiment: Experiment, application: Application | None, boot: float
+) -> dict[str, float]:
+    """Python's and Gunicorn's start, and the import of the application, which is not preloaded."""
+    starts, imports = [], []
+    alone = replace(
+        experiment,
+        server=replace(_SERVER, workers=1, preload_app=False),
+        launchdarkly=LaunchDarkly(),
+    )
+    for _ in range(TIMES):
+        with running_server(alone, application) as server:
+            events = server.events()
+            starts.append(_times(events, "listening")["master"] - process_start(server.master_pid))
+            ready, born = _times(events, "ready"), _times(events, "fork")
+            imports += [time - born[name] - boot for name, time in ready.items()]
+    return {"reexec": median(starts), "import_app": max(0.0, median(imports))}
+
+
+def _times(events: tuple[ProcessEvent, ...], kind: str) -> dict[str, float]:
+    return {event.process: event.time for event in events if event.kind == kind}
+
+
+def _time_to_die(server: RunningServer, signum: signal.Signals) -> float:
+    """From the signal to a worker until its process is gone; a new one has taken its place then."""
+    pid = max(process.pid for process in server.living_workers().values())
+    forks = len(_times(server.events(), "ready"))
+    began = time.monotonic()
+    gone = _kill_and_wait(pid, signum)
+    _wait_for(server, "a new worker", lambda: len(_times(server.events(), "ready")) > forks)
+    return gone - began
+
+
+def _end_and_fork(server: RunningServer) -> tuple[float, float]:
+    """From a worker's last line until its process is gone, and what the next fork takes, s."""
+    ready = len(_times(server.events(), "ready"))
+    number, process = min(server.living_workers().items())
+    name = f"worker {number}"
+    os.kill(server.master_pid, signal.SIGTTOU)
+    gone = _wait_until_gone(process.pid)
+    exiting = _times(server.events(), "exiting")[name]
+    _wait_for(server, "an exit", lambda: name in _times(server.events(), "exit"))
+    os.kill(server.master_pid, signal.SIGTTIN)
+    _wait_for(server, "a new worker", lambda: len(_times(server.events(), "ready")) > ready)
+    events = server.events()
+    asked = _times(events, "signal ttin")["master"]
+    return gone - exiting, max(_times(events, "fork").values()) - asked
+
+
+def _reload(server: RunningServer) -> float:
+    """From the line about SIGHUP to the first fork, s."""
+    before = server.living_workers()
+    known = set(_times(server.events(), "fork"))
+    os.kill(server.master_pid, signal.SIGHUP)
+    _wait_for(server, "a reload", lambda: not set(before) & set(server.living_workers()))
+    events = server.events()
+    asked = _times(events, "signal hup")["master"]
+    return min(t for name, t in _times(events, "fork").items() if name not in known) - asked
+
+
+def _kill_and_wait(pid: int, signum: signal.Signals) -> float:
+    fd = os.pidfd_open(pid)
+    try:
+        os.kill(pid, signum)
+        return _gone(fd, pid)
+    finally:
+        os.close(fd)
+
+
+def _wait_until_gone(pid: int) -> float:
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return time.monotonic()
+    try:
+        return _gone(fd, pid)
+    finally:
+        os.close(fd)
+
+
+def _gone(fd: int, pid: int) -> float:
+    """When the process of a pidfd ends, CLOCK_MONOTONIC s."""
+    with suppress(InterruptedError):
+        if not select.select([fd], [], [], PATIENCE)[0]:
+            raise ExperimentError(f"process {pid} lives on for {PATIENCE:g} s; expected its end")
+    return time.monotonic()
+
+
+def _wait_for(server: RunningServer, what: str, happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        if time.monotonic() > deadline:
+            raise ExperimentError(
+                f"Gunicorn did not show {what} in {PATIENCE:g} s; its log ends: "
+                f"{server.text().strip().splitlines()[-1]}"
+            )
+        time.sleep(LOOK)
+    time.sleep(CALM)
