@@ -373,6 +373,7 @@ def test_a_path_that_leads_nowhere_is_refused(path: str, message: str) -> None:
         ("s", 3.456, "3.46 s"),
         ("s", None, "never"),
         ("share", 0.5, "50 %"),
+        ("B", 19_795_000.0, "19.8 MB"),
         ("requests", 1234.0, "1,234 requests"),
         ("threads", 13.0, "13 threads"),
         ("requests", 1.0, "1 request"),
