@@ -118,6 +118,17 @@ class Gil:
         if self.end > self.clock.time + SWITCH_INTERVAL:
             self._end_by(self.clock.time + SWITCH_INTERVAL)
 
+    def compute_last(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401
+        """`compute`, as the last that an event does: if it can be, it is over at once."""
+        cores, end = self.cores, self.clock.time + seconds
+        if self.holder is None and cores.free and seconds <= TIME_SLICE and self.clock.skip_to(end):
+            cores.free -= 1
+            self.end = end
+            self.holder = work = (seconds, then, argument)
+            self._on_turn_over(work)
+        else:
+            self.compute(seconds, then, argument)
+
     def go_on(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
         """From within ``then``: let the same thread compute on, without dropping the GIL."""
         assert self.holder is _DONE, "only the thread that has just computed can go on"
@@ -204,23 +215,28 @@ class Gil:
     def _on_turn_over(self, work: Work) -> None:
         if work is not self.holder:
             return
-        self.holder = _DONE
-        work[1](work[2])
-        if self.holder is not _DONE:
-            self._begin()
-        elif self.cores.waiting:
-            self._hand_over()
-        elif self.waiting:
+        while True:
+            self.holder = _DONE
+            work[1](work[2])
+            if self.holder is not _DONE:
+                self._begin()
+                return
+            if self.cores.waiting:
+                self._hand_over()
+                return
+            if not self.waiting:
+                self.holder = None
+                self.cores.free += 1
+                return
             # What `_hand_over` and `_begin` would do, without the way there: nearly always.
             self.holder = work = self.waiting.popleft()
-            if work[0] <= TIME_SLICE:
-                self.end = self.clock.time + work[0]
-                self.clock.after(work[0], self._turn_over, work)
-            else:
+            if work[0] > TIME_SLICE:
                 self._begin()
-        else:
-            self.holder = None
-            self.cores.free += 1
+                return
+            self.end = end = self.clock.time + work[0]
+            if not self.clock.skip_to(end):
+                self.clock.after(work[0], self._turn_over, work)
+                return
 
     def _on_cut(self, work: Work) -> None:
         """The turn is over before the computation is."""
