@@ -52,14 +52,16 @@ class Cores:
         last_begun: when a process last accepted or began a request, s; see `sim.model.wakeup`.
         processes: all of them; those whose turn is not over have a processor.
         waiting: processes that could compute and have none; first come, first served.
+        longest: when the last of the turns is over that were begun for more than a time slice, s.
     """
 
-    __slots__ = ("free", "last_begun", "number", "processes", "waiting")
+    __slots__ = ("free", "last_begun", "longest", "number", "processes", "waiting")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.free = number
         self.last_begun = -math.inf
+        self.longest = -math.inf
         self.processes: list[Gil] = []
         self.waiting: deque[Gil] = deque()
 
@@ -179,8 +181,10 @@ class Gil:
             return
         cores.waiting.append(self)
         limit = self.clock.time + TIME_SLICE
-        for gil in cores.processes:
-            gil._end_by(limit)
+        if cores.longest > limit:
+            cores.longest = limit
+            for gil in cores.processes:
+                gil._end_by(limit)
 
     def _begin(self) -> None:
         """Begin a turn; this process has a core."""
@@ -190,6 +194,7 @@ class Gil:
             turn = self._turn_of(turn)
             if self.left > 0:
                 on_end = self._on_cut
+            self.cores.longest = max(self.cores.longest, self.clock.time + turn)
         self.end = self.clock.time + turn
         self.clock.after(turn, on_end, self.holder)
 
