@@ -467,9 +467,9 @@ class ThreadWorker(Worker):
             # The main thread gets the GIL as soon as this thread drops it, and has nothing else
             # to do: one turn on the core. The client had its answer when the thread's part ended.
             seconds += costs.finish * pace
-            self.gil.compute(seconds, self._then_respond_and_finish, thread)
+            self.gil.compute_last(seconds, self._then_respond_and_finish, thread)
         else:
-            self.gil.compute(seconds, self._then_respond, thread)
+            self.gil.compute_last(seconds, self._then_respond, thread)
 
     def _respond(self, thread: PoolThread) -> None:
         """The response is sent: tell the main thread, and take the next request."""

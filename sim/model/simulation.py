@@ -144,8 +144,9 @@ class _Simulation:
     def _life(self) -> Generator[Event, object, None]:
         master = self.masters[0]
         yield master.spawned
-        while not all(worker.booted for worker in self.workers):
-            yield self.clock.timeout(LEAD / 100)
+        for worker in self.workers:
+            while not worker.booted:
+                yield self.clock.timeout(LEAD / 100)
         # The rig does so too: the master's loop begins a turn at a known time before the start.
         master.signal(CHLD)
         yield self.clock.timeout(LEAD)
