@@ -151,3 +151,8 @@ def test_the_model_never_reads_a_measurement(path: Path) -> None:
 def test_the_rig_never_reads_a_prediction(path: Path) -> None:
     found = imports(path.read_text(encoding="utf-8"))
     assert not [name for name in found if name == "sim.model" or name.startswith("sim.model.")]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "sim").rglob("*.py")) + REFERENCE_APP, ids=name_of)
+def test_only_pages_and_tests_read_claims(path: Path) -> None:
+    assert "site_docs" not in {name.partition(".")[0] for name in imports(path.read_text("utf-8"))}

@@ -1,0 +1,1 @@
+"""Charts of the pages: SVG, drawn at build from predictions and measurements."""

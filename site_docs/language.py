@@ -1,0 +1,334 @@
+"""What pages say in double braces: numbers, charts and commands, from the data.
+
+A page is a Jinja template. What is undefined fails the build, and so does a condition under
+``holds`` in a page's front matter that the data does not meet: prose says "the slowest of all" or
+"is never killed" in words, and words do not change with the data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from gunicorn import config as gunicorn_config
+from jinja2 import Environment, StrictUndefined, TemplateError
+from markdown.extensions.toc import slugify
+
+from sim.errors import ExperimentError
+from sim.experiment import Server
+from sim.settings import HARMLESS
+from sim.side_by_side import PairedRecovery
+from sim.timeline import words
+from site_docs import numbers, sweep
+from site_docs.charts import catalogue
+from site_docs.charts.chart import Chart
+from site_docs.evidence import Evidence, evidence
+from site_docs.measured import Provenance
+from site_docs.verdicts import boxes, counted, sections, tally, verdicts
+
+DIAGRAMS = Path(__file__).parent / "diagrams"
+
+
+def environment(**more: Any) -> Environment:  # noqa: ANN401 - whatever pages may say besides
+    """What pages are rendered with."""
+    jinja = Environment(
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - Markdown, written here
+    )
+    jinja.filters.update(numbers.FILTERS)
+    jinja.globals.update(_VOCABULARY)
+    jinja.globals.update(more)
+    return jinja
+
+
+def render(jinja: Environment, markdown: str, holds: Sequence[str], where: str) -> str:
+    """A page's Markdown.
+
+    Args:
+        jinja: from `environment`.
+        markdown: as it was written.
+        holds: conditions that the page's words depend on.
+        where: the page, for messages.
+
+    Raises:
+        ExperimentError: when something is undefined, or a condition does not hold.
+    """
+    try:
+        for condition in holds:
+            if not jinja.compile_expression(condition, undefined_to_none=False)():
+                raise ExperimentError(
+                    f"{where}: {condition} does not hold; expected words that are true"
+                )
+        return jinja.from_string(markdown).render()
+    except TemplateError as error:
+        raise ExperimentError(f"{where}: {error}") from None
+
+
+def predicted(name: str, figure: str) -> float:
+    """A figure of an experiment, as it is predicted."""
+    return _known(evidence(name).comparison.figure(figure).predicted, name, figure)
+
+
+def measured(name: str, figure: str) -> float:
+    """A figure of an experiment, as it was measured: the mean over the repeats."""
+    return _known(evidence(name).comparison.figure(figure).measured, name, figure)
+
+
+def ideal(name: str, figure: str) -> float:
+    """What one ideal shared queue makes of a figure."""
+    return _known(evidence(name).comparison.figure(figure).ideal, name, figure)
+
+
+def outcomes(name: str, side: str) -> dict[str, float]:
+    """Number of requests with each outcome, ``predicted`` or ``measured``."""
+    comparison = evidence(name).comparison
+    return comparison.predicted_outcomes if side == "predicted" else comparison.measured_outcomes
+
+
+def recovery(name: str, number: int = 0) -> PairedRecovery:
+    """What a disturbance of an experiment cost, by its place."""
+    return evidence(name).comparison.recovery[number]
+
+
+def happened(name: str, kind: str, process: str, side: str) -> float | None:
+    """When the first event of that kind came to a process, s; None if it never did."""
+    runs = evidence(name).predicted if side == "predicted" else evidence(name).measured
+    for event in runs[0].events:
+        if event.kind == kind and event.process == process:
+            return event.time
+    return None
+
+
+def killed(name: str) -> bool:
+    """Whether the master gave up any worker of an experiment, predicted or measured."""
+    runs = (*evidence(name).predicted, *evidence(name).measured)
+    return any(event.kind == "timeout" for run in runs for event in run.events)
+
+
+def recoveries(name: str) -> str:
+    """What every disturbance of an experiment cost, as a table."""
+    lines = [
+        "| what was done | threads back after | | queue empty after | | requests lost | |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| | predicted | measured | predicted | measured | predicted | measured |",
+    ]
+    for row in evidence(name).comparison.recovery:
+        cells = [f"{row.at_s:g} s: {row.what}"]
+        for field, write in (
+            ("capacity_restored_after_s", numbers.seconds),
+            ("queue_drained_after_s", numbers.seconds),
+            ("lost", numbers.count),
+        ):
+            cells += [write(getattr(side, field)) for side in (row.predicted, row.measured)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def timeline(name: str) -> str:
+    """What happened to the processes of an experiment once requests came, as a table."""
+    lines = ["| predicted | measured | process | what happens |", "| ---: | ---: | --- | --- |"]
+    for event in evidence(name).comparison.timeline:
+        times = (event.predicted_s, event.measured_s)
+        if all(time is None or time < 0 for time in times):
+            continue
+        told = " | ".join("" if time is None else f"{time:.2f} s" for time in times)
+        lines.append(f"| {told} | {event.process} | {words(event.kind, event.process)} |")
+    return "\n".join(lines)
+
+
+def figures(name: str, names: Iterable[str]) -> str:
+    """Figures of an experiment as a table: predicted, measured, spread, ideal."""
+    lines = [
+        "| | predicted | measured | repeats differ by | prediction is off by | one ideal queue |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for each in names:
+        figure = evidence(name).comparison.figure(each)
+        write = numbers.ms if figure.unit == "s" else numbers.percent
+        cells = (
+            each.replace("_", " "),
+            write(figure.predicted),
+            write(figure.measured),
+            numbers.percent(figure.spread),
+            numbers.signed_percent(figure.error),
+            "" if figure.ideal is None else write(figure.ideal),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def compared(names: Iterable[str], shown: Iterable[str]) -> str:
+    """The same figures of several experiments, as a table."""
+    lines = [
+        "| experiment | figure | predicted | measured | off by | repeats differ by | verdict "
+        "| ideal queue is off by |",
+        "| --- | --- | ---: | ---: | ---: | ---: | --- | ---: |",
+    ]
+    for name, each in product(names, shown):
+        figure = evidence(name).comparison.figure(each)
+        cells = (
+            f"`{name}`",
+            each.partition("_")[2],
+            numbers.ms(figure.predicted),
+            numbers.ms(figure.measured),
+            numbers.signed_percent(figure.error),
+            numbers.percent(figure.spread),
+            figure.verdict or "",
+            numbers.signed_percent(figure.ideal_error),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def slug(heading: str) -> str:
+    """The anchor that a heading has, and the name of the page of a question."""
+    return slugify(heading, "-")
+
+
+def reproduce(name: str) -> str:
+    """The commands that make an experiment's numbers again, as a block of code."""
+    shown = evidence(name).shown
+    return (
+        "``` console\n"
+        f"$ python -m sim {shown.arguments}\n"
+        f"$ python -m reference_app compare {shown.arguments} --repeat {shown.repeats}\n"
+        "```"
+    )
+
+
+def where(name: str) -> str:
+    """Where and when an experiment was measured, in words."""
+    return provenance_words(evidence(name).provenance)
+
+
+def provenance_words(provenance: Provenance) -> str:
+    """A provenance in words."""
+    versions = provenance.versions
+    return (
+        f"{provenance.date}, {provenance.processor}, {provenance.cores} cores, "
+        f"{provenance.system}, CPython {versions['python']}, Gunicorn {versions['gunicorn']}"
+    )
+
+
+def chart(name: str) -> str:
+    """A chart's place in a page; `site_docs.hooks` puts the SVG there."""
+    entry = catalogue.entries().get(name)
+    if entry is None:
+        raise ExperimentError(f"{name!r} is no chart; expected one of {catalogue.entries()}")
+    drawn = catalogue.draw(name)
+    dates = {provenance_words(evidence(each).provenance) for each in entry.experiments}
+    return (
+        f'<figure class="chart">{_key(drawn)}<div data-chart="{name}"></div>'
+        f"<figcaption>{escape(drawn.title)}. Predicted when this page was built; measured "
+        f'{escape("; ".join(sorted(dates)))}. <a href="data/charts/{name}.json" data-root>'
+        f"The data behind it</a></figcaption></figure>"
+    )
+
+
+def _key(drawn: Chart) -> str:
+    items = (f'<span class="key-{mark}">{escape(words)}</span>' for mark, words in drawn.key)
+    return f'<div class="chart-key">{"".join(items)}</div>'
+
+
+def diagram(name: str) -> str:
+    """A diagram's place in a page; `site_docs.hooks` puts the SVG there."""
+    if not (DIAGRAMS / f"{name}.svg").exists():
+        raise ExperimentError(f"{name!r} is no diagram; expected a file in {DIAGRAMS}")
+    return f'<figure class="diagram"><div data-diagram="{name}"></div></figure>'
+
+
+def help_of(command: str) -> str:
+    """What ``--help`` of a command prints, as a block of code.
+
+    Args:
+        command: ``sim``, or ``reference_app`` with its own command.
+    """
+    module, *arguments = command.split()
+    main: Callable[[Sequence[str]], None]
+    if module == "sim":
+        from sim.cli import main  # noqa: PLC0415
+    else:
+        from reference_app.cli import main  # noqa: PLC0415
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        main([*arguments, "--help"])
+    return f"``` text\n{printed.getvalue().rstrip()}\n```"
+
+
+def settings() -> list[dict[str, str]]:
+    """Every setting of Gunicorn: name, flag, default, what it is, whether the model honours it."""
+    honoured = set(Server.__dataclass_fields__)
+    rows = []
+    for setting in sorted(gunicorn_config.KNOWN_SETTINGS, key=lambda each: each.name):
+        if setting.name in honoured:
+            model = "honours it"
+        elif setting.name in HARMLESS:
+            model = "needs none of it"
+        else:
+            model = "names it"
+        rows.append(
+            {
+                "name": setting.name,
+                "section": setting.section,
+                "flags": " ".join(f"`{flag}`" for flag in setting.cli or ()),
+                "default": _default(setting),
+                "short": setting.desc.strip().partition("\n\n")[0].replace("\n", " "),
+                "model": model,
+            }
+        )
+    return rows
+
+
+def _default(setting: Any) -> str:  # noqa: ANN401 - Gunicorn has no types
+    value = setting.default
+    if callable(value):
+        return "a hook that does nothing"
+    text = repr(value)
+    return f"`{text}`" if len(text) < 40 else "a longer text"
+
+
+def _known(value: float | None, name: str, figure: str) -> float:
+    if value is None:
+        raise ExperimentError(f"{name}: {figure} is not known; expected a number for the page")
+    return value
+
+
+def _evidence(name: str) -> Evidence:
+    return evidence(name)
+
+
+_VOCABULARY: dict[str, Any] = {
+    "boxes": boxes,
+    "chart": chart,
+    "compared": compared,
+    "counted": counted,
+    "diagram": diagram,
+    "evidence": _evidence,
+    "figures": figures,
+    "forecast": sweep.forecast,
+    "happened": happened,
+    "help_of": help_of,
+    "ideal": ideal,
+    "killed": killed,
+    "measured": measured,
+    "outcomes": outcomes,
+    "predicted": predicted,
+    "recoveries": recoveries,
+    "recovery": recovery,
+    "reproduce": reproduce,
+    "sections": sections,
+    "settings": settings,
+    "slug": slug,
+    "tally": tally,
+    "timeline": timeline,
+    "verdicts": verdicts,
+    "where": where,
+}
