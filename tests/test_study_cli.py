@@ -299,6 +299,15 @@ def test_a_sweep_of_a_disturbed_run_tells_of_recovery(sim: Sim) -> None:
     assert measures["gone"]["value"] > 0
 
 
+def test_a_trace_is_one_sample(sim: Sim, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("arrival_s,io_s,cpu_s\n0,0.01,0\n0.5,0.01,0\n1,0.01,0\n")
+    done = sim("sweep", "--over", "pace=1,2", "--trace", "t.csv", "--replications", "2", "--json")
+    value = document("sweep", done.stdout)
+    assert value["notices"][0].startswith("A trace is one sample of traffic")
+    throughputs = [row["measures"]["throughput"]["value"] for row in value["rows"]]
+    assert throughputs[1] == pytest.approx(2 * throughputs[0], rel=0.05)
+
+
 # --- compare --------------------------------------------------------------------------------------
 
 

@@ -176,7 +176,11 @@ def _size(args: argparse.Namespace) -> None:
         lambda executor: submitter(executor, question.base),
     )
     answer = sizing.conclude(question, known)
-    notices = (*notices, *_interruption(args, len(known), stopped=stopped))
+    notices = (
+        *notices,
+        *_about_trace(experiment),
+        *_interruption(args, len(known), stopped=stopped),
+    )
     if args.json:
         show_document(documents.size(answer, notices))
     else:
@@ -268,7 +272,11 @@ def _sweep(args: argparse.Namespace) -> None:
         lambda executor: submitter(executor, experiment),
     )
     rows = sweep.rows(asked, known)
-    notices = (*notices, *_interruption(args, len(known), stopped=stopped))
+    notices = (
+        *notices,
+        *_about_trace(experiment),
+        *_interruption(args, len(known), stopped=stopped),
+    )
     if args.json:
         show_document(documents.sweep(asked, rows, notices, complete=not stopped))
     else:
@@ -308,7 +316,7 @@ def _compare(args: argparse.Namespace) -> None:
     found = compare.contrasts(replications, known)
     both = min(sum(trial.point == side for trial in known) for side in compare.SIDES)
     both = min(both, replications)
-    notices = (*notices, *_about_traffic(bases))
+    notices = (*notices, *_about_traffic(bases), *_about_trace(*bases))
     notices = (*notices, *_interruption(args, len(known), stopped=stopped))
     if args.json:
         written = dict(zip(names, map(to_dict, bases), strict=True))
@@ -343,6 +351,15 @@ def _about_traffic(bases: Sequence[Experiment]) -> tuple[str, ...]:
     return (
         "The traffic of A and B differs, so the difference is not of the servers alone; where it "
         "differs, the requests are not the same.",
+    )
+
+
+def _about_trace(*bases: Experiment) -> tuple[str, ...]:
+    if all(base.traffic.arrivals != "trace" for base in bases):
+        return ()
+    return (
+        "A trace is one sample of traffic, the same in every replication: intervals and confidence "
+        "are about the server's chances alone, not about another day's requests.",
     )
 
 
