@@ -10,9 +10,11 @@ from sim.costs import Costs
 from sim.experiment import Traffic
 from sim.model.clock import Call, Clock
 from sim.model.connection import Connection
-from sim.model.kernel import SYN_RETRANSMISSIONS, ListeningSocket
+from sim.model.handshake import Handshakes
+from sim.model.kernel import ListeningSocket
 from sim.model.pace import Pace
 from sim.model.recorder import Recorder
+from sim.model.timer_wheel import TimerWheel
 from sim.run import ERROR_5XX, OK, REFUSED, RESET, TIMEOUT
 from sim.traffic import Source
 
@@ -24,7 +26,8 @@ class Clients:
     ``traffic``, ``keep`` (whether
     clients ask for keep-alive), ``choose_listener`` (the kernel's choice of a socket for a new
     connection; None where nothing listens), ``first_byte`` (s that the client of a row takes until
-    it sends, once it is connected; None where all send at once).
+    it sends, once it is connected; None where all send at once), ``handshakes`` (that a full accept
+    queue has delayed).
 
     Constant too: ``answers_matter``, whether anything that a client does depends on an answer. It
     does not in an open loop with new connections, where answers need no events of their own. If all
@@ -33,8 +36,9 @@ class Clients:
     Output: ``finished`` succeeds when every request has its outcome, or the drain is over.
 
     State: ``waiting`` (requests without an outcome), ``idle`` (connections by client, the last
-    used last), ``last_arrival``, ``_tried`` (attempts that failed, by row), ``_draining_since``
-    (the last arrival when the drain began; None while it does not run).
+    used last), ``slow`` (whether any connection may come before its request), ``last_arrival``,
+    ``_tried`` (attempts that failed, by row), ``_draining_since`` (the last arrival when the drain
+    began; None while it does not run).
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class Clients:
         pace: Pace,
         choose_listener: Callable[[], ListeningSocket | None],
         first_byte: Callable[[int], float] | None,
+        wheel: TimerWheel,
     ) -> None:
         self.clock = clock
         self.costs = costs
@@ -57,6 +62,10 @@ class Clients:
         self.pace = pace
         self.choose_listener = choose_listener
         self.first_byte = first_byte
+        self.handshakes = Handshakes(
+            clock, costs, wheel, choose_listener, first_byte, self._lose, self._on_late_request
+        )
+        self.slow = first_byte is not None
         self.traffic = traffic
         self.keep = keep = traffic.connection == "keepalive"
         self.finished = clock.event()
@@ -181,18 +190,12 @@ class Clients:
     def _refused(self, connection: Connection, listener: ListeningSocket | None) -> None:
         """A connection was refused, or its SYN dropped where there is a ``listener``."""
         if listener is None:
-            row, connection.row = connection.row, -1
-            self._over(row, connection.client, REFUSED)
-            return
-        # The SYN was dropped; TCP tries again, and another socket may be chosen then.
-        attempt = connection.attempts
-        connection.attempts += 1
-        before = SYN_RETRANSMISSIONS[attempt - 1] if attempt else 0.0
-        wait = SYN_RETRANSMISSIONS[attempt] - before
-        if connection.attempts < len(SYN_RETRANSMISSIONS):
-            Call(self.clock, lambda _: self._connect(connection)).after(wait)
+            self._lose(connection, REFUSED)
         else:
-            Call(self.clock, lambda _: self._lose(connection, TIMEOUT)).after(wait)
+            self.handshakes.begin(connection, listener)
+
+    def _on_late_request(self) -> None:
+        self.slow = True
 
     def answer(self, connection: Connection) -> None:
         """The worker has sent the whole response just now."""

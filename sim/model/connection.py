@@ -18,18 +18,17 @@ class Connection:
         keep: whether the worker will keep it after the present answer.
         timeout: when an idle one expires, s.
         pace: what its steps cost now, as a part of what they cost cold; see `sim.model.pace`.
-        ready: when its request has arrived, s; later than the connection if the client is slow.
+        ready: when its request has arrived, s; later than the connection if the client is slow, or
+            its first packet was dropped.
         deferred: whether a thread has given up waiting for that.
         queued: when it came into the accept queue, s.
         accepted: when a worker accepted it, or saw the present request on it, s.
-        attempts: SYNs that were sent so far.
         abandoned: whether the client has given up and closed it, of which the server knows nothing.
     """
 
     __slots__ = (
         "abandoned",
         "accepted",
-        "attempts",
         "client",
         "deferred",
         "keep",
@@ -50,7 +49,6 @@ class Connection:
         self.client = client
         self.worker: Worker | None = None
         self.keep = False
-        self.attempts = 0
         self.abandoned = False
         self.pace = 1.0
         self.ready = 0.0

@@ -66,7 +66,7 @@ class ThreadWorker(Worker):
     """One gthread worker; see `Worker` for what every class has.
 
     Constants: ``worker_connections``, ``max_keepalived``, ``keepalive``, ``graceful_timeout``,
-    ``_keeps`` (whether it ever holds a connection without a request).
+    ``_keeps`` (whether it may hold a connection without a request).
 
     State, under Gunicorn's names where it has one:
         nr_conns: connections that it holds.
@@ -86,7 +86,6 @@ class ThreadWorker(Worker):
     __slots__ = (
         "_answers_in_passing",
         "_keeps",
-        "_slow_clients",
         "_then_after_io",
         "_then_call_application",
         "_then_end_accept",
@@ -127,8 +126,7 @@ class ThreadWorker(Worker):
         self._then_respond = self._respond
         self._then_respond_and_finish = self._respond_and_finish
         self._answers_in_passing = not self.clients.answers_matter
-        self._slow_clients = self.clients.first_byte is not None
-        self._keeps = self._slow_clients or self.keepalive > 0
+        self._keeps = self.clients.slow or self.keepalive > 0
         self.pending_conns: dict[Connection, None] = {}
         self.nr_conns = 0
         self.accepting = False
@@ -156,7 +154,7 @@ class ThreadWorker(Worker):
         self.turns += 1
         connection = self.listener.accept()
         assert connection is not None, "who is woken finds a connection"
-        if self.idle_threads and not self._slow_clients:
+        if self.idle_threads and not self.clients.slow:
             self._accept_and_call(connection)
         else:
             self.in_hand = connection
@@ -269,7 +267,7 @@ class ThreadWorker(Worker):
         if self.accepting and self.listener.queue:
             connection = self.listener.accept()
             assert connection is not None, "the queue is not empty"
-            if self.idle_threads and not (finished or readable or self._slow_clients):
+            if self.idle_threads and not (finished or readable or self.clients.slow):
                 self._accept_and_call(connection)
                 return
             self.in_hand = connection
@@ -353,6 +351,7 @@ class ThreadWorker(Worker):
             self.readable.append(connection)
             return
         self.pending_conns[connection] = None
+        self._keeps = True
         ready = Call(self.clock, lambda _: self.on_readable(connection))
         ready.after(connection.ready - self.clock.time)
 
@@ -398,7 +397,7 @@ class ThreadWorker(Worker):
         """`handle()`: a thread takes a connection, reads the request and calls the application."""
         thread.connection = connection
         self.waited += self.clock.time - connection.accepted
-        if self._slow_clients and connection.ready > self.clock.time:
+        if self.clients.slow and connection.ready > self.clock.time:
             late = connection.ready - self.clock.time
             self.clock.after(min(DATA_TIMEOUT, late), self._after_wait, thread)
             return

@@ -34,6 +34,7 @@ from sim.model.master import CHLD, Arbiter
 from sim.model.pace import Pace
 from sim.model.recorder import Recorder
 from sim.model.sync import SyncWorker
+from sim.model.timer_wheel import TimerWheel
 from sim.model.wiring import Wiring
 from sim.model.worker import Parent, Worker
 from sim.run import Census, QueueLength, Requests, Run
@@ -93,6 +94,7 @@ class _Simulation:
             partial(first_byte, experiment, replication)
             if experiment.traffic.first_byte.mean > 0
             else None,
+            TimerWheel(clock, self._chance("jiffies")),
         )
         self.wiring = Wiring(
             experiment=experiment,
