@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import islice, repeat, takewhile
 from random import Random
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from sim.distribution import Distribution
 from sim.experiment import Experiment
@@ -210,15 +210,19 @@ def stream(experiment: Experiment, replication: int, purpose: str) -> Random:
     return Random(f"{experiment.seed}/{replication}/{purpose}")
 
 
-def first_byte(experiment: Experiment, replication: int, row: int) -> float:
-    """How long the client of one request takes until it sends it, s.
+#: What a slow client takes its time for: fields of `sim.experiment.Traffic`.
+Slow = Literal["first_byte", "body", "read"]
+
+
+def slowness(experiment: Experiment, replication: int, of: Slow) -> Callable[[int], float] | None:
+    """How long the client of a row takes for its part ``of`` the exchange, s; None: no time at all.
 
     Every row has a stream of its own, for clients connect in an order that the server decides.
     """
-    if experiment.traffic.first_byte.mean == 0:
-        return 0.0
-    draws = stream(experiment, replication, f"first_byte {row}")
-    return experiment.traffic.first_byte.sampler(draws)()
+    distribution: Distribution = getattr(experiment.traffic, of)
+    if distribution.mean == 0:
+        return None
+    return lambda row: distribution.sampler(stream(experiment, replication, f"{of} {row}"))()
 
 
 def schedule(experiment: Experiment, replication: int) -> Requests:

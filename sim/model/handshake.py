@@ -51,6 +51,7 @@ class Handshake:
     State:
         connection: that it is to become.
         listener: whose accept queue was full.
+        began: when the first SYN was sent, s.
         syns: SYNs that were dropped or have yet to be answered.
         established: whether the client takes itself to be connected.
         sent: how often the client has sent its request.
@@ -63,6 +64,7 @@ class Handshake:
     """
 
     __slots__ = (
+        "began",
         "connection",
         "established",
         "forgotten",
@@ -75,7 +77,8 @@ class Handshake:
         "syns",
     )
 
-    def __init__(self, connection: Connection, listener: ListeningSocket) -> None:
+    def __init__(self, connection: Connection, listener: ListeningSocket, began: float) -> None:
+        self.began = began
         self.connection = connection
         self.listener = listener
         self.syns = 0
@@ -91,8 +94,8 @@ class Handshake:
 class Handshakes:
     """All handshakes that did not succeed at once.
 
-    Constants: ``clock``, ``costs``, ``wheel``, ``choose_listener`` and ``first_byte`` (see
-    `sim.model.client.Clients`), ``lose`` (called with a connection that will never be, and the
+    Constants: ``clock``, ``costs``, ``wheel``, ``choose_listener``, ``first_byte`` and ``body``, as
+    in `sim.model.client.Clients`, ``lose`` (called with a connection that will never be, and the
     outcome of its request), ``late`` (called when a connection comes without its request).
 
     State: ``_acks`` (handshakes whose SYN has been answered in this tick).
@@ -105,6 +108,7 @@ class Handshakes:
         wheel: TimerWheel,
         choose_listener: Callable[[], ListeningSocket | None],
         first_byte: Callable[[int], float] | None,
+        body: Callable[[int], float] | None,
         lose: Callable[[Connection, int], None],
         late: Callable[[], None],
     ) -> None:
@@ -113,13 +117,14 @@ class Handshakes:
         self.wheel = wheel
         self.choose_listener = choose_listener
         self.first_byte = first_byte
+        self.body = body
         self.lose = lose
         self.late = late
         self._acks: list[Handshake] = []
 
     def begin(self, connection: Connection, listener: ListeningSocket) -> None:
         """The SYN of ``connection`` has just been dropped by ``listener``."""
-        self._wait_for_syn_ack(Handshake(connection, listener))
+        self._wait_for_syn_ack(Handshake(connection, listener, self.clock.time))
 
     # The client's SYN.
 
@@ -156,10 +161,12 @@ class Handshakes:
         acks, self._acks = self._acks, []
         for handshake in acks:
             handshake.established = True
-            seconds = self.costs.send
+            connection, seconds = handshake.connection, self.costs.send
+            if self.body is not None:
+                connection.uploaded += self.clock.time - handshake.began
             if self.first_byte is not None:
-                seconds = self.first_byte(handshake.connection.row)
-                handshake.connection.ready = self.clock.time + seconds
+                connection.ready += self.clock.time - handshake.began
+                seconds = connection.ready - self.clock.time
             if not self._arrive(handshake):
                 self._go_on(handshake, seconds)
 
