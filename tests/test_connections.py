@@ -49,13 +49,8 @@ EXPERIMENTS = {
     "kept, one idle at most": _kept(
         replace(GTHREAD, worker_connections=3), rate=40.0, duration=8.0, io="exp:0.05"
     ),
-    "kept by more users than worker_connections": _kept(
-        replace(ALONE, worker_connections=4),
-        arrivals="closed",
-        users=10,
-        think="exp:0.3",
-        duration=8.0,
-        io="exp:0.05",
+    "kept by users": _kept(
+        ALONE, arrivals="closed", users=4, think="exp:0.1", duration=8.0, io="exp:0.05"
     ),
     "sync keeps none": _kept(
         replace(SYNC, workers=4),

@@ -18,8 +18,9 @@ returns. But SYNs are sent again in bursts (`sim.model.timer_wheel`), and all th
 answered before the first ACK arrives.
 
 Traced with the events of ``tcp:*`` and ``sock:inet_sock_set_state`` on Linux 6.18. Not modelled:
-each processor has a timer wheel of its own, and round-trip times of earlier connections, which
-the kernel remembers, can make the request's first waits 0.3 s (``tcp_init_metrics``).
+each processor has a timer wheel of its own; and the kernel remembers round-trip times of earlier
+connections between two addresses, among which it counts how long a server waited for an ACK, so
+that a client may wait for seconds before it sends its request again (``tcp_init_metrics``).
 """
 
 from __future__ import annotations
