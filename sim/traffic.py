@@ -235,14 +235,19 @@ def schedule(experiment: Experiment, replication: int) -> Requests:
             array("d", (row.cpu_s for row in traffic.trace)),
         )
     arrival = array("d", _arrivals(experiment, stream(experiment, replication, "arrivals")))
-    io = traffic.io.sampler(stream(experiment, replication, "io"))
-    cpu = traffic.cpu.sampler(stream(experiment, replication, "cpu"))
     n = len(arrival)
     return Requests.scheduled(
         arrival,
-        array("d", (io() for _ in repeat(None, n))),
-        array("d", (cpu() for _ in repeat(None, n))),
+        _drawn(traffic.io, n, stream(experiment, replication, "io")),
+        _drawn(traffic.cpu, n, stream(experiment, replication, "cpu")),
     )
+
+
+def _drawn(distribution: Distribution, number: int, random: Random) -> array[float]:
+    if distribution.kind == "const":
+        return array("d", distribution.parameters) * number
+    draw = distribution.sampler(random)
+    return array("d", (draw() for _ in repeat(None, number)))
 
 
 def _arrivals(experiment: Experiment, random: Random) -> Iterator[float]:
@@ -285,8 +290,8 @@ def _poisson(rates: Sequence[tuple[float, float]], random: Random) -> Iterator[f
     left = -log(1.0 - draw())
     for since, rate, until in _pieces(rates):
         now = since
-        while now + left / rate < until:
-            now += left / rate
+        while (then := now + left / rate) < until:
+            now = then
             yield now
             left = -log(1.0 - draw())
         left = max(0.0, left - (until - now) * rate)
