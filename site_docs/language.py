@@ -116,19 +116,22 @@ def killed(name: str) -> bool:
 def recoveries(name: str) -> str:
     """What every disturbance of an experiment cost, as a table."""
     lines = [
-        "| what was done | threads back after | | queue empty after | | requests lost | |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-        "| | predicted | measured | predicted | measured | predicted | measured |",
+        "| what was done | | threads back after | queue empty after | lost | late |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
     for row in evidence(name).comparison.recovery:
-        cells = [f"{row.at_s:g} s: {row.what}"]
-        for field, write in (
-            ("capacity_restored_after_s", numbers.seconds),
-            ("queue_drained_after_s", numbers.seconds),
-            ("lost", numbers.count),
-        ):
-            cells += [write(getattr(side, field)) for side in (row.predicted, row.measured)]
-        lines.append(f"| {' | '.join(cells)} |")
+        what = f"{row.at_s:g} s: {row.what}"
+        for side, cost in (("predicted", row.predicted), ("measured", row.measured)):
+            cells = (
+                what,
+                side,
+                numbers.seconds(cost.capacity_restored_after_s),
+                numbers.seconds(cost.queue_drained_after_s),
+                numbers.count(cost.lost),
+                numbers.count(cost.delayed),
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+            what = ""
     return "\n".join(lines)
 
 

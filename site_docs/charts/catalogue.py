@@ -88,7 +88,7 @@ def _quantiles(name: str) -> Entry:
 
 
 def _trouble(name: str) -> Entry:
-    title = name.replace("-", " ").capitalize()
+    title = f"Second by second: {name.replace('-', ' ').replace('launchdarkly', 'LaunchDarkly')}"
     return Entry(lambda: trouble(f"trouble-{name}", title, evidence(name)), (name,))
 
 
