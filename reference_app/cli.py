@@ -1,4 +1,4 @@
-"""``python -m reference_app``: measure an experiment on real Gunicorn, or compare with `sim`."""
+"""``python -m reference_app``: measure on real Gunicorn, compare with `sim`, validate `sim`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from reference_app.validate_command import add_validate_arguments, run_validate
 from sim import chrome_trace
 from sim.arguments import OneLineParser, add_experiment_arguments, experiment_from
 from sim.cli import (
@@ -23,7 +24,7 @@ from sim.cli import (
 )
 from sim.command import save
 from sim.errors import ExperimentError
-from sim.experiment import Experiment
+from sim.experiment import Experiment, Host
 from sim.run import Run
 from sim.summary import summarize
 
@@ -60,6 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     args = _parser().parse_args(arguments)
     _refuse_missing_packages()
+    if args.command == "calibrate":
+        from reference_app.calibration.command import run  # noqa: PLC0415 - needs the extra `app`
+
+        run(args)
+        return
+    if args.command == "validate":
+        machine = _this_machine()
+        run_validate(args, Host(machine.cores, machine.somaxconn or Host().somaxconn))
+        return
     experiment, notices = experiment_from(args)
     notices += _about_host(experiment, _this_machine())
     path, trace = save_path(args), trace_path(args)
@@ -89,11 +99,41 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_count(compare, "--repeat", 3, "times that the same requests are measured")
     _add_count(compare, "--variants", 20, "times that the same requests are predicted")
+    add_calibrate_arguments(
+        commands.add_parser(
+            "calibrate",
+            help="learn what the model needs to know of this machine and an application",
+            description="Measure on real Gunicorn what each step of a request and of a process's "
+            "life costs here, for about a minute and a half, and write a file for --costs.",
+        )
+    )
     for command in (measure, compare):
         add_output_arguments(command)
         # A prediction is cheap and takes ten; a measurement takes as long as the traffic lasts.
         add_experiment_arguments(command, replications=1)
+    validate = commands.add_parser(
+        "validate",
+        help="hold the model against real Gunicorn on the cells of a grid",
+        description="Predict and measure a fixed sample of servers under loads, which takes half "
+        "an hour, and report the errors. The exit status is 1 when a target is missed.",
+    )
+    _add_count(validate, "--repeat", 3, "times that each cell is measured")
+    _add_count(validate, "--variants", 40, "times that each cell is predicted")
+    add_validate_arguments(validate)
     return parser
+
+
+def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--app``, ``--path`` and ``--out``."""
+    parser.add_argument(
+        "--app",
+        metavar="MODULE:APP",
+        help="WSGI application to measure; ours, if none",
+    )
+    parser.add_argument("--path", default="/", help="what to GET from it [/]")
+    parser.add_argument(
+        "--out", default="costs.toml", metavar="FILE.toml", help="file to write [costs.toml]"
+    )
 
 
 def _add_count(parser: argparse.ArgumentParser, name: str, default: int, help_: str) -> None:

@@ -12,6 +12,7 @@ import psutil
 from reference_app.client import Progress
 from reference_app.client_process import Replay, replay
 from reference_app.disturber import disturber
+from reference_app.memory import memory_of
 from reference_app.server import HOST, RunningServer, running_server
 from sim.experiment import Experiment
 from sim.experiment_file import to_dict
@@ -33,6 +34,7 @@ def measure(experiment: Experiment, replication: int, progress: Progress) -> Run
             result = replay(experiment, replication, address, disturbing.begin, progress)
             end = time.monotonic()
         census = _census(server)
+        memory = memory_of(server)
         _read_answers(result, server)
         events = _events(server, result.start, end, disturbing.events)
     return Run(
@@ -42,6 +44,7 @@ def measure(experiment: Experiment, replication: int, progress: Progress) -> Run
         result.requests,
         events,
         census=census,
+        memory=memory,
     )
 
 

@@ -2,12 +2,13 @@
 
 Every setting of an experiment is a flag on Gunicorn's command line. Here is what has no flag:
 the log's clock, lines that name workers by boot order, boots that fail because the experiment
-says so, and an end when the rig ends.
+says so, a signal to collect garbage, and an end when the rig ends.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import os
 import runpy
@@ -36,6 +37,9 @@ RIG_PID = "GUNICORN_RIG_PID"
 
 #: Set: nobody calls `postfork()`, as in a service that has forgotten to.
 NO_POSTFORK = "GUNICORN_RIG_NO_POSTFORK"
+
+#: Makes a worker collect all its garbage; Gunicorn has no use for this signal.
+COLLECT = signal.SIGRTMIN
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -81,6 +85,7 @@ def post_worker_init(worker: Worker) -> None:
         if exit_code == Arbiter.WORKER_BOOT_ERROR:
             raise RuntimeError("the experiment lets this boot fail")
         raise AppImportError("the experiment lets the application's import fail")
+    signal.signal(COLLECT, lambda *_: gc.collect())
     worker.log.info(READY, worker.age, worker.pid)
 
 

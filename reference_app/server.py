@@ -246,7 +246,7 @@ def _environment(
     environ["PYTHONPATH"] = os.pathsep.join(filter(None, places))
     if traps is not None:
         environ[TRAPS] = str(traps.fd)
-    if not launchdarkly.postfork:
+    if not (launchdarkly.enabled and launchdarkly.postfork):
         environ[NO_POSTFORK] = "1"
     if flag_service is None:
         environ[OFFLINE] = "1"

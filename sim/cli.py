@@ -19,13 +19,26 @@ from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.model.simulation import predict
 from sim.run import Run
+from sim.sketch import RELATIVE_ERROR
 from sim.summary import Summary, summarize
+from sim.traffic import passes
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 #: s that work may take before its progress is worth showing.
 PATIENCE = 2.0
+
+#: Requests of one replication above which their rows are not kept for a summary: 60 bytes each.
+LONG = 1_000_000
+
+_NOT_KEPT = (
+    f"more than {LONG:,} requests in a replication: they were counted and not kept, and quantiles "
+    f"are within {RELATIVE_ERROR:.1%} (--save keeps them)"
+)
+
+#: Commands that `sim.study.cli` has; without one, a single experiment is predicted.
+STUDIES = ("size", "sweep", "compare")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,13 +51,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ExperimentError: when they cannot be understood or run.
         SystemExit: after ``--help``, and when a flag cannot be parsed.
     """
-    parser = OneLineParser(prog="python -m sim", description="Predict how Gunicorn queues.")
+    given = sys.argv[1:] if arguments is None else arguments
+    if given and given[0] in STUDIES:
+        # They bring what a single prediction does without.
+        from sim.study.cli import main as study  # noqa: PLC0415
+
+        study(given)
+        return
+    parser = OneLineParser(
+        prog="python -m sim",
+        description="Predict how Gunicorn queues.",
+        epilog=f"Further commands, each with its own --help: {', '.join(STUDIES)}.",
+    )
     add_output_arguments(parser)
     add_experiment_arguments(parser)
-    args = parser.parse_args(arguments)
+    args = parser.parse_args(given)
     experiment, notices = experiment_from(args)
     path, trace = save_path(args), trace_path(args)
-    runs: Iterable[Run] = predictions(experiment)
+    kept = path is not None or trace is not None or not _is_long(experiment)
+    if not kept:
+        notices = (*notices, _NOT_KEPT)
+    runs: Iterable[Run] = predictions(experiment, keep_rows=kept)
     if trace is not None:
         runs = _traced(runs, trace)
     if path is not None:
@@ -53,11 +80,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     show_summary(summarize(runs), notices, as_json=args.json, timeline=args.timeline)
 
 
-def predictions(experiment: Experiment, variant: int = 0) -> Iterator[Run]:
+def _is_long(experiment: Experiment) -> bool:
+    """Whether one replication's rows are better not kept, and need not be."""
+    return passes(experiment) and experiment.expected_requests > LONG
+
+
+def predictions(
+    experiment: Experiment, variant: int = 0, *, keep_rows: bool = True
+) -> Iterator[Run]:
     """Every replication, one after the other, in one variant of the server's chances."""
     with _progress(experiment.replications) as advance:
         for replication in range(experiment.replications):
-            yield predict(experiment, replication, variant)
+            yield predict(experiment, replication, variant, keep_rows=keep_rows)
             advance()
 
 
@@ -71,7 +105,13 @@ def _traced(runs: Iterable[Run], path: Path) -> Iterator[Run]:
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``, ``--timeline``, ``--save`` and ``--trace-out``."""
-    output = parser.add_argument_group("output")
+    output = parser.add_argument_group(
+        "output",
+        f"requests of a prediction that has more than {LONG:,} of them are counted and not kept, "
+        "unless --save or --trace-out asks for them, clients have timeouts, retries or a first "
+        "byte that is late, or something goes wrong: quantiles are then within "
+        f"{RELATIVE_ERROR:.1%} of what they are",
+    )
     output.add_argument("--json", action="store_true", help="print one JSON document, no report")
     output.add_argument(
         "--timeline", action="store_true", help="tell what happened to the processes, and when"

@@ -81,5 +81,21 @@ def save(runs: Iterable[run.Run], path: Path) -> None:
         raise _unwritable(path, error) from None
 
 
+def save_text(text: str, path: Path) -> None:
+    """Write ``text`` to a file, which appears whole or not at all.
+
+    Raises:
+        ExperimentError: when it cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _unwritable(path: Path, error: OSError) -> ExperimentError:
     return ExperimentError(f"{path}: cannot be written ({error.strerror})")

@@ -32,6 +32,9 @@ MEASURES: Mapping[str, tuple[str, ...]] = {
     "wait": ("mean", "p50", "p95", "p99"),
 }
 
+#: The value of each figure in one variant or repeat, by `Figure.name`; None is not known.
+Values = Mapping[str, float | None]
+
 #: Of the variants, those outside `Figure.predicted_low` and `Figure.predicted_high`.
 LOW, HIGH = 0.05, 0.95
 
@@ -121,23 +124,14 @@ def compare(
         perfect: of the runs that `ideal_run` makes of one repeat.
     """
     orders = sorted({w.boot_order for summary in (*predicted, *measured) for w in summary.workers})
-    units: dict[str, Unit] = {**_UNITS, **{_share(order): "share" for order in orders}}
-    predictions = [_values(summary, orders) for summary in predicted]
-    measurements = [_values(summary, orders) for summary in measured]
-    ideals = _values(perfect, ())
     return Comparison(
         experiment=measured[0].experiment,
         repeats=len(measured),
         variants=len(predicted),
-        figures=tuple(
-            _figure(
-                name,
-                unit,
-                [values[name] for values in predictions],
-                [values[name] for values in measurements],
-                ideals.get(name),
-            )
-            for name, unit in units.items()
+        figures=figures_of(
+            [values_of(summary, orders) for summary in predicted],
+            [values_of(summary, orders) for summary in measured],
+            values_of(perfect, ()),
         ),
         predicted_outcomes=_outcomes(predicted),
         measured_outcomes=_outcomes(measured),
@@ -147,6 +141,48 @@ def compare(
         ),
         timeline=pair_events(predicted[0].events, measured[0].events),
         overload=measured[0].load.reasons,
+    )
+
+
+def values_of(summary: Summary, orders: Iterable[int]) -> dict[str, float | None]:
+    """The value of each figure in one variant or repeat, by `Figure.name`.
+
+    Args:
+        summary: of the variant or repeat.
+        orders: boot orders of the workers whose shares are wanted.
+    """
+    values: dict[str, float | None] = {}
+    for time, times in (("latency", summary.latency), ("wait", summary.wait)):
+        for measure in MEASURES[time]:
+            values[f"{time}_{measure}"] = None if times is None else getattr(times, measure).value
+    values["throughput"] = None if summary.throughput is None else summary.throughput.value
+    values["utilization"] = None if summary.utilization is None else summary.utilization.value
+    shares = {w.boot_order: w.share.value for w in summary.workers if w.share is not None}
+    for order in orders:
+        # A worker that only other repeats have (it replaced one there) did nothing in this.
+        values[_share(order)] = shares.get(order, 0.0) if shares else None
+    return values
+
+
+def figures_of(
+    predictions: Sequence[Values], measurements: Sequence[Values], perfect: Values
+) -> tuple[Figure, ...]:
+    """Set the values of variants beside those of repeats, and of an ideal queue.
+
+    Args:
+        predictions: of each variant, at least one.
+        measurements: of each repeat, at least one, with the same names.
+        perfect: what the ideal queue has of them.
+    """
+    return tuple(
+        _figure(
+            name,
+            _UNITS.get(name, "share"),
+            [values[name] for values in predictions],
+            [values[name] for values in measurements],
+            perfect.get(name),
+        )
+        for name in measurements[0]
     )
 
 
@@ -232,21 +268,6 @@ _UNITS: Mapping[str, Unit] = {
 
 def _share(boot_order: int) -> str:
     return f"share_worker_{boot_order}"
-
-
-def _values(summary: Summary, orders: Iterable[int]) -> dict[str, float | None]:
-    """The value of each figure in one variant or repeat, with the workers of those boot orders."""
-    values: dict[str, float | None] = {}
-    for time, times in (("latency", summary.latency), ("wait", summary.wait)):
-        for measure in MEASURES[time]:
-            values[f"{time}_{measure}"] = None if times is None else getattr(times, measure).value
-    values["throughput"] = None if summary.throughput is None else summary.throughput.value
-    values["utilization"] = None if summary.utilization is None else summary.utilization.value
-    shares = {w.boot_order: w.share.value for w in summary.workers if w.share is not None}
-    for order in orders:
-        # A worker that only other repeats have (it replaced one there) did nothing in this.
-        values[_share(order)] = shares.get(order, 0.0) if shares else None
-    return values
 
 
 def _figure(

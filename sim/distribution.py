@@ -112,7 +112,9 @@ class Distribution:
         match self.kind:
             case "exp" if p[0] > 0:
                 rate = 1 / p[0]
-                return lambda: random.expovariate(rate)
+                # `Random.expovariate`, without the way there.
+                draw, log = random.random, math.log
+                return lambda: -log(1.0 - draw()) / rate
             case "uniform":
                 return lambda: random.uniform(p[0], p[1])
             case "lognorm" if p[0] > 0 and p[1] > 0:

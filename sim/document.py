@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+from sim.run import Memory
 from sim.summary import CONFIDENCE, Estimate, Summary, Times
 
 SCHEMA = "gunicorn-summary/1"
@@ -85,11 +86,18 @@ def document(summary: Summary, notices: Sequence[str] = ()) -> dict[str, Any]:
             }
             for row in summary.census
         ],
+        "memory": _memory(summary.memory),
         "offered_load": load.offered,
         "capacity": load.capacity,
         "overloaded": summary.overloaded,
         "notices": [*load.reasons, *notices],
     }
+
+
+def _memory(memory: Memory | None) -> dict[str, int | None] | None:
+    if memory is None:
+        return None
+    return {f"{name}_bytes": value for name, value in memory._asdict().items()}
 
 
 def _value(estimate: Estimate | None) -> float | None:

@@ -15,6 +15,7 @@ from sim.costs import Costs
 from sim.distribution import Distribution
 from sim.disturbance import Disturbance, FlagService, Rate
 from sim.errors import ExperimentError
+from sim.memory_costs import MemoryCosts
 
 WorkerClass = Literal["sync", "gthread"]
 Arrivals = Literal["poisson", "constant", "closed", "trace"]
@@ -260,6 +261,7 @@ class Experiment:
         seed: of every random stream; same experiment and seed, same prediction.
         replications: independent repetitions, each with its own arrivals and demands.
         disturbances: what goes wrong, by time.
+        memory: what processes and threads take of the host's memory.
     """
 
     server: Server = field(default_factory=Server)
@@ -270,6 +272,7 @@ class Experiment:
     seed: int = 1
     replications: int = 10
     disturbances: tuple[Disturbance, ...] = ()
+    memory: MemoryCosts = field(default_factory=MemoryCosts)
 
     def __post_init__(self) -> None:
         _whole("seed", self.seed, 0)
@@ -294,18 +297,25 @@ class Experiment:
                     f"the disturbance at {disturbance.at:g} s changes launchdarkly, which is off; "
                     "expected it enabled"
                 )
-        duration = self.traffic.duration
         if self.traffic.requests is None and len(self.rates) > 1:
-            ends = [*(since for since, _ in self.rates[1:]), duration]
-            number = sum(
-                rate * max(0.0, min(end, duration) - since)
-                for (since, rate), end in zip(self.rates, ends, strict=True)
-            )
+            number = self.expected_requests
             if number > MAX_REQUESTS:
                 raise ExperimentError(
-                    f"the rates of the disturbances make {number:g} requests in {duration:g} s; "
-                    f"expected at most {MAX_REQUESTS}"
+                    f"the rates of the disturbances make {number:g} requests in "
+                    f"{self.traffic.duration:g} s; expected at most {MAX_REQUESTS}"
                 )
+
+    @property
+    def expected_requests(self) -> float:
+        """Requests of an open loop in one replication; on average, where a duration limits them."""
+        if self.traffic.requests is not None:
+            return self.traffic.requests
+        duration = self.traffic.duration
+        ends = [*(since for since, _ in self.rates[1:]), duration]
+        return sum(
+            rate * max(0.0, min(end, duration) - since)
+            for (since, rate), end in zip(self.rates, ends, strict=True)
+        )
 
     @property
     def rates(self) -> tuple[tuple[float, float], ...]:

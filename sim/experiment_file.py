@@ -1,7 +1,8 @@
 """An experiment as a document: a TOML file on disk, a JSON object inside a run.
 
-The tables are ``[server]``, ``[host]``, ``[traffic]``, ``[launchdarkly]`` and ``[costs]``, whose
-keys are the fields of the dataclass of that name; ``seed`` and ``replications`` stand above them.
+The tables are ``[server]``, ``[host]``, ``[traffic]``, ``[launchdarkly]``, ``[costs]`` and
+``[memory]``, whose keys are the fields of the dataclass of that name (of `MemoryCosts`, the last);
+``seed`` and ``replications`` stand above them.
 Each ``[[disturbance]]`` is one thing that goes wrong: its ``kind`` is a key of
 `sim.disturbance.KINDS`, and its other keys are the fields of that class.
 
@@ -24,6 +25,7 @@ from sim.costs import Costs
 from sim.disturbance import KINDS, Disturbance
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host, LaunchDarkly, Server, Traffic
+from sim.memory_costs import MemoryCosts
 
 #: What each table describes.
 TABLES: dict[str, type] = {
@@ -32,6 +34,7 @@ TABLES: dict[str, type] = {
     "traffic": Traffic,
     "launchdarkly": LaunchDarkly,
     "costs": Costs,
+    "memory": MemoryCosts,
 }
 
 #: Fields of `Experiment` that stand above the tables.

@@ -16,7 +16,7 @@ from rich.table import Table
 from sim.distribution import Distribution
 from sim.prose import print_prose, print_remarks, print_table
 from sim.recovery_report import print_recoveries
-from sim.run import Census
+from sim.run import Census, Memory
 from sim.summary import Estimate, Queue, Summary, Times, Worker
 
 #: Rows of workers; with ``max_requests`` there can be thousands.
@@ -160,6 +160,8 @@ def _lines(summary: Summary, plus_minus: str) -> list[str]:
     lines.append(f"Outcomes: {', '.join(outcomes) or 'no request'}.")
     if summary.census:
         lines.append(_resources(summary.census))
+    if summary.memory is not None:
+        lines.append(_memory(summary.memory))
     return lines
 
 
@@ -172,6 +174,21 @@ def _resources(census: Sequence[Census]) -> str:
         connections = _range([row.flag_connections for row in census], "connection")
         words += f" and {connections} to the flag service"
     return f"Resources: {words}."
+
+
+def _memory(memory: Memory) -> str:
+    words = (
+        f"Memory: {_mb(memory.total)}, of which {_mb(memory.shared)} are shared, "
+        f"{_mb(memory.master)} the master's own and {_mb(memory.worker)} each worker's own"
+    )
+    if memory.total_at_first is not None:
+        first = _mb(memory.total_at_first)
+        words += f"; {first} until the workers' first full garbage collection"
+    return f"{words}."
+
+
+def _mb(number: int) -> str:
+    return f"{number / 1e6:,.0f} MB"
 
 
 def _range(numbers: Sequence[int], what: str) -> str:

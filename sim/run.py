@@ -13,9 +13,12 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from sim.errors import ExperimentError
+
+if TYPE_CHECKING:
+    from sim.tally import Tally
 
 SCHEMA = "gunicorn-run/1"
 
@@ -112,6 +115,15 @@ class Requests:
         self.cpu.append(cpu)
         return len(self.arrival) - 1
 
+    def renew(self, row: int, arrival: float, io: float, cpu: float) -> None:
+        """Put a request of which only the arrival is known in the place of another."""
+        self.arrival[row] = arrival
+        self.accepted[row] = self.started[row] = self.finished[row] = NAN
+        self.worker[row] = self.thread[row] = 0
+        self.outcome[row] = UNFINISHED
+        self.io[row] = io
+        self.cpu[row] = cpu
+
     def __len__(self) -> int:
         return len(self.arrival)
 
@@ -188,6 +200,29 @@ class Census(NamedTuple):
     flag_connections: int
 
 
+class Memory(NamedTuple):
+    """Bytes of memory that the server's processes take, each page that they share counted once.
+
+    Linux's proportional set sizes (PSS) would add up to it, if no other process mapped the same
+    files. A measurement is of the end of the traffic; a prediction is of the state that lasts,
+    see `sim.memory_costs.MemoryCosts`.
+
+    Attributes:
+        total: of all processes.
+        shared: by two processes or more.
+        master: private to the master.
+        worker: private to one worker (its unique set size, USS), the mean over all that live.
+        total_at_first: as ``total``, until the workers' first full garbage collections; None where
+            it was measured, which is in one of the two states or between them.
+    """
+
+    total: int
+    shared: int
+    master: int
+    worker: int
+    total_at_first: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One experiment, once through one interpreter.
@@ -200,6 +235,8 @@ class Run:
         events: the process events, by time.
         queues: queue lengths, where the interpreter can see them.
         census: one row for each worker that lived at the end of the traffic, by boot order.
+        memory: of all processes; None where the interpreter did not look.
+        tally: what is left of the requests where their rows were not kept.
     """
 
     source: Source
@@ -209,6 +246,8 @@ class Run:
     events: tuple[ProcessEvent, ...] = ()
     queues: tuple[QueueLength, ...] = ()
     census: tuple[Census, ...] = ()
+    memory: Memory | None = None
+    tally: Tally | None = None
 
 
 def _time(value: float) -> float | None:
@@ -232,6 +271,7 @@ def save(runs: Iterable[Run], path: Path) -> None:
                     "experiment": run.experiment,
                     "queues": [queue._asdict() for queue in run.queues],
                     "census": [row._asdict() for row in run.census],
+                    "memory": None if run.memory is None else run.memory._asdict(),
                 }
                 file.write(json.dumps(header) + "\n")
                 for event in run.events:
@@ -321,6 +361,7 @@ def _read_header(header: dict[str, Any]) -> _Unread:
             Requests(),
             queues=tuple(QueueLength(**queue) for queue in header["queues"]),
             census=tuple(Census(**row) for row in header.get("census", ())),
+            memory=Memory(**memory) if (memory := header.get("memory")) is not None else None,
         ),
         int(header["requests"]),
     )

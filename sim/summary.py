@@ -27,6 +27,7 @@ from sim.run import (
     OK,
     OUTCOMES,
     Census,
+    Memory,
     Outcome,
     ProcessEvent,
     QueueLength,
@@ -34,6 +35,8 @@ from sim.run import (
     Run,
     Source,
 )
+from sim.sketch import QuantileSketch
+from sim.tally import Tally
 from sim.theory import student_t_quantile
 
 #: Of all the intervals here.
@@ -76,8 +79,8 @@ class Estimate:
 class Times:
     """How a time is distributed over requests, s.
 
-    Quantiles (see `sim.quantile`) are taken in each replication and then averaged: ``max`` is the
-    mean of the replications' largest.
+    Quantiles (see `sim.quantile`; of a run without its rows, see `sim.sketch`) are taken in each
+    replication and then averaged: ``max`` is the mean of the replications' largest.
     """
 
     mean: Estimate
@@ -148,6 +151,8 @@ class Summary:
         events: process events of the first replication.
         census: what the workers of the first replication had at the end; empty where the
             interpreter did not look.
+        memory: of the server's processes, in the first replication; None where the interpreter
+            did not look.
     """
 
     source: Source
@@ -166,6 +171,7 @@ class Summary:
     recovery: tuple[Recovery, ...]
     events: tuple[ProcessEvent, ...]
     census: tuple[Census, ...]
+    memory: Memory | None
 
     @property
     def requests(self) -> int:
@@ -217,6 +223,7 @@ def summarize(runs: Iterable[Run]) -> Summary:
         recovery=combined([s.recovery for s in samples]),
         events=first.events,
         census=first.census,
+        memory=first.memory,
     )
 
 
@@ -255,6 +262,8 @@ class _Sample(NamedTuple):
 
 
 def _sample(run: Run) -> _Sample:
+    if run.tally is not None:
+        return _tallied(run, run.tally)
     requests = run.requests
     arrival, finished = requests.arrival, requests.finished
     first = min(arrival, default=0.0)
@@ -283,6 +292,35 @@ def _sample(run: Run) -> _Sample:
         queues=run.queues,
         recovery=recoveries(run),
     )
+
+
+def _tallied(run: Run, tally: Tally) -> _Sample:
+    """The sample of a run whose rows were not kept; without disturbances, see `sim.traffic`."""
+    span = max(0.0, tally.last - tally.first)
+    ok = tally.outcomes[OK]
+    return _Sample(
+        outcomes=tuple(tally.outcomes),
+        latency=_sketched(tally.latency),
+        wait=_sketched(tally.wait),
+        ideal_latency=_sketched(tally.ideal_latency),
+        ideal_wait=_sketched(tally.ideal_wait),
+        throughput=ok / span if span > 0 else None if ok else 0.0,
+        span=span,
+        arrival_span=max(0.0, tally.last_arrival - tally.first),
+        io=tally.io,
+        cpu=tally.cpu,
+        worker_requests=tally.worker_requests,
+        worker_busy=tally.worker_busy,
+        queues=run.queues,
+        recovery=(),
+    )
+
+
+def _sketched(times: QuantileSketch) -> _Six | None:
+    if not times.count:
+        return None
+    p50, p90, p95, p99 = times.quantiles((0.5, 0.9, 0.95, 0.99))
+    return _Six(times.total / times.count, p50, p90, p95, p99, times.largest)
 
 
 def _known(ends: Iterable[float], begins: Iterable[float]) -> list[float]:

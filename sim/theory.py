@@ -171,6 +171,22 @@ def student_t_quantile(probability: float, degrees: int) -> float:
     return math.sqrt(degrees) * math.tan(low)
 
 
+def student_t_probability(value: float, degrees: int) -> float:
+    """Probability that Student's t with ``degrees`` degrees of freedom does not exceed ``value``.
+
+    The inverse of `student_t_quantile`, over all real values; the same source.
+
+    Raises:
+        ValueError: when ``degrees`` is below 1 or ``value`` is not a number.
+    """
+    if degrees < 1:
+        raise ValueError(f"degrees of freedom is {degrees}; expected a whole number >= 1")
+    if math.isnan(value):
+        raise ValueError("value is nan; expected a number")
+    inside = _student_t_inside(math.atan(abs(value) / math.sqrt(degrees)), degrees)
+    return 0.5 + math.copysign(inside / 2, value)
+
+
 def _student_t_inside(angle: float, degrees: int) -> float:
     """P(|T| <= sqrt(degrees) tan(angle)): Abramowitz and Stegun 26.7.3 (odd), 26.7.4 (even)."""
     sine, cosine = math.sin(angle), math.cos(angle)

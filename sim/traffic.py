@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import islice, repeat, takewhile
 from random import Random
@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 from sim.distribution import Distribution
 from sim.experiment import Experiment
 from sim.run import Requests
+from sim.tally import Tally
 
 #: s between the last worker's readiness and the start of the run, in both interpreters.
 LEAD = 0.25
@@ -33,6 +34,13 @@ class Source(Protocol):
     rows: Requests
     closed_loop: bool
 
+    @property
+    def forget(self) -> Callable[[int], None] | None:
+        """To be told of rows whose outcome is known, and which are lost then; None keeps all."""
+
+    def coming(self) -> Iterable[tuple[int, float]]:
+        """Every request in order, its row and when it is to be sent; of an open loop only."""
+
     def due(self) -> float:
         """When the next request is to be sent, s since the start; infinity: none for now."""
 
@@ -47,10 +55,15 @@ class OpenLoop:
     """Requests come when they come, whether the server keeps up or not."""
 
     closed_loop = False
+    forget = None
 
     def __init__(self, experiment: Experiment, replication: int) -> None:
         self.rows = schedule(experiment, replication)
         self._next = 0
+
+    def coming(self) -> Iterable[tuple[int, float]]:
+        """See `Source`."""
+        return enumerate(self.rows.arrival)
 
     def due(self) -> float:
         """See `Source`."""
@@ -70,6 +83,7 @@ class ClosedLoop:
     """Users who each send, wait for the answer, think, and send again."""
 
     closed_loop = True
+    forget = None
 
     def __init__(self, experiment: Experiment, replication: int) -> None:
         self.rows = Requests()
@@ -79,6 +93,10 @@ class ClosedLoop:
         self._duration = traffic.duration if traffic.requests is None else math.inf
         self._users = [_user(experiment, replication, user) for user in range(traffic.users)]
         self._due = [(0.0, user) for user in range(traffic.users)]
+
+    def coming(self) -> Iterable[tuple[int, float]]:
+        """See `Source`; nobody knows."""
+        raise AssertionError("the requests of a closed loop come when answers do")
 
     def due(self) -> float:
         """See `Source`."""
@@ -97,6 +115,83 @@ class ClosedLoop:
         time = now + next(self._users[client].think)
         if time < self._duration:
             heappush(self._due, (time, client))
+
+
+class PassingLoop:
+    """The same as `OpenLoop`, in rows that are used again as soon as their outcome is known.
+
+    Attributes:
+        tally: what is left of the requests; the last of them are in it after `close`.
+    """
+
+    closed_loop = False
+
+    def __init__(self, experiment: Experiment, replication: int) -> None:
+        self.rows = Requests()
+        self.tally = Tally(experiment.server.concurrency)
+        self._coming = self._requests(experiment, replication)
+        self._ahead: tuple[int, float] | None = None
+        self._free: list[int] = []
+
+    def _requests(self, experiment: Experiment, replication: int) -> Iterator[tuple[int, float]]:
+        traffic = experiment.traffic
+        io = traffic.io.sampler(stream(experiment, replication, "io"))
+        cpu = traffic.cpu.sampler(stream(experiment, replication, "cpu"))
+        for arrival in _arrivals(experiment, stream(experiment, replication, "arrivals")):
+            demands = io(), cpu()
+            self.tally.came(arrival, *demands)
+            if self._free:
+                row = self._free.pop()
+                self.rows.renew(row, arrival, *demands)
+            else:
+                row = self.rows.append(arrival, *demands)
+            yield row, arrival
+
+    def coming(self) -> Iterable[tuple[int, float]]:
+        """See `Source`."""
+        return self._coming
+
+    def due(self) -> float:
+        """See `Source`."""
+        if self._ahead is None:
+            self._ahead = next(self._coming, (0, math.inf))
+        return self._ahead[1]
+
+    def take(self) -> tuple[int, int]:
+        """See `Source`; all requests share one pool of connections."""
+        assert self._ahead is not None, "it was asked when the request is due"
+        row, self._ahead = self._ahead[0], None
+        return row, 0
+
+    def answered(self, client: int, now: float) -> None:
+        """See `Source`; an open loop does not care."""
+
+    def forget(self, row: int) -> None:
+        """See `Source`."""
+        self.tally.ended(self.rows, row)
+        self._free.append(row)
+
+    def close(self) -> None:
+        """The run is over: what has no outcome now never will."""
+        pending = set(range(len(self.rows))).difference(self._free)
+        self.tally.close(self.rows, sorted(pending))
+
+
+def passes(experiment: Experiment) -> bool:
+    """Whether `PassingLoop` can send the experiment's requests.
+
+    It cannot where they come from answers or a trace, where the server reads a row of which the
+    client knows the outcome already (a timeout), where a row's number says what becomes of it
+    (retries, slow clients), and where the summary looks at rows again (disturbances).
+    """
+    traffic = experiment.traffic
+    return (
+        traffic.arrivals in ("poisson", "constant")
+        and traffic.timeout is None
+        and not traffic.retries
+        and traffic.first_byte.mean == 0
+        and not experiment.disturbances
+    )
 
 
 def source(experiment: Experiment, replication: int) -> Source:
@@ -181,14 +276,15 @@ def _poisson(rates: Sequence[tuple[float, float]], random: Random) -> Iterator[f
 
     Those are the draws, so that a later change of the rate leaves the arrivals before it alone.
     """
-    unit = random.expovariate
-    left = unit(1.0)
+    # `Random.expovariate(1.0)`, without the way there.
+    draw, log = random.random, math.log
+    left = -log(1.0 - draw())
     for since, rate, until in _pieces(rates):
         now = since
         while now + left / rate < until:
             now += left / rate
             yield now
-            left = unit(1.0)
+            left = -log(1.0 - draw())
         left = max(0.0, left - (until - now) * rate)
 
 

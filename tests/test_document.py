@@ -23,7 +23,7 @@ from sim.disturbance import (
     Signal,
 )
 from sim.document import SCHEMA, document
-from sim.run import OK, REFUSED, Census, ProcessEvent, Requests, Run
+from sim.run import OK, REFUSED, Census, Memory, ProcessEvent, Requests, Run
 from sim.summary import summarize
 
 
@@ -119,6 +119,21 @@ def test_what_disturbances_cost_has_a_row_each() -> None:
 def test_nothing_went_wrong_and_nobody_looked() -> None:
     value = document(summarize([queue_run(experiment_of(), requests=50)]))
     assert value["recovery"] == value["resources"] == []
+    assert value["memory"] is None
+
+
+@pytest.mark.parametrize("at_first", [None, 300])
+def test_memory_is_in_bytes(at_first: int | None) -> None:
+    run = replace(queue_run(experiment_of(), requests=50), memory=Memory(400, 60, 70, 90, at_first))
+    value = document(summarize([run]))
+    check(value)
+    assert value["memory"] == {
+        "total_bytes": 400,
+        "shared_bytes": 60,
+        "master_bytes": 70,
+        "worker_bytes": 90,
+        "total_at_first_bytes": at_first,
+    }
 
 
 def test_the_schema_knows_every_kind_of_disturbance() -> None:

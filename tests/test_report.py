@@ -14,7 +14,7 @@ from rich.console import Console
 
 from sim.disturbance import Hang, Signal
 from sim.report import MOST_WORKERS, print_report
-from sim.run import OK, REFUSED, Census, QueueLength, Requests, Run
+from sim.run import OK, REFUSED, Census, Memory, QueueLength, Requests, Run
 from sim.summary import Summary, summarize
 
 
@@ -238,6 +238,21 @@ def test_what_workers_had_at_the_end(census: tuple[Census, ...], expected: str |
     text = words(printed(summarize([run])))
     assert ("Resources:" in text) == (expected is not None)
     assert expected is None or expected in text
+
+
+@pytest.mark.parametrize(
+    ("at_first", "expected"),
+    [
+        (None, "each worker's own."),
+        (57_400_000, "each worker's own; 57 MB until the workers' first full garbage collection."),
+    ],
+)
+def test_what_the_processes_take_of_the_memory(at_first: int | None, expected: str) -> None:
+    memory = Memory(81_000_000, 22_600_000, 18_900_000, 19_700_000, at_first)
+    run = replace(queue_run(experiment_of(), requests=50), memory=memory)
+    text = words(printed(summarize([run])))
+    shared = "Memory: 81 MB, of which 23 MB are shared, 19 MB the master's own and 20 MB"
+    assert f"{shared} {expected}" in text
 
 
 @pytest.mark.parametrize(

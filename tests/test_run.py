@@ -16,7 +16,18 @@ from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment_file import from_dict
 from sim.model.simulation import predict
-from sim.run import OUTCOMES, SCHEMA, Census, ProcessEvent, QueueLength, Requests, Run, load, save
+from sim.run import (
+    OUTCOMES,
+    SCHEMA,
+    Census,
+    Memory,
+    ProcessEvent,
+    QueueLength,
+    Requests,
+    Run,
+    load,
+    save,
+)
 
 EXPERIMENT = Experiment(
     server=Server(workers=2, threads=2),
@@ -48,7 +59,8 @@ def every_outcome() -> Run:
     queues = (QueueLength("accept queue", 0.1, 3), QueueLength("worker 1", 1 / 3, 2))
     census = (Census(1, 13, 2), Census(3, 3, 0))
     experiment = {"seed": 1, "server": {"workers": 2}}
-    return Run("reference_app", experiment, 4, requests, events, queues, census)
+    memory = Memory(80_000_000, 23_000_000, 19_000_000, 19_000_000)
+    return Run("reference_app", experiment, 4, requests, events, queues, census, memory)
 
 
 def comparable(run: Run) -> tuple[object, ...]:
@@ -57,7 +69,7 @@ def comparable(run: Run) -> tuple[object, ...]:
         tuple(None if isinstance(v, float) and math.isnan(v) else v for v in row)
         for row in run.requests
     ]
-    seen = (run.events, run.queues, run.census)
+    seen = (run.events, run.queues, run.census, run.memory)
     return run.source, run.experiment, run.replication, rows, *seen
 
 
@@ -199,11 +211,17 @@ def test_another_source_is_refused_by_name(tmp_path: Path, source: object) -> No
 def test_a_file_of_before_there_was_a_census(tmp_path: Path) -> None:
     (run,) = load(written(tmp_path / "a.run", HEADER, REQUEST))
     assert run.census == ()
+    assert run.memory is None
 
 
 @pytest.mark.parametrize("row", [{"worker": 1}, {"worker": 1, "threads": 2, "pids": 3}, 7])
 def test_a_census_that_is_not_understood_is_refused(tmp_path: Path, row: object) -> None:
     assert "line 1" in refused(written(tmp_path / "a.run", {**HEADER, "census": [row]}, REQUEST))
+
+
+@pytest.mark.parametrize("memory", [{"total": 1}, {"bytes": 1}, 7])
+def test_a_memory_that_is_not_understood_is_refused(tmp_path: Path, memory: object) -> None:
+    assert "line 1" in refused(written(tmp_path / "a.run", {**HEADER, "memory": memory}, REQUEST))
 
 
 def test_many_events_are_read_quickly(tmp_path: Path) -> None:

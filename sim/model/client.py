@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from math import inf
 
 from sim.costs import Costs
@@ -25,7 +25,8 @@ class Clients:
     it sends, once it is connected; None where all send at once).
 
     Constant too: ``answers_matter``, whether anything that a client does depends on an answer. It
-    does not in an open loop with new connections, where answers need no events of their own.
+    does not in an open loop with new connections, where answers need no events of their own. If all
+    send at once there too, arrivals are `_open_loop`.
 
     Output: ``finished`` succeeds when every request has its outcome, or the drain is over.
 
@@ -47,7 +48,9 @@ class Clients:
         self.clock = clock
         self.costs = costs
         self.source = source
+        self._forget = source.forget
         self.recorder = recorder
+        self.rows = recorder.requests
         self.choose_listener = choose_listener
         self.first_byte = first_byte
         self.traffic = traffic
@@ -60,24 +63,49 @@ class Clients:
         self._tried: defaultdict[int, int] = defaultdict(int)
         # Kept connections are ready at once; whether one is idle is known when the request is due.
         self._to_server = costs.send if keep else costs.connect
-        self._arrival = Call(clock, self._on_arrival)
+        self._at_once = not self.answers_matter and first_byte is None
+        self._arrival = object()
         self._drain = Call(clock, self._on_drain)
         self._draining_since: float | None = None
         self._next_due = inf
 
     def begin(self) -> None:
         """Send the first request when it is due."""
-        self._schedule_arrival()
+        if self._at_once:
+            arrivals = self._open_loop()
+            self._arrive = arrivals.send
+            next(arrivals)
+        else:
+            self._schedule_arrival()
+            self._begin_drain()
+
+    def _open_loop(self) -> Generator[None, None, None]:
+        """Send every request on a connection of its own, whatever became of those before."""
+        clock, choose_listener = self.clock, self.choose_listener
+        offset = self.recorder.start
+        for row, due in self.source.coming():
+            self._next_due = due
+            delay = offset + due + self._to_server - clock.time
+            clock.after(delay if delay > 0 else 0.0, self._arrive, None)
+            yield
+            self.waiting += 1
+            connection = Connection(row, 0)
+            listener = choose_listener()
+            if listener is None or not listener.connect(connection):
+                self._refused(connection, listener)
+            self.last_arrival = due
+        self._next_due = inf
         self._begin_drain()
+        yield
 
     def _schedule_arrival(self) -> None:
         self._next_due = due = self.source.due()
         if due < inf:
             when = self.recorder.start + due + self._to_server
-            self._arrival.after(max(0.0, when - self.clock.time))
+            self.clock.after(max(0.0, when - self.clock.time), self._on_arrival, self._arrival)
 
-    def _on_arrival(self, call: Call) -> None:
-        if call is not self._arrival:
+    def _on_arrival(self, arrival: object) -> None:
+        if arrival is not self._arrival:
             return
         self.last_arrival = self._next_due
         row, client = self.source.take()
@@ -137,11 +165,14 @@ class Clients:
         if connection.abandoned:
             return
         listener = self.choose_listener()
+        if listener is None or not listener.connect(connection):
+            self._refused(connection, listener)
+
+    def _refused(self, connection: Connection, listener: ListeningSocket | None) -> None:
+        """A connection was refused, or its SYN dropped where there is a ``listener``."""
         if listener is None:
             row, connection.row = connection.row, -1
             self._over(row, connection.client, REFUSED)
-            return
-        if listener.connect(connection):
             return
         # The SYN was dropped; TCP tries again, and another socket may be chosen then.
         attempt = connection.attempts
@@ -167,10 +198,11 @@ class Clients:
 
     def answer_in_passing(self, connection: Connection, ago: float) -> None:
         """The worker has sent the response ``ago`` s ago; allowed where no answer matters."""
-        row = connection.row
-        rows = self.recorder.requests
+        row, rows = connection.row, self.rows
         rows.finished[row] = self.clock.time - ago + self.costs.receive - self.recorder.start
         rows.outcome[row] = OK
+        if self._forget is not None:
+            self._forget(row)
         self.waiting -= 1
         if not self.waiting and self._next_due == inf:
             self._finish()
@@ -216,11 +248,13 @@ class Clients:
         rows, now = self.recorder.requests, self.clock.time - self.recorder.start
         rows.finished[row] = now
         rows.outcome[row] = outcome
+        if self._forget is not None:
+            self._forget(row)
         self.waiting -= 1
         self.source.answered(client, now)
-        if self.source.due() < self._next_due:
+        if not self._at_once and self.source.due() < self._next_due:
             # This user's next request comes before the one that was scheduled, if any.
-            self._arrival = Call(self.clock, self._on_arrival)
+            self._arrival = object()
             self._schedule_arrival()
         elif not self.waiting and self._next_due == inf:
             self._finish()

@@ -39,14 +39,15 @@ class Connection:
         "worker",
     )
 
+    timeout: float
+    queued: float
+    accepted: float
+
     def __init__(self, row: int, client: int) -> None:
         self.row = row
         self.client = client
         self.worker: Worker | None = None
         self.keep = False
-        self.timeout = 0.0
-        self.queued = 0.0
-        self.accepted = 0.0
         self.attempts = 0
         self.abandoned = False
         self.ready = 0.0

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from sim.model.clock import Call, Clock
+from sim.model.clock import Clock
 
 #: s that a thread keeps the GIL while another one waits for it: `sys.getswitchinterval()`.
 SWITCH_INTERVAL = 0.005
@@ -80,7 +80,15 @@ class Gil:
         left: s of the holder's work that the present turn does not finish.
     """
 
-    __slots__ = ("_turn_over", "clock", "cores", "end", "holder", "left", "waiting")
+    __slots__ = (
+        "_turn_over",
+        "clock",
+        "cores",
+        "end",
+        "holder",
+        "left",
+        "waiting",
+    )
 
     def __init__(self, clock: Clock, cores: Cores) -> None:
         self.clock = clock
@@ -89,23 +97,24 @@ class Gil:
         self.waiting: deque[Work] = deque()
         self.end = -1.0
         self.left = 0.0
-        self._turn_over = Call(clock, self._on_turn_over)
+        self._turn_over = self._on_turn_over
         cores.processes.append(self)
 
     def compute(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
         """Let a thread without the GIL compute for ``seconds``, then call ``then(argument)``."""
+        work = (seconds, then, argument)
         if self.holder is None:
-            self.holder = (seconds, then, argument)
+            self.holder = work
             cores = self.cores
             if cores.free and seconds <= TIME_SLICE:
                 # What `_get_core` and `_begin` would do, without the way there: nearly always.
                 cores.free -= 1
                 self.end = self.clock.time + seconds
-                self._turn_over.after(seconds)
+                self.clock.after(seconds, self._turn_over, work)
             else:
                 self._get_core()
             return
-        self.waiting.append((seconds, then, argument))
+        self.waiting.append(work)
         if self.end > self.clock.time + SWITCH_INTERVAL:
             self._end_by(self.clock.time + SWITCH_INTERVAL)
 
@@ -128,8 +137,6 @@ class Gil:
         else:
             left = self.left + self.end - self.clock.time
             self.left = 0.0
-            # The old event stays in the queue; `_on_turn_over` tells it by not being the new one.
-            self._turn_over = Call(self.clock, self._on_turn_over)
             if cores.waiting:
                 cores.waiting.popleft()._begin()
             else:
@@ -167,11 +174,13 @@ class Gil:
     def _begin(self) -> None:
         """Begin a turn; this process has a core."""
         assert self.holder is not None, "a process without work has no turn"
-        turn = self.holder[0]
+        turn, on_end = self.holder[0], self._turn_over
         if turn > TIME_SLICE:
             turn = self._turn_of(turn)
+            if self.left > 0:
+                on_end = self._on_cut
         self.end = self.clock.time + turn
-        self._turn_over.after(turn)
+        self.clock.after(turn, on_end, self.holder)
 
     def _turn_of(self, seconds: float) -> float:
         """How much of a long computation this turn may do."""
@@ -189,24 +198,39 @@ class Gil:
             return
         self.left += self.end - limit
         self.end = limit
-        # The old event stays in the queue; `_on_turn_over` tells it by not being the new one.
-        self._turn_over = Call(self.clock, self._on_turn_over)
-        self._turn_over.after(limit - self.clock.time)
+        # The turn's first end stays in the queue, and finds another holder.
+        self.clock.after(limit - self.clock.time, self._on_cut, self.holder)
 
-    def _on_turn_over(self, call: Call) -> None:
-        if call is not self._turn_over:
+    def _on_turn_over(self, work: Work) -> None:
+        if work is not self.holder:
             return
-        assert self.holder is not None, "a turn has a holder"
-        _, then, argument = self.holder
-        if self.left > 0:
-            self.waiting.append((self.left, then, argument))
-            self.left = 0.0
-        else:
-            self.holder = _DONE
-            then(argument)
-            if self.holder is not _DONE:
+        self.holder = _DONE
+        work[1](work[2])
+        if self.holder is not _DONE:
+            self._begin()
+        elif self.cores.waiting:
+            self._hand_over()
+        elif self.waiting:
+            # What `_hand_over` and `_begin` would do, without the way there: nearly always.
+            self.holder = work = self.waiting.popleft()
+            if work[0] <= TIME_SLICE:
+                self.end = self.clock.time + work[0]
+                self.clock.after(work[0], self._turn_over, work)
+            else:
                 self._begin()
-                return
+        else:
+            self.holder = None
+            self.cores.free += 1
+
+    def _on_cut(self, work: Work) -> None:
+        """The turn is over before the computation is."""
+        if work is not self.holder:
+            return
+        self.waiting.append((self.left, work[1], work[2]))
+        self.left = 0.0
+        self._hand_over()
+
+    def _hand_over(self) -> None:
         # The next thread gets the GIL and, if another process waits, that gets the core.
         cores = self.cores
         if not self.waiting:

@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Iterator
 from math import inf
 
-from sim.model.clock import Call, Clock
+from sim.model.clock import Call
 from sim.model.connection import Connection
 from sim.model.kernel import ListeningSocket
 from sim.model.wiring import Wiring
@@ -42,30 +42,31 @@ ROUNDING = 1e-9
 #: s that a stopping worker keeps its idle connections (``STOP_KEEPALIVE_LINGER``).
 STOP_KEEPALIVE_LINGER = 2.0
 
+#: What is ready in a turn that only accepts: no finished request, no readable connection.
+_ACCEPT_ONLY = (0, 0)
+
 
 class PoolThread:
     """One thread of the pool.
 
     Constants: ``number`` (from 1).
-    State: ``connection`` (whose request it runs), ``io_over`` (when that request's I/O is done),
-    ``hangs`` (whether that I/O is longer for a hang), ``data_over`` (when it stops waiting for a
-    slow client).
+    State: ``connection`` (whose request it runs), ``hangs`` (whether that request's I/O is longer
+    for a hang).
     """
 
-    __slots__ = ("connection", "data_over", "hangs", "io_over", "number")
+    __slots__ = ("connection", "hangs", "number")
 
-    def __init__(self, clock: Clock, worker: ThreadWorker, number: int) -> None:
+    def __init__(self, number: int) -> None:
         self.number = number
         self.connection: Connection | None = None
         self.hangs = False
-        self.io_over = Call(clock, lambda _: worker._after_io(self))
-        self.data_over = Call(clock, lambda _: worker._after_wait(self))
 
 
 class ThreadWorker(Worker):
     """One gthread worker; see `Worker` for what every class has.
 
-    Constants: ``worker_connections``, ``max_keepalived``, ``keepalive``, ``graceful_timeout``.
+    Constants: ``worker_connections``, ``max_keepalived``, ``keepalive``, ``graceful_timeout``,
+    ``_keeps`` (whether it ever holds a connection without a request).
 
     State, under Gunicorn's names where it has one:
         nr_conns: connections that it holds.
@@ -82,6 +83,35 @@ class ThreadWorker(Worker):
         deadline: when `graceful_timeout` is over, s; infinity before the worker stops.
     """
 
+    __slots__ = (
+        "_answers_in_passing",
+        "_keeps",
+        "_slow_clients",
+        "_then_after_io",
+        "_then_call_application",
+        "_then_end_accept",
+        "_then_end_turn",
+        "_then_respond",
+        "_then_respond_and_finish",
+        "accepting",
+        "deadline",
+        "finished",
+        "graceful_timeout",
+        "idle_threads",
+        "in_hand",
+        "in_turn",
+        "keepalive",
+        "keepalived_conns",
+        "max_keepalived",
+        "nr_conns",
+        "pending_conns",
+        "readable",
+        "requests",
+        "threads",
+        "turns",
+        "worker_connections",
+    )
+
     def __init__(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> None:
         super().__init__(wiring, parent, listener, SELECT_TIMEOUT)
         server = wiring.experiment.server
@@ -89,16 +119,22 @@ class ThreadWorker(Worker):
         self.max_keepalived = server.worker_connections - server.threads
         self.keepalive = float(server.keepalive) if self.clients.keep else 0.0
         self.graceful_timeout = float(server.graceful_timeout)
+        # Bound once: what a request asks of the GIL and the clock would be bound with every one.
+        self._then_end_accept = self._end_accept
+        self._then_call_application = self._call_application
+        self._then_end_turn = self._end_turn
+        self._then_after_io = self._after_io
+        self._then_respond = self._respond
+        self._then_respond_and_finish = self._respond_and_finish
         self._answers_in_passing = not self.clients.answers_matter
         self._slow_clients = self.clients.first_byte is not None
+        self._keeps = self._slow_clients or self.keepalive > 0
         self.pending_conns: dict[Connection, None] = {}
         self.nr_conns = 0
         self.accepting = False
         self.keepalived_conns: dict[Connection, None] = {}
         self.requests: deque[Connection] = deque()
-        self.threads = tuple(
-            PoolThread(self.clock, self, number) for number in range(1, server.threads + 1)
-        )
+        self.threads = tuple(PoolThread(number) for number in range(1, server.threads + 1))
         self.idle_threads = deque(self.threads)
         self.finished: deque[Connection] = deque()
         self.readable: deque[Connection] = deque()
@@ -115,7 +151,16 @@ class ThreadWorker(Worker):
 
     def wake(self) -> None:
         """The listener has become readable, and this worker won the race for it."""
-        self._begin_turn()
+        # As `_begin_turn`, where nothing else is ready: it would have ended the sleep.
+        self.in_turn = True
+        self.turns += 1
+        connection = self.listener.accept()
+        assert connection is not None, "who is woken finds a connection"
+        if self.idle_threads and not self._slow_clients:
+            self._accept_and_call(connection)
+        else:
+            self.in_hand = connection
+            self.gil.compute(self.costs.accept, self._then_end_turn, _ACCEPT_ONLY)
 
     def on_readable(self, connection: Connection) -> None:
         """A kept connection has become readable."""
@@ -141,17 +186,16 @@ class ThreadWorker(Worker):
     def look_up(self) -> None:
         """Begin a turn, if the main thread sleeps in epoll."""
         if self.asleep() and self.stopped_at == inf:
-            self.listener.forget(self)
+            if self.accepting:
+                self.listener.forget(self)
             self._begin_turn()
 
     def _next_turn(self) -> None:
         """The head of `run()`'s loop: register or unregister the listener, then poll."""
-        if self.exiting:
-            return
-        self.notified = self.clock.time
-        if not self.alive or not self.parent_alive:
+        if not (self.alive and self.parent_alive):
             self._next_last_turn()
             return
+        self.notified = self.clock.time
         can_accept = self.nr_conns < self.worker_connections
         if can_accept != self.accepting:
             self.accepting = can_accept
@@ -162,12 +206,14 @@ class ThreadWorker(Worker):
         self.in_turn = False
         if can_accept:
             self.listener.sleep(self)
-        if self.keepalived_conns or self.pending_conns:
+        if self._keeps and (self.keepalived_conns or self.pending_conns):
             self._sleep_for(SELECT_TIMEOUT)
 
     def _next_last_turn(self) -> None:
         """The same in the loop that serves what a stopping worker holds."""
-        now = self.clock.time
+        if self.exiting:
+            return
+        self.notified = now = self.clock.time
         if self.deadline == inf:
             if not self.parent_alive:
                 self._note("orphaned")
@@ -214,53 +260,55 @@ class ThreadWorker(Worker):
         """Handle what is ready: at most one `accept()`, and every callback."""
         self.in_turn = True
         self.turns += 1
-        connection = self.listener.accept() if self.accepting else None
         finished, readable = len(self.finished), len(self.readable)
-        costs = self.costs
-        if (
-            connection is not None
-            and self.idle_threads
-            and not finished
-            and not readable
-            and not self._slow_clients
-        ):
-            # The thread gets the GIL as soon as the main thread drops it: one turn on the core,
-            # during which a worker without a GIL to give would not win another connection.
-            thread = self.idle_threads.popleft()
-            thread.connection = connection
-            self.waited += costs.accept
-            self.gil.compute(costs.accept + costs.request, self._end_accept, thread)
-            return
-        self.in_hand = connection
-        seconds = costs.finish * (finished + readable)
-        if connection is not None:
-            seconds += costs.accept
-        self.gil.compute(seconds, self._end_turn, (connection, finished, readable))
+        seconds = self.costs.finish * (finished + readable)
+        if self.accepting and self.listener.queue:
+            connection = self.listener.accept()
+            assert connection is not None, "the queue is not empty"
+            if self.idle_threads and not (finished or readable or self._slow_clients):
+                self._accept_and_call(connection)
+                return
+            self.in_hand = connection
+            seconds += self.costs.accept
+        self.gil.compute(seconds, self._then_end_turn, (finished, readable))
 
-    def _end_turn(self, handled: tuple[Connection | None, int, int]) -> None:
-        connection, finished, readable = handled
-        self.in_hand = None
+    def _accept_and_call(self, connection: Connection) -> None:
+        """Accept for a thread that is free: it gets the GIL as soon as the main thread drops it.
+
+        That is one turn on the core, during which this worker wins no other connection.
+        """
+        thread = self.idle_threads.popleft()
+        thread.connection = connection
+        costs = self.costs
+        self.waited += costs.accept
+        self.gil.compute(costs.accept + costs.request, self._then_end_accept, thread)
+
+    def _end_turn(self, handled: tuple[int, int]) -> None:
+        finished, readable = handled
+        connection = self.in_hand
         if connection is not None:
+            self.in_hand = None
             self._accepted(connection)
             self._enqueue_req(connection)
-        for _ in range(finished):
-            self._finish_request(self.finished.popleft())
-        for _ in range(readable):
-            self._on_client_socket_readable(self.readable.popleft())
-        if self.keepalived_conns:
+        if finished:
+            for _ in range(finished):
+                self._finish_request(self.finished.popleft())
+        if readable:
+            for _ in range(readable):
+                self._on_client_socket_readable(self.readable.popleft())
+        if self._keeps:
             self._murder_keepalived(force=False)
-        if self.pending_conns:
             self._murder_pending()
         self._next_turn()
 
     def _accepted(self, connection: Connection) -> None:
         self.nr_conns += 1
-        self.gil.cores.last_begun = self.clock.time
+        self.cores.last_begun = self.clock.time
         connection.worker = self
         if connection.abandoned:
             return
         row = connection.row
-        rows = self.recorder.requests
+        rows = self.rows
         rows.accepted[row] = connection.accepted - self.recorder.start
         rows.worker[row] = self.boot_order
 
@@ -339,23 +387,26 @@ class ThreadWorker(Worker):
             self._handle(self.idle_threads.popleft(), connection)
             return
         self.requests.append(connection)
-        self.longest = max(self.longest, len(self.requests))
+        if len(self.requests) > self.longest:  # noqa: PLR1730 - the call would cost more
+            self.longest = len(self.requests)
 
     def _handle(self, thread: PoolThread, connection: Connection) -> None:
         """`handle()`: a thread takes a connection, reads the request and calls the application."""
         thread.connection = connection
         self.waited += self.clock.time - connection.accepted
         if self._slow_clients and connection.ready > self.clock.time:
-            thread.data_over.after(min(DATA_TIMEOUT, connection.ready - self.clock.time))
+            late = connection.ready - self.clock.time
+            self.clock.after(min(DATA_TIMEOUT, late), self._after_wait, thread)
             return
-        self.gil.compute(self.costs.request, self._call_application, thread)
+        self.gil.compute(self.costs.request, self._then_call_application, thread)
 
     def _after_wait(self, thread: PoolThread) -> None:
         """`wait_for_data()` is over: the request has come, or its time."""
         connection = thread.connection
-        assert connection is not None, "a thread that waits has a connection"
+        if connection is None:
+            return  # The process has ended.
         if connection.ready <= self.clock.time + ROUNDING:
-            self.gil.compute(self.costs.request, self._call_application, thread)
+            self.gil.compute(self.costs.request, self._then_call_application, thread)
             return
         connection.deferred = True
         self.finished.append(connection)
@@ -368,9 +419,8 @@ class ThreadWorker(Worker):
     def _call_application(self, thread: PoolThread) -> None:
         connection = thread.connection
         assert connection is not None, "a thread that runs has a connection"
-        rows, row = self.recorder.requests, connection.row
-        now = self.clock.time
-        self.gil.cores.last_begun = now
+        rows, row = self.rows, connection.row
+        self.cores.last_begun = now = self.clock.time
         if not connection.abandoned:
             rows.started[row] = now - self.recorder.start
             rows.thread[row] = thread.number
@@ -379,9 +429,8 @@ class ThreadWorker(Worker):
             # The main thread sees that when it next comes round.
             self._note("max_requests")
             self.alive = False
-        connection.keep = (
-            self.alive and self.keepalive > 0 and len(self.keepalived_conns) < self.max_keepalived
-        )
+        if self.keepalive:
+            connection.keep = self.alive and len(self.keepalived_conns) < self.max_keepalived
         io = rows.io[row]
         if self.traps is not None:
             if self.spring_crash():
@@ -390,29 +439,24 @@ class ThreadWorker(Worker):
                 thread.hangs = True
                 io += seconds
         if io > 0:
-            thread.io_over.after(io + self.costs.timer_slack)
+            self.clock.after(io + self.costs.timer_slack, self._then_after_io, thread)
         else:
-            self.gil.go_on(rows.cpu[row] + self.costs.respond, self._respond, thread)
+            self.gil.go_on(rows.cpu[row] + self.costs.respond, self._then_respond, thread)
 
     def _after_io(self, thread: PoolThread) -> None:
         connection = thread.connection
-        assert connection is not None, "a thread that waits has a connection"
+        if connection is None:
+            return  # The process has ended.
         if thread.hangs:
             thread.hangs = False
             self._note("hang over")
-        seconds = self.recorder.requests.cpu[connection.row] + self.costs.respond
-        if (
-            self._answers_in_passing
-            and not self.requests
-            and not self.in_turn
-            and self.alive
-            and not self.exiting
-        ):
+        seconds = self.rows.cpu[connection.row] + self.costs.respond
+        if not (self.in_turn or self.requests) and self._answers_in_passing and self.alive:
             # The main thread gets the GIL as soon as this thread drops it, and has nothing else
             # to do: one turn on the core. The client had its answer when the thread's part ended.
-            self.gil.compute(seconds + self.costs.finish, self._respond_and_finish, thread)
+            self.gil.compute(seconds + self.costs.finish, self._then_respond_and_finish, thread)
         else:
-            self.gil.compute(seconds, self._respond, thread)
+            self.gil.compute(seconds, self._then_respond, thread)
 
     def _respond(self, thread: PoolThread) -> None:
         """The response is sent: tell the main thread, and take the next request."""
@@ -423,7 +467,7 @@ class ThreadWorker(Worker):
         self._take_next(thread)
         if self.exiting:
             self.end_if_idle()
-        else:
+        elif not self.in_turn:
             self.look_up()
 
     def _respond_and_finish(self, thread: PoolThread) -> None:
@@ -434,7 +478,7 @@ class ThreadWorker(Worker):
         self._take_next(thread)
         if self.exiting:
             self.end_if_idle()
-        elif not self.in_turn and not (self.accepting and self.alive):
+        elif not (self.in_turn or (self.accepting and self.alive)):
             self.listener.forget(self)
             self._next_turn()
 
@@ -451,10 +495,9 @@ class ThreadWorker(Worker):
     def abandon(self) -> Iterator[Connection]:
         """See `Worker`."""
         for thread in self.threads:
-            thread.io_over.function = _gone
-            thread.data_over.function = _gone
             if thread.connection is not None:
                 yield thread.connection
+                thread.connection = None
         if self.in_hand is not None:
             yield self.in_hand
         yield from self.requests
@@ -463,7 +506,3 @@ class ThreadWorker(Worker):
         yield from self.finished
         yield from self.keepalived_conns
         yield from self.pending_conns
-
-
-def _gone(_: Call) -> None:
-    """What happens when a dead thread's I/O is over."""

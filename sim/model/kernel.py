@@ -41,10 +41,6 @@ class Poller(Protocol):
         """Run, and find the socket readable."""
 
 
-def _woken_first(poller: Poller) -> int:
-    return -poller.registration
-
-
 class Holder(Protocol):
     """A process that has the socket open."""
 
@@ -66,6 +62,7 @@ class ListeningSocket:
     __slots__ = (
         "_fair",
         "_known_chances",
+        "_wake_halt",
         "clock",
         "cores",
         "costs",
@@ -96,12 +93,14 @@ class ListeningSocket:
         self.costs = costs
         self.random = random
         self.queue: deque[Connection] = deque()
-        self.sleeping: list[Poller] = []
+        self.sleeping: list[tuple[int, Poller]] = []
         self.waited = 0.0
         self.longest = 0
         self.holders: set[Holder] = set()
         self._fair = fair
-        self._known_chances: dict[tuple[int, bool], tuple[float, ...]] = {}
+        self._wake_halt = costs.wake_halt
+        # By whether the idle cores have halted, then by the number of pollers.
+        self._known_chances: tuple[dict[int, tuple[float, ...]], ...] = ({}, {})
 
     def connect(self, connection: Connection) -> bool:
         """Take a connection into the accept queue and wake the pollers; False: it is full."""
@@ -110,7 +109,8 @@ class ListeningSocket:
             return False
         connection.queued = self.clock.time
         queue.append(connection)
-        self.longest = max(self.longest, len(queue))
+        if len(queue) > self.longest:  # noqa: PLR1730 - the call would cost more
+            self.longest = len(queue)
         sleeping = self.sleeping
         if sleeping:
             number = len(sleeping)
@@ -119,10 +119,10 @@ class ListeningSocket:
             elif self._fair:
                 winner = int(self.random.random() * number)
             else:
-                winner = bisect(self._chances(number), self.random.random(), 0, number - 1)
+                winner = bisect(self._chances(number), self.random.random())
             # All wake up; those that lose find nothing and sleep again, which costs them less
             # than the winner needs for its accept. So only the winner leaves the list.
-            sleeping.pop(winner).wake()
+            sleeping.pop(winner)[1].wake()
         return True
 
     def accept(self) -> Connection | None:
@@ -138,14 +138,19 @@ class ListeningSocket:
     def sleep(self, poller: Poller) -> None:
         """Let ``poller`` sleep until a connection comes; the queue must be empty for it."""
         if self._fair:
-            self.sleeping.append(poller)
+            self.sleeping.append((0, poller))
         else:
-            insort(self.sleeping, poller, key=_woken_first)
+            insort(self.sleeping, (-poller.registration, poller))
 
     def forget(self, poller: Poller) -> None:
         """``poller`` does not wait any more."""
-        if poller in self.sleeping:
-            self.sleeping.remove(poller)
+        sleeping = self.sleeping
+        if self._fair:
+            place = next((at for at, entry in enumerate(sleeping) if entry[1] is poller), -1)
+        else:
+            place = bisect(sleeping, (-poller.registration, poller)) - 1
+        if place >= 0 and sleeping[place][1] is poller:
+            del sleeping[place]
 
     def close(self, holder: Holder) -> Iterator[Connection]:
         """`close(2)` by ``holder``; yields the connections that are reset, if it was the last."""
@@ -155,9 +160,11 @@ class ListeningSocket:
                 yield self.queue.popleft()
 
     def _chances(self, pollers: int) -> tuple[float, ...]:
-        halted = self.cores.idle_for(self.clock.time) > self.costs.wake_halt
-        chances = self._known_chances.get((pollers, halted))
-        if chances is None:
-            chances = winning_probabilities(pollers, self.cores.number, self.costs, halted=halted)
-            self._known_chances[pollers, halted] = chances
-        return chances
+        halted = self.cores.idle_for(self.clock.time) > self._wake_halt
+        # Without the last, which is 1: whoever is left.
+        known = self._known_chances[halted]
+        if pollers not in known:
+            known[pollers] = winning_probabilities(
+                pollers, self.cores.number, self.costs, halted=halted
+            )[:-1]
+        return known[pollers]

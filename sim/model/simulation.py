@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
+from dataclasses import replace
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from random import Random
 
 from simpy import Event
 
 from sim.experiment import Experiment
 from sim.experiment_file import to_dict
+from sim.memory import predict_memory
 from sim.model.client import Clients
 from sim.model.clock import Clock
 from sim.model.cpu import Cores
@@ -33,11 +35,13 @@ from sim.model.recorder import Recorder
 from sim.model.sync import SyncWorker
 from sim.model.wiring import Wiring
 from sim.model.worker import Parent, Worker
-from sim.run import Census, QueueLength, Run
-from sim.traffic import LEAD, first_byte, source, stream
+from sim.run import Census, QueueLength, Requests, Run
+from sim.traffic import LEAD, PassingLoop, Source, first_byte, source, stream
 
 
-def predict(experiment: Experiment, replication: int = 0, variant: int = 0) -> Run:
+def predict(
+    experiment: Experiment, replication: int = 0, variant: int = 0, *, keep_rows: bool = True
+) -> Run:
     """Predict one replication of ``experiment``.
 
     Args:
@@ -45,22 +49,32 @@ def predict(experiment: Experiment, replication: int = 0, variant: int = 0) -> R
         replication: which arrivals and demands; every replication has its own.
         variant: which chances of the server (races between workers, gaps between forks) on those
             same arrivals and demands: a repeated measurement differs in these.
+        keep_rows: whether the run has its requests; without, it has their tally instead, and no
+            more memory is needed for more requests. Only of what `sim.traffic.passes`.
 
     Returns:
         The same run, byte for byte, for the same arguments.
     """
-    return _Simulation(experiment, replication, variant).run()
+    passing = None if keep_rows else PassingLoop(experiment, replication)
+    run = _Simulation(experiment, replication, variant, passing).run()
+    if passing is None:
+        return run
+    passing.close()
+    return replace(run, requests=Requests(), tally=passing.tally)
 
 
 class _Simulation:
     """The parts of one run, wired."""
 
-    def __init__(self, experiment: Experiment, replication: int, variant: int) -> None:
+    def __init__(
+        self, experiment: Experiment, replication: int, variant: int, passing: PassingLoop | None
+    ) -> None:
         self.experiment = experiment
         self.replication = replication
         self.variant = variant
         self.clock = clock = Clock()
-        self.source = source(experiment, replication)
+        self.source: Source = source(experiment, replication) if passing is None else passing
+        self.tally = None if passing is None else passing.tally
         self.recorder = Recorder(self.source.rows)
         self.listeners: list[ListeningSocket] = []
         self.workers: list[Worker] = []
@@ -150,6 +164,7 @@ class _Simulation:
             self.recorder.process_events(),
             self._queues(),
             self._census(),
+            predict_memory(self.experiment),
         )
 
     def _queues(self) -> tuple[QueueLength, ...]:
@@ -173,7 +188,9 @@ class _Simulation:
         pool = dict.fromkeys(living, 0)
         if self.experiment.server.worker_class == "gthread":
             rows = self.source.rows
-            for boot_order, thread in zip(rows.worker, rows.thread, strict=True):
+            ran = zip(rows.worker, rows.thread, strict=True)
+            forgotten = () if self.tally is None else self.tally.pool.items()
+            for boot_order, thread in chain(ran, forgotten):
                 if boot_order in pool and thread > pool[boot_order]:
                     pool[boot_order] = thread
         return tuple(

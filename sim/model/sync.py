@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
-from sim.model.clock import Call
 from sim.model.connection import Connection
 from sim.model.kernel import ListeningSocket
 from sim.model.wiring import Wiring
@@ -27,8 +26,7 @@ WITHOUT_TIMEOUT = 0.5
 class SyncWorker(Worker):
     """One sync worker; see `Worker` for what every class has.
 
-    State: ``connection`` (that it serves), ``data_over`` (when a slow client has sent its request),
-    ``io_over`` (when that request's I/O is done), ``hangs`` (whether that I/O is longer for a
+    State: ``connection`` (that it serves), ``hangs`` (whether that request's I/O is longer for a
     hang), ``sleeping`` (in `select()`).
     ``waited`` and ``longest`` stay 0: nothing ever waits inside.
     """
@@ -38,8 +36,6 @@ class SyncWorker(Worker):
         super().__init__(wiring, parent, listener, timeout)
         self.registration = self.boot_order
         self.connection: Connection | None = None
-        self.io_over = Call(self.clock, self._after_io)
-        self.data_over = Call(self.clock, self._after_wait)
         self.hangs = False
         self.sleeping = False
 
@@ -69,13 +65,13 @@ class SyncWorker(Worker):
         late = connection.ready - self.clock.time
         if late > 0:
             # It reads, and nobody but `timeout` limits that.
-            self.data_over.after(late)
+            self.clock.after(late, self._after_wait, connection)
         else:
             self.gil.compute(self.costs.request, self._call_application, row)
 
-    def _after_wait(self, _: Call) -> None:
-        assert self.connection is not None, "a worker that reads has a connection"
-        self.gil.compute(self.costs.request, self._call_application, self.connection.row)
+    def _after_wait(self, connection: Connection) -> None:
+        if connection is self.connection:
+            self.gil.compute(self.costs.request, self._call_application, connection.row)
 
     def wake(self) -> None:
         """The listener has become readable, and this worker won the race for it."""
@@ -104,7 +100,6 @@ class SyncWorker(Worker):
     def give_up(self) -> None:
         """See `Worker`: the application is thrown out too, and `handle_error()` answers 500."""
         connection, self.connection = self.connection, None
-        self.io_over.function = self.data_over.function = _gone
         if connection is not None:
             self.clients.fail(connection)
             # The exception has been caught with the request's: the loop ends by itself.
@@ -130,16 +125,17 @@ class SyncWorker(Worker):
                 self.hangs = True
                 io += seconds
         if io > 0:
-            self.io_over.after(io + self.costs.timer_slack)
+            self.clock.after(io + self.costs.timer_slack, self._after_io, connection)
         else:
             self.gil.go_on(rows.cpu[row] + self.costs.respond, self._respond, None)
 
-    def _after_io(self, _: Call) -> None:
-        assert self.connection is not None, "a worker that waits has a connection"
+    def _after_io(self, connection: Connection) -> None:
+        if connection is not self.connection:
+            return  # It has been thrown out of the application, or the process has ended.
         if self.hangs:
             self.hangs = False
             self._note("hang over")
-        cpu = self.recorder.requests.cpu[self.connection.row]
+        cpu = self.recorder.requests.cpu[connection.row]
         self.gil.compute(cpu + self.costs.respond, self._respond, None)
 
     def _respond(self, _: None) -> None:
@@ -156,10 +152,6 @@ class SyncWorker(Worker):
 
     def abandon(self) -> Iterator[Connection]:
         """See `Worker`."""
-        self.io_over.function = self.data_over.function = _gone
         if self.connection is not None:
             yield self.connection
-
-
-def _gone(_: Call) -> None:
-    """What happens when a dead worker's I/O is over."""
+            self.connection = None

@@ -75,9 +75,10 @@ class Worker(ABC):
     """A worker process.
 
     Constants: ``wiring``, ``parent`` (the master), ``boot_order`` (from 1, over all masters),
-    ``name``, ``listener``, ``gil``, ``max_requests``, ``poll_timeout`` (s that its main thread
-    sleeps at most), ``ldclient`` (None without LaunchDarkly), ``inherited`` (the master's
-    connections to the flag service, which a fork inherits and nobody closes).
+    ``name``, ``listener``, ``gil``, ``cores``, ``rows`` (the recorder's), ``max_requests``,
+    ``poll_timeout`` (s that its main thread sleeps at most), ``ldclient`` (None without
+    LaunchDarkly), ``inherited`` (the master's connections to the flag service, which a fork
+    inherits and nobody closes).
 
     State, under Gunicorn's names where it has one:
         alive: whether its main loop is to go on.
@@ -101,6 +102,45 @@ class Worker(ABC):
         longest: most requests that ever waited inside it.
     """
 
+    __slots__ = (
+        "_pending",
+        "_slowness",
+        "aborted",
+        "alive",
+        "boot_order",
+        "booted",
+        "clients",
+        "clock",
+        "cores",
+        "costs",
+        "ended",
+        "exiting",
+        "finalizing",
+        "gil",
+        "handles_signals",
+        "in_handler",
+        "inherited",
+        "joining",
+        "ldclient",
+        "listener",
+        "longest",
+        "max_requests",
+        "name",
+        "notified",
+        "nr",
+        "parent",
+        "parent_alive",
+        "poll_timeout",
+        "recorder",
+        "registration",
+        "rows",
+        "status",
+        "stopped_at",
+        "traps",
+        "waited",
+        "wiring",
+    )
+
     def __init__(
         self, wiring: Wiring, parent: Parent, listener: ListeningSocket, poll_timeout: float
     ) -> None:
@@ -111,6 +151,8 @@ class Worker(ABC):
         self.clock = wiring.clock
         self.clients = wiring.clients
         self.recorder = wiring.recorder
+        self.rows = wiring.recorder.requests
+        self.cores = wiring.cores
         self.costs = wiring.experiment.costs
         self.boot_order = next(wiring.boot_orders)
         self.name = f"worker {self.boot_order}"

@@ -1,4 +1,4 @@
-"""How many requests the model simulates per CPU second, beside other simulators: one table.
+"""How many requests the model simulates per CPU second, beside other simulators and in itself.
 
 ::
 
@@ -21,6 +21,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Generator
+from dataclasses import astuple
 from heapq import heappop, heappush
 from importlib import import_module
 from importlib.metadata import version
@@ -32,6 +33,9 @@ import simpy
 from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
+
+# Beside this file, which is not in a package.
+from scaling import AXES, point_of
 
 from sim.arguments import OneLineParser
 from sim.distribution import Distribution
@@ -130,6 +134,31 @@ def ciw(experiment: Experiment) -> float:
     return math.fsum(responses) / len(responses)
 
 
+def salabim(experiment: Experiment) -> float:
+    """M/M/4 in salabim, in its form with ``yield``, which needs no package besides."""
+    library: Any = import_module("salabim")  # it brings no types
+    rows = schedule(experiment, 0)
+    environment = library.Environment(yieldless=False)
+    servers = library.Resource(capacity=SERVERS)
+
+    class Customer(library.Component):  # type: ignore[misc]
+        def process(self, row: int) -> Generator[object, None, None]:
+            yield self.request(servers)
+            rows.started[row] = environment.now()
+            yield self.hold(rows.io[row])
+            rows.finished[row] = environment.now()
+
+    class Arrivals(library.Component):  # type: ignore[misc]
+        def process(self) -> Generator[object, None, None]:
+            for row, arrival in enumerate(rows.arrival):
+                yield self.hold(till=arrival)
+                Customer(row=row)
+
+    Arrivals()
+    environment.run()
+    return mean_response(rows)
+
+
 def mean_response(rows: Requests) -> float:
     """Mean s from a request's arrival until it is finished."""
     return (math.fsum(rows.finished) - math.fsum(rows.arrival)) / len(rows)
@@ -140,7 +169,14 @@ CONTENDERS: dict[str, Callable[[Experiment], float]] = {
     "SimPy M/M/4": textbook_simpy,
     "heap M/M/4": bare_heap,
     "Ciw M/M/4": ciw,
+    "salabim M/M/4": salabim,
 }
+
+#: Requests of the others for one of these, which would take minutes.
+SHORTER = {"Ciw M/M/4": 4, "salabim M/M/4": 40}
+
+#: The packages of contenders that need not be there.
+OPTIONAL = {"Ciw M/M/4": "ciw", "salabim M/M/4": "salabim"}
 
 
 class Timing(NamedTuple):
@@ -161,29 +197,34 @@ def time_here(contender: str, requests: int) -> Timing:
     Raises:
         ExperimentError: when ``requests`` is out of range.
     """
+    requests = max(1, requests // SHORTER.get(contender, 1))
     experiment = experiment_of(requests)
+    if contender in OPTIONAL:
+        import_module(OPTIONAL[contender])  # Importing is left out.
     before = time.process_time()
     response = CONTENDERS[contender](experiment)
     return Timing(requests / (time.process_time() - before), response)
 
 
-def time_apart(contender: str, requests: int) -> Timing:
-    """Run a contender in a process of its own, where no other has left its memory in disorder.
+def run_apart(*arguments: str) -> list[float]:
+    """Run this file in a process of its own, where nothing has left the memory in disorder.
 
     Raises:
         ExperimentError: when the process fails.
     """
-    command = [sys.executable, str(Path(__file__).resolve())]
-    command += ["--contender", contender, "--requests", str(requests)]
     # In a session of its own it does not see Ctrl-C: `run` kills it when this process does.
     done = subprocess.run(
-        command, stdout=subprocess.PIPE, text=True, check=False, start_new_session=True
+        [sys.executable, str(Path(__file__).resolve()), *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        start_new_session=True,
     )
     if done.returncode != 0:
         raise ExperimentError(
-            f"contender {contender!r} ended with status {done.returncode}; expected 0"
+            f"{' '.join(arguments)} ended with status {done.returncode}; expected 0"
         )
-    return Timing(*json.loads(done.stdout))
+    return [float(number) for number in json.loads(done.stdout)]
 
 
 def compare(requests: int, contenders: list[str]) -> dict[str, list[Timing]]:
@@ -197,7 +238,8 @@ def compare(requests: int, contenders: list[str]) -> dict[str, list[Timing]]:
         for round_ in range(1, ROUNDS + 1):
             for contender in contenders:
                 status.update(f"round {round_} of {ROUNDS}: {contender}")
-                timings[contender].append(time_apart(contender, requests))
+                numbers = run_apart("--contender", contender, "--requests", str(requests))
+                timings[contender].append(Timing(*numbers))
     # Two programs for one queue and the same requests: a difference is a bug in one of them.
     textbook, floor = timings["SimPy M/M/4"][0].response, timings["heap M/M/4"][0].response
     assert math.isclose(textbook, floor, rel_tol=1e-6), (textbook, floor)
@@ -216,10 +258,10 @@ def table_of(requests: int, timings: dict[str, list[Timing]]) -> Table:
         box=MARKDOWN,
     )
     table.add_column("simulator")
-    for heading in ("requests / CPU s", "times ours", "mean response, ms"):
+    for heading in ("requests / CPU s", "ours is faster by", "mean response, ms"):
         table.add_column(heading, justify="right")
     for contender, rounds in timings.items():
-        ratios = [its.rate / our.rate for its, our in zip(rounds, timings["ours"], strict=True)]
+        ratios = [our.rate / its.rate for its, our in zip(rounds, timings["ours"], strict=True)]
         table.add_row(
             contender,
             f"{median(timing.rate for timing in rounds):,.0f}",
@@ -229,9 +271,43 @@ def table_of(requests: int, timings: dict[str, list[Timing]]) -> Table:
     return table
 
 
-def has_ciw() -> bool:
-    """Whether Ciw is installed."""
-    return importlib.util.find_spec("ciw") is not None
+def scale() -> Table:
+    """What a request costs at every point of every axis; see `scaling`.
+
+    Raises:
+        ExperimentError: when a run fails.
+    """
+    points = [(axis, value) for axis, values in AXES.items() for value in values]
+    costs: dict[tuple[str, int], list[list[float]]] = {point: [] for point in points}
+    with Console(stderr=True).status("") as status:
+        for round_ in range(1, ROUNDS + 1):
+            for axis, value in points:
+                status.update(f"round {round_} of {ROUNDS}: {value} {axis}")
+                costs[axis, value].append(run_apart("--point", axis, str(value)))
+    table = Table(
+        title=f"CPU time of a request, {ROUNDS} interleaved rounds: median (lowest-highest)",
+        box=MARKDOWN,
+    )
+    table.add_column("axis")
+    for heading in ("value", "µs / request", "times the first", "waiting, mean"):
+        table.add_column(heading, justify="right")
+    for axis, value in points:
+        rounds = [cost for cost, _ in costs[axis, value]]
+        firsts = [cost for cost, _ in costs[axis, AXES[axis][0]]]
+        table.add_row(
+            axis,
+            f"{value:,}",
+            f"{1e6 * median(rounds):.2f} ({1e6 * min(rounds):.2f}-{1e6 * max(rounds):.2f})",
+            f"{median(its / first for its, first in zip(rounds, firsts, strict=True)):.2f}",
+            f"{costs[axis, value][0][1]:,.1f}",
+        )
+    return table
+
+
+def installed(contender: str) -> bool:
+    """Whether the contender's package is there."""
+    package = OPTIONAL.get(contender)
+    return package is None or importlib.util.find_spec(package) is not None
 
 
 def machine() -> str:
@@ -243,7 +319,8 @@ def machine() -> str:
         models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
         model = models[0] if models else model
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    libraries = f"SimPy {version('simpy')}" + (f", Ciw {version('ciw')}" if has_ciw() else "")
+    packages = ["simpy", *(package for name, package in OPTIONAL.items() if installed(name))]
+    libraries = ", ".join(f"{package} {version(package)}" for package in packages)
     return f"{model}, {os.cpu_count()} cores; {python}, {libraries}"
 
 
@@ -260,6 +337,12 @@ def arguments() -> argparse.Namespace:
         choices=CONTENDERS,
         help="run only this one, once, in this process; print [requests / CPU s, mean response s]",
     )
+    parser.add_argument(
+        "--point",
+        nargs=2,
+        metavar=("AXIS", "VALUE"),
+        help="run only this point, once, in this process; print [CPU s / request, mean waiting]",
+    )
     return parser.parse_args()
 
 
@@ -272,11 +355,17 @@ def main() -> int:
         if asked.contender:
             sys.stdout.write(json.dumps(time_here(asked.contender, asked.requests)) + "\n")
             return 0
+        if asked.point:
+            axis, value = asked.point
+            sys.stdout.write(json.dumps(astuple(point_of(axis, int(value)))) + "\n")
+            return 0
         experiment_of(asked.requests)  # refuses a wrong number before anything is started
-        contenders = [name for name in CONTENDERS if name != "Ciw M/M/4" or has_ciw()]
+        contenders = [name for name in CONTENDERS if installed(name)]
         Console().print(table_of(asked.requests, compare(asked.requests, contenders)))
-        if not has_ciw():
-            sys.stderr.write("Ciw is left out, it is not installed: pip install -e '.[bench]'\n")
+        Console().print(scale())
+        if missing := [name for name in CONTENDERS if not installed(name)]:
+            left_out = ", ".join(missing)
+            sys.stderr.write(f"not installed, left out: {left_out}: pip install -e '.[bench]'\n")
     except ExperimentError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -1,0 +1,135 @@
+"""``python -m reference_app calibrate``: measure, fit, and write the file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from reference_app.calibration.calibrate import Calibration, Tell, calibrate
+from reference_app.calibration.requests import Demand
+from reference_app.server import Application
+from sim import costs_file, wakeup_fit
+from sim.command import save_text, writable, write_stdout
+from sim.costs import Costs
+from sim.errors import ExperimentError
+
+#: A module and a callable in it, as on Gunicorn's command line.
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(\(\))?")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do what the command line asks for; the file appears whole, at the end, or not at all.
+
+    Raises:
+        ExperimentError: when an argument cannot be used, or the application does not answer.
+    """
+    path = writable(Path(args.out))
+    if args.app is not None and not _TARGET.fullmatch(args.app):
+        raise ExperimentError(f"--app is {args.app!r}; expected MODULE:APP, such as myapp:app")
+    if not args.path.startswith("/"):
+        raise ExperimentError(f"--path is {args.path!r}; expected one that begins with '/'")
+    application = None if args.app is None else Application(args.app, directory=Path.cwd())
+    with _progress() as tell:
+        found = calibrate(application, args.path, tell)
+    cores = len(os.sched_getaffinity(0))
+    measured = replace(Costs(), **found.costs)
+    costs = replace(measured, **wakeup_fit.fit(found.shares, cores, measured))
+    save_text(costs_file.text(costs, _about(args, found, costs, cores), _notes(found)), path)
+    write_stdout("\n".join(_report(path, found, costs, cores)) + "\n")
+
+
+def _about(args: argparse.Namespace, found: Calibration, costs: Costs, cores: int) -> Iterator[str]:
+    now = datetime.now(UTC)
+    target = args.app or "the reference service"
+    yield (
+        f"What the steps of a request and of a process's life cost {target}, in s, for `python -m "
+        "sim --costs FILE`. Written by `python -m reference_app calibrate`."
+    )
+    yield (
+        f"Measured {now:%Y-%m-%d %H:%M} UTC on {cores} cores ({_processor()}), {platform.system()} "
+        f"{platform.release()}, CPython {platform.python_version()}, Gunicorn "
+        f"{version('gunicorn')}; client and server on the same cores."
+    )
+    if found.demand is not None:
+        yield (
+            f"GET {args.path} itself computes {1000 * found.demand.cpu:.3f} ms and waits "
+            f"{1000 * found.demand.io:.3f} ms: {_flags(found.demand)}"
+        )
+    yield "Shares of the accepts by boot order, gthread, all workers asleep:"
+    for workers, shares in found.shares.items():
+        ours = wakeup_fit.predicted_shares(workers, cores, costs)
+        yield f"{workers} workers: measured {_words(shares)}, with these costs {_words(ours)}"
+
+
+def _notes(found: Calibration) -> dict[str, str]:
+    notes = {
+        name: f"Measured {_us(least)} to {_us(most)}."
+        for name, (least, most) in found.spread.items()
+    }
+    notes["wake_halt"] = "The default: it shows under load only, and was not measured here."
+    notes["exit"] = "The default."
+    return notes
+
+
+def _report(path: Path, found: Calibration, costs: Costs, cores: int) -> Iterator[str]:
+    for name, (least, most) in found.spread.items():
+        yield f"{name:14} {_us(getattr(costs, name)):>12}   {_us(least)} to {_us(most)}"
+    for workers, shares in found.shares.items():
+        ours = wakeup_fit.predicted_shares(workers, cores, costs)
+        yield f"{workers} workers accept {_words(shares)}; with these costs {_words(ours)}"
+    if found.demand is not None:
+        yield f"the application: {_flags(found.demand)}"
+    yield f"written: {path}"
+
+
+def _flags(demand: Demand) -> str:
+    return f"--cpu const:{demand.cpu:.6f} --io const:{demand.io:.6f}"
+
+
+def _us(seconds: float) -> str:
+    return f"{seconds * 1e6:,.0f} us" if seconds < 0.01 else f"{seconds * 1e3:,.0f} ms"
+
+
+def _words(shares: Sequence[float]) -> str:
+    return " ".join(f"{share:.2f}" for share in shares)
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+@contextmanager
+def _progress() -> Iterator[Tell]:
+    """A progress bar with the time left on a terminal's stderr; a line a step elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda what, _: print(what, file=sys.stderr, flush=True)  # noqa: T201
+        return
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        # Twice a second: the bar is not to take its share of the cores that are measured.
+        refresh_per_second=2,
+    )
+    task = bar.add_task("calibrating", total=1.0)
+    with bar:
+        yield lambda what, done: bar.update(task, description=what, completed=done)

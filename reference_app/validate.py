@@ -1,0 +1,160 @@
+"""Runs the cells of `sim.validation_grid` on real Gunicorn, and notes what came of each."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TextIO
+
+from reference_app.measure import measure
+from reference_app.validation_progress import ValidationProgress
+from sim import validation_rows
+from sim.command import save
+from sim.comparison import ideal_run, values_of
+from sim.costs import Costs
+from sim.experiment import Experiment, Host
+from sim.run import Run
+from sim.summary import Summary, summarize
+from sim.validation_grid import sample
+from sim.validation_rows import Header, Row, Values
+
+CPUINFO = Path("/proc/cpuinfo")
+
+#: Packages whose versions a reader of the rows wants to know.
+PACKAGES = ("gunicorn-sim", "gunicorn", "flask", "simpy")
+
+#: Predicts the experiment in one variant of the server's chances.
+Predict = Callable[[Experiment, int], Iterable[Run]]
+
+
+def header_of(host: Host, costs: Costs, repeats: int, variants: int) -> Header:
+    """The header of rows that are made here and now."""
+    return Header(
+        begun=_now(),
+        machine={
+            "cores": host.cores,
+            "somaxconn": host.somaxconn,
+            "processor": _processor(),
+            "system": platform.platform(),
+        },
+        versions={
+            "python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+        },
+        repeats=repeats,
+        variants=variants,
+        costs=asdict(costs),
+    )
+
+
+def experiment_of(number: int, host: Host, costs: Costs) -> Experiment:
+    """The experiment of the cell of that ``number``, which also is its seed."""
+    return replace(sample()[number - 1].experiment(host, seed=number), costs=costs)
+
+
+def run_cells(
+    path: Path,
+    header: Header,
+    numbers: Iterable[int],
+    experiment: Callable[[int], Experiment],
+    predict: Predict,
+    runs_in: Path | None,
+    stream: TextIO,
+) -> None:
+    """Predict and measure the cells that the file at ``path`` does not have yet.
+
+    Args:
+        path: of the rows, to which each cell is added once it is measured.
+        header: of the file.
+        numbers: of the cells.
+        experiment: of the cell of a number.
+        predict: predicts an experiment.
+        runs_in: directory for every request of every run, one file a cell; None for nowhere.
+        stream: that is told how far it is.
+
+    Raises:
+        ExperimentError: when the file is of other rows, a server does not boot, or a file cannot
+            be written.
+    """
+    there = {row.cell for row in validation_rows.resume(path, header)}
+    cells = sample()
+    missing = {number: experiment(number) for number in numbers if number not in there}
+    with ValidationProgress(list(missing.values()), header.repeats, stream) as progress:
+        for number, asked in missing.items():
+            name = cells[number - 1].name
+            progress.begin(number, name)
+            # Before it is measured, and not next to it: it would take a core.
+            predicted = predict_values(asked, header.variants, predict)
+            measured = [measure(asked, 0, progress.run(r)) for r in range(header.repeats)]
+            if runs_in is not None:
+                save(measured, runs_in / f"cell-{number:02}.run")
+            row = row_of(number, name, asked, predicted, measured)
+            validation_rows.append(path, row)
+            progress.end(row)
+
+
+def predict_again(path: Path, costs: Costs, variants: int, predict: Predict) -> None:
+    """Predict all rows anew, from the same measurements, with other costs or another model.
+
+    Raises:
+        ExperimentError: when the file cannot be read or written.
+    """
+    header, rows = validation_rows.read(path)
+    host = Host(header.machine["cores"], header.machine["somaxconn"])
+    anew = [
+        replace(
+            row, variants=predict_values(experiment_of(row.cell, host, costs), variants, predict)
+        )
+        for row in rows
+    ]
+    validation_rows.write(path, replace(header, variants=variants, costs=asdict(costs)), anew)
+
+
+def predict_values(experiment: Experiment, variants: int, predict: Predict) -> list[Values]:
+    """The values of every variant."""
+    return [
+        _values(summarize(predict(experiment, variant)), experiment) for variant in range(variants)
+    ]
+
+
+def row_of(
+    number: int,
+    name: str,
+    experiment: Experiment,
+    predicted: list[Values],
+    measured: list[Run],
+) -> Row:
+    """The row of a cell that was measured just now."""
+    summaries = [summarize([run]) for run in measured]
+    return Row(
+        cell=number,
+        name=name,
+        measured=_now(),
+        experiment=measured[0].experiment,
+        repeats=[_values(summary, experiment) for summary in summaries],
+        outcomes=[{str(o): n for o, n in s.outcomes.items()} for s in summaries],
+        variants=predicted,
+        ideal=values_of(summarize([ideal_run(measured[0])]), ()),
+    )
+
+
+def _values(summary: Summary, experiment: Experiment) -> Values:
+    return values_of(summary, range(1, experiment.server.workers + 1))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _processor() -> str:
+    """The processor's name, as Linux has it; what Python knows, elsewhere."""
+    try:
+        lines = CPUINFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())

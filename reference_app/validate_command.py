@@ -1,0 +1,115 @@
+"""``python -m reference_app validate``: its flags, and what it does with them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from sim import costs_file, validation_rows
+from sim.cli import predictions, show_report
+from sim.command import writable, write_stdout
+from sim.costs import Costs
+from sim.errors import ExperimentError
+from sim.experiment import Host
+from sim.validation import validation
+from sim.validation_grid import sample
+
+#: Exit status when a target is missed.
+MISSED = 1
+
+
+def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that only this command has."""
+    parser.allow_abbrev = False
+    parser.add_argument(
+        "rows",
+        metavar="ROWS.jsonl",
+        nargs="?",
+        help="rows; cells that it has are not run again",
+    )
+    parser.add_argument("--list", action="store_true", help="print the cells, and run none")
+    parser.add_argument("--cells", metavar="1,5-8", help="only these cells [all]")
+    parser.add_argument("--costs", metavar="FILE.toml", help="what each step costs on the host")
+    parser.add_argument("--save", metavar="DIR", help="keep every request of every run there")
+    parser.add_argument(
+        "--predict-again",
+        action="store_true",
+        help="predict the rows anew, with the costs and the model of now, and measure nothing",
+    )
+
+
+def run_validate(args: argparse.Namespace, host: Host) -> None:
+    """Run the cells that are missing, and report on all that the rows have.
+
+    Args:
+        args: of the command line.
+        host: the machine that measures.
+
+    Raises:
+        ExperimentError: when the arguments cannot be understood or run.
+        SystemExit: with `MISSED`, when the rows miss a target.
+    """
+    numbers = _numbers(args.cells)
+    if args.list:
+        _list(numbers, host)
+        return
+    if args.rows is None:
+        raise ExperimentError("validate is given no file; expected ROWS.jsonl, or --list")
+    if args.repeat < 2:
+        raise ExperimentError("--repeat is 1; expected 2 or more, or there is no spread")
+    path = writable(Path(args.rows))
+    runs_in = None if args.save is None else Path(args.save)
+    if runs_in is not None and not runs_in.is_dir():
+        raise ExperimentError(f"--save is {args.save!r}; expected a directory that is there")
+    costs = Costs() if args.costs is None else costs_file.read(Path(args.costs))
+    # They need the extra `app`.
+    from reference_app import validate  # noqa: PLC0415
+    from reference_app.validation_report import print_validation  # noqa: PLC0415
+
+    if args.predict_again:
+        validate.predict_again(path, costs, args.variants, predictions)
+    else:
+        validate.run_cells(
+            path,
+            validate.header_of(host, costs, args.repeat, args.variants),
+            numbers,
+            lambda number: validate.experiment_of(number, host, costs),
+            predictions,
+            runs_in,
+            sys.stderr,
+        )
+    header, rows = validation_rows.read(path)
+    result = validation(rows)
+    show_report(lambda console: print_validation(console, header, result, len(sample())))
+    if not result.reached:
+        raise SystemExit(MISSED)
+
+
+def _numbers(text: str | None) -> list[int]:
+    """The numbers in ``1,5-8``; of all cells, if None."""
+    last = len(sample())
+    if text is None:
+        return list(range(1, last + 1))
+    numbers: dict[int, None] = {}
+    for part in text.split(","):
+        low, dash, high = part.strip().partition("-")
+        ends = [end for end in (low, high if dash else low) if end.isascii() and end.isdigit()]
+        if len(ends) != 2 or not 1 <= int(ends[0]) <= int(ends[1]) <= last:
+            raise ExperimentError(
+                f"--cells has {part.strip()!r}; expected numbers from 1 to {last}, as in 1,5-8"
+            )
+        numbers |= dict.fromkeys(range(int(ends[0]), int(ends[1]) + 1))
+    return list(numbers)
+
+
+def _list(numbers: list[int], host: Host) -> None:
+    cells = sample()
+    lines = []
+    for number in numbers:
+        cell = cells[number - 1]
+        traffic = cell.experiment(host, number).traffic
+        lines.append(
+            f"{number:2}  {cell.name}: {traffic.requests} requests, {traffic.rate:.1f} a second\n"
+        )
+    write_stdout("".join(lines))

@@ -1,0 +1,38 @@
+"""How much memory a server takes, for any number of workers and threads."""
+
+from __future__ import annotations
+
+from sim.experiment import Experiment
+from sim.run import Memory
+
+
+def predict_memory(experiment: Experiment) -> Memory:
+    """The memory of the experiment's server once every pool thread has run.
+
+    It is linear in workers and threads: what all processes share, the master's own, and as often
+    as there are workers a worker's own, its threads' and its LaunchDarkly client's.
+    """
+    server, costs = experiment.server, experiment.memory
+    if server.preload_app:
+        shared, master, worker = (
+            costs.preloaded_shared,
+            costs.preloaded_master,
+            costs.preloaded_worker,
+        )
+        copied = costs.preloaded_copied
+        if experiment.launchdarkly.enabled:
+            copied = max(0.0, copied - costs.preloaded_client_copied)
+    else:
+        shared, master, worker = costs.shared, costs.master, costs.worker
+        copied = costs.copied
+    worker += costs.thread * (server.threads - 1)
+    if experiment.launchdarkly.enabled:
+        worker += costs.flag_client
+    total = shared + master + server.workers * worker
+    return Memory(
+        total=round(total),
+        shared=round(shared),
+        master=round(master),
+        worker=round(worker),
+        total_at_first=round(total - server.workers * copied),
+    )

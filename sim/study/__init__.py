@@ -1,0 +1,10 @@
+"""Questions that take many predictions: which setting to take, and what depends on what.
+
+::
+
+    question, known ──► plan ──► Trials ──► executor ──► Observations ──► known
+                 └────► conclude ──► Answer ──► report, document, file
+
+`plan` and `conclude` are pure functions of what is known so far, so that a study stops and goes
+on at any point, on any `concurrent.futures` executor, and ends with the same answer.
+"""

@@ -1,0 +1,157 @@
+"""The configurations that a search may choose from, the smallest first.
+
+Smaller is: less memory; then fewer processes; then fewer threads in all; then fewer departures
+from Gunicorn's defaults. Without a word on memory, the processes come first.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sim.errors import ExperimentError
+from sim.experiment import WORKER_CLASSES, Experiment, Server
+from sim.study.parameter import Point, Value
+
+#: bytes that the server of an experiment takes at most.
+Memory = Callable[[Experiment], float]
+
+#: The settings that a search chooses, in the order of a `sim.study.parameter.Point`.
+SEARCHED = (
+    "worker_class",
+    "workers",
+    "threads",
+    "worker_connections",
+    "reuse_port",
+    "max_requests",
+)
+
+#: Threads of a worker that are looked at unless ``--over`` says others.
+THREADS = (*range(1, 17), 20, 24, 32, 40, 48, 64)
+
+#: Configurations, at most.
+MOST_CANDIDATES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One configuration.
+
+    Attributes:
+        server: all of Gunicorn's settings.
+        memory: bytes that it takes at most; None where nobody knows.
+    """
+
+    server: Server
+    memory: float | None
+
+    @property
+    def point(self) -> Point:
+        """Where in the space of `SEARCHED` it is."""
+        return tuple((name, getattr(self.server, name)) for name in SEARCHED)
+
+    @property
+    def size(self) -> tuple[float, ...]:
+        """What it is ordered by."""
+        server, default = self.server, Server()
+        departures = sum(
+            getattr(server, name) != getattr(default, name)
+            for name in ("worker_class", "worker_connections", "reuse_port", "max_requests")
+        )
+        return (
+            self.memory or 0.0,
+            server.workers,
+            server.concurrency,
+            departures,
+            # For one order among equals.
+            server.worker_connections,
+            server.reuse_port,
+            server.max_requests,
+        )
+
+
+def default_workers(cores: int) -> tuple[int, ...]:
+    """Numbers of workers that are looked at unless ``--over`` says others.
+
+    Up to 2 x cores + 1, which Gunicorn's documentation advises (design.rst, "How Many Workers?").
+    """
+    return tuple(range(1, 2 * cores + 2))
+
+
+def candidates(
+    base: Experiment,
+    chosen: Mapping[str, Sequence[Value]],
+    *,
+    memory: Memory | None = None,
+    most_memory: float | None = None,
+) -> tuple[Candidate, ...]:
+    """All configurations within the limits, the smallest first.
+
+    Settings that make no difference are not varied: a single worker's listening socket is its
+    own, and sync workers hold one connection.
+
+    Args:
+        base: everything but the searched settings.
+        chosen: values of searched settings, where they are not to be the usual ones.
+        memory: see `Memory`.
+        most_memory: bytes that there are.
+
+    Raises:
+        ExperimentError: when there is none, or too many to try.
+    """
+    values: dict[str, Sequence[Value]] = {
+        "worker_class": WORKER_CLASSES,
+        "workers": default_workers(base.host.cores),
+        "threads": THREADS,
+        "reuse_port": (False, True),
+        "max_requests": (base.server.max_requests,),
+        **chosen,
+    }
+    count = math.prod(len(options) for options in values.values())
+    if count > MOST_CANDIDATES:
+        raise ExperimentError(
+            f"there are {count} configurations to try; expected at most {MOST_CANDIDATES}"
+        )
+    connections = values.pop("worker_connections", None)
+    found: dict[Candidate, None] = {}
+    for row in itertools.product(*values.values()):
+        changes: dict[str, Any] = dict(zip(values, row, strict=True))
+        server = replace(base.server, **changes)
+        if server.workers == 1 and False in values["reuse_port"]:
+            server = replace(server, reuse_port=False)
+        for number in _connections(server) if connections is None else connections:
+            one = replace(server, worker_connections=int(number))
+            taken = None if memory is None else memory(replace(base, server=one))
+            found[Candidate(one, taken)] = None
+    if most_memory is not None:
+        return _within(list(found), most_memory)
+    return tuple(sorted(found, key=_size))
+
+
+def _connections(server: Server) -> tuple[int, ...]:
+    """The values of ``worker_connections`` that are looked at unless ``--over`` says others.
+
+    To take what it cannot run yet, or not: what one worker leaves, another one takes.
+    """
+    usual = server.worker_connections
+    if server.worker_class == "sync" or server.workers == 1 or usual <= server.threads:
+        return (usual,)
+    return usual, server.threads
+
+
+def _within(found: Sequence[Candidate], most_memory: float) -> tuple[Candidate, ...]:
+    within = [one for one in found if one.memory is not None and one.memory <= most_memory]
+    if not within:
+        least = min((one.memory for one in found if one.memory is not None), default=math.inf)
+        raise ExperimentError(
+            f"memory is {most_memory / 1e6:,.0f} MB, and the smallest configuration takes "
+            f"{least / 1e6:,.0f} MB; expected at least that"
+        )
+    return tuple(sorted(within, key=_size))
+
+
+def _size(candidate: Candidate) -> tuple[float, ...]:
+    return candidate.size

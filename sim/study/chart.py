@@ -1,0 +1,109 @@
+"""A sweep as a line chart in an SVG file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+from sim.errors import ExperimentError
+from sim.study.observation import UNITS, estimate
+from sim.study.parameter import Parameter, Point, shown
+from sim.study.sweep import Row, Sweep
+from sim.study.words import HEADINGS, SCALE
+
+#: inches
+SIZE = (8.0, 4.5)
+
+#: Largest value / smallest, from which on a logarithmic axis shows more.
+WIDE = 50.0
+
+#: Lines that can be told apart.
+MOST_LINES = 20
+
+
+def check(asked: Sweep) -> None:
+    """Refuse, before the work, what cannot be drawn.
+
+    Raises:
+        ExperimentError: when the extra ``chart`` is missing, or there would be too many lines.
+    """
+    try:
+        import matplotlib  # noqa: F401, PLC0415 - an extra, and slow to import
+    except ImportError:
+        raise ExperimentError(
+            "matplotlib cannot be imported; --chart needs the extra 'chart': "
+            "pip install 'gunicorn-sim[chart]'"
+        ) from None
+    lines = 1
+    for parameter in asked.parameters:
+        if parameter != _axis(asked):
+            lines *= len(parameter.values)
+    if lines > MOST_LINES:
+        raise ExperimentError(
+            f"--chart would have {lines} lines; expected at most {MOST_LINES}, so fewer values"
+        )
+
+
+def svg(asked: Sweep, rows: Sequence[Row], measure: str) -> str:
+    """The chart: a line for each combination of the other parameters, with its 95 % intervals.
+
+    Along the axis is the first parameter of numbers, or the first one if none is. The same rows
+    give the same text.
+    """
+    # Not pyplot, which keeps state of the process and asks for a display.
+    from matplotlib import rc_context  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    axis, scale = _axis(asked), SCALE[UNITS[measure]]
+    # Text stays text, and names of elements do not depend on chance.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "gunicorn-sim"}):
+        figure = Figure(figsize=SIZE, layout="constrained")
+        axes = figure.add_subplot()
+        values: list[float] = []
+        for label, line in _lines(axis, rows):
+            found = [(row, estimate(row.observations, measure)) for row in line]
+            known = [(row, each) for row, each in found if each is not None]
+            along = [_place(axis, row.point) for row, _ in known]
+            middle = [scale * each.value for _, each in known]
+            half = [scale * (each.half_width or 0.0) for _, each in known]
+            axes.errorbar(along, middle, yerr=half, marker="o", capsize=3, label=label)
+            values += middle
+        if not _numeric(axis):
+            axes.set_xticks(range(len(axis.values)), [shown(value) for value in axis.values])
+        positive = [value for value in values if value > 0]
+        if positive and len(positive) == len(values) and max(values) / min(values) > WIDE:
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)
+        axes.set_xlabel(axis.name)
+        axes.set_ylabel(HEADINGS[measure])
+        axes.grid(alpha=0.3)
+        if len(asked.parameters) > 1:
+            axes.legend()
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()
+
+
+def _axis(asked: Sweep) -> Parameter:
+    numeric = [parameter for parameter in asked.parameters if _numeric(parameter)]
+    return (numeric or asked.parameters)[0]
+
+
+def _numeric(parameter: Parameter) -> bool:
+    return all(type(value) in (int, float) for value in parameter.values)
+
+
+def _place(axis: Parameter, point: Point) -> float:
+    value = dict(point)[axis.name]
+    return float(value) if _numeric(axis) else axis.values.index(value)
+
+
+def _lines(axis: Parameter, rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    """Rows by what they have in common but for the axis."""
+    lines: dict[str, list[Row]] = {}
+    for row in rows:
+        others = [pair for pair in row.point if pair[0] != axis.name]
+        label = ", ".join(f"{name} {shown(value)}" for name, value in others)
+        lines.setdefault(label, []).append(row)
+    return list(lines.items())

@@ -1,0 +1,386 @@
+"""``python -m sim size``, ``sweep`` and ``compare``: questions that take many predictions."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sim.arguments import OneLineParser, add_experiment_arguments, experiment_from
+from sim.cli import show_document, show_report
+from sim.command import writable, write_stdout
+from sim.errors import ExperimentError
+from sim.experiment import Experiment, Server
+from sim.experiment_file import to_dict
+from sim.study import compare, documents, sizing, sweep
+from sim.study.candidates import SEARCHED, THREADS, Candidate, candidates, default_workers
+from sim.study.conduct import Plan, conduct
+from sim.study.executors import cores, dask, processes
+from sim.study.floor import floored
+from sim.study.objective import Objective, complete
+from sim.study.objective import parse as parse_objective
+from sim.study.observation import UNITS, Observation
+from sim.study.parameter import Parameter, Value
+from sim.study.parameter import parse as parse_parameter
+from sim.study.progress import progress
+from sim.study.question import Limits, Question
+from sim.study.sequential import FIRST_LOOK, looks
+from sim.study.store import Store
+from sim.study.trial import Known, Trial, submitter
+
+#: Most replications at one point, where the command line does not say.
+REPLICATIONS = {"size": 40, "sweep": 10, "compare": 20}
+
+MOST_JOBS = 1024
+
+Submit = Callable[[Trial], Future[Observation]]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Do what the command line asks for.
+
+    Args:
+        arguments: of the command line, the first of which is one of `sim.cli.STUDIES`.
+
+    Raises:
+        ExperimentError: when they cannot be understood or run.
+        KeyboardInterrupt: after Ctrl-C, when what was known by then has been printed.
+        SystemExit: after ``--help``, and when a flag cannot be parsed.
+    """
+    args = _parser().parse_args(arguments)
+    {"size": _size, "sweep": _sweep, "compare": _compare}[args.command](args)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(prog="python -m sim", description="Predict how Gunicorn queues.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    size = commands.add_parser(
+        "size",
+        help="find the smallest configuration that meets an objective",
+        description="Find the smallest configuration that meets the objectives: the one with the "
+        "fewest processes, then the fewest threads. Server flags fix a setting, --over says which "
+        "values to look at; the server of --experiment or --config is what you have now.",
+    )
+    size.add_argument(
+        "--slo",
+        type=_said_by(parse_objective),
+        action="append",
+        metavar="OBJECTIVE",
+        required=True,
+        help="p99=300ms, mean=80ms, lost=0.1%%, ...; may be given many times. No request may be "
+        "lost unless lost= says so",
+    )
+    _add_over(size, f"of {', '.join(SEARCHED)}", required=False)
+    size.add_argument("--json", action="store_true", help="print one JSON document, no report")
+    size.add_argument(
+        "--write", metavar="gunicorn.conf.py", help="write the answer to a new configuration file"
+    )
+    over = commands.add_parser(
+        "sweep",
+        help="predict an experiment at every combination of values",
+        description="Predict an experiment at every combination of the values of parameters.",
+    )
+    _add_over(over, "of a flag's name or table.field", required=True)
+    over.add_argument(
+        "--measure", choices=tuple(UNITS), default="p99", help="what bars and chart show [p99]"
+    )
+    form = over.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document, no report")
+    form.add_argument("--csv", action="store_true", help="print CSV, no report")
+    over.add_argument("--chart", metavar="FILE.svg", help="draw a chart as well (extra 'chart')")
+    two = commands.add_parser(
+        "compare",
+        help="predict two configurations or experiments on the same requests",
+        description="Predict A and B on the same requests and tell how far apart they are.",
+    )
+    for side in ("A", "B"):
+        two.add_argument(side, help="an experiment (FILE.toml) or a gunicorn.conf.py")
+    two.add_argument("--json", action="store_true", help="print one JSON document, no report")
+    for name, command in (("size", size), ("sweep", over), ("compare", two)):
+        work = command.add_argument_group("where and how")
+        where = work.add_mutually_exclusive_group()
+        where.add_argument(
+            "--jobs", type=_jobs, metavar="N", help="processes that predict [all processors]"
+        )
+        where.add_argument(
+            "--dask", metavar="ADDRESS", help="scheduler of a Dask cluster to predict on instead"
+        )
+        work.add_argument(
+            "--resume",
+            metavar="FILE",
+            help="keep what is predicted in a file, and do not predict again what it has",
+        )
+        add_experiment_arguments(command, replications=REPLICATIONS[name])
+    return parser
+
+
+def _add_over(parser: argparse.ArgumentParser, of: str, *, required: bool) -> None:
+    parser.add_argument(
+        "--over",
+        type=_said_by(parse_parameter),
+        action="append",
+        default=None if required else [],
+        metavar="NAME=VALUES",
+        required=required,
+        help=f"values {of}: 1..8, 10..50..10 or 1,2,4; may be given many times",
+    )
+
+
+def _said_by(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A reader whose errors argparse passes on as they are."""
+
+    def read(text: str) -> Any:  # noqa: ANN401 - of the type that `parse` returns
+        try:
+            return parse(text)
+        except ExperimentError as error:
+            raise argparse.ArgumentError(None, str(error)) from None
+
+    return read
+
+
+def _jobs(text: str) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_JOBS:
+        return int(text)
+    expected = f"expected a whole number from 1 to {MOST_JOBS}"
+    raise argparse.ArgumentError(None, f"--jobs is {text!r}; {expected}")
+
+
+def _size(args: argparse.Namespace) -> None:
+    path = None if args.write is None else Path(args.write)
+    if path is not None:
+        from sim.study.gunicorn_conf import refuse_existing  # noqa: PLC0415
+
+        refuse_existing(path)
+    objectives = complete(args.slo)
+    experiment, notices = experiment_from(args)
+    question = _question(args, experiment, objectives)
+    known, stopped = _carry_out(
+        args,
+        (question.base,),
+        partial(sizing.plan, question),
+        partial(sizing.left, question),
+        lambda executor: submitter(executor, question.base),
+    )
+    answer = sizing.conclude(question, known)
+    notices = (*notices, *_interruption(args, len(known), stopped=stopped))
+    if args.json:
+        show_document(documents.size(answer, notices))
+    else:
+        from sim.study.sizing_report import print_answer  # noqa: PLC0415
+
+        show_report(lambda console: print_answer(console, answer, notices))
+    if stopped:
+        raise KeyboardInterrupt
+    if path is not None:
+        from sim.study.gunicorn_conf import write  # noqa: PLC0415
+
+        write(path, answer)
+
+
+def _question(
+    args: argparse.Namespace, experiment: Experiment, objectives: tuple[Objective, ...]
+) -> Question:
+    """The question that the command line asks."""
+    if args.replications < FIRST_LOOK:
+        raise ExperimentError(
+            f"replications is {args.replications}; a search takes {FIRST_LOOK} at least"
+        )
+    fixed = {name for name in SEARCHED if getattr(args, name) is not None}
+    chosen: dict[str, Sequence[Value]] = {
+        name: (getattr(experiment.server, name),) for name in SEARCHED if name in fixed
+    }
+    for parameter in _distinct(args.over):
+        if parameter.name not in SEARCHED:
+            raise ExperimentError(
+                f"--over {parameter.name}: is not searched; expected one of {', '.join(SEARCHED)}"
+            )
+        if parameter.name in fixed:
+            flag = parameter.name.replace("_", "-")
+            raise ExperimentError(
+                f"--over {parameter.name} and --{flag} are both given; expected one of them"
+            )
+        chosen[parameter.name] = parameter.values
+    found = candidates(experiment, chosen)
+    said = args.config is not None or args.experiment is not None
+    workers = chosen.get("workers", default_workers(experiment.host.cores))
+    return Question(
+        # What is searched is in every point, and is not to make two bases of one.
+        base=replace(experiment, server=_without_searched(experiment.server)),
+        objectives=objectives,
+        candidates=found,
+        limits=Limits(
+            cores=experiment.host.cores,
+            workers=max(int(number) for number in workers),
+            threads=max(int(number) for number in chosen.get("threads", THREADS)),
+            memory=None,
+        ),
+        looks=looks(args.replications),
+        floored=floored(experiment, objectives),
+        present=Candidate(experiment.server, None) if said else None,
+    )
+
+
+def _without_searched(server: Server) -> Server:
+    usual = Server()
+    return replace(server, **{name: getattr(usual, name) for name in SEARCHED})
+
+
+def _distinct(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
+    names = [parameter.name for parameter in parameters]
+    for name in names:
+        if names.count(name) > 1:
+            raise ExperimentError(f"--over {name} is given twice; expected it once")
+    return tuple(parameters)
+
+
+def _sweep(args: argparse.Namespace) -> None:
+    chart_path = None if args.chart is None else writable(Path(args.chart))
+    experiment, notices = experiment_from(args)
+    asked = sweep.Sweep(experiment, _distinct(args.over), experiment.replications)
+    if chart_path is not None:
+        from sim.study import chart  # noqa: PLC0415
+
+        chart.check(asked)
+    plan = partial(sweep.plan, asked)
+    known, stopped = _carry_out(
+        args,
+        (experiment,),
+        plan,
+        lambda known: len(plan(known)),
+        lambda executor: submitter(executor, experiment),
+    )
+    rows = sweep.rows(asked, known)
+    notices = (*notices, *_interruption(args, len(known), stopped=stopped))
+    if args.json:
+        show_document(documents.sweep(asked, rows, notices, complete=not stopped))
+    else:
+        from sim.study.sweep_report import csv_of, print_sweep  # noqa: PLC0415
+
+        if args.csv:
+            write_stdout(csv_of(asked, rows))
+        else:
+            show_report(lambda console: print_sweep(console, asked, rows, args.measure, notices))
+    if stopped:
+        raise KeyboardInterrupt
+    if chart_path is not None:
+        _write(chart_path, chart.svg(asked, rows, args.measure))
+
+
+def _compare(args: argparse.Namespace) -> None:
+    names = {"A": args.A, "B": args.B}
+    sides = [_side(args, names[side]) for side in names]
+    bases = [experiment for experiment, _ in sides]
+    notices = tuple(dict.fromkeys(notice for _, said in sides for notice in said))
+    if bases[0].seed != bases[1].seed:
+        raise ExperimentError(
+            f"seed is {bases[0].seed} in {args.A} and {bases[1].seed} in {args.B}; expected one "
+            "seed, so that both get the same requests"
+        )
+    replications = args.replications
+    plan = partial(compare.plan, replications)
+
+    def submit_to(executor: Executor) -> Submit:
+        submits = {
+            point: submitter(executor, base)
+            for point, base in zip(compare.SIDES, bases, strict=True)
+        }
+        return lambda trial: submits[trial.point](Trial((), trial.replication))
+
+    known, stopped = _carry_out(args, bases, plan, lambda known: len(plan(known)), submit_to)
+    found = compare.contrasts(replications, known)
+    both = min(sum(trial.point == side for trial in known) for side in compare.SIDES)
+    both = min(both, replications)
+    notices = (*notices, *_about_traffic(bases))
+    notices = (*notices, *_interruption(args, len(known), stopped=stopped))
+    if args.json:
+        written = dict(zip(names, map(to_dict, bases), strict=True))
+        show_document(
+            documents.compared(written, names, found, both, notices, complete=not stopped)
+        )
+    else:
+        from sim.study.compare_report import print_contrasts  # noqa: PLC0415
+
+        show_report(lambda console: print_contrasts(console, names, found, both, notices))
+    if stopped:
+        raise KeyboardInterrupt
+
+
+def _side(args: argparse.Namespace, name: str) -> tuple[Experiment, tuple[str, ...]]:
+    """The experiment of one side: its file, with the flags that hold for both."""
+    own = argparse.Namespace(**vars(args))
+    if not name.endswith(".toml"):
+        if args.config is not None:
+            raise ExperimentError(f"--config and {name} are both given; expected one of them")
+        own.config = name
+    elif args.experiment is not None:
+        raise ExperimentError(f"--experiment and {name} are both given; expected one of them")
+    else:
+        own.experiment = name
+    return experiment_from(own)
+
+
+def _about_traffic(bases: Sequence[Experiment]) -> tuple[str, ...]:
+    if bases[0].traffic == bases[1].traffic:
+        return ()
+    return (
+        "The traffic of A and B differs, so the difference is not of the servers alone; where it "
+        "differs, the requests are not the same.",
+    )
+
+
+def _carry_out(
+    args: argparse.Namespace,
+    bases: Sequence[Experiment],
+    plan: Plan,
+    left: Callable[[Known], int],
+    submit_to: Callable[[Executor], Submit],
+) -> tuple[Known, bool]:
+    """Carry a plan out where the command line says; what is known, and whether Ctrl-C ended it."""
+    with ExitStack() as stack:
+        store = None
+        known: Known = {}
+        if args.resume is not None:
+            store = stack.enter_context(Store(Path(args.resume), bases))
+            known = store.known
+        if not plan(known):
+            return known, False
+        executor = stack.enter_context(
+            processes(args.jobs or cores()) if args.dask is None else dask(args.dask)
+        )
+        advance = stack.enter_context(progress("predicting"))
+        try:
+            observed = conduct(plan, known, submit_to(executor))
+            for made, (trial, observation) in enumerate(observed, start=1):
+                if store is not None:
+                    store.add(trial, observation)
+                advance(made, left(known))
+        except KeyboardInterrupt:
+            return known, True
+    return known, False
+
+
+def _interruption(args: argparse.Namespace, runs: int, *, stopped: bool) -> tuple[str, ...]:
+    if not stopped:
+        return ()
+    again = (
+        f"the same command goes on from {args.resume}"
+        if args.resume is not None
+        else "with --resume FILE, the next one can go on from here"
+    )
+    return (f"Interrupted: this is what {runs:,} runs say; {again}.",)
+
+
+def _write(path: Path, text: str) -> None:
+    partial_ = path.with_name(path.name + ".partial")
+    try:
+        partial_.write_text(text, encoding="utf-8")
+        partial_.replace(path)
+    except OSError as error:
+        raise ExperimentError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
+        partial_.unlink(missing_ok=True)

@@ -1,0 +1,102 @@
+"""Two experiments side by side, as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from sim.prose import print_prose, print_remarks, print_table
+from sim.study.compare import DECISIVE, Contrast, verdict
+from sim.study.words import HEADINGS, NONE, half_width_of, number, value_of
+from sim.summary import Estimate
+
+FINDINGS = {
+    "lower": "B is lower",
+    "higher": "B is higher",
+    "same": "the same",
+    "not shown": "no difference shown",
+    None: NONE,
+}
+
+
+def print_contrasts(
+    console: Console,
+    names: Mapping[str, str],
+    found: Sequence[Contrast],
+    replications: int,
+    notices: Sequence[str] = (),
+) -> None:
+    """Print the verdict and every measure, with ``notices`` at the end."""
+    print_prose(console, sentence(names, found), "bold")
+    print_prose(
+        console,
+        f"A is {names['A']}, B is {names['B']}; {replications} replications, in each of which "
+        "both get the same requests.",
+        "dim",
+    )
+    console.print()
+    plus_minus = "+/-" if console.options.ascii_only else "±"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column("", no_wrap=True)
+    for column in ("A", "B", "B - A", f"{plus_minus} 95%"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for one in found:
+        table.add_row(
+            HEADINGS[one.measure],
+            value_of(one.a, one.measure),
+            value_of(one.b, one.measure),
+            NONE if one.less is None else number(one.less.value, one.measure),
+            half_width_of(one.less, one.measure),
+            FINDINGS[one.finding],
+        )
+    print_table(console, table)
+    print_remarks(console, (), notices)
+
+
+def sentence(names: Mapping[str, str], found: Sequence[Contrast]) -> str:
+    """The verdict in a sentence."""
+    judged = verdict(found)
+    by_measure = {contrast.measure: contrast for contrast in found}
+    if judged is None:
+        return "Nothing can be said yet."
+    if judged == "same":
+        return "Both do exactly the same."
+    if judged == "not shown":
+        return f"No difference is shown: {_apart(by_measure, shown=False)}."
+    if judged == "mixed":
+        return f"Neither is better in everything: {_apart(by_measure, shown=True)}."
+    return f"{judged} ({names[judged]}) is better: {_apart(by_measure, shown=True)}."
+
+
+def _apart(by_measure: Mapping[str, Contrast], *, shown: bool) -> str:
+    """How far apart the decisive measures are; only where a difference is shown, if it is."""
+    parts = []
+    for measure in DECISIVE:
+        one = by_measure[measure]
+        if shown and (one.a is None) != (one.b is None):
+            parts.append(f"{'A' if one.a is None else 'B'} has no {measure} in some replication")
+        if one.less is None or (shown and one.finding not in ("lower", "higher")):
+            continue
+        parts.append(_difference(one, one.less))
+    return "; ".join(parts)
+
+
+def _difference(one: Contrast, less: Estimate) -> str:
+    """How far B is from A in one measure."""
+    unit, relative = "points", ""
+    if one.measure != "lost":
+        unit = "ms"
+        if one.a is not None and one.a.value:
+            relative = f" ({100 * abs(less.value / one.a.value):.0f}%)"
+    sign = "higher" if less.value > 0 else "lower"
+    words = f"B's {one.measure} is {number(abs(less.value), one.measure)} {unit}{relative} {sign}"
+    if less.low is None or less.high is None:
+        return words
+    ends = [less.low, less.high]
+    if not less.low <= 0 <= less.high:
+        ends = sorted(map(abs, ends))
+    return f"{words}, {' to '.join(number(end, one.measure) for end in ends)}"

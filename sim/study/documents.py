@@ -1,0 +1,194 @@
+"""The answers of studies as the JSON documents that ``--json`` prints.
+
+Their schemas, with a description of every key, are in ``sim/schema/``: ``size``, ``sweep`` and
+``difference``. Every number is finite; what is not known, or without end, is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sim.experiment_file import to_dict
+from sim.study.compare import Contrast, verdict
+from sim.study.death import Death
+from sim.study.headroom import Headroom
+from sim.study.observation import DISTURBED, UNITS, Observation, difference, estimate
+from sim.study.parameter import Point
+from sim.study.question import Judged
+from sim.study.sizing import Answer, Choice
+from sim.study.sweep import Row, Sweep
+from sim.study.what_if import WhatIf
+from sim.summary import CONFIDENCE, Estimate
+
+SIZE = "gunicorn-size/1"
+SWEEP = "gunicorn-sweep/1"
+DIFFERENCE = "gunicorn-difference/1"
+
+
+def size(answer: Answer, notices: Sequence[str] = ()) -> dict[str, Any]:
+    """The document of ``python -m sim size --json``."""
+    question = answer.question
+    first = question.objectives[0].measure
+    floors = {floor.measure: floor.value for floor in question.floored}
+
+    def row(choice: Choice | None) -> dict[str, Any] | None:
+        if choice is None:
+            return None
+        less = None
+        if answer.best is not None:
+            reference = answer.best.judged.observations
+            less = difference(choice.judged.observations, reference, first)
+        return {
+            "memory_bytes": choice.candidate.memory,
+            **_judged(choice.judged),
+            "difference": None if choice == answer.best else _estimate(less),
+            "death": None if choice.death is None else _death(choice.death),
+        }
+
+    return {
+        "schema": SIZE,
+        "complete": answer.complete,
+        "experiment": to_dict(question.base),
+        "objectives": [
+            {"measure": o.measure, "limit": o.limit, "floor": floors.get(o.measure)}
+            for o in question.objectives
+        ],
+        "limits": {
+            "cores": question.limits.cores,
+            "workers": question.limits.workers,
+            "threads": question.limits.threads,
+            "memory_bytes": question.limits.memory,
+        },
+        "confidence_level": CONFIDENCE,
+        "answer": row(answer.best),
+        "alternatives": [row(choice) for choice in answer.alternatives],
+        "misses": [row(choice) for choice in answer.misses],
+        "present": row(answer.present),
+        "closest": row(answer.closest),
+        "headroom": None if answer.headroom is None else _headroom(answer.headroom),
+        "what_ifs": [_what_if(what) for what in answer.what_ifs],
+        "candidates": {
+            "all": len(question.candidates),
+            "tried": answer.tried,
+            "overloaded": answer.overloaded,
+        },
+        "notices": list(notices),
+    }
+
+
+def sweep(
+    asked: Sweep, rows: Sequence[Row], notices: Sequence[str] = (), *, complete: bool = True
+) -> dict[str, Any]:
+    """The document of ``python -m sim sweep --json``."""
+    return {
+        "schema": SWEEP,
+        "complete": complete,
+        "experiment": to_dict(asked.base),
+        "parameters": [
+            {"name": parameter.name, "values": list(parameter.values)}
+            for parameter in asked.parameters
+        ],
+        "confidence_level": CONFIDENCE,
+        "rows": [
+            {
+                "point": dict(row.point),
+                "replications": len(row.observations),
+                "measures": _measures(row.observations),
+            }
+            for row in rows
+        ],
+        "notices": list(notices),
+    }
+
+
+def compared(
+    experiments: Mapping[str, dict[str, Any]],
+    names: Mapping[str, str],
+    found: Sequence[Contrast],
+    replications: int,
+    notices: Sequence[str] = (),
+    *,
+    complete: bool = True,
+) -> dict[str, Any]:
+    """The document of ``python -m sim compare --json``; keys of the mappings are A and B."""
+    return {
+        "schema": DIFFERENCE,
+        "complete": complete,
+        "names": dict(names),
+        "experiments": dict(experiments),
+        "replications": replications,
+        "confidence_level": CONFIDENCE,
+        "measures": [
+            {
+                "measure": contrast.measure,
+                "unit": UNITS[contrast.measure],
+                "a": _estimate(contrast.a),
+                "b": _estimate(contrast.b),
+                "difference": _estimate(contrast.less),
+                "finding": contrast.finding,
+            }
+            for contrast in found
+        ],
+        "verdict": verdict(found),
+        "notices": list(notices),
+    }
+
+
+def _judged(one: Judged) -> dict[str, Any]:
+    return {
+        "settings": _settings(one.point),
+        "decision": "overloaded" if one.overload else one.verdict.decision,
+        "replications": one.verdict.replications,
+        "confidence": one.verdict.confidence if one.observations else None,
+        "measures": _measures(one.observations),
+        "overload": list(one.overload),
+    }
+
+
+def _settings(point: Point) -> dict[str, Any]:
+    return dict(point)
+
+
+def _measures(seen: Sequence[Observation]) -> dict[str, Any]:
+    """Every measure of runs without a disturbance; the others where there was one."""
+    disturbed = any(each.gone is not None for each in seen)
+    return {
+        measure: _estimate(estimate(seen, measure))
+        for measure in UNITS
+        if disturbed or measure not in DISTURBED
+    }
+
+
+def _estimate(estimate_: Estimate | None) -> dict[str, float | None] | None:
+    return None if estimate_ is None else asdict(estimate_)
+
+
+def _death(died: Death) -> dict[str, Any]:
+    return {
+        "at_s": died.at,
+        "replications": died.replications,
+        "capacity_restored_after_s": died.restored,
+        "queue_drained_after_s": died.drained,
+        "p99_meanwhile_s": died.meanwhile,
+        "lost": died.lost,
+        "delayed": died.late,
+    }
+
+
+def _headroom(room: Headroom) -> dict[str, Any]:
+    return {
+        "load": room.load,
+        "asked": room.asked,
+        "holds": room.holds,
+        "breaks": room.breaks,
+        "tried": [
+            {"load": value, **{key: _judged(one)[key] for key in ("decision", "replications")}}
+            for value, one in room.judgements
+        ],
+    }
+
+
+def _what_if(what: WhatIf) -> dict[str, Any]:
+    return {"limits": list(what.limits), **_judged(what.judged)}

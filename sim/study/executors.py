@@ -1,0 +1,115 @@
+"""Where trials are made: processes of this machine, or the workers of a Dask cluster.
+
+Both are `concurrent.futures` executors, and `sim.study.conduct` knows no more of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from threading import Thread
+
+from sim.errors import ExperimentError
+
+#: s that the scheduler may take to answer.
+DASK_TIMEOUT = 10
+
+#: s that a process may take to end when it is told to.
+END_TIMEOUT = 5.0
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def processes(number: int) -> Iterator[Executor]:
+    """An executor of ``number`` processes; whatever ends the block ends them at once.
+
+    They do not outlive this process either, even if it is killed.
+    """
+    # A fork of a process with threads, such as the progress bar's, may never run.
+    method = "spawn" if sys.platform == "win32" else "forkserver"
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(["sim.study.trial"])
+    before = set(multiprocessing.active_children())
+    executor = ProcessPoolExecutor(number, mp_context=context, initializer=_begin)
+    try:
+        yield executor
+    except BrokenExecutor:
+        raise ExperimentError(
+            "a process that predicts was ended from outside, perhaps for want of memory; expected "
+            "it to live (fewer --jobs take less)"
+        ) from None
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+        started = [p for p in multiprocessing.active_children() if p not in before]
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.join(END_TIMEOUT)
+
+
+def _begin() -> None:
+    """Make a process leave Ctrl-C to its parent, and end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+@contextmanager
+def dask(address: str) -> Iterator[Executor]:
+    """An executor of the cluster whose scheduler is at ``address``, such as ``tcp://host:8786``.
+
+    A trial whose worker dies is made by another worker.
+
+    Raises:
+        ExperimentError: when the extra ``dask`` is missing, or no scheduler answers.
+    """
+    try:
+        from distributed import Client, KilledWorker  # noqa: PLC0415 - it takes a second, and is an extra
+    except ImportError:
+        raise ExperimentError(
+            "distributed cannot be imported; --dask needs the extra 'dask': "
+            "pip install 'gunicorn-sim[dask]'"
+        ) from None
+    # What it logs about connections is said again by the exceptions that it raises.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    try:
+        client = Client(  # type: ignore[no-untyped-call]
+            address, timeout=DASK_TIMEOUT, set_as_default=False
+        )
+    except (OSError, ValueError, TimeoutError) as error:
+        raise ExperimentError(
+            f"--dask {address}: no scheduler answers ({type(error).__name__}); expected its "
+            "address, such as tcp://127.0.0.1:8786"
+        ) from None
+    try:
+        executor = client.get_executor(pure=False)  # type: ignore[no-untyped-call]
+        try:
+            yield executor
+        except (KilledWorker, CancelledError) as error:
+            raise ExperimentError(
+                f"--dask {address}: the cluster has given up on a run ({type(error).__name__})"
+            ) from None
+        finally:
+            executor.shutdown(wait=False)
+    finally:
+        client.close(timeout=END_TIMEOUT)  # type: ignore[no-untyped-call]

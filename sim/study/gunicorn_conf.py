@@ -1,0 +1,93 @@
+"""The answer as a ``gunicorn.conf.py`` that says where its numbers come from."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import fields
+from pathlib import Path
+
+from sim.errors import ExperimentError
+from sim.experiment import Experiment, Server
+from sim.study.candidates import SEARCHED
+from sim.study.sizing import Answer, Choice
+from sim.study.sizing_report import headline
+from sim.study.words import ms, traffic
+
+#: What each searched setting is for.
+ABOUT = {
+    "worker_class": "sync: one request at a time in each worker; gthread: one in each thread.",
+    "workers": "Processes. Each has a GIL of its own, so as many can compute at once.",
+    "threads": "Requests that each worker runs at once.",
+    "worker_connections": "Connections that a gthread worker holds at most, waiting ones included.",
+    "reuse_port": "A listening socket for each worker, in place of one for all.",
+    "max_requests": "Requests after which a worker restarts; 0 is never.",
+}
+
+
+def refuse_existing(path: Path) -> None:
+    """Refuse a ``path`` that is taken: nobody's configuration is overwritten.
+
+    Raises:
+        ExperimentError: naming it.
+    """
+    if path.exists() or path.is_symlink():
+        raise ExperimentError(f"{path}: exists; expected the name of a new file")
+    if not path.parent.is_dir():
+        raise ExperimentError(f"{path}: cannot be written (there is no directory {path.parent})")
+
+
+def write(path: Path, answer: Answer) -> None:
+    """Write the ``answer`` to a new file.
+
+    Raises:
+        ExperimentError: when the file exists by now, or cannot be written.
+    """
+    if answer.best is None:
+        raise ExperimentError(f"{path}: there is no configuration to write")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text(answer, answer.best))
+    except OSError as error:
+        raise ExperimentError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def text(answer: Answer, best: Choice) -> str:
+    """The file, comments included."""
+    base, server = answer.question.base, best.candidate.server
+    lines = [
+        "# Chosen by `python -m sim size`, which predicts Gunicorn 27.",
+        "#",
+        *_wrapped(headline(answer)),
+        *_wrapped(f"Asked: {traffic(base)}."),
+    ]
+    room = answer.headroom
+    if room is not None:
+        breaks = "" if room.breaks is None else f", no longer at {room.breaks:g}"
+        lines += _wrapped(f"Meets it up to {room.load} {room.holds:g}{breaks}.")
+    if best.death is not None and best.death.restored is not None:
+        lines += _wrapped(f"A killed worker is replaced in {ms(best.death.restored)}.")
+    lines += [*_about_hooks(base), ""]
+    for name in SEARCHED:
+        lines += [f"# {ABOUT[name]}", f"{name} = {getattr(server, name)!r}", ""]
+    others = [
+        f"{field.name} = {getattr(server, field.name)!r}"
+        for field in fields(Server)
+        if field.name not in SEARCHED and getattr(server, field.name) != field.default
+    ]
+    if others:
+        lines += ["# As it was asked for.", *others, ""]
+    return "\n".join(lines)
+
+
+def _about_hooks(base: Experiment) -> list[str]:
+    if not (base.launchdarkly.enabled and base.launchdarkly.postfork and base.server.preload_app):
+        return []
+    return _wrapped(
+        "The service has a LaunchDarkly client and preload_app: keep the post_fork hook that calls "
+        "its postfork()."
+    )
+
+
+def _wrapped(words: str) -> list[str]:
+
+    return [f"# {line}" for line in textwrap.wrap(words, 96)]

@@ -1,0 +1,145 @@
+"""What a study keeps of one predicted run: the few numbers that questions are asked about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sim.quantile import quantile
+from sim.recovery import Recovery
+from sim.run import OK, Run
+from sim.summary import Estimate, summarize
+
+Unit = Literal["s", "1/s", "share", "requests"]
+
+#: s after a disturbance that `Observation.meanwhile` covers at least: fewer requests have no p99.
+LEAST_WINDOW = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One replication in numbers; what there is no number for, such as a wait for ever, is None.
+
+    Attributes:
+        mean: latency over the requests answered ``ok``, s; so are the next five.
+        p50: see ``mean``.
+        p90: see ``mean``.
+        p95: see ``mean``.
+        p99: see ``mean``.
+        max: see ``mean``.
+        wait: mean wait for a thread, over the same requests, s.
+        throughput: ``ok`` answers / s.
+        busy: share of the threads' time that they ran requests.
+        lost: share of the requests that were not answered ``ok``.
+        restored: s until the capacity was back after the first disturbance; see `sim.recovery`.
+        drained: s until the queue was empty after it.
+        meanwhile: p99 of the latency over the requests that came from the first disturbance
+            until the queue was empty, or for `LEAST_WINDOW` s if that is longer; those that were
+            lost count as infinitely late, s.
+        gone: requests lost in the first disturbance's window.
+        late: requests delayed in it.
+    """
+
+    mean: float | None
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    max: float | None
+    wait: float | None
+    throughput: float | None
+    busy: float | None
+    lost: float | None
+    restored: float | None = None
+    drained: float | None = None
+    meanwhile: float | None = None
+    gone: float | None = None
+    late: float | None = None
+
+
+#: The unit of each number.
+UNITS: dict[str, Unit] = {
+    "mean": "s",
+    "p50": "s",
+    "p90": "s",
+    "p95": "s",
+    "p99": "s",
+    "max": "s",
+    "wait": "s",
+    "throughput": "1/s",
+    "busy": "share",
+    "lost": "share",
+    "restored": "s",
+    "drained": "s",
+    "meanwhile": "s",
+    "gone": "requests",
+    "late": "requests",
+}
+
+#: Those that only a run with a disturbance has.
+DISTURBED = ("restored", "drained", "meanwhile", "gone", "late")
+
+#: Those of the latency.
+LATENCIES = ("mean", "p50", "p90", "p95", "p99", "max")
+
+
+def estimate(observations: Sequence[Observation], measure: str) -> Estimate | None:
+    """The mean of a measure over replications; None where one has no number for it."""
+    values = [getattr(observation, measure) for observation in observations]
+    return Estimate.of(values) if values and None not in values else None
+
+
+def difference(
+    one: Sequence[Observation], other: Sequence[Observation], measure: str
+) -> Estimate | None:
+    """The mean of ``one`` less ``other``, replication by replication, on the same requests.
+
+    None where a replication has no number for the measure.
+    """
+    pairs = [
+        (getattr(left, measure), getattr(right, measure))
+        for left, right in zip(one, other, strict=False)
+    ]
+    if not pairs or any(None in pair for pair in pairs):
+        return None
+    return Estimate.of([left - right for left, right in pairs])
+
+
+def observe(run: Run) -> Observation:
+    """What the ``run`` says."""
+    summary = summarize([run])
+    latency, wait, requests = summary.latency, summary.wait, summary.requests
+    times = {name: None if latency is None else getattr(latency, name).value for name in LATENCIES}
+    recovery = summary.recovery[0] if summary.recovery else None
+    return Observation(
+        **times,
+        wait=None if wait is None else wait.mean.value,
+        throughput=None if summary.throughput is None else summary.throughput.value,
+        busy=None if summary.utilization is None else summary.utilization.value,
+        lost=1 - summary.outcomes["ok"] / requests if requests else None,
+        restored=None if recovery is None else recovery.capacity_restored_after_s,
+        drained=None if recovery is None else recovery.queue_drained_after_s,
+        meanwhile=None if recovery is None else _meanwhile(run, recovery),
+        gone=None if recovery is None else recovery.lost,
+        late=None if recovery is None else recovery.delayed,
+    )
+
+
+def _meanwhile(run: Run, recovery: Recovery) -> float | None:
+    drained = recovery.queue_drained_after_s
+    until = recovery.at_s + max(LEAST_WINDOW, math.inf if drained is None else drained)
+    rows = run.requests
+    latencies = sorted(
+        finished - arrival if outcome == OK else math.inf
+        for arrival, finished, outcome in zip(
+            rows.arrival, rows.finished, rows.outcome, strict=True
+        )
+        if recovery.at_s <= arrival < until
+    )
+    # The next order statistic above, because between a time and infinity there is no number.
+    place = math.ceil(0.99 * (len(latencies) - 1))
+    if not latencies or math.isinf(latencies[place]):
+        return None
+    return quantile(latencies[: place + 1], min(1.0, 0.99 * (len(latencies) - 1) / max(1, place)))

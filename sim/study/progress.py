@@ -1,0 +1,52 @@
+"""How far a study is, on a terminal's stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Timer
+
+from sim.cli import PATIENCE
+
+#: What to call after each trial: the number made, and the most that are still to come.
+Advance = Callable[[int, int], None]
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Advance]:
+    """A bar with the time left, once the study has taken `PATIENCE` s; it goes away at the end.
+
+    A search cannot know how many trials it will take; the bar shows the most, so it may jump
+    ahead when the answer is found.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow to import, see sim.cli
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,} of at most {task.total:,} runs,"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("left"),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task(what, total=None)
+    late = Timer(PATIENCE, bar.start)
+    late.daemon = True
+    late.start()
+    try:
+        yield lambda made, left: bar.update(task, completed=made, total=made + left)
+    finally:
+        late.cancel()
+        late.join()  # Or it could start the bar after it was stopped.
+        bar.stop()

@@ -1,0 +1,217 @@
+"""The answer to which configuration to take, as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from sim.prose import print_prose, print_remarks, print_table
+from sim.study.headroom import Headroom
+from sim.study.objective import LOST, Objective
+from sim.study.observation import difference, estimate
+from sim.study.parameter import Point
+from sim.study.question import Judged, Question
+from sim.study.sizing import Answer, Choice
+from sim.study.what_if import WhatIf
+from sim.study.words import (
+    configuration,
+    count,
+    half_width_of,
+    megabytes,
+    ms,
+    number,
+    percent,
+    traffic,
+    value_of,
+)
+
+#: What the largest load is called.
+LOADS = {"rate": "requests/s", "users": "users", "pace": "times the trace's pace"}
+
+DECISIONS = {"meets": "meets", "fails": "misses", "close": "too close to call", None: "undecided"}
+
+
+def print_answer(console: Console, answer: Answer, notices: Sequence[str] = ()) -> None:
+    """Print ``answer`` on ``console``, with ``notices`` at the end."""
+    question = answer.question
+    print_prose(console, headline(answer), "bold")
+    print_prose(console, _asked(question), "dim")
+    console.print()
+    choices = _choices(answer)
+    if choices:
+        print_table(console, _table(answer, choices, console))
+    for paragraph in _paragraphs(answer):
+        print_prose(console, paragraph)
+        console.print()
+    if not question.floored:
+        print_prose(console, _effort(answer), "dim")
+    print_remarks(console, (), notices)
+
+
+def headline(answer: Answer) -> str:
+    """The answer in one sentence."""
+    question = answer.question
+    objectives = [o for o in question.objectives if o.measure != LOST or o.limit > 0]
+    asked = " and ".join(map(str, objectives))
+    if question.floored:
+        alone = ", ".join(f"{floor.measure} {ms(floor.value)}" for floor in question.floored)
+        return (
+            f"No configuration can meet {asked}: the requests' own io and cpu have a {alone}, on "
+            "any server."
+        )
+    if answer.best is not None:
+        one = answer.best.judged
+        verb = "Take" if answer.complete else "The smallest that meets so far is"
+        return (
+            f"{verb} {configuration(one.point)}: {_reached(one, objectives)}, "
+            f"{percent(one.verdict.confidence)} sure."
+        )
+    if not answer.complete and answer.closest is None:
+        return "Nothing is known yet."
+    nothing = "meets" if answer.complete else "is known yet that meets"
+    return f"No configuration within these limits {nothing} {asked}."
+
+
+def _reached(one: Judged, objectives: Sequence[Objective]) -> str:
+    """What it does beside what it is to do."""
+    parts = []
+    for objective in objectives:
+        found = estimate(one.observations, objective.measure)
+        if objective.measure == LOST:
+            lost = value_of(found, LOST)
+            parts.append(f"{lost}% lost of {100 * objective.limit:g}% that may be")
+        else:
+            value = ms(None if found is None else found.value)
+            parts.append(f"{objective.measure} is {value} of {ms(objective.limit)} allowed")
+    return ", ".join(parts)
+
+
+def _asked(question: Question) -> str:
+    limits = question.limits
+    memory = "" if limits.memory is None else f", {megabytes(limits.memory)} MB"
+    order = "least memory, then" if question.candidates[0].memory is not None else "fewest"
+    order += " processes, then threads" if order == "fewest" else " fewest processes, then threads"
+    return (
+        f"{traffic(question.base)}{memory}; up to {count(limits.workers, 'worker')} of "
+        f"{count(limits.threads, 'thread')}: {len(question.candidates):,} configurations, the "
+        f"smallest first ({order})."
+    )
+
+
+def _choices(answer: Answer) -> list[tuple[str, Choice]]:
+    """The rows of the table, each with what it is."""
+    rows = [] if answer.best is None else [("the answer", answer.best)]
+    for choice in answer.alternatives:
+        workers = count(choice.candidate.server.workers, "worker")
+        rows.append((f"smallest with {workers}", choice))
+    rows += [("smaller", choice) for choice in answer.misses]
+    if answer.closest is not None and answer.closest.judged.observations:
+        rows.append(("closest", answer.closest))
+    if answer.present is not None:
+        rows.append(("what you have", answer.present))
+    return rows
+
+
+def _table(answer: Answer, rows: Sequence[tuple[str, Choice]], console: Console) -> Table:
+    plus_minus = "+/-" if console.options.ascii_only else "±"
+    first = answer.question.objectives[0].measure
+    unit = "%" if first == LOST else "ms"
+    memory = answer.question.candidates[0].memory is not None
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column("", no_wrap=True)
+    table.add_column("configuration", no_wrap=True)
+    columns = [f"{first}, {unit}", plus_minus, "to the answer", plus_minus, "sure", "MB"]
+    for column in columns if memory else columns[:-1]:
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for what, choice in rows:
+        one = choice.judged
+        found = estimate(one.observations, first)
+        less = None
+        if answer.best is not None and choice is not answer.best:
+            less = difference(one.observations, answer.best.judged.observations, first)
+        cells = [
+            what,
+            configuration(one.point),
+            value_of(found, first),
+            half_width_of(found, first),
+            "" if less is None else f"{'+' if less.value >= 0 else ''}{number(less.value, first)}",
+            "" if less is None else half_width_of(less, first),
+            percent(one.verdict.confidence),
+            *([megabytes(choice.candidate.memory)] if memory else []),
+            "cannot keep up" if one.overload else DECISIONS[one.verdict.decision],
+        ]
+        table.add_row(*cells, style="bold" if choice is answer.best else "")
+    return table
+
+
+def _paragraphs(answer: Answer) -> list[str]:
+    words = []
+    if answer.headroom is not None:
+        words.append(_headroom(answer.headroom))
+    for choice in (answer.best, *answer.alternatives):
+        if choice is not None and choice.death is not None:
+            words.append(_death(choice))
+    if answer.closest is not None and answer.closest.judged.overload:
+        words += answer.closest.judged.overload
+    if answer.what_ifs:
+        words.append(binding(answer.what_ifs))
+    return words
+
+
+def _headroom(room: Headroom) -> str:
+    unit = LOADS[room.load]
+    more = 100 * (room.holds / room.asked - 1)
+    words = f"Headroom: it meets the objective up to {room.holds:g} {unit}, {more:.0f}% more"
+    if room.breaks is None:
+        return f"{words}; no more was tried." if room.done else f"{words}, as far as is known."
+    return f"{words}, and no longer at {room.breaks:g}."
+
+
+def _death(choice: Choice) -> str:
+    died = choice.death
+    if died is None:
+        return ""
+    back = "is never back" if died.restored is None else f"is back after {ms(died.restored)}"
+    queue = "never empty again" if died.drained is None else f"empty after {ms(died.drained)}"
+    meanwhile = "p99 meanwhile is " + (
+        "without end: more than 1% are lost" if died.meanwhile is None else ms(died.meanwhile)
+    )
+    return (
+        f"When a worker of {configuration(choice.judged.point)} is killed, capacity {back}, the "
+        f"queue is {queue}, {meanwhile}, and {died.lost:,.1f} requests are lost."
+    )
+
+
+def binding(what_ifs: Sequence[WhatIf]) -> str:
+    """Which limits bind, in sentences."""
+    helped = [what for what in what_ifs if what.judged.verdict.decision == "meets"]
+    limits = dict.fromkeys(" and ".join(what.limits) for what in helped)
+    tried = "; ".join(map(_what_if, what_ifs))
+    if not limits:
+        return f"No limit that was moved helps: {tried}."
+    return f"What binds: {', or '.join(limits)}. {tried[:1].upper()}{tried[1:]}."
+
+
+def _what_if(what: WhatIf) -> str:
+    values = dict(what.judged.point)
+    moved = {
+        "cores": f"{values.get('cores')} cores",
+        "workers": "more workers",
+        "memory": "more memory",
+        "threads": "more threads",
+    }
+    server: Point = tuple(pair for pair in what.judged.point if pair[0] != "cores")
+    does = "cannot keep up" if what.judged.overload else DECISIONS[what.judged.verdict.decision]
+    more = " and ".join(moved[limit] for limit in what.limits)
+    return f"with {more}, {configuration(server)} {does}"
+
+
+def _effort(answer: Answer) -> str:
+    words = f"{answer.tried:,} configurations were tried"
+    if answer.overloaded:
+        words += f"; {answer.overloaded:,} cannot keep up with the requests whatever they do"
+    return f"{words}. Intervals are of 95% over replications; differences are on the same requests."

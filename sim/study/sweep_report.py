@@ -1,0 +1,94 @@
+"""A sweep as a table with bars for people, and as CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sim.prose import print_prose, print_remarks, print_table
+from sim.study.observation import DISTURBED, UNITS, estimate
+from sim.study.parameter import shown
+from sim.study.sweep import Row, Sweep
+from sim.study.words import HEADINGS, count, half_width_of, traffic, value_of
+
+#: Measures that the table has beside the one that the bars show.
+SHOWN = ("mean", "p99", "throughput", "busy", "lost")
+
+#: Columns of the longest bar.
+BAR = 24
+
+
+def print_sweep(
+    console: Console, asked: Sweep, rows: Sequence[Row], measure: str, notices: Sequence[str] = ()
+) -> None:
+    """Print a row for each point, with a bar for ``measure``, and ``notices`` at the end."""
+    names = ", ".join(parameter.name for parameter in asked.parameters)
+    words = f"{measure} over {names}: {count(len(rows), 'point')}."
+    print_prose(console, words[:1].upper() + words[1:], "bold")
+    least = min((len(row.observations) for row in rows), default=0)
+    most = max((len(row.observations) for row in rows), default=0)
+    each = f"{most}" if least == most else f"{least} to {most}"
+    print_prose(
+        console,
+        f"{traffic(asked.base)}, but for what is varied; {each} replications of the same "
+        "requests everywhere.",
+        "dim",
+    )
+    console.print()
+    print_table(console, _table(console, asked, rows, measure))
+    print_remarks(console, (), notices)
+
+
+def _table(console: Console, asked: Sweep, rows: Sequence[Row], measure: str) -> Table:
+    plus_minus = "+/-" if console.options.ascii_only else "±"
+    block = "#" if console.options.ascii_only else "█"
+    disturbed = any(seen.gone is not None for row in rows for seen in row.observations)
+    measures = [*SHOWN, *(DISTURBED if disturbed else ())]
+    if measure not in measures:
+        measures.insert(0, measure)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for parameter in asked.parameters:
+        table.add_column(parameter.name, justify="right", no_wrap=True)
+    for one in measures:
+        table.add_column(HEADINGS[one], justify="right", no_wrap=True)
+        if one == measure:
+            table.add_column(plus_minus, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    found = [estimate(row.observations, measure) for row in rows]
+    longest = max((each.value for each in found if each is not None), default=0.0)
+    for row, each in zip(rows, found, strict=True):
+        cells = [shown(value) for _, value in row.point]
+        for one in measures:
+            value = estimate(row.observations, one)
+            cells.append(value_of(value, one))
+            if one == measure:
+                cells.append(half_width_of(value, one))
+        bar = "" if each is None or longest <= 0 else block * round(BAR * each.value / longest)
+        table.add_row(*map(Text, cells), Text(bar, style="cyan"))
+    return table
+
+
+def csv_of(asked: Sweep, rows: Sequence[Row]) -> str:
+    """A line for each point: its values, the replications, and every measure with its interval.
+
+    Times are in s and shares from 0 to 1; what is not known, or without end, is empty.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [parameter.name for parameter in asked.parameters]
+    ends = [f"{measure}{end}" for measure in UNITS for end in ("", "_low", "_high")]
+    writer.writerow([*names, "replications", *ends])
+    for row in rows:
+        cells: list[object] = [value for _, value in row.point]
+        cells.append(len(row.observations))
+        for measure in UNITS:
+            each = estimate(row.observations, measure)
+            cells += ["", "", ""] if each is None else [each.value, each.low, each.high]
+        writer.writerow(["" if cell is None else cell for cell in cells])
+    return text.getvalue()

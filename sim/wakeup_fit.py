@@ -1,0 +1,56 @@
+"""What a host's shares of the accepts say about its scheduler: `sim.model.wakeup`, backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise, product
+
+from sim.costs import Costs
+from sim.model.wakeup import winning_probabilities
+
+#: The three that shares at low load depend on; ``wake_halt`` shows under load only.
+FITTED = ("wake_alone", "wake_queued", "wake_overtake")
+
+#: Steps of the search: all of the cube, then around the best of it.
+COARSE, FINE = 0.05, 0.01
+
+
+def predicted_shares(workers: int, cores: int, costs: Costs) -> tuple[float, ...]:
+    """Share of the connections of each worker, by boot order, where all of them always sleep.
+
+    Args:
+        workers: gthread workers, at least 1.
+        cores: of the host, all of them halted when a connection comes.
+        costs: its ``wake_*``.
+    """
+    cumulative = winning_probabilities(workers, cores, costs, halted=True)
+    won = [after - before for before, after in pairwise((0.0, *cumulative))]
+    # The worker that registered last is woken first.
+    return tuple(reversed(won))
+
+
+def fit(shares: Mapping[int, Sequence[float]], cores: int, base: Costs) -> dict[str, float]:
+    """The `FITTED` costs that are nearest to measured shares, by the sum of squared differences.
+
+    Args:
+        shares: measured at low load, by boot order, by number of workers; each sums to 1.
+        cores: of the host.
+        base: the costs besides.
+    """
+
+    def distance(values: Iterable[float]) -> float:
+        costs = replace(base, **dict(zip(FITTED, values, strict=True)))
+        return sum(
+            (ours - theirs) ** 2
+            for workers, measured in shares.items()
+            for ours, theirs in zip(predicted_shares(workers, cores, costs), measured, strict=True)
+        )
+
+    steps = [number * COARSE for number in range(round(1 / COARSE) + 1)]
+    best = min(product(steps, repeat=len(FITTED)), key=distance)
+    near = range(-round(COARSE / FINE), round(COARSE / FINE) + 1)
+    around = [
+        [min(1.0, max(0.0, round(value + FINE * step, 6))) for step in near] for value in best
+    ]
+    return dict(zip(FITTED, min(product(*around), key=distance), strict=True))

@@ -1,0 +1,79 @@
+"""What a request costs in larger and larger experiments: one axis at a time, all else the same."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+
+from sim.distribution import Distribution
+from sim.experiment import Experiment, Host, Server, TraceRow, Traffic
+from sim.model.simulation import predict
+
+#: Requests of every point, but of those on the axis of requests.
+REQUESTS = 50_000
+
+#: The points of each axis.
+AXES: dict[str, tuple[int, ...]] = {
+    "requests": (2_000, 20_000, 200_000),
+    "workers": (1, 4, 16, 64, 256),
+    "threads": (1, 4, 16, 64, 256),
+    "waiting": (10, 100, 1_000, 10_000),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One run.
+
+    Attributes:
+        cost: CPU s of a request, from drawing the traffic to the last row.
+        waiting: requests that waited for a thread, on average over time.
+    """
+
+    cost: float
+    waiting: float
+
+
+def experiment_of(axis: str, value: int) -> Experiment:
+    """The experiment at ``value`` on ``axis``, with all costs, the cores and the GIL.
+
+    Five of eight threads are busy, but all of them on the axis "waiting".
+    """
+    server = Server(worker_class="gthread", workers=2, threads=2)
+    traffic = Traffic(rate=50.0, requests=REQUESTS, io=Distribution("exp", (0.05,)))
+    if axis == "requests":
+        return Experiment(server, traffic=replace(traffic, requests=value))
+    if axis == "workers":
+        # A core each: two are worth the CPU of some 1300 requests/s.
+        return Experiment(
+            replace(server, workers=value), Host(cores=value), replace(traffic, rate=25.0 * value)
+        )
+    if axis == "threads":
+        # Longer requests, not more of them, for all threads of a worker share one GIL.
+        io = Distribution("exp", (0.025 * value,))
+        return Experiment(replace(server, threads=value), traffic=replace(traffic, io=io))
+    return _queue_of(value, server)
+
+
+def _queue_of(waiting: int, server: Server) -> Experiment:
+    """As many requests wait from the beginning to the end: one comes whenever one has left."""
+    server = replace(server, worker_connections=10**6, backlog=10**6)
+    row = TraceRow(0.0, 0.05, 0.0)
+    served = Traffic(arrivals="trace", trace=(row,) * REQUESTS, drain=1e6)
+    host = Host(somaxconn=10**6)
+    leaves = sorted(predict(Experiment(server, host, served)).requests.finished)
+    at_once = waiting + server.concurrency
+    arrivals = [0.0] * at_once + leaves[: REQUESTS - at_once]
+    trace = tuple(replace(row, arrival_s=arrival) for arrival in arrivals)
+    return Experiment(server, host, replace(served, trace=trace))
+
+
+def point_of(axis: str, value: int) -> Point:
+    """Run the experiment at ``value`` on ``axis``, in this process."""
+    experiment = experiment_of(axis, value)
+    before = time.process_time()
+    run = predict(experiment)
+    seconds = time.process_time() - before
+    waiting = math.fsum(queue.time_average for queue in run.queues)
+    return Point(seconds / len(run.requests), waiting)

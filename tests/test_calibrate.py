@@ -1,0 +1,126 @@
+"""Learning a machine: what is measured is what is there, and the file says it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from reference_app import cli
+from reference_app.calibration import calibrate, command, life, requests, shares
+from reference_app.calibration.requests import application_costs
+from reference_app.server import Application
+from sim import costs_file, wakeup_fit
+from sim.costs import Costs
+
+OWN_APPLICATION = """
+import time
+
+def app(environ, start_response):
+    end = time.thread_time() + 0.003
+    while time.thread_time() < end:
+        pass
+    time.sleep(0.02)
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+
+OTHER = {"wake_alone": 0.71, "wake_queued": 0.83, "wake_overtake": 0.3}
+
+
+def test_shares_tell_the_costs_that_they_came_from() -> None:
+    there = replace(Costs(), **OTHER)
+    seen = {n: wakeup_fit.predicted_shares(n, 2, there) for n in shares.WORKERS}
+    assert wakeup_fit.fit(seen, 2, Costs()) == pytest.approx(OTHER, abs=0.02)
+
+
+def test_predicted_shares_are_by_boot_order() -> None:
+    first, last = wakeup_fit.predicted_shares(2, 2, replace(Costs(), wake_alone=0.7))
+    assert (first, last) == pytest.approx((0.3, 0.7))
+
+
+def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
+    costs = replace(Costs(), accept=0.000123456, **OTHER)
+    path = tmp_path / "costs.toml"
+    path.write_text(costs_file.text(costs, ["One.", "Two."], {"fork": "Three."}), encoding="utf-8")
+    assert costs_file.read(path) == costs
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# One.\n# Two.\n")
+    assert "`fork(2)`. Three.\n" in text
+
+
+def test_every_cost_is_explained_in_the_file() -> None:
+    lines = costs_file.text(Costs(), [], {}).split("\n")
+    for cost in fields(Costs):
+        (place,) = (n for n, line in enumerate(lines) if line.startswith(f"{cost.name} ="))
+        assert lines[place - 1].startswith("# "), cost.name
+
+
+def test_the_demand_of_an_application_is_told_from_gunicorns_costs(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN_APPLICATION, encoding="utf-8")
+    costs, demand = application_costs(Application("own:app", directory=tmp_path), "/")
+    assert demand.cpu == pytest.approx(0.003, rel=0.1)
+    assert 0.02 <= demand.io <= 0.022
+    # No Flask in between, and none of what the application did.
+    assert 0 < costs["request"] < 0.003
+    assert 0 < costs["respond"] < 0.003
+    assert costs.keys() <= {cost.name for cost in fields(Costs)}
+
+
+def test_the_command_writes_a_file_that_predicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(calibrate, "ROUNDS", 1)
+    monkeypatch.setattr(calibrate, "WORKERS", (2,))
+    monkeypatch.setattr(life, "TIMES", 1)
+    monkeypatch.setattr(requests, "REQUESTS", 40)
+    monkeypatch.setattr(shares, "REQUESTS", 40)
+    path = tmp_path / "costs.toml"
+    cli.main(["calibrate", "--out", str(path)])
+    out, err = capsys.readouterr()
+    assert f"written: {path}" in out
+    assert "who of 2 workers accepts" in err
+    costs = costs_file.read(path)
+    measured = {name for name in life_and_request_names() if name != "exit"}
+    assert not [name for name in measured if getattr(costs, name) == getattr(Costs(), name)]
+    # An import takes longer than a fork, and a request's steps are below 20 ms on any machine.
+    assert costs.import_app > costs.fork
+    assert all(0 < getattr(costs, name) < 0.02 for name in ("connect", "accept", "request"))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["costs.toml"]
+
+
+def life_and_request_names() -> set[str]:
+    return {cost.name for cost in fields(Costs) if not cost.name.startswith("wake_")}
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--app", "nonsense"], "--app is 'nonsense'; expected MODULE:APP"),
+        (["--app", "no_such_module:app"], "before its 2 workers were ready"),
+        (["--path", "no-slash"], "--path is 'no-slash'"),
+        (["--out", "."], "is a directory"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(flags: list[str], said: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "reference_app", "calibrate", *flags],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("error: ") == 1
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_file_names_the_machine() -> None:
+    assert command._processor()
