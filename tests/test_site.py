@@ -40,8 +40,12 @@ LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
     ("dark", 360),
 )
 
-#: The widths at which axe looks too, which takes the most time.
+#: The widths at which axe looks too, and pages on which once is enough: it takes the most time.
 AXE = (1440, 360)
+LONG = ("api/",)
+
+#: Height of a screenshot at most, px.
+TALLEST = 3000
 
 #: What the theme calls its colour schemes.
 SCHEMES = {"light": "default", "dark": "slate"}
@@ -257,8 +261,9 @@ async def _look(page: Page, path: str, seen: Seen, theme: str, width: int) -> No
     seen.charts[theme] = found["colours"]
     name = path.strip("/").replace("/", "-") or "home"
     file = SCREENSHOTS / f"{name}-{theme}-{width}.jpeg"
-    await page.screenshot(path=file, type="jpeg", quality=70, full_page=True)
-    if width in AXE:
+    clip: Any = {"x": 0, "y": 0, "width": width, "height": min(found["height"], TALLEST)}
+    await page.screenshot(path=file, type="jpeg", quality=70, full_page=True, clip=clip)
+    if width in AXE[: 1 if path in LONG else None]:
         # The charts' insides are pictures to axe; that each is named is looked at above.
         results = await Axe().run(page, {"exclude": [["figure svg"]]})
         seen.axe += [
@@ -277,6 +282,7 @@ LOOK = """() => {
   const named = (svg) => svg.getAttribute("role") === "img" && svg.querySelector("desc");
   return {
     width: document.documentElement.scrollWidth,
+    height: document.documentElement.scrollHeight,
     hidden: figures
       .filter((figure) => drawings(figure).length !== 1 || !drawings(figure).every(named))
       .map((figure) => figure.textContent.trim().slice(0, 40)),

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from sim import validation_rows
 from sim.errors import ExperimentError
 from sim.model.simulation import predict
 from sim.run import Run
-from site_docs import evidence, language, measured, numbers
+from site_docs import evidence, language, measured, numbers, validated
+from site_docs.charts.agreement import agreement
 from site_docs.charts.catalogue import draw
 from site_docs.measured import Measured, Provenance
 from site_docs.shown import by_name
@@ -136,3 +138,45 @@ def test_an_experiment_that_is_not_shown_cannot_be_measured() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: 'nothing' is not shown; expected some of ")
     assert done.stderr.count("\n") == 1
+
+
+def values(scale: float) -> dict[str, float | None]:
+    """Figures of a repeat, or of a variant."""
+    return {
+        "latency_mean": 0.1 * scale,
+        "latency_p50": 0.08 * scale,
+        "latency_p95": 0.3 * scale,
+        "latency_p99": 0.4 * scale,
+        "throughput": 50.0,
+        "share_worker_1": 0.4,
+        "share_worker_2": 0.6,
+    }
+
+
+def test_the_validation_is_told_as_its_file_says(tmp_path: Path) -> None:
+    path = tmp_path / "validation.jsonl"
+    machine = {"cores": 2, "processor": "a processor", "system": "Linux 6"}
+    header = validation_rows.Header("2026-01-02T03:04:05", machine, {}, 2, 2, {})
+    experiment = {"server": {"workers": 2, "worker_class": "gthread"}}
+    rows = [
+        validation_rows.Row(
+            number,
+            f"cell {number}",
+            "2026-01-02",
+            experiment,
+            repeats=[values(1.0), values(1.01)],
+            outcomes=[{"ok": 1}, {"ok": 1}],
+            variants=[values(error), values(error)],
+            ideal={**values(0.5), "share_worker_1": None, "share_worker_2": None},
+        )
+        for number, error in ((1, 1.02), (2, 1.3))
+    ]
+    validation_rows.write(path, header, rows)
+    assert validated.where(path).startswith("2 cells, each measured 2 times and predicted 2 times")
+    assert "- worst error of mean <= 15%: **missed**" in validated.targets(path)
+    assert "| latency mean | 2 cells |" in validated.measures(path)
+    first, second = validated.cells(path).splitlines()[2:]
+    assert first.startswith("| 1 | cell 1 | 102 ms | 100 ms | +1.5 % |")
+    assert second.startswith("| 2 | cell 2 | 130 ms | 100 ms | +29.4 % |")
+    chart = agreement("agreement", "Every cell", validated.read(path)[1])
+    assert [cell["predicted"] for cell in chart.data["cells"]] == [102.0, 130.0]
