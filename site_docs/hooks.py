@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _CHART = re.compile(r'<div data-chart="([\w-]+)"></div>')
 _DIAGRAM = re.compile(r'<div data-diagram="([\w-]+)"></div>')
+#: The theme's search, which has no name for a screen reader.
+_SEARCH = 'data-md-component="search" role="dialog"'
+
 _FROM_ROOT = re.compile(r'href="([^"]+)" data-root')
 
 
@@ -57,6 +60,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def on_post_page(output: str, **_: Any) -> str:  # noqa: ANN401 - MkDocs's own
     """Put charts and diagrams into the page, where neither Markdown nor the search sees them."""
+    output = output.replace(_SEARCH, f'{_SEARCH} aria-label="Search"')
     output = _CHART.sub(lambda match: _both(match[1]), output)
     return _DIAGRAM.sub(
         lambda match: (language.DIAGRAMS / f"{match[1]}.svg").read_text(encoding="utf-8"), output

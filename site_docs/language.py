@@ -11,6 +11,7 @@ import contextlib
 import io
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from sim.experiment import Server
 from sim.settings import HARMLESS
 from sim.side_by_side import PairedRecovery
 from sim.timeline import words
-from site_docs import numbers, sweep
+from site_docs import numbers, sweep, validated
 from site_docs.charts import catalogue
 from site_docs.charts.chart import Chart
 from site_docs.evidence import Evidence, evidence
@@ -116,19 +117,22 @@ def killed(name: str) -> bool:
 def recoveries(name: str) -> str:
     """What every disturbance of an experiment cost, as a table."""
     lines = [
-        "| what was done | threads back after | | queue empty after | | requests lost | |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-        "| | predicted | measured | predicted | measured | predicted | measured |",
+        "| what was done | | threads back after | queue empty after | lost | late |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
     for row in evidence(name).comparison.recovery:
-        cells = [f"{row.at_s:g} s: {row.what}"]
-        for field, write in (
-            ("capacity_restored_after_s", numbers.seconds),
-            ("queue_drained_after_s", numbers.seconds),
-            ("lost", numbers.count),
-        ):
-            cells += [write(getattr(side, field)) for side in (row.predicted, row.measured)]
-        lines.append(f"| {' | '.join(cells)} |")
+        what = f"{row.at_s:g} s: {row.what}"
+        for side, cost in (("predicted", row.predicted), ("measured", row.measured)):
+            cells = (
+                what,
+                side,
+                numbers.seconds(cost.capacity_restored_after_s),
+                numbers.seconds(cost.queue_drained_after_s),
+                numbers.count(cost.lost),
+                numbers.count(cost.delayed),
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+            what = ""
     return "\n".join(lines)
 
 
@@ -225,10 +229,14 @@ def chart(name: str) -> str:
         raise ExperimentError(f"{name!r} is no chart; expected one of {catalogue.entries()}")
     drawn = catalogue.draw(name)
     dates = {provenance_words(evidence(each).provenance) for each in entry.experiments}
+    if dates:
+        made = f"Predicted when this page was built; measured {'; '.join(sorted(dates))}."
+    else:
+        made = f"{validated.where()}."
     return (
         f'<figure class="chart">{_key(drawn)}<div data-chart="{name}"></div>'
-        f"<figcaption>{escape(drawn.title)}. Predicted when this page was built; measured "
-        f'{escape("; ".join(sorted(dates)))}. <a href="data/charts/{name}.json" data-root>'
+        f"<figcaption>{escape(drawn.title)}. {escape(made)} "
+        f'<a href="data/charts/{name}.json" data-root>'
         f"The data behind it</a></figcaption></figure>"
     )
 
@@ -249,14 +257,10 @@ def help_of(command: str) -> str:
     """What ``--help`` of a command prints, as a block of code.
 
     Args:
-        command: ``sim``, or ``reference_app`` with its own command.
+        command: a package that can be run, and its own command, if it has one.
     """
     module, *arguments = command.split()
-    main: Callable[[Sequence[str]], None]
-    if module == "sim":
-        from sim.cli import main  # noqa: PLC0415
-    else:
-        from reference_app.cli import main  # noqa: PLC0415
+    main: Callable[[Sequence[str]], None] = import_module(f"{module}.cli").main
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
         main([*arguments, "--help"])
@@ -329,6 +333,7 @@ _VOCABULARY: dict[str, Any] = {
     "slug": slug,
     "tally": tally,
     "timeline": timeline,
+    "validated": validated,
     "verdicts": verdicts,
     "where": where,
 }

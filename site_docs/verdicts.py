@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -21,6 +22,10 @@ CLAIMS = Path(__file__).parent / "claims"
 
 #: The kind of box that a verdict is in, and its word.
 _BOXES = {"true": "success", "false": "failure", "depends": "question"}
+
+
+#: A link of Markdown: a heading that opens a box cannot hold one.
+_LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 
 
 @cache
@@ -79,6 +84,7 @@ def _box(claim: Claim) -> str:
 
 def _inline(words: str) -> str:
     """Words of the FAQ as they can stand in the quotes of a heading."""
+    words = _LINK.sub(r"\1", words)
     return words.strip().replace("\\", "\\\\").replace('"', "&quot;")
 
 

@@ -147,6 +147,14 @@ def test_the_model_never_reads_a_measurement(path: Path) -> None:
     assert "reference_app" not in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    "path", [*sorted((ROOT / "sim").rglob("*.py")), *REFERENCE_APP], ids=name_of
+)
+def test_nothing_but_the_site_knows_the_site(path: Path) -> None:
+    found = imports(path.read_text(encoding="utf-8"))
+    assert "site_docs" not in {name.partition(".")[0] for name in found}
+
+
 @pytest.mark.parametrize("path", REFERENCE_APP, ids=name_of)
 def test_the_rig_never_reads_a_prediction(path: Path) -> None:
     found = imports(path.read_text(encoding="utf-8"))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from sim.errors import ExperimentError
+from site_docs import validated
+from site_docs.charts.agreement import agreement
 from site_docs.charts.chart import Chart
 from site_docs.charts.latency import configurations, quantiles
 from site_docs.charts.shares import shares
@@ -82,13 +84,18 @@ def _by_workers() -> Chart:
     )
 
 
+def _agreement() -> Chart:
+    title = "Mean latency of every cell of the validation"
+    return agreement("agreement", title, validated.read()[1])
+
+
 def _quantiles(name: str) -> Entry:
     title = f"Latency of {FOUR_THREADS[name]}"
     return Entry(lambda: quantiles(f"quantiles-{name}", title, evidence(name)), (name,))
 
 
 def _trouble(name: str) -> Entry:
-    title = name.replace("-", " ").capitalize()
+    title = f"Second by second: {name.replace('-', ' ').replace('launchdarkly', 'LaunchDarkly')}"
     return Entry(lambda: trouble(f"trouble-{name}", title, evidence(name)), (name,))
 
 
@@ -121,6 +128,8 @@ def entries() -> dict[str, Entry]:
         for name, shown in by_name().items()
         if shown.file.count("/") == 1
     }
+    if validated.exists():
+        one["agreement"] = Entry(_agreement, ())
     return {**one, **of_loads, **of_troubles}
 
 

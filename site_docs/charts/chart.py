@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from typing import Any
+from xml.etree import ElementTree
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -39,7 +40,15 @@ WIDE, NARROW = 680, 330
 #: Matplotlib counts in inches, and writes 72 units of SVG for each.
 _UNITS = 72
 
+_SVG = "{http://www.w3.org/2000/svg}"
+_NAMESPACE = re.compile(r' xmlns(:\w+)?="[^"]*"')
+_REFERENCE = re.compile(r'(?:url\(|href=")#([^")]+)')
+
+ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
+ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
+
 _STYLE: Any = {
+    "svg.hashsalt": "",  # The same ids in every build.
     "svg.fonttype": "none",  # Text stays text, in the page's font.
     "font.size": 12,
     "axes.titlesize": 12,
@@ -49,6 +58,8 @@ _STYLE: Any = {
     "text.color": TEXT,
     "axes.edgecolor": TEXT,
     "axes.labelcolor": TEXT,
+    "xtick.bottom": False,  # The grid's lines are enough.
+    "ytick.left": False,
     "xtick.color": TEXT,
     "ytick.color": TEXT,
     "axes.spines.top": False,
@@ -131,28 +142,42 @@ def _figure(draw: Callable[[Any], None], width: int, height: int, rows: tuple[fl
 
 
 def _svg(unique: str, title: str, description: str, text: str) -> str:
-    """Matplotlib's SVG as a part of a page."""
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    view_box = re.search(r'viewBox="([^"]+)"', text)
-    assert view_box, "Matplotlib writes a viewBox"
-    # Ids must be this chart's alone, and only those that something refers to are of use.
-    used = set(re.findall(r'(?:url\(|href=")#([^")]+)', text))
-    text = re.sub(
-        r'\s+id="([^"]+)"',
-        lambda match: f' id="{unique}-{match[1]}"' if match[1] in used else "",
-        text,
-    )
-    text = re.sub(r'(url\(|href=")#', rf"\1#{unique}-", text)
+    """Matplotlib's SVG as a part of a page: small, named, and with ids of its own."""
+    root = ElementTree.fromstring(text)  # noqa: S314 - Matplotlib wrote it
+    for unwanted in (f"{_SVG}metadata", f"{_SVG}defs/{_SVG}style"):
+        for parent in root.iterfind(f".//{unwanted}/.."):
+            parent[:] = [child for child in parent if not unwanted.endswith(child.tag)]
+    # Only ids that something refers to are of use; other charts of the page have the same.
+    used = set(_REFERENCE.findall(ElementTree.tostring(root, encoding="unicode")))
+    for element in root.iter():
+        if element.get("id") not in used:
+            element.attrib.pop("id", None)
+    _flatten(root)
+    body = "".join(ElementTree.tostring(child, encoding="unicode") for child in root)
+    body = _NAMESPACE.sub("", body)
+    body = re.sub(r' id="', f' id="{unique}-', body)
+    body = re.sub(r'(url\(#|href="#)', rf"\g<1>{unique}-", body)
+    body = re.sub(r"\d+\.\d{2,}", lambda match: f"{float(match[0]):.1f}", body)
+    body = re.sub(r"font: [^;\"]*?(\d+)px[^;\"]*", r"font-size: \1px", body)
     for colour, variable in _VARIABLES.items():
-        text = text.replace(colour, f"var({variable})")
-    text = re.sub(r"font: [^;\"]*?(\d+)px[^;\"]*", r"font-size: \1px", text)
-    text = re.sub(r"\n\s*", "\n", text)
-    body = text[text.index(">") + 1 :].strip()
+        body = body.replace(colour, f"var({variable})")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'viewBox="{view_box[1]}" role="img" '
+        f'viewBox="{root.get("viewBox")}" role="img" '
         f'aria-labelledby="{unique}-title {unique}-description">'
         f'<title id="{unique}-title">{escape(title)}</title>'
-        f'<desc id="{unique}-description">{escape(description)}</desc>{body}'
+        f'<desc id="{unique}-description">{escape(description)}</desc>'
+        f"{' '.join(body.split())}</svg>"
     )
+
+
+def _flatten(element: ElementTree.Element) -> None:
+    """Put the children of groups that say nothing in their places, and drop what is not drawn."""
+    children: list[ElementTree.Element] = []
+    for child in element:
+        _flatten(child)
+        if child.tag == f"{_SVG}g" and not child.attrib:
+            children += child
+        elif child.get("style") != "fill: none":
+            children.append(child)
+    element[:] = children

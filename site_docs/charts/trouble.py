@@ -20,6 +20,12 @@ from site_docs.evidence import Evidence
 #: s between two points of a line.
 STEP = 0.1
 
+#: How the lines of either side are drawn.
+STYLES: dict[str, Any] = {
+    "predicted": {"color": PREDICTED, "linewidth": 4, "alpha": 0.5},
+    "measured": {"color": MEASURED, "linewidth": 1.6},
+}
+
 #: What the marks mean.
 KEY = (
     ("broad", "predicted"),
@@ -46,8 +52,8 @@ def trouble(name: str, title: str, each: Evidence) -> Chart:
         "disturbances": disturbances,
         "time_s": times,
         "threads": {
-            "predicted": _values(capacity(each.predicted[0].events, threads), times),
-            "measured": _values(capacity(run.events, threads), times),
+            "predicted": _steps(capacity(each.predicted[0].events, threads), times[-1]),
+            "measured": _steps(capacity(run.events, threads), times[-1]),
         },
         "requests_inside": {
             "predicted_low": [quantile(values, 0.05) for values in by_time],
@@ -60,9 +66,14 @@ def trouble(name: str, title: str, each: Evidence) -> Chart:
 
     def draw(both: Sequence[Axes]) -> None:
         above, below = both
-        lines = data["threads"]
-        above.step(times, lines["predicted"], where="post", color=PREDICTED, linewidth=4, alpha=0.5)
-        above.step(times, lines["measured"], where="post", color=MEASURED, linewidth=1.6)
+        for side, style in STYLES.items():
+            steps = data["threads"][side]
+            above.step(
+                [step["time_s"] for step in steps],
+                [step["threads"] for step in steps],
+                where="post",
+                **style,
+            )
         above.set_ylim(bottom=0)
         above.yaxis.set_major_locator(MaxNLocator(integer=True))
         above.set_ylabel("threads")
@@ -75,8 +86,8 @@ def trouble(name: str, title: str, each: Evidence) -> Chart:
             alpha=0.2,
             linewidth=0,
         )
-        below.plot(times, counts["predicted"], color=PREDICTED, linewidth=4, alpha=0.5)
-        below.plot(times, counts["measured"], color=MEASURED, linewidth=1.6)
+        for side, style in STYLES.items():
+            below.plot(times, counts[side], **style)
         lost = data["lost"]["measured"]
         if lost:
             top = max(*counts["predicted_high"], *counts["measured"])
@@ -124,10 +135,13 @@ def _inside(run: Run, times: Sequence[float]) -> list[int]:
     return [bisect_right(arrived, time) - bisect_right(over, time) for time in times]
 
 
-def _values(steps: Sequence[Step], times: Sequence[float]) -> list[int]:
-    moments = [step.time for step in steps]
-    places = (bisect_right(moments, time) for time in times)
-    return [steps[place - 1].threads if place else 0 for place in places]
+def _steps(steps: Sequence[Step], end: float) -> list[dict[str, Any]]:
+    """The capacity from the first arrival on, change by change."""
+    before = [step.threads for step in steps if step.time <= 0]
+    now = before[-1] if before else 0
+    later = [(step.time, step.threads) for step in steps if 0 < step.time < end]
+    known = [(0.0, now), *later, (end, later[-1][1] if later else now)]
+    return [{"time_s": round(time, 4), "threads": threads} for time, threads in known]
 
 
 def _lost(run: Run) -> list[dict[str, Any]]:
