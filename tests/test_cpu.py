@@ -158,6 +158,35 @@ def test_who_goes_on_keeps_the_gil_for_the_switch_interval(
     assert machine.run() == pytest.approx(done)
 
 
+@pytest.mark.parametrize(
+    ("takes", "done"),
+    [("let_go", {"b": 4.0, "c": 7.0, "a": 9.0}), ("compute_next", {"a": 3.0, "b": 6.0, "c": 9.0})],
+)
+def test_who_lets_go_of_the_gil_comes_last_and_who_is_quick_first(
+    takes: str, done: dict[str, float]
+) -> None:
+    machine = Machine(cores=2)
+    gil = machine.process()
+    again = getattr(gil, takes)
+    machine.at(0.0, lambda: gil.compute(1 * MS, lambda _: again(2 * MS, machine.note, "a"), ""))
+    machine.compute(gil, "b", 3.0)
+    machine.compute(gil, "c", 3.0)
+    assert machine.run() == pytest.approx(done)
+
+
+def test_a_gil_is_busy_when_others_notice() -> None:
+    machine = Machine(cores=2)
+    gil = machine.process()
+    busy: dict[float, bool] = {}
+    machine.compute(gil, "short", 0.9)
+    machine.compute(gil, "long", 8.0, at=2.0)
+    for ms in (0.5, 1.5, 3.0, 9.5):
+        machine.at(ms, lambda ms=ms: busy.update({ms: gil.busy()}))  # type: ignore[misc]
+    machine.run()
+    # At 9.5 ms it is nearly over.
+    assert busy == {0.5: False, 1.5: False, 3.0: True, 9.5: False}
+
+
 def test_only_who_has_just_computed_can_go_on() -> None:
     machine = Machine(cores=2)
     gil = machine.process()

@@ -24,6 +24,10 @@ from sim.model.clock import Clock
 #: s that a thread keeps the GIL while another one waits for it: `sys.getswitchinterval()`.
 SWITCH_INTERVAL = 0.005
 
+#: s for which a thread may hold the GIL without the others' taking notice: about what they need to
+#: wake up. Gunicorn's own steps take less, an application that computes takes more.
+SOON = 0.001
+
 #: s that a process keeps a core while another waits for one. EEVDF's slice is 2.8 ms at most
 #: (kernel/sched/fair.c, ``sysctl_sched_base_slice``), and is looked at once a tick: 4 ms at
 #: CONFIG_HZ=250.
@@ -109,6 +113,12 @@ class Gil:
         self._numbers = clock._eid
         cores.processes.append(self)
 
+    def busy(self) -> bool:
+        """Whether a thread keeps the GIL for longer than `SOON`, or others wait for it too."""
+        if self.waiting or self.left > 0:
+            return True
+        return self.holder is not None and self.end > self.clock.time + SOON
+
     def compute(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
         """Let a thread without the GIL compute for ``seconds``, then call ``then(argument)``."""
         work = (seconds, then, argument)
@@ -142,6 +152,14 @@ class Gil:
         """From within ``then``: let the same thread compute on, without dropping the GIL."""
         assert self.holder is _DONE, "only the thread that has just computed can go on"
         self.holder = (seconds, then, argument)
+
+    def let_go(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
+        """From within ``then``: let a thread compute after all that wait, who take the GIL now."""
+        self.waiting.append((seconds, then, argument))
+
+    def compute_next(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401
+        """From within ``then``: let a thread compute before all that wait."""
+        self.waiting.appendleft((seconds, then, argument))
 
     def stop(self) -> None:
         """Compute nothing until `resume`: the process is stopped, or ends."""

@@ -26,6 +26,7 @@ from math import inf
 
 from sim.model.clock import Call
 from sim.model.connection import Connection
+from sim.model.cpu import SOON, Then
 from sim.model.kernel import ListeningSocket
 from sim.model.wiring import Wiring
 from sim.model.worker import CLOSE_TIMEOUT, Parent, Worker
@@ -35,6 +36,20 @@ SELECT_TIMEOUT = 1.0
 
 #: s that a thread waits for a new connection's first byte (``DEFAULT_WORKER_DATA_TIMEOUT``).
 DATA_TIMEOUT = 5.0
+
+#: Probability that a thread which lets go of the GIL for a short system call, or hands a connection
+#: over to another thread, finds it taken by one that waits for it. Measured on the real server with
+#: a thread that computes for seconds: before a request reaches the application it loses the GIL 1.8
+#: times on a new connection and 0.75 times on a kept one, after it has waited for it once.
+TAKEN = 0.42
+
+#: Such calls on the way to the application: of a new connection `accept(2)`, the hand-over to the
+#: pool, `epoll_wait(2)` for its data and `recv(2)`; of a kept one the hand-over and `recv(2)`.
+CALLS_NEW, CALLS_KEPT = 4, 2
+
+#: The same of a response's first `send(2)`, which takes longer: where one thread waits (36 of 38
+#: times on the real server), and where several do (about half of the times).
+TAKEN_BY_ONE, TAKEN_BY_SEVERAL = 0.95, 0.5
 
 #: s by which a clock may stop short of the time that it was set to: floats.
 ROUNDING = 1e-9
@@ -50,23 +65,25 @@ class PoolThread:
     """One thread of the pool.
 
     Constants: ``number`` (from 1).
-    State: ``connection`` (whose request it runs), ``hangs`` (whether that request's I/O is longer
-    for a hang).
+    State: ``connection`` (whose request it runs), ``takes`` (how often it has yet to wait for the
+    GIL before the application), ``hangs`` (whether that request's I/O is longer for a hang).
     """
 
-    __slots__ = ("connection", "hangs", "number")
+    __slots__ = ("connection", "hangs", "number", "takes")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.connection: Connection | None = None
         self.hangs = False
+        self.takes = 0
 
 
 class ThreadWorker(Worker):
     """One gthread worker; see `Worker` for what every class has.
 
     Constants: ``worker_connections``, ``max_keepalived``, ``keepalive``, ``graceful_timeout``,
-    ``_keeps`` (whether it may hold a connection without a request).
+    ``_keeps`` (whether it may hold a connection without a request), ``_races`` (stream of the races
+    for the GIL).
 
     State, under Gunicorn's names where it has one:
         nr_conns: connections that it holds.
@@ -88,12 +105,15 @@ class ThreadWorker(Worker):
         "_answers_in_passing",
         "_bodies",
         "_keeps",
+        "_races",
         "_then_after_io",
+        "_then_awake",
         "_then_call_application",
         "_then_end_accept",
         "_then_end_turn",
         "_then_respond",
         "_then_respond_and_finish",
+        "_then_send",
         "accepting",
         "deadline",
         "finished",
@@ -124,10 +144,13 @@ class ThreadWorker(Worker):
         # Bound once: what a request asks of the GIL and the clock would be bound with every one.
         self._then_end_accept = self._end_accept
         self._then_call_application = self._call_application
+        self._then_awake = self._awake
         self._then_end_turn = self._end_turn
         self._then_after_io = self._after_io
+        self._then_send = self._send
         self._then_respond = self._respond
         self._then_respond_and_finish = self._respond_and_finish
+        self._races = wiring.stream(f"{self.name} gil")
         self._answers_in_passing = not self.clients.answers_matter
         self._keeps = self.clients.slow or self.keepalive > 0
         self.pending_conns: dict[Connection, None] = {}
@@ -153,12 +176,17 @@ class ThreadWorker(Worker):
         self._next_turn()
 
     def wake(self) -> None:
-        """The listener has become readable, and this worker won the race for it."""
+        """The listener has become readable, and this worker wins the race for it if it can.
+
+        It accepts at once, unless another thread of its own has the GIL.
+        """
         # As `_begin_turn`, where nothing else is ready: it would have ended the sleep.
         self.in_turn = True
         self.turns += 1
-        connection = self.listener.accept()
-        assert connection is not None, "who is woken finds a connection"
+        if self.gil.busy():
+            self.gil.compute(0.0, self._then_awake, None)
+            return
+        connection = self._accept()
         if self.idle_threads and not self.clients.slow:
             self._accept_and_call(connection)
         else:
@@ -275,23 +303,41 @@ class ThreadWorker(Worker):
         Call(self.clock, on_timeout).after(seconds)
 
     def _begin_turn(self) -> None:
-        """Handle what is ready: at most one `accept()`, and every callback."""
+        """`epoll_wait(2)` has returned: handle what is ready, at most one `accept()` of it."""
         self.in_turn = True
         self.turns += 1
-        finished, readable = len(self.finished), len(self.readable)
-        seconds = 0.0
-        if finished or readable:
-            first = self.finished[0] if finished else self.readable[0]
-            seconds = self.costs.finish * first.pace * (finished + readable)
+        if self.gil.busy():
+            self.gil.compute(0.0, self._then_awake, None)
+            return
         if self.accepting and self.listener.queue:
-            connection = self.listener.accept()
-            assert connection is not None, "the queue is not empty"
-            if self.idle_threads and not (finished or readable or self.clients.slow):
+            connection = self._accept()
+            if self.idle_threads and not (self.finished or self.readable or self.clients.slow):
                 self._accept_and_call(connection)
                 return
             self.in_hand = connection
-            seconds += self.costs.accept * connection.pace
-        self.gil.compute(seconds, self._then_end_turn, (finished, readable))
+        self.gil.compute(*self._events())
+
+    def _awake(self, _: None) -> None:
+        """The main thread has waited for the GIL; another worker may have accepted meanwhile."""
+        if self.accepting and self.listener.queue:
+            self.in_hand = self._accept()
+        self.gil.go_on(*self._events())
+
+    def _accept(self) -> Connection:
+        connection = self.listener.accept()
+        assert connection is not None, "the queue is not empty"
+        return connection
+
+    def _events(self) -> tuple[float, Then, tuple[int, int]]:
+        """What the main thread computes for what is ready, and what it does then."""
+        finished, readable = len(self.finished), len(self.readable)
+        seconds = 0.0
+        if finished or readable:
+            first = (self.finished or self.readable)[0]
+            seconds = self.costs.finish * first.pace * (finished + readable)
+        if self.in_hand is not None:
+            seconds += self.costs.accept * self.in_hand.pace
+        return seconds, self._then_end_turn, (finished, readable)
 
     def _accept_and_call(self, connection: Connection) -> None:
         """Accept for a thread that is free: it gets the GIL as soon as the main thread drops it.
@@ -464,7 +510,26 @@ class ThreadWorker(Worker):
 
     def _begin_request(self, thread: PoolThread, connection: Connection) -> None:
         seconds = self.costs.request * connection.pace
-        self.gil.compute(seconds, self._then_call_application, thread)
+        if not self.gil.waiting:
+            self.gil.compute(seconds, self._then_call_application, thread)
+            return
+        calls = CALLS_KEPT if connection.keep else CALLS_NEW
+        thread.takes = sum(self._races.random() < TAKEN for _ in range(calls))
+        if thread.takes:
+            self.gil.let_go(0.0, self._read, thread)
+        else:
+            self.gil.compute_next(seconds, self._then_call_application, thread)
+
+    def _read(self, thread: PoolThread) -> None:
+        """A thread has the GIL once more on its way to the application."""
+        connection = thread.connection
+        assert connection is not None, "a thread that reads has a connection"
+        thread.takes -= 1
+        if thread.takes and self.gil.waiting:
+            self.gil.let_go(0.0, self._read, thread)
+        else:
+            seconds = self.costs.request * connection.pace
+            self.gil.go_on(seconds, self._then_call_application, thread)
 
     def _call_application(self, thread: PoolThread) -> None:
         connection = thread.connection
@@ -494,8 +559,7 @@ class ThreadWorker(Worker):
             self.clock.after(io + self.costs.timer_slack, self._then_after_io, thread)
         else:
             connection.pace = self.answer_pace.step(now)
-            seconds = rows.cpu[row] + self.costs.respond * connection.pace
-            self.gil.go_on(seconds, self._then_respond, thread)
+            self.gil.go_on(rows.cpu[row], self._then_send, thread)
 
     def _after_io(self, thread: PoolThread) -> None:
         connection = thread.connection
@@ -506,14 +570,29 @@ class ThreadWorker(Worker):
             self._note("hang over")
         costs = self.costs
         connection.pace = pace = self.answer_pace.step(self.clock.time)
-        seconds = self.rows.cpu[connection.row] + costs.respond * pace
-        if not (self.in_turn or self.requests) and self._answers_in_passing and self.alive:
+        cpu = self.rows.cpu[connection.row]
+        seconds = cpu + costs.respond * pace
+        if cpu > SOON or self.gil.busy():
+            self.gil.compute_last(cpu, self._then_send, thread)
+        elif not (self.in_turn or self.requests) and self._answers_in_passing and self.alive:
             # The main thread gets the GIL as soon as this thread drops it, and has nothing else
             # to do: one turn on the core. The client had its answer when the thread's part ended.
             seconds += costs.finish * pace
             self.gil.compute_last(seconds, self._then_respond_and_finish, thread)
         else:
             self.gil.compute_last(seconds, self._then_respond, thread)
+
+    def _send(self, thread: PoolThread) -> None:
+        """The application has returned; the response's first `send(2)` is without the GIL."""
+        connection = thread.connection
+        assert connection is not None, "a thread that responds has a connection"
+        seconds = self.costs.respond * connection.pace
+        waiting = len(self.gil.waiting)
+        taken = TAKEN_BY_ONE if waiting == 1 else TAKEN_BY_SEVERAL
+        if waiting and self._races.random() < taken:
+            self.gil.let_go(seconds, self._then_respond, thread)
+        else:
+            self.gil.go_on(seconds, self._then_respond, thread)
 
     def _respond(self, thread: PoolThread) -> None:
         """The response is sent: tell the main thread, and take the next request."""

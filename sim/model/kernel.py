@@ -41,7 +41,7 @@ class Poller(Protocol):
     registration: int
 
     def wake(self) -> None:
-        """Run, and find the socket readable."""
+        """Run, and find the socket readable; accept at once, unless it must wait for its GIL."""
 
 
 class Holder(Protocol):
@@ -121,7 +121,10 @@ class ListeningSocket:
         if len(queue) > self.longest:  # noqa: PLR1730 - the call would cost more
             self.longest = len(queue)
         sleeping = self.sleeping
-        if sleeping:
+        # All wake up; those that lose find nothing and sleep again, which costs them less than the
+        # winner needs for its accept. So only the winner leaves the list, and whoever would have
+        # won but must wait for its GIL first: it looks for a connection when it has it.
+        while sleeping and queue:
             number = len(sleeping)
             if number == 1:
                 winner = 0
@@ -129,8 +132,6 @@ class ListeningSocket:
                 winner = int(self.random.random() * number)
             else:
                 winner = bisect(self._chances(number), self.random.random())
-            # All wake up; those that lose find nothing and sleep again, which costs them less
-            # than the winner needs for its accept. So only the winner leaves the list.
             sleeping.pop(winner)[1].wake()
         return True
 
