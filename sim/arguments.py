@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from sim import (
+    access_log,
     costs_file,
     disturbance_flag,
     experiment_file,
@@ -35,6 +36,7 @@ from sim.disturbance import Disturbance
 from sim.errors import ExperimentError
 from sim.experiment import ARRIVALS, CONNECTIONS, Experiment, Server
 from sim.gunicorn_config import SERVER_FIELDS
+from sim.progress import progress
 
 COMMAND_LINE = "command line"
 
@@ -168,6 +170,27 @@ def add_experiment_arguments(
         _add_ours(traffic, flag, replications if flag.field == "replications" else None)
     traffic.add_argument("--trace", metavar="FILE.csv", help=f"replay it: {trace_file.HEADER}")
     traffic.add_argument(
+        "--access-log",
+        metavar="FILE",
+        help="replay the requests of an access log of Gunicorn, nginx or Apache, gzipped or not: "
+        "the common or combined format with the request time at the end of each line (%%(D)s, "
+        "%%(L)s, $request_time), or --log-format; what is assumed is said below the result",
+    )
+    traffic.add_argument(
+        "--log-format",
+        metavar="FORMAT",
+        help="of --access-log, as the server's own setting has it: Gunicorn's access_log_format "
+        "with %%(t)s and one of %%(D)s %%(L)s %%(M)s %%(T)s; nginx's log_format with $time_local, "
+        "$time_iso8601 or $msec, and $upstream_response_time or $request_time; Apache's LogFormat "
+        "with %%t and %%D or %%{ms}T",
+    )
+    traffic.add_argument(
+        "--log-cpu",
+        type=_reader("log-cpu", float),
+        metavar="PART",
+        help="part of the logged request times that is CPU, from 0 to 1 [0]; the rest is I/O",
+    )
+    traffic.add_argument(
         "--disturb",
         type=_disturbance,
         action="append",
@@ -218,6 +241,7 @@ def experiment_from(args: argparse.Namespace) -> tuple[Experiment, tuple[str, ..
             changes.setdefault("launchdarkly", {}).update(enabled=True, postfork=True)
         notices += _not_modelled(args.config, config.ignored, config.harmless)
     _take_flags(args, changes)
+    notices += _take_access_log(args, changes)
     experiment = experiment_file.apply(changes, COMMAND_LINE, base)
     _refuse_unread(args, experiment)
     notices += _too_late(experiment)
@@ -335,7 +359,7 @@ def _take_flags(args: argparse.Namespace, changes: experiment_file.Changes) -> N
         traffic["arrivals"] = "trace"
     elif args.arrivals is not None and args.arrivals != "trace":
         traffic["trace"] = ()
-    elif args.arrivals == "trace" and not traffic.get("trace"):
+    elif args.arrivals == "trace" and not traffic.get("trace") and args.access_log is None:
         raise ExperimentError("--arrivals trace is given without a trace; expected --trace FILE")
     for flag in FLAGS:
         value = getattr(args, _dest(flag))
@@ -348,6 +372,27 @@ def _take_flags(args: argparse.Namespace, changes: experiment_file.Changes) -> N
         value = getattr(args, name)
         if value is not None:
             changes.setdefault("server", {})[name] = value
+
+
+def _take_access_log(args: argparse.Namespace, changes: experiment_file.Changes) -> tuple[str, ...]:
+    """Add to ``changes`` the trace that ``--access-log`` makes; returns its notices."""
+    if args.access_log is None:
+        for flag, value in (("--log-format", args.log_format), ("--log-cpu", args.log_cpu)):
+            if value is not None:
+                raise ExperimentError(f"{flag} is given without --access-log FILE")
+        return ()
+    if args.trace is not None:
+        raise ExperimentError("--trace and --access-log are both given; expected one of them")
+    if args.arrivals not in (None, "trace"):
+        raise ExperimentError(
+            f"--arrivals {args.arrivals} and --access-log are both given; expected one of them"
+        )
+    path = Path(args.access_log)
+    seed = changes.get("", {}).get("seed", Experiment().seed)
+    with progress(f"reading {path.name}", path.stat().st_size if path.exists() else 0) as done:
+        log = access_log.read(path, args.log_format, seed, args.log_cpu or 0.0, done)
+    changes.setdefault("traffic", {}).update(arrivals="trace", trace=log.rows)
+    return log.notices
 
 
 def _refuse_unread(args: argparse.Namespace, experiment: Experiment) -> None:

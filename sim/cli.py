@@ -6,9 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 from sim import chrome_trace
@@ -18,6 +16,7 @@ from sim.document import document
 from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.model.simulation import predict
+from sim.progress import progress
 from sim.run import Run
 from sim.sketch import RELATIVE_ERROR
 from sim.summary import Summary, summarize
@@ -25,9 +24,6 @@ from sim.traffic import passes
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-#: s that work may take before its progress is worth showing.
-PATIENCE = 2.0
 
 #: Requests of one replication above which their rows are not kept for a summary: 60 bytes each.
 LONG = 1_000_000
@@ -89,10 +85,10 @@ def predictions(
     experiment: Experiment, variant: int = 0, *, keep_rows: bool = True
 ) -> Iterator[Run]:
     """Every replication, one after the other, in one variant of the server's chances."""
-    with _progress(experiment.replications) as advance:
+    with progress("predicting", experiment.replications) as done:
         for replication in range(experiment.replications):
             yield predict(experiment, replication, variant, keep_rows=keep_rows)
-            advance()
+            done(replication + 1)
 
 
 def _traced(runs: Iterable[Run], path: Path) -> Iterator[Run]:
@@ -188,28 +184,3 @@ def show_report(print_on: Callable[[Console], None]) -> None:
         print_on(console)
     # rich fills lines up to the width of their column.
     write_stdout("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on a terminal's stderr, once it has taken `PATIENCE` s; count with the call.
-
-    It goes away at the end.
-    """
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import Progress  # noqa: PLC0415
-
-    bar = Progress(console=Console(stderr=True), transient=True)
-    task = bar.add_task("predicting", total=total)
-    late = Timer(PATIENCE, bar.start)
-    late.daemon = True
-    late.start()
-    try:
-        yield lambda: bar.advance(task)
-    finally:
-        late.cancel()
-        late.join()  # Or it could start the bar after it was stopped.
-        bar.stop()

@@ -34,6 +34,9 @@ class Costs:
         receive: from the end of that until the client has read the whole response.
         finish: CPU of the main thread for `finish_request`: closing, or back to the poller.
         sync_finish: CPU of a sync worker from the last byte sent until it can accept again.
+        warm: what the steps above cost right after another request's, as a part of what they cost
+            cold, which is what they say; see `sim.model.pace`.
+        cooling: s without a request after which half of that difference is lost.
         import_app: CPU of importing the application, once in the master or once in each worker.
         fork: the master's time for one `fork(2)`.
         boot: CPU from the fork until the worker can accept, without hooks and without the import.
@@ -60,6 +63,8 @@ class Costs:
     receive: float = 260e-6
     finish: float = 130e-6
     sync_finish: float = 140e-6
+    warm: float = 0.28
+    cooling: float = 8e-3
     import_app: float = 0.22
     fork: float = 0.005
     boot: float = 0.0035

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NoReturn
 
 from sim.costs import Costs
 from sim.distribution import Distribution
@@ -139,6 +139,17 @@ class TraceRow:
     cpu_s: float
 
 
+def _refuse(row: TraceRow, row_number: int, before: float) -> NoReturn:
+    """Say what is wrong with a row of a trace; ``before`` is the arrival of the one above."""
+    _number(f"trace row {row_number}: arrival_s", row.arrival_s, 0)
+    _number(f"trace row {row_number}: io_s", row.io_s, 0)
+    _number(f"trace row {row_number}: cpu_s", row.cpu_s, 0)
+    raise ExperimentError(
+        f"trace row {row_number}: arrival_s is {row.arrival_s:g}, before the row above "
+        f"({before:g}); expected arrivals in order"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """The requests that clients send.
@@ -213,14 +224,9 @@ class Traffic:
             raise ExperimentError(f"arrivals is {self.arrivals!r} beside a trace; expected 'trace'")
         before = 0.0
         for row_number, row in enumerate(self.trace, start=1):
-            _number(f"trace row {row_number}: arrival_s", row.arrival_s, 0)
-            _number(f"trace row {row_number}: io_s", row.io_s, 0)
-            _number(f"trace row {row_number}: cpu_s", row.cpu_s, 0)
-            if row.arrival_s < before:
-                raise ExperimentError(
-                    f"trace row {row_number}: arrival_s is {row.arrival_s:g}, before the row "
-                    f"above ({before:g}); expected arrivals in order"
-                )
+            inf = math.inf
+            if not (before <= row.arrival_s < inf and 0 <= row.io_s < inf and 0 <= row.cpu_s < inf):
+                _refuse(row, row_number, before)
             before = row.arrival_s
 
 

@@ -12,6 +12,7 @@ import tomllib
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -148,16 +149,27 @@ def _expected(hint: Any) -> str:  # noqa: ANN401 - a type is a value here
     return words.get(hint, "a list")
 
 
+#: What TOML and JSON can hold as it is; asked first, for a trace has millions.
+_PLAIN = frozenset({float, int, str, bool, type(None)})
+
+
 def plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON and TOML can hold
     """The ``value`` as TOML and JSON can hold it; exact, so that `parse` gives it back."""
+    if value.__class__ in _PLAIN:
+        return value
     if isinstance(value, Distribution):
         # Not str(), which rounds to six digits.
         return f"{value.kind}:{','.join(repr(number) for number in value.parameters)}"
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return [plain(getattr(value, field.name)) for field in fields(value)]
+        return [plain(getattr(value, name)) for name in _names(value.__class__)]
     return value
+
+
+@cache
+def _names(schema: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(schema))
 
 
 def plain_table(value: object) -> dict[str, Any]:

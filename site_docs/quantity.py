@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 
 from sim.errors import ExperimentError
 
-Unit = Literal["s", "1/s", "MB", "requests", "threads", "connections", "share", "ratio"]
+Unit = Literal["s", "1/s", "B", "requests", "threads", "connections", "share", "ratio"]
 
 _STEP = re.compile(
     r"(?:^|\.)(?P<key>\w+)|\[(?P<place>\d+)\]|\[(?P<said>\w+=[^\],]+(,\w+=[^\],]+)*)\]"
@@ -73,7 +73,7 @@ class Quantity:
         return None if begin is None else found - begin
 
     def words(self, value: float | None) -> str:
-        """The ``value`` for people: three digits, and ms where it is less than a second."""
+        """The ``value`` for people: three digits, MB, and ms where it is less than a second."""
         if value is None:
             return self.null
         match self.unit:
@@ -81,7 +81,9 @@ class Quantity:
                 return f"{_digits(1000 * value)} ms"
             case "share" | "ratio":
                 return f"{_digits(100 * value)} %"
-            case "s" | "1/s" | "MB":
+            case "B":
+                return f"{_digits(value / 1e6)} MB"
+            case "s" | "1/s":
                 return f"{_digits(value)} {self.unit}"
         number = _digits(value)
         return f"{number} {self.unit.removesuffix('s') if number == '1' else self.unit}"

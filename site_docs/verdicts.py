@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -108,12 +108,14 @@ def _filled(claim: Claim) -> str:
     return ledger.fill(claim.correct.strip(), predicted, measured)
 
 
-def _numbers(quantities: Iterable[Quantity]) -> str:
+def _numbers(quantities: Sequence[Quantity]) -> str:
     lines = ["| | predicted | measured | experiment |", "| --- | ---: | ---: | --- |"]
     for quantity in quantities:
         predicted, measured = _words(quantity)
         shown = evidence(quantity.data).shown
         lines.append(f"| {quantity.what} | {predicted} | {measured} | `{shown.arguments}` |")
+    if apart := dict.fromkeys(quantity.apart for quantity in quantities if quantity.apart):
+        lines += ["", *apart]
     return "\n".join(lines)
 
 

@@ -83,14 +83,17 @@ def test_a_waiting_request_stays_with_its_worker(server: RunningServer) -> None:
         with ThreadPoolExecutor(4) as pool:
             asked = [pool.submit(get_json, server.port, "/work?io=0.4") for _ in range(4)]
             wait_for(lambda: connections_of(first, server.port) == 4)
-            # From here on the second has two idle threads, for 0.4 s and more.
             os.kill(second, signal.SIGCONT)
-            assert get_json(server.port, "/work")["pid"] == second
+            # From here on the second worker has two idle threads, and nothing to do.
+            wait_for(lambda: psutil.Process(second).status() == psutil.STATUS_SLEEPING)
+            continued = time.monotonic()
+            assert connections_of(second, server.port) == 0
             answers = [answer.result() for answer in asked]
     finally:
         os.kill(second, signal.SIGCONT)
     assert {answer["pid"] for answer in answers} == {first}
     assert most_at_a_time(answers) == 2
+    assert sum(answer["started"] > continued + 0.1 for answer in answers) == 2
 
 
 def connections_of(pid: int, port: int) -> int:

@@ -7,11 +7,9 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import median
-from threading import Thread
 
 import pytest
-from plain_gunicorn import ROOT, PlainGunicorn, get_json, plain_gunicorn
+from plain_gunicorn import ROOT, PlainGunicorn, get_json, plain_gunicorn, run_python
 
 #: Counts the requests of its process, and fails, waits or computes where the path says so.
 APPLICATION = """
@@ -114,26 +112,36 @@ def test_workers_are_tied_to_no_core(folder: Path) -> None:
     assert allowed == [os.sched_getaffinity(0)] * 2
 
 
+START = """
+import os
+from statistics import median
+from threading import Thread
+from time import perf_counter
+
+def thread():
+    it = Thread(target=lambda: None)
+    it.start()
+    it.join()
+
+def process():
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+def seconds(start):
+    began = perf_counter()
+    start()
+    return perf_counter() - began
+
+for start in (thread, process):
+    print(median(seconds(start) for _ in range(50)))
+"""
+
+
 def test_a_thread_starts_sooner_than_a_process() -> None:
-    def thread() -> None:
-        it = Thread(target=lambda: None)
-        it.start()
-        it.join()
-
-    def process() -> None:
-        pid = os.fork()
-        if not pid:
-            os._exit(0)
-        os.waitpid(pid, 0)
-
-    def seconds(start: object) -> float:
-        assert callable(start)
-        began = time.perf_counter()
-        start()
-        return time.perf_counter() - began
-
-    threads, processes = (median(seconds(start) for _ in range(20)) for start in (thread, process))
-    assert threads < processes / 2
+    thread, process = map(float, run_python(START))
+    assert thread < process / 2
 
 
 # --- memory --------------------------------------------------------------------------------------

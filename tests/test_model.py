@@ -73,8 +73,11 @@ def most_at_once(intervals: Iterable[tuple[float, float]]) -> int:
 
 
 def released(row: Request, costs: Costs) -> float:
-    """When the thread was done with a request, as far as a row can tell, s."""
-    return math.inf if math.isnan(row.finished) else row.finished - costs.receive
+    """When the thread was done with a request, as far as a row can tell, at the earliest, s."""
+    if not math.isnan(row.finished):
+        return row.finished - costs.receive
+    # Perhaps its answer was on its way when the run ended.
+    return math.inf if math.isnan(row.started) else row.started + row.io + row.cpu
 
 
 def check_row(asked: Experiment, row: Request) -> None:
@@ -333,7 +336,7 @@ def test_more_workers_of_one_thread_have_a_wider_gap() -> None:
 # gthread: connections that are kept.
 
 #: A new connection takes longer than a request on a kept one, so that rows can tell them apart.
-SLOW_CONNECT = replace(FREE, connect=0.1, send=0.001)
+SLOW_CONNECT = replace(FREE, connect=0.1, send=0.001, warm=1.0)
 
 
 def reused(server: Server, traffic: Traffic) -> list[bool]:

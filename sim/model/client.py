@@ -11,6 +11,7 @@ from sim.experiment import Traffic
 from sim.model.clock import Call, Clock
 from sim.model.connection import Connection
 from sim.model.kernel import SYN_RETRANSMISSIONS, ListeningSocket
+from sim.model.pace import Pace
 from sim.model.recorder import Recorder
 from sim.run import ERROR_5XX, OK, REFUSED, RESET, TIMEOUT
 from sim.traffic import Source
@@ -19,7 +20,8 @@ from sim.traffic import Source
 class Clients:
     """Everybody who sends requests.
 
-    Constants: ``clock``, ``costs``, ``source``, ``recorder``, ``traffic``, ``keep`` (whether
+    Constants: ``clock``, ``costs``, ``source``, ``recorder``, ``pace`` (of what begins a request),
+    ``traffic``, ``keep`` (whether
     clients ask for keep-alive), ``choose_listener`` (the kernel's choice of a socket for a new
     connection; None where nothing listens), ``first_byte`` (s that the client of a row takes until
     it sends, once it is connected; None where all send at once).
@@ -42,6 +44,7 @@ class Clients:
         source: Source,
         recorder: Recorder,
         traffic: Traffic,
+        pace: Pace,
         choose_listener: Callable[[], ListeningSocket | None],
         first_byte: Callable[[int], float] | None,
     ) -> None:
@@ -51,6 +54,7 @@ class Clients:
         self._forget = source.forget
         self.recorder = recorder
         self.rows = recorder.requests
+        self.pace = pace
         self.choose_listener = choose_listener
         self.first_byte = first_byte
         self.traffic = traffic
@@ -68,6 +72,7 @@ class Clients:
         self._drain = Call(clock, self._on_drain)
         self._draining_since: float | None = None
         self._next_due = inf
+        self._due_pace = 1.0
 
     def begin(self) -> None:
         """Send the first request when it is due."""
@@ -85,11 +90,13 @@ class Clients:
         offset = self.recorder.start
         for row, due in self.source.coming():
             self._next_due = due
-            delay = offset + due + self._to_server - clock.time
+            pace = self.pace.step(due)
+            delay = offset + due + self._to_server * pace - clock.time
             clock.after(delay if delay > 0 else 0.0, self._arrive, None)
             yield
             self.waiting += 1
             connection = Connection(row, 0)
+            connection.pace = pace
             listener = choose_listener()
             if listener is None or not listener.connect(connection):
                 self._refused(connection, listener)
@@ -101,19 +108,21 @@ class Clients:
     def _schedule_arrival(self) -> None:
         self._next_due = due = self.source.due()
         if due < inf:
-            when = self.recorder.start + due + self._to_server
+            self._due_pace = self.pace.at(due)
+            when = self.recorder.start + due + self._to_server * self._due_pace
             self.clock.after(max(0.0, when - self.clock.time), self._on_arrival, self._arrival)
 
     def _on_arrival(self, arrival: object) -> None:
         if arrival is not self._arrival:
             return
-        self.last_arrival = self._next_due
+        self.last_arrival = self.pace.last = self._next_due
         row, client = self.source.take()
         self.waiting += 1
         idle = self.idle[client] if self.keep else None
         if idle:
             connection = idle.pop()
             connection.row = row
+            connection.pace = self._due_pace
             assert connection.worker is not None, "an idle connection was accepted once"
             if self.traffic.timeout is not None:
                 self._limit(connection, self.traffic.timeout)
@@ -122,19 +131,20 @@ class Clients:
             else:
                 self._send_later(connection, self.first_byte(row))
         else:
-            self._attempt(row, client)
+            self._attempt(row, client, self._due_pace)
         self._schedule_arrival()
         self._begin_drain()
 
-    def _attempt(self, row: int, client: int) -> None:
+    def _attempt(self, row: int, client: int, pace: float = 1.0) -> None:
         """Send a request on a new connection."""
         connection = Connection(row, client)
+        connection.pace = pace
         if self.first_byte is not None:
             connection.ready = self.clock.time + self.first_byte(row)
         if self.traffic.timeout is not None:
             self._limit(connection, self.traffic.timeout)
         if self.keep:
-            delay = self.costs.connect - self.costs.send
+            delay = (self.costs.connect - self.costs.send) * pace
             Call(self.clock, lambda _: self._connect(connection)).after(max(0.0, delay))
         else:
             self._connect(connection)
@@ -191,7 +201,9 @@ class Clients:
         elif self.answers_matter:
             # No longer on the connection: the next request may be there before this is finished.
             row, connection.row = connection.row, -1
-            Call(self.clock, lambda _: self._on_answer(connection, row)).after(self.costs.receive)
+            Call(self.clock, lambda _: self._on_answer(connection, row)).after(
+                self.costs.receive * connection.pace
+            )
         else:
             self.answer_in_passing(connection, 0.0)
             connection.row = -1
@@ -199,7 +211,9 @@ class Clients:
     def answer_in_passing(self, connection: Connection, ago: float) -> None:
         """The worker has sent the response ``ago`` s ago; allowed where no answer matters."""
         row, rows = connection.row, self.rows
-        rows.finished[row] = self.clock.time - ago + self.costs.receive - self.recorder.start
+        rows.finished[row] = (
+            self.clock.time - ago + self.costs.receive * connection.pace - self.recorder.start
+        )
         rows.outcome[row] = OK
         if self._forget is not None:
             self._forget(row)

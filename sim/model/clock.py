@@ -54,6 +54,13 @@ class Clock(Environment):
         """Call ``function(argument)`` in ``delay`` s."""
         heappush(self._entries, (self.time + delay, NORMAL, next(self._eid), function, argument))
 
+    def skip_to(self, time: float) -> bool:
+        """Make ``time`` the present, if nothing else is due until then."""
+        if self._entries and self._entries[0][0] <= time:
+            return False
+        self.time = time
+        return True
+
     def schedule(self, event: Event, priority: EventPriority = NORMAL, delay: float = 0) -> None:
         """Schedule one of SimPy's own events, of which there are few."""
         time = self.time + delay

@@ -17,6 +17,7 @@ class Connection:
         worker: that accepted it; None before.
         keep: whether the worker will keep it after the present answer.
         timeout: when an idle one expires, s.
+        pace: what its steps cost now, as a part of what they cost cold; see `sim.model.pace`.
         ready: when its request has arrived, s; later than the connection if the client is slow.
         deferred: whether a thread has given up waiting for that.
         queued: when it came into the accept queue, s.
@@ -32,6 +33,7 @@ class Connection:
         "client",
         "deferred",
         "keep",
+        "pace",
         "queued",
         "ready",
         "row",
@@ -50,5 +52,6 @@ class Connection:
         self.keep = False
         self.attempts = 0
         self.abandoned = False
+        self.pace = 1.0
         self.ready = 0.0
         self.deferred = False

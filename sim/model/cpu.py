@@ -52,14 +52,16 @@ class Cores:
         last_begun: when a process last accepted or began a request, s; see `sim.model.wakeup`.
         processes: all of them; those whose turn is not over have a processor.
         waiting: processes that could compute and have none; first come, first served.
+        longest: when the last of the turns is over that were begun for more than a time slice, s.
     """
 
-    __slots__ = ("free", "last_begun", "number", "processes", "waiting")
+    __slots__ = ("free", "last_begun", "longest", "number", "processes", "waiting")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.free = number
         self.last_begun = -math.inf
+        self.longest = -math.inf
         self.processes: list[Gil] = []
         self.waiting: deque[Gil] = deque()
 
@@ -118,6 +120,17 @@ class Gil:
         if self.end > self.clock.time + SWITCH_INTERVAL:
             self._end_by(self.clock.time + SWITCH_INTERVAL)
 
+    def compute_last(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401
+        """`compute`, as the last that an event does: if it can be, it is over at once."""
+        cores, end = self.cores, self.clock.time + seconds
+        if self.holder is None and cores.free and seconds <= TIME_SLICE and self.clock.skip_to(end):
+            cores.free -= 1
+            self.end = end
+            self.holder = work = (seconds, then, argument)
+            self._on_turn_over(work)
+        else:
+            self.compute(seconds, then, argument)
+
     def go_on(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
         """From within ``then``: let the same thread compute on, without dropping the GIL."""
         assert self.holder is _DONE, "only the thread that has just computed can go on"
@@ -168,8 +181,10 @@ class Gil:
             return
         cores.waiting.append(self)
         limit = self.clock.time + TIME_SLICE
-        for gil in cores.processes:
-            gil._end_by(limit)
+        if cores.longest > limit:
+            cores.longest = limit
+            for gil in cores.processes:
+                gil._end_by(limit)
 
     def _begin(self) -> None:
         """Begin a turn; this process has a core."""
@@ -179,6 +194,7 @@ class Gil:
             turn = self._turn_of(turn)
             if self.left > 0:
                 on_end = self._on_cut
+            self.cores.longest = max(self.cores.longest, self.clock.time + turn)
         self.end = self.clock.time + turn
         self.clock.after(turn, on_end, self.holder)
 
@@ -204,23 +220,28 @@ class Gil:
     def _on_turn_over(self, work: Work) -> None:
         if work is not self.holder:
             return
-        self.holder = _DONE
-        work[1](work[2])
-        if self.holder is not _DONE:
-            self._begin()
-        elif self.cores.waiting:
-            self._hand_over()
-        elif self.waiting:
+        while True:
+            self.holder = _DONE
+            work[1](work[2])
+            if self.holder is not _DONE:
+                self._begin()
+                return
+            if self.cores.waiting:
+                self._hand_over()
+                return
+            if not self.waiting:
+                self.holder = None
+                self.cores.free += 1
+                return
             # What `_hand_over` and `_begin` would do, without the way there: nearly always.
             self.holder = work = self.waiting.popleft()
-            if work[0] <= TIME_SLICE:
-                self.end = self.clock.time + work[0]
-                self.clock.after(work[0], self._turn_over, work)
-            else:
+            if work[0] > TIME_SLICE:
                 self._begin()
-        else:
-            self.holder = None
-            self.cores.free += 1
+                return
+            self.end = end = self.clock.time + work[0]
+            if not self.clock.skip_to(end):
+                self.clock.after(work[0], self._turn_over, work)
+                return
 
     def _on_cut(self, work: Work) -> None:
         """The turn is over before the computation is."""

@@ -160,7 +160,8 @@ class ThreadWorker(Worker):
             self._accept_and_call(connection)
         else:
             self.in_hand = connection
-            self.gil.compute(self.costs.accept, self._then_end_turn, _ACCEPT_ONLY)
+            accept = self.costs.accept * connection.pace
+            self.gil.compute(accept, self._then_end_turn, _ACCEPT_ONLY)
 
     def on_readable(self, connection: Connection) -> None:
         """A kept connection has become readable."""
@@ -261,7 +262,10 @@ class ThreadWorker(Worker):
         self.in_turn = True
         self.turns += 1
         finished, readable = len(self.finished), len(self.readable)
-        seconds = self.costs.finish * (finished + readable)
+        seconds = 0.0
+        if finished or readable:
+            first = self.finished[0] if finished else self.readable[0]
+            seconds = self.costs.finish * first.pace * (finished + readable)
         if self.accepting and self.listener.queue:
             connection = self.listener.accept()
             assert connection is not None, "the queue is not empty"
@@ -269,7 +273,7 @@ class ThreadWorker(Worker):
                 self._accept_and_call(connection)
                 return
             self.in_hand = connection
-            seconds += self.costs.accept
+            seconds += self.costs.accept * connection.pace
         self.gil.compute(seconds, self._then_end_turn, (finished, readable))
 
     def _accept_and_call(self, connection: Connection) -> None:
@@ -279,9 +283,9 @@ class ThreadWorker(Worker):
         """
         thread = self.idle_threads.popleft()
         thread.connection = connection
-        costs = self.costs
-        self.waited += costs.accept
-        self.gil.compute(costs.accept + costs.request, self._then_end_accept, thread)
+        costs, pace = self.costs, connection.pace
+        self.waited += costs.accept * pace
+        self.gil.compute((costs.accept + costs.request) * pace, self._then_end_accept, thread)
 
     def _end_turn(self, handled: tuple[int, int]) -> None:
         finished, readable = handled
@@ -398,7 +402,7 @@ class ThreadWorker(Worker):
             late = connection.ready - self.clock.time
             self.clock.after(min(DATA_TIMEOUT, late), self._after_wait, thread)
             return
-        self.gil.compute(self.costs.request, self._then_call_application, thread)
+        self._begin_request(thread, connection)
 
     def _after_wait(self, thread: PoolThread) -> None:
         """`wait_for_data()` is over: the request has come, or its time."""
@@ -406,7 +410,7 @@ class ThreadWorker(Worker):
         if connection is None:
             return  # The process has ended.
         if connection.ready <= self.clock.time + ROUNDING:
-            self.gil.compute(self.costs.request, self._then_call_application, thread)
+            self._begin_request(thread, connection)
             return
         connection.deferred = True
         self.finished.append(connection)
@@ -415,6 +419,10 @@ class ThreadWorker(Worker):
             self.end_if_idle()
         else:
             self.look_up()
+
+    def _begin_request(self, thread: PoolThread, connection: Connection) -> None:
+        seconds = self.costs.request * connection.pace
+        self.gil.compute(seconds, self._then_call_application, thread)
 
     def _call_application(self, thread: PoolThread) -> None:
         connection = thread.connection
@@ -441,7 +449,9 @@ class ThreadWorker(Worker):
         if io > 0:
             self.clock.after(io + self.costs.timer_slack, self._then_after_io, thread)
         else:
-            self.gil.go_on(rows.cpu[row] + self.costs.respond, self._then_respond, thread)
+            connection.pace = self.answer_pace.step(now)
+            seconds = rows.cpu[row] + self.costs.respond * connection.pace
+            self.gil.go_on(seconds, self._then_respond, thread)
 
     def _after_io(self, thread: PoolThread) -> None:
         connection = thread.connection
@@ -450,13 +460,16 @@ class ThreadWorker(Worker):
         if thread.hangs:
             thread.hangs = False
             self._note("hang over")
-        seconds = self.rows.cpu[connection.row] + self.costs.respond
+        costs = self.costs
+        connection.pace = pace = self.answer_pace.step(self.clock.time)
+        seconds = self.rows.cpu[connection.row] + costs.respond * pace
         if not (self.in_turn or self.requests) and self._answers_in_passing and self.alive:
             # The main thread gets the GIL as soon as this thread drops it, and has nothing else
             # to do: one turn on the core. The client had its answer when the thread's part ended.
-            self.gil.compute(seconds + self.costs.finish, self._then_respond_and_finish, thread)
+            seconds += costs.finish * pace
+            self.gil.compute_last(seconds, self._then_respond_and_finish, thread)
         else:
-            self.gil.compute(seconds, self._then_respond, thread)
+            self.gil.compute_last(seconds, self._then_respond, thread)
 
     def _respond(self, thread: PoolThread) -> None:
         """The response is sent: tell the main thread, and take the next request."""
@@ -472,8 +485,9 @@ class ThreadWorker(Worker):
 
     def _respond_and_finish(self, thread: PoolThread) -> None:
         """`_respond`, and then `finish_request()` on the main thread, of a new connection."""
-        assert thread.connection is not None, "a thread that responds has a connection"
-        self.clients.answer_in_passing(thread.connection, self.costs.finish)
+        connection = thread.connection
+        assert connection is not None, "a thread that responds has a connection"
+        self.clients.answer_in_passing(connection, self.costs.finish * connection.pace)
         self.nr_conns -= 1
         self._take_next(thread)
         if self.exiting:

@@ -31,6 +31,7 @@ from sim.model.gthread import ThreadWorker
 from sim.model.kernel import ListeningSocket
 from sim.model.launchdarkly import CLIENT_THREADS, FlagService
 from sim.model.master import CHLD, Arbiter
+from sim.model.pace import Pace
 from sim.model.recorder import Recorder
 from sim.model.sync import SyncWorker
 from sim.model.wiring import Wiring
@@ -87,6 +88,7 @@ class _Simulation:
             self.source,
             self.recorder,
             experiment.traffic,
+            Pace(experiment.costs),
             self._choose_listener,
             partial(first_byte, experiment, replication)
             if experiment.traffic.first_byte.mean > 0
@@ -96,6 +98,7 @@ class _Simulation:
             experiment=experiment,
             clock=clock,
             cores=Cores(experiment.host.cores),
+            answer_pace=Pace(experiment.costs),
             clients=self.clients,
             recorder=self.recorder,
             flag_service=FlagService(clock, experiment.launchdarkly),
@@ -141,8 +144,9 @@ class _Simulation:
     def _life(self) -> Generator[Event, object, None]:
         master = self.masters[0]
         yield master.spawned
-        while not all(worker.booted for worker in self.workers):
-            yield self.clock.timeout(LEAD / 100)
+        for worker in self.workers:
+            while not worker.booted:
+                yield self.clock.timeout(LEAD / 100)
         # The rig does so too: the master's loop begins a turn at a known time before the start.
         master.signal(CHLD)
         yield self.clock.timeout(LEAD)

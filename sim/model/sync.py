@@ -67,11 +67,15 @@ class SyncWorker(Worker):
             # It reads, and nobody but `timeout` limits that.
             self.clock.after(late, self._after_wait, connection)
         else:
-            self.gil.compute(self.costs.request, self._call_application, row)
+            self._begin_request(connection)
+
+    def _begin_request(self, connection: Connection) -> None:
+        seconds = self.costs.request * connection.pace
+        self.gil.compute(seconds, self._call_application, connection.row)
 
     def _after_wait(self, connection: Connection) -> None:
         if connection is self.connection:
-            self.gil.compute(self.costs.request, self._call_application, connection.row)
+            self._begin_request(connection)
 
     def wake(self) -> None:
         """The listener has become readable, and this worker won the race for it."""
@@ -127,7 +131,9 @@ class SyncWorker(Worker):
         if io > 0:
             self.clock.after(io + self.costs.timer_slack, self._after_io, connection)
         else:
-            self.gil.go_on(rows.cpu[row] + self.costs.respond, self._respond, None)
+            connection.pace = self.answer_pace.step(self.clock.time)
+            seconds = rows.cpu[row] + self.costs.respond * connection.pace
+            self.gil.go_on(seconds, self._respond, None)
 
     def _after_io(self, connection: Connection) -> None:
         if connection is not self.connection:
@@ -136,14 +142,15 @@ class SyncWorker(Worker):
             self.hangs = False
             self._note("hang over")
         cpu = self.recorder.requests.cpu[connection.row]
-        self.gil.compute(cpu + self.costs.respond, self._respond, None)
+        connection.pace = self.answer_pace.step(self.clock.time)
+        self.gil.compute(cpu + self.costs.respond * connection.pace, self._respond, None)
 
     def _respond(self, _: None) -> None:
-        if self.connection is None:
+        connection, self.connection = self.connection, None
+        if connection is None:
             return  # Thrown out while it computed.
-        self.clients.answer(self.connection)
-        self.connection = None
-        self.gil.go_on(self.costs.sync_finish, self._finish, None)
+        self.clients.answer(connection)
+        self.gil.go_on(self.costs.sync_finish * connection.pace, self._finish, None)
 
     def _finish(self, _: None) -> None:
         """`util.close_graceful()` is over: the connection is closed on both sides."""

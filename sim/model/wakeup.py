@@ -73,8 +73,9 @@ def _heads(staying: int, overtake: float) -> list[float]:
         staying: pollers that stay on the core where they ran last, whichever it is.
         overtake: probability that one of them is on this core and overtakes its head.
     """
-    heads = [1.0]
+    # Each that stays takes its part of what all before it had.
+    head, heads = 1.0, [overtake]
     for _ in range(staying):
-        heads = [probability * (1 - overtake) for probability in heads]
-        heads.append(overtake)
-    return heads
+        head *= 1 - overtake
+        heads.append(heads[-1] * (1 - overtake))
+    return [head, *reversed(heads[:staying])]

@@ -13,6 +13,7 @@ from sim.model.clock import Clock
 from sim.model.cpu import Cores
 from sim.model.kernel import ListeningSocket
 from sim.model.launchdarkly import FlagService
+from sim.model.pace import Pace
 from sim.model.recorder import Recorder
 
 
@@ -24,6 +25,7 @@ class Wiring:
         experiment: what is asked.
         clock: the model's time.
         cores: of the host.
+        answer_pace: of what ends a request, on whichever worker.
         clients: who sends the requests.
         recorder: where everything is noted.
         flag_service: LaunchDarkly.
@@ -36,6 +38,7 @@ class Wiring:
     experiment: Experiment
     clock: Clock
     cores: Cores
+    answer_pace: Pace
     clients: Clients
     recorder: Recorder
     flag_service: FlagService

@@ -75,10 +75,10 @@ class Worker(ABC):
     """A worker process.
 
     Constants: ``wiring``, ``parent`` (the master), ``boot_order`` (from 1, over all masters),
-    ``name``, ``listener``, ``gil``, ``cores``, ``rows`` (the recorder's), ``max_requests``,
-    ``poll_timeout`` (s that its main thread sleeps at most), ``ldclient`` (None without
-    LaunchDarkly), ``inherited`` (the master's connections to the flag service, which a fork
-    inherits and nobody closes).
+    ``name``, ``listener``, ``gil``, ``answer_pace``, ``cores``, ``rows`` (the recorder's),
+    ``max_requests``, ``poll_timeout`` (s that its main thread sleeps at most), ``ldclient`` (None
+    without LaunchDarkly), ``inherited`` (the master's connections to the flag service, which a
+    fork inherits and nobody closes).
 
     State, under Gunicorn's names where it has one:
         alive: whether its main loop is to go on.
@@ -107,6 +107,7 @@ class Worker(ABC):
         "_slowness",
         "aborted",
         "alive",
+        "answer_pace",
         "boot_order",
         "booted",
         "clients",
@@ -154,6 +155,7 @@ class Worker(ABC):
         self.rows = wiring.recorder.requests
         self.cores = wiring.cores
         self.costs = wiring.experiment.costs
+        self.answer_pace = wiring.answer_pace
         self.boot_order = next(wiring.boot_orders)
         self.name = f"worker {self.boot_order}"
         self.gil = Gil(wiring.clock, wiring.cores)

@@ -357,6 +357,10 @@ def main() -> int:
             return 0
         if asked.point:
             axis, value = asked.point
+            if axis not in AXES or not value.isdecimal():
+                raise ExperimentError(
+                    f"--point is {axis} {value}; expected one of {', '.join(AXES)}, and a number"
+                )
             sys.stdout.write(json.dumps(astuple(point_of(axis, int(value)))) + "\n")
             return 0
         experiment_of(asked.requests)  # refuses a wrong number before anything is started

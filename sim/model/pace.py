@@ -1,0 +1,47 @@
+"""How quickly a step of a request runs: the longer it has not run, the more the caches have lost.
+
+On a virtual machine a request costs three times as much CPU after 100 ms of idleness as right after
+another, whichever worker served that: the host has given the core and its caches to others. The
+processes share the pages of their code, so it is the host's idleness that counts, not a worker's.
+"""
+
+from __future__ import annotations
+
+from sim.costs import Costs
+
+#: A time before any request, s: all is cold then.
+LONG_AGO = -1e9
+
+#: The shortest cooling, s: where it is 0, all but what runs at the same moment is cold.
+INSTANT = 1e-12
+
+
+class Pace:
+    """The pace of one kind of step, over all processes of the host.
+
+    Constants: ``warm`` (what a step costs right after another, as a part of what it costs cold),
+    ``cooling`` (s of idleness after which it has lost half of the difference).
+
+    State: ``last`` (when such a step ran last, s).
+    """
+
+    __slots__ = ("cooling", "last", "warm_cooling")
+
+    def __init__(self, costs: Costs) -> None:
+        self.cooling = max(costs.cooling, INSTANT)
+        self.warm_cooling = costs.warm * self.cooling
+        self.last = LONG_AGO
+
+    def step(self, now: float) -> float:
+        """What the step that runs ``now`` costs, as a part of what it costs cold.
+
+        From ``warm`` at once to 1 after long idleness, half-way after ``cooling``.
+        """
+        idle = now - self.last
+        self.last = now
+        return (idle + self.warm_cooling) / (idle + self.cooling)
+
+    def at(self, time: float) -> float:
+        """What a step would cost at ``time``, if none ran before."""
+        idle = time - self.last
+        return (idle + self.warm_cooling) / (idle + self.cooling)
