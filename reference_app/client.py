@@ -16,15 +16,17 @@ from asyncio import IncompleteReadError, LimitOverrunError, StreamReader, Stream
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from selectors import EpollSelector, SelectorKey
 
 from sim.experiment import Experiment
 from sim.run import ERROR_5XX, OK, REFUSED, RESET, TIMEOUT, Requests
-from sim.traffic import Source, first_byte
+from sim.traffic import Source, slowness
 
 #: s between the first look at the clock and the first moment of the run.
 HEAD_START = 0.25
+
+#: Body of the requests that have one.
+BODY = b"?"
 
 #: s between two reports of progress.
 REPORT = 0.5
@@ -67,9 +69,9 @@ class LoadGenerator:
         self._host, self._port = address
         self._keep = experiment.traffic.connection == "keepalive"
         self._traffic = experiment.traffic
-        self._first_byte: Callable[[int], float] | None = None
-        if experiment.traffic.first_byte.mean > 0:
-            self._first_byte = partial(first_byte, experiment, replication)
+        self._first_byte = slowness(experiment, replication, "first_byte")
+        self._body = slowness(experiment, replication, "body")
+        self._read = slowness(experiment, replication, "read")
         self._idle: defaultdict[int, list[tuple[StreamReader, StreamWriter]]] = defaultdict(list)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -136,9 +138,10 @@ class LoadGenerator:
         while len(self.answers) <= row:
             self.answers.append(b"")
         hold = "keep-alive" if self._keep else "close"
+        length = "" if self._body is None else f"Content-Length: {len(BODY)}\r\n"
         request = (
             f"GET /work?io={rows.io[row]!r}&cpu={rows.cpu[row]!r} HTTP/1.1\r\n"
-            f"Host: {self._host}\r\nConnection: {hold}\r\n\r\n"
+            f"Host: {self._host}\r\nConnection: {hold}\r\n{length}\r\n"
         ).encode()
         outcome = await self._attempt(row, client, request, fresh=False)
         for _ in range(self._traffic.retries):
@@ -174,9 +177,14 @@ class LoadGenerator:
             if self._first_byte is not None:
                 await asyncio.sleep(self._first_byte(row))
             writer.write(request)
+            if self._body is not None:
+                await asyncio.sleep(self._body(row))
+                writer.write(BODY)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             _, _, length = head.partition(b"\r\ncontent-length:")
             self.answers[row] = await reader.readexactly(int(length.partition(b"\r\n")[0]))
+            if self._read is not None:
+                await asyncio.sleep(self._read(row))
             keep = self._keep and b"\r\nconnection: close" not in head
         finally:
             # Not `close()`, which would leave it to a later turn of the event loop: the server's

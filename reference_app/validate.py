@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable
+import resource
+import time
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
 
+import psutil
+
+from reference_app.client import Progress
 from reference_app.measure import measure
 from reference_app.validation_progress import ValidationProgress
 from sim import validation_rows
@@ -59,11 +64,13 @@ def experiment_of(number: int, host: Host, costs: Costs) -> Experiment:
 def run_cells(
     path: Path,
     header: Header,
-    numbers: Iterable[int],
+    numbers: Collection[int],
     experiment: Callable[[int], Experiment],
     predict: Predict,
     runs_in: Path | None,
     stream: TextIO,
+    *,
+    again: bool = False,
 ) -> None:
     """Predict and measure the cells that the file at ``path`` does not have yet.
 
@@ -75,12 +82,17 @@ def run_cells(
         predict: predicts an experiment.
         runs_in: directory for every request of every run, one file a cell; None for nowhere.
         stream: that is told how far it is.
+        again: run those of the ``numbers`` that it has too, and replace their rows.
 
     Raises:
         ExperimentError: when the file is of other rows, a server does not boot, or a file cannot
             be written.
     """
-    there = {row.cell for row in validation_rows.resume(path, header)}
+    rows = validation_rows.resume(path, header)
+    if again:
+        rows = [row for row in rows if row.cell not in numbers]
+        validation_rows.write(path, validation_rows.read(path)[0], rows)
+    there = {row.cell for row in rows}
     cells = sample()
     missing = {number: experiment(number) for number in numbers if number not in there}
     with ValidationProgress(list(missing.values()), header.repeats, stream) as progress:
@@ -89,10 +101,11 @@ def run_cells(
             progress.begin(number, name)
             # Before it is measured, and not next to it: it would take a core.
             predicted = predict_values(asked, header.variants, predict)
-            measured = [measure(asked, 0, progress.run(r)) for r in range(header.repeats)]
+            looks = [_look(asked, progress.run(repeat)) for repeat in range(header.repeats)]
+            measured = [run for run, _ in looks]
             if runs_in is not None:
                 save(measured, runs_in / f"cell-{number:02}.run")
-            row = row_of(number, name, asked, predicted, measured)
+            row = row_of(number, name, asked, predicted, measured, [others for _, others in looks])
             validation_rows.append(path, row)
             progress.end(row)
 
@@ -127,6 +140,7 @@ def row_of(
     experiment: Experiment,
     predicted: list[Values],
     measured: list[Run],
+    others: list[float],
 ) -> Row:
     """The row of a cell that was measured just now."""
     summaries = [summarize([run]) for run in measured]
@@ -137,9 +151,30 @@ def row_of(
         experiment=measured[0].experiment,
         repeats=[_values(summary, experiment) for summary in summaries],
         outcomes=[{str(o): n for o, n in s.outcomes.items()} for s in summaries],
+        others=others,
         variants=predicted,
         ideal=values_of(summarize([ideal_run(measured[0])]), ()),
     )
+
+
+def _look(experiment: Experiment, progress: Progress) -> tuple[Run, float]:
+    """One repeat, and the mean number of cores that were busy with anything else meanwhile."""
+    began, all_before, own_before = time.monotonic(), _busy(), _own()
+    run = measure(experiment, 0, progress)
+    busy = _busy() - all_before - (_own() - own_before)
+    return run, max(0.0, busy / (time.monotonic() - began))
+
+
+def _busy() -> float:
+    """CPU time of the whole machine so far, s, with what the hypervisor gave to others."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq + times.steal)
+
+
+def _own() -> float:
+    """CPU time of this process, and of servers and load generators that have ended, s."""
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def _values(summary: Summary, experiment: Experiment) -> Values:

@@ -30,6 +30,7 @@ def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--list", action="store_true", help="print the cells, and run none")
     parser.add_argument("--cells", metavar="1,5-8", help="only these cells [all]")
+    parser.add_argument("--again", action="store_true", help="run also those that the rows have")
     parser.add_argument("--costs", metavar="FILE.toml", help="what each step costs on the host")
     parser.add_argument("--save", metavar="DIR", help="keep every request of every run there")
     parser.add_argument(
@@ -68,6 +69,8 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
     from reference_app.validation_report import print_validation  # noqa: PLC0415
 
     if args.predict_again:
+        if args.again or args.cells is not None:
+            raise ExperimentError("--predict-again measures nothing; expected no --again, --cells")
         validate.predict_again(path, costs, args.variants, predictions)
     else:
         validate.run_cells(
@@ -78,6 +81,7 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
             predictions,
             runs_in,
             sys.stderr,
+            again=args.again,
         )
     header, rows = validation_rows.read(path)
     result = validation(rows)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sim.prose import print_prose, print_table
-from sim.validation import REPEATABLE, Off, Result, Target, Validation
+from sim.validation import QUIET, REPEATABLE, Off, Result, Target, Validation
 from sim.validation_rows import Header
 
 
@@ -40,6 +40,11 @@ def print_validation(console: Console, header: Header, result: Validation, cells
         console,
         f"Noisy: the server does not repeat mean, p50 and p95 within {REPEATABLE:.0%}",
         (f"cell {r.cell}, {r.name}: {r.spread:.0%}" for r in result.results if r.noisy),
+    )
+    _print_cells(
+        console,
+        f"Disturbed: more than {QUIET:g} cores were busy with something else; run these --again",
+        (f"cell {r.cell}, {r.name}: {r.others:.2f} cores" for r in result.results if r.disturbed),
     )
     if result.closer is not None:
         print_prose(

@@ -79,6 +79,8 @@ FLAGS: tuple[Flag, ...] = (
     Flag("--requests", "traffic", "requests", int, "N", "number of requests, not a duration"),
     Flag("--users", "traffic", "users", int, "N", "clients of a closed loop"),
     Flag("--first-byte", "traffic", "first_byte", Distribution, "DIST", "s until a client sends"),
+    Flag("--body", "traffic", "body", Distribution, "DIST", "s that its request's body takes"),
+    Flag("--read", "traffic", "read", Distribution, "DIST", "s that it takes to read the answer"),
     Flag("--think", "traffic", "think", Distribution, "DIST", "s that a closed user thinks"),
     Flag("--connection", "traffic", "connection", CONNECTIONS, None, "per request, or reused"),
     Flag("--io", "traffic", "io", Distribution, "DIST", f"s that a request waits: {SYNTAX}"),

@@ -175,7 +175,11 @@ class Traffic:
             ``refused``, ``reset`` or ``timeout``. An answer, 5xx too, is final.
         retry_delay: s between the end of an attempt and the next.
         first_byte: s that a slow client takes, once it is connected, until it sends its request;
-            not together with ``timeout``.
+            neither this nor the next two together with ``timeout``.
+        body: s from there until it has sent the body of its request, which the application does
+            not read.
+        read: s that it takes to read the response, which fits into the socket's buffers, before it
+            closes the connection or uses it again.
     """
 
     arrivals: Arrivals = "poisson"
@@ -193,6 +197,8 @@ class Traffic:
     retries: int = 0
     retry_delay: float = 0.0
     first_byte: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
+    body: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
+    read: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
 
     def __post_init__(self) -> None:
         _choice("arrivals", self.arrivals, ARRIVALS)
@@ -205,11 +211,12 @@ class Traffic:
             _number("traffic timeout", self.timeout, 0, above=True)
         _whole("retries", self.retries, 0, 1000)
         _number("retry_delay", self.retry_delay, 0)
-        if self.timeout is not None and self.first_byte.mean > 0:
-            raise ExperimentError(
-                "traffic has both timeout and first_byte; expected one of them: what the server "
-                "does with a connection that is closed before its request is not modelled"
-            )
+        for name in ("first_byte", "body", "read"):
+            if self.timeout is not None and getattr(self, name).mean > 0:
+                raise ExperimentError(
+                    f"traffic has both timeout and {name}; expected one of them: what the server "
+                    "does when a client closes the connection in the middle is not modelled"
+                )
         _whole("users", self.users, 1, 1_000_000)
         if self.requests is not None:
             _whole("requests", self.requests, 1, MAX_REQUESTS)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import islice, repeat, takewhile
 from random import Random
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from sim.distribution import Distribution
 from sim.experiment import Experiment
@@ -210,15 +210,19 @@ def stream(experiment: Experiment, replication: int, purpose: str) -> Random:
     return Random(f"{experiment.seed}/{replication}/{purpose}")
 
 
-def first_byte(experiment: Experiment, replication: int, row: int) -> float:
-    """How long the client of one request takes until it sends it, s.
+#: What a slow client takes its time for: fields of `sim.experiment.Traffic`.
+Slow = Literal["first_byte", "body", "read"]
+
+
+def slowness(experiment: Experiment, replication: int, of: Slow) -> Callable[[int], float] | None:
+    """How long the client of a row takes for its part ``of`` the exchange, s; None: no time at all.
 
     Every row has a stream of its own, for clients connect in an order that the server decides.
     """
-    if experiment.traffic.first_byte.mean == 0:
-        return 0.0
-    draws = stream(experiment, replication, f"first_byte {row}")
-    return experiment.traffic.first_byte.sampler(draws)()
+    distribution: Distribution = getattr(experiment.traffic, of)
+    if distribution.mean == 0:
+        return None
+    return lambda row: distribution.sampler(stream(experiment, replication, f"{of} {row}"))()
 
 
 def schedule(experiment: Experiment, replication: int) -> Requests:
@@ -231,14 +235,19 @@ def schedule(experiment: Experiment, replication: int) -> Requests:
             array("d", (row.cpu_s for row in traffic.trace)),
         )
     arrival = array("d", _arrivals(experiment, stream(experiment, replication, "arrivals")))
-    io = traffic.io.sampler(stream(experiment, replication, "io"))
-    cpu = traffic.cpu.sampler(stream(experiment, replication, "cpu"))
     n = len(arrival)
     return Requests.scheduled(
         arrival,
-        array("d", (io() for _ in repeat(None, n))),
-        array("d", (cpu() for _ in repeat(None, n))),
+        _drawn(traffic.io, n, stream(experiment, replication, "io")),
+        _drawn(traffic.cpu, n, stream(experiment, replication, "cpu")),
     )
+
+
+def _drawn(distribution: Distribution, number: int, random: Random) -> array[float]:
+    if distribution.kind == "const":
+        return array("d", distribution.parameters) * number
+    draw = distribution.sampler(random)
+    return array("d", (draw() for _ in repeat(None, number)))
 
 
 def _arrivals(experiment: Experiment, random: Random) -> Iterator[float]:
@@ -281,8 +290,8 @@ def _poisson(rates: Sequence[tuple[float, float]], random: Random) -> Iterator[f
     left = -log(1.0 - draw())
     for since, rate, until in _pieces(rates):
         now = since
-        while now + left / rate < until:
-            now += left / rate
+        while (then := now + left / rate) < until:
+            now = then
             yield now
             left = -log(1.0 - draw())
         left = max(0.0, left - (until - now) * rate)

@@ -27,6 +27,9 @@ SHARE = 0.05
 #: How many times closer than the ideal queue the mean latency of several gthread workers must be.
 CLOSER = 10.0
 
+#: Cores that may be busy with anything else while a cell is measured.
+QUIET = 0.1
+
 #: Figures that are told about too.
 TOLD = (*TARGETED, "latency_p99", "throughput")
 
@@ -66,12 +69,14 @@ class Result:
         name: of the cell.
         figures: those of `sim.comparison` that are known on both sides.
         gthread_workers: workers, if they are of ``gthread``; else 0.
+        others: cores that were busy with anything else in the repeat with the most of that.
     """
 
     cell: int
     name: str
     figures: tuple[Figure, ...]
     gthread_workers: int
+    others: float
 
     @classmethod
     def of(cls, row: Row) -> Result:
@@ -83,6 +88,7 @@ class Result:
             row.name,
             tuple(f for f in figures if f.error is not None and f.spread is not None),
             int(server["workers"]) if server["worker_class"] == "gthread" else 0,
+            max(row.others),
         )
 
     def figure(self, name: str) -> Figure | None:
@@ -119,6 +125,11 @@ class Result:
     def noisy(self) -> bool:
         """Whether the server does not repeat one of them."""
         return self.spread >= REPEATABLE
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether something else took part of the machine that was measured."""
+        return self.others > QUIET
 
     @property
     def misses(self) -> list[Off]:

@@ -54,6 +54,7 @@ class Row:
         experiment: as `sim.experiment_file.to_dict` writes it.
         repeats: what each measured.
         outcomes: how many requests of each repeat had which outcome.
+        others: cores that were busy with anything else during each repeat, the mean.
         variants: what each predicted.
         ideal: what one ideal shared queue makes of the same requests.
     """
@@ -64,6 +65,7 @@ class Row:
     experiment: dict[str, Any]
     repeats: list[Values]
     outcomes: list[dict[str, int]]
+    others: list[float]
     variants: list[Values]
     ideal: Values
 

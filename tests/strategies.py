@@ -20,9 +20,14 @@ from sim.disturbance import (
 )
 from sim.experiment import Experiment, Host, LaunchDarkly, Server, TraceRow, Traffic
 
-#: Nothing costs time; who wins a race stays as it is.
+#: Nothing costs time, and what a test lets cost time costs it always; races stay as they are.
 FREE = replace(
-    Costs(), **{cost.name: 0.0 for cost in fields(Costs) if not cost.name.startswith("wake_")}
+    Costs(),
+    **{
+        cost.name: 1.0 if cost.name == "warm" else 0.0
+        for cost in fields(Costs)
+        if not cost.name.startswith("wake_")
+    },
 )
 
 
@@ -109,6 +114,31 @@ disturbances = st.one_of(
         latency=st.sampled_from([None, 0.0, 0.2, 9.0]),
     ),
 )
+#: Clients who may give up, and clients who take their time.
+_impatient, _slow = (
+    st.builds(
+        Traffic,
+        arrivals=st.sampled_from(["poisson", "closed"]),
+        rate=st.sampled_from([10.0, 200.0]),
+        requests=st.integers(1, 60),
+        users=st.integers(1, 6),
+        think=st.sampled_from([0.0, 0.1]).map(_constant),
+        connection=connections,
+        io=demands,
+        cpu=demands,
+        drain=st.sampled_from([0.5, 20.0]),
+        retries=st.integers(0, 2),
+        retry_delay=st.sampled_from([0.0, 0.3]),
+        **patience,
+    )
+    for patience in (
+        {"timeout": st.sampled_from([None, 0.02, 1.0])},
+        {
+            part: st.sampled_from([0.0, 0.01, 0.7, 6.0]).map(_constant)
+            for part in ("first_byte", "body", "read")
+        },
+    )
+)
 troubled = st.builds(
     Experiment,
     server=st.builds(
@@ -127,21 +157,7 @@ troubled = st.builds(
         reuse_port=st.booleans(),
     ),
     host=st.builds(Host, cores=st.integers(1, 3)),
-    traffic=st.builds(
-        Traffic,
-        arrivals=st.sampled_from(["poisson", "closed"]),
-        rate=st.sampled_from([10.0, 200.0]),
-        requests=st.integers(1, 60),
-        users=st.integers(1, 6),
-        think=st.sampled_from([0.0, 0.1]).map(_constant),
-        connection=connections,
-        io=demands,
-        cpu=demands,
-        drain=st.sampled_from([0.5, 20.0]),
-        timeout=st.sampled_from([None, 0.02, 1.0]),
-        retries=st.integers(0, 2),
-        retry_delay=st.sampled_from([0.0, 0.3]),
-    ),
+    traffic=st.one_of(_impatient, _slow),
     launchdarkly=st.builds(
         LaunchDarkly,
         enabled=st.just(True),

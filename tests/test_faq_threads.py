@@ -7,14 +7,29 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from plain_gunicorn import ROOT, PlainGunicorn, get_json, plain_gunicorn, run_python
 
 #: Counts the requests of its process, and fails, waits or computes where the path says so.
-APPLICATION = """
+APPLICATION = '''
 import json, os, threading, time
 seen = []
+
+def compute(seconds):
+    """When the thread had a core, and the GIL: without a break of half a millisecond."""
+    spans = []
+    end = time.thread_time() + seconds
+    first = last = time.monotonic()
+    while time.thread_time() < end:
+        now = time.monotonic()
+        if now - last > 0.0005:
+            spans.append((first, last))
+            first = now
+        last = now
+    return [*spans, (first, last)]
+
 def app(environ, start_response):
     path, _, seconds = environ["PATH_INFO"].lstrip("/").partition("/")
     seen.append(threading.get_ident())
@@ -22,14 +37,11 @@ def app(environ, start_response):
         raise ZeroDivisionError
     if path == "wait":
         time.sleep(float(seconds))
-    if path == "compute":
-        end = time.thread_time() + float(seconds)
-        while time.thread_time() < end:
-            pass
+    spans = compute(float(seconds)) if path == "compute" else []
     start_response("200 OK", [("Content-Type", "application/json")])
     answer = {"pid": os.getpid(), "thread": threading.get_ident(), "seen": len(seen)}
-    return [json.dumps(answer).encode()]
-"""
+    return [json.dumps({**answer, "spans": spans}).encode()]
+'''
 
 
 @pytest.fixture
@@ -44,19 +56,18 @@ def one_worker(folder: Path) -> Iterator[PlainGunicorn]:
         yield server
 
 
-def at_once(server: PlainGunicorn, path: str, number: int) -> list[dict[str, object]]:
+def at_once(server: PlainGunicorn, path: str, number: int) -> list[dict[str, Any]]:
     with ThreadPoolExecutor(number) as pool:
         return list(pool.map(lambda _: get_json(server.port, path), range(number)))
 
 
 def test_pool_threads_start_when_they_are_needed(folder: Path) -> None:
-    # One request decides whether it has started, and that takes one thread of the pool.
     with plain_gunicorn(folder, "plain:app", "--threads", "8", "--preload") as server:
         (worker,) = server.workers()
-        assert worker.num_threads() == 2
-        at_once(server, "/wait/0.1", 2)
-        assert worker.num_threads() == 3
-        at_once(server, "/wait/0.1", 16)
+        # The main thread, and one for the request that found out whether the server has started;
+        # one more where a thread was not quite idle again when the next request came.
+        assert 2 <= worker.num_threads() <= 3
+        at_once(server, "/wait/0.2", 16)
         assert worker.num_threads() == 1 + 8
 
 
@@ -74,8 +85,8 @@ def test_workers_share_no_memory(folder: Path) -> None:
     most = {answer["pid"]: answer["seen"] for answer in answers}
     assert len(most) == 2
     # Together they saw all of them, and the one that looked whether the server has started.
-    assert sum(int(str(seen)) for seen in most.values()) <= 21
-    assert all(int(str(seen)) < 20 for seen in most.values())
+    assert sum(most.values()) <= 21
+    assert all(seen < 20 for seen in most.values())
 
 
 def test_an_error_in_a_request_leaves_the_threads_alone(one_worker: PlainGunicorn) -> None:
@@ -85,15 +96,24 @@ def test_an_error_in_a_request_leaves_the_threads_alone(one_worker: PlainGunicor
     assert one_worker.workers() == [worker]
 
 
-def elapsed(server: PlainGunicorn, path: str) -> float:
-    began = time.monotonic()
-    at_once(server, path, 2)
-    return time.monotonic() - began
+def computed_at_once(server: PlainGunicorn) -> float:
+    """For how long two requests computed at the very same time, s, of 0.2 s in several rounds."""
+    total = 0.0
+    for _ in range(2):
+        first, second = at_once(server, "/compute/0.1", 2)
+        total += sum(
+            max(0.0, min(end, other_end) - max(begin, other_begin))
+            for begin, end in first["spans"]
+            for other_begin, other_end in second["spans"]
+        )
+    return total
 
 
 def test_threads_wait_at_once_and_compute_in_turn(one_worker: PlainGunicorn) -> None:
-    assert elapsed(one_worker, "/wait/0.3") < 0.5
-    assert elapsed(one_worker, "/compute/0.3") >= 0.6
+    began = time.monotonic()
+    assert len({answer["thread"] for answer in at_once(one_worker, "/wait/0.4", 2)}) == 2
+    assert time.monotonic() - began < 0.8
+    assert computed_at_once(one_worker) < 0.001
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core computes one at a time")
@@ -101,8 +121,8 @@ def test_workers_compute_at_once(folder: Path) -> None:
     # Sync workers accept when they are free, so each has one of the two requests.
     with plain_gunicorn(folder, "plain:app", "--workers", "2", "--preload") as server:
         server.wait_for_log("Booting worker", times=2)
-        # Once in several times is enough: another process of this machine may take a core.
-        assert any(elapsed(server, "/compute/0.3") < 0.57 for _ in range(8))
+        # On a busy machine it may take a while until both have a core.
+        assert any(computed_at_once(server) > 0.005 for _ in range(20))
 
 
 def test_workers_are_tied_to_no_core(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import accumulate
 from types import FrameType
 
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from strategies import FREE, troubled
 
 from sim.distribution import Distribution
-from sim.experiment import Experiment, Server, Traffic
+from sim.experiment import Experiment, Server, TraceRow, Traffic
 from sim.model.simulation import predict
 from sim.run import Request
 
@@ -127,3 +128,79 @@ def test_who_has_sent_nothing_after_keepalive_more_is_closed() -> None:
     assert {row.outcome for row in rows} == {"reset"}
     # 5 s in a thread, 2 s in the poller, and up to 1 s until the main thread looks.
     assert all(7.0 <= row.latency <= 8.0 for row in rows)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 20.0], ids=["who sends", "who never sends"])
+def test_a_thread_that_waits_for_a_slow_client_is_in_the_census(seconds: float) -> None:
+    traffic = Traffic(
+        arrivals="constant",
+        rate=100.0,
+        requests=3,
+        first_byte=Distribution("const", (seconds,)),
+        drain=0.5,
+    )
+    server = Server(threads=4, worker_class="gthread")
+    (row,) = predict(Experiment(server=server, traffic=traffic, costs=FREE)).census
+    # The main thread, and one for each client.
+    assert row.threads == 4
+
+
+def exchanged(server: Server, connection: str, **slow: float) -> list[Request]:
+    """Two requests of clients that are slow after their first byte: at once, and 0.1 s later."""
+    traffic = Traffic(
+        arrivals="trace",
+        trace=(TraceRow(0.0, 0.01, 0.0), TraceRow(0.1, 0.01, 0.0)),
+        connection=connection,  # type: ignore[arg-type]
+        **{name: Distribution("const", (seconds,)) for name, seconds in slow.items()},  # type: ignore[arg-type]
+    )
+    return list(predict(Experiment(server=server, traffic=traffic, costs=FREE)).requests)
+
+
+FOUR_THREADS = Server(threads=4, worker_class="gthread")
+
+
+@pytest.mark.parametrize("server", [Server(), FOUR_THREADS], ids=["sync", "gthread"])
+@pytest.mark.parametrize("slow", ["body", "read"])
+def test_who_closes_late_holds_the_whole_worker_for_two_seconds_at_most(
+    server: Server, slow: str
+) -> None:
+    # The application reads no body, so the response is there at 0.01 s; then the worker waits in
+    # `close_graceful` for the client to close, four threads or not.
+    for seconds, closed in ((0.5, 0.5), (5.0, 2.0)):
+        first, second = exchanged(server, "new", **{slow: seconds})
+        held = closed + (0.01 if slow == "read" or closed == 2.0 else 0.0)
+        assert second.started == pytest.approx(held)
+        assert first.latency == pytest.approx(seconds + (0.01 if slow == "read" else 0.0))
+
+
+def test_a_slow_reader_of_a_kept_connection_holds_nobody() -> None:
+    first, second = exchanged(ONE_THREAD, "keepalive", read=5.0)
+    assert (first.started, second.started) == pytest.approx((0.0, 0.1))
+
+
+def test_a_kept_connections_unread_body_holds_the_thread_for_five_seconds_at_most() -> None:
+    for seconds, held in ((0.5, 0.5), (6.0, 5.01)):
+        first, second = exchanged(ONE_THREAD, "keepalive", body=seconds)
+        assert second.started == pytest.approx(held)
+        assert first.latency == pytest.approx(seconds)
+
+
+def test_a_request_that_meets_the_end_of_keepalive_is_reset() -> None:
+    # Both connections are idle from 0.14 s on, and the first expires at 1.12 s. The third request
+    # wakes the main thread at 1.13 s; in its turn of 20 ms the fourth comes, on the first
+    # connection, and the turn ends with the expired ones: it has not seen the request.
+    arrivals = (0.0, 0.0, 1.13, 1.135)
+    traffic = Traffic(
+        arrivals="trace",
+        trace=tuple(TraceRow(arrival, 0.1, 0.0) for arrival in arrivals),
+        connection="keepalive",
+    )
+    asked = Experiment(
+        server=Server(threads=4, worker_class="gthread", keepalive=1),
+        traffic=traffic,
+        costs=replace(FREE, finish=0.02, warm=1.0),
+    )
+    outcomes = [row.outcome for row in predict(asked).requests]
+    assert outcomes == ["ok", "ok", "ok", "reset"]
+    again = replace(asked, traffic=replace(traffic, retries=1))
+    assert {row.outcome for row in predict(again).requests} == {"ok"}

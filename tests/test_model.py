@@ -21,7 +21,8 @@ from sim.costs import Costs
 from sim.distribution import Distribution
 from sim.experiment import Experiment, Host, LaunchDarkly, Server, TraceRow, Traffic
 from sim.ideal import ideal
-from sim.model.kernel import SYN_RETRANSMISSIONS
+from sim.model.handshake import SYN_TIMEOUTS
+from sim.model.kernel import NO_PRESSURE
 from sim.model.simulation import predict
 from sim.run import ProcessEvent, Request, Run, save
 from sim.traffic import LEAD
@@ -96,9 +97,10 @@ def check_row(asked: Experiment, row: Request) -> None:
             assert row.started + row.io + row.cpu <= row.finished + ROUNDING
         case "timeout":
             assert not was_accepted
-            assert row.latency >= SYN_RETRANSMISSIONS[-1]
+            assert row.latency >= sum(SYN_TIMEOUTS)
         case "reset":
-            assert asked.traffic.connection == "keepalive"
+            # Expired, or a handshake that the server has forgotten.
+            assert asked.traffic.connection == "keepalive" or server.backlog > NO_PRESSURE // 2
             assert not math.isnan(row.finished)
         case "unfinished":
             assert math.isnan(row.finished)
@@ -336,7 +338,7 @@ def test_more_workers_of_one_thread_have_a_wider_gap() -> None:
 # gthread: connections that are kept.
 
 #: A new connection takes longer than a request on a kept one, so that rows can tell them apart.
-SLOW_CONNECT = replace(FREE, connect=0.1, send=0.001, warm=1.0)
+SLOW_CONNECT = replace(FREE, connect=0.1, send=0.001)
 
 
 def reused(server: Server, traffic: Traffic) -> list[bool]:
@@ -408,7 +410,8 @@ def test_a_request_is_served_once_however_late_its_answer_is_received() -> None:
 def test_a_full_accept_queue_sends_clients_into_retransmission(
     backlog: int, somaxconn: int
 ) -> None:
-    # One is served and two wait; whoever is not let in comes back after 1, 2, 3, ... s.
+    # One is served and two wait. All others come back in one tick after a second, in time for the
+    # SYN-ACK but not for the ACK; so they send, and send again after 0.2, 0.2, 0.4, 0.8, ... s.
     asked = Experiment(
         server=Server(backlog=backlog),
         host=Host(somaxconn=somaxconn),
@@ -416,8 +419,10 @@ def test_a_full_accept_queue_sends_clients_into_retransmission(
         costs=FREE,
     )
     run = predict(asked)
-    let_in = Counter(math.floor(row.accepted) for row in run.requests)
-    assert let_in == dict.fromkeys((0, 1, 2, 3, 4, 5, 7, 11), 3)
+    accepted = sorted(row.accepted for row in run.requests)
+    assert accepted[0::3] == pytest.approx([0.0, 1.0, 1.2, 1.4, 1.8, 2.6, 4.3, 7.7], abs=0.12)
+    together = zip(accepted[0::3], accepted[2::3], strict=True)
+    assert all(last - first < 0.03 for first, last in together)
     (accept_queue,) = (queue for queue in run.queues if queue.place == "accept queue")
     assert accept_queue.largest == 2
 
@@ -431,7 +436,8 @@ def test_a_client_gives_up_in_the_end() -> None:
     rows = list(predict(asked).requests)
     assert Counter(row.outcome for row in rows) == {"ok": 3, "timeout": 2}
     given_up = [row.latency for row in rows if row.outcome == "timeout"]
-    assert given_up == pytest.approx([SYN_RETRANSMISSIONS[-1]] * 2)
+    # The same kernel needed 133.7 s; its timers are late.
+    assert given_up == pytest.approx([sum(SYN_TIMEOUTS)] * 2, abs=4.0)
 
 
 def test_a_long_accept_queue_lets_everybody_wait() -> None:

@@ -261,6 +261,8 @@ async def _look(page: Page, path: str, seen: Seen, theme: str, width: int) -> No
     seen.charts[theme] = found["colours"]
     name = path.strip("/").replace("/", "-") or "home"
     file = SCREENSHOTS / f"{name}-{theme}-{width}.jpeg"
+    if width == LOOKS[1][1]:
+        return
     clip: Any = {"x": 0, "y": 0, "width": width, "height": min(found["height"], TALLEST)}
     await page.screenshot(path=file, type="jpeg", quality=70, full_page=True, clip=clip)
     if width == LOOKS[0][1] or (width == LOOKS[-1][1] and path in AXE_TWICE):

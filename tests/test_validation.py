@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import psutil
 import pytest
 from rich.console import Console
 
@@ -57,6 +58,7 @@ def row(
     *,
     ideal: float = 0.5,
     shares: Sequence[float] = (0.5, 0.5),
+    others: float = 0.0,
 ) -> Row:
     """A cell whose latencies and first worker's shares (predicted, measured) are these."""
     server = Server(workers=2, worker_class="gthread")
@@ -67,6 +69,7 @@ def row(
         experiment=to_dict(Experiment(server)),
         repeats=[values(each, shares[1]) for each in measured],
         outcomes=[{"ok": 100} for _ in measured],
+        others=[0.0, others],
         variants=[values(predicted, shares[0])] * 2,
         ideal={name: ideal for name in values(0.0) if not name.startswith("share")},
     )
@@ -139,6 +142,12 @@ def test_the_shares_of_a_cell_are_judged_together() -> None:
     assert (result.share.error, result.share.spread) == pytest.approx((0.07, 0.1))
     assert not result.misses
     assert validation([noisy]).measures[-1].within_spread == 1
+
+
+@pytest.mark.parametrize(("others", "told"), [(0.09, False), (0.31, True)])
+def test_a_cell_beside_which_something_else_ran_is_named(others: float, told: bool) -> None:
+    text = printed([row(1, 1.0, [1.0] * 3, others=others)])
+    assert ("cell 1, the 1th: 0.31 cores" in text) == told
 
 
 def test_without_a_cell_nothing_is_claimed() -> None:
@@ -242,8 +251,15 @@ def test_cells_are_measured_once_and_predicted_as_often_as_asked(tmp_path: Path)
     latencies = [request.latency for request in runs[1].requests]
     assert measured.repeats[1]["latency_mean"] == pytest.approx(sum(latencies) / 60)
 
+    # The machine may be busy with anything.
+    assert all(0 <= others <= psutil.cpu_count() for others in measured.others)
+
     run_cells(path, header, [3], small, predictions, None, told)
     assert read(path)[1] == [measured]
+    run_cells(path, replace(header, begun="later"), [3], small, predictions, None, told, again=True)
+    begun, (after,) = read(path)
+    assert begun == header
+    assert after.repeats != measured.repeats
 
 
 def test_rows_are_predicted_anew_without_being_measured(tmp_path: Path) -> None:
@@ -287,6 +303,7 @@ def test_the_exit_status_tells_of_a_missed_target(
         ("rows --cells 1,²", "--cells has '²'; expected"),
         ("rows --save nowhere", "--save is 'nowhere'; expected a directory"),
         ("rows --costs nothing.toml", "nothing.toml: cannot be read"),
+        ("rows --predict-again --cells 1", "--predict-again measures nothing; expected no"),
         ("no/rows", "no/rows: cannot be written"),
     ],
 )

@@ -13,6 +13,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MODEL = sorted((ROOT / "sim" / "model").glob("*.py"))
+STUDY = [
+    ROOT / "sim" / "study" / f"{name}.py"
+    for name in (
+        *("candidates", "compare", "conduct", "death", "floor", "headroom", "objective"),
+        *("question", "sequential", "sizing", "sweep", "what_if"),
+    )
+]
 REFERENCE_APP = sorted((ROOT / "reference_app").rglob("*.py"))
 
 #: Roots that run unchanged where nothing but Python and simpy is installed, as in a web page.
@@ -100,6 +107,14 @@ def test_portable_modules_load_the_standard_library_and_simpy_only(module: str) 
 def test_the_model_imports_nothing_that_reaches_outside(path: Path) -> None:
     found = set(imports(path.read_text(encoding="utf-8")))
     assert {name.partition(".")[0] for name in found} <= PURE
+
+
+@pytest.mark.parametrize("path", STUDY, ids=name_of)
+def test_the_core_of_a_study_reaches_nothing_outside(path: Path) -> None:
+    found = set(imports(path.read_text(encoding="utf-8")))
+    assert {name.partition(".")[0] for name in found} <= PURE | {"concurrent", "re", "statistics"}
+    parts = ("cli", "executors", "progress", "store")
+    assert not found & {f"sim.study.{part}" for part in parts}
 
 
 @pytest.mark.parametrize("path", MODEL, ids=name_of)

@@ -10,9 +10,11 @@ from sim.costs import Costs
 from sim.experiment import Traffic
 from sim.model.clock import Call, Clock
 from sim.model.connection import Connection
-from sim.model.kernel import SYN_RETRANSMISSIONS, ListeningSocket
+from sim.model.handshake import Handshakes
+from sim.model.kernel import ListeningSocket
 from sim.model.pace import Pace
 from sim.model.recorder import Recorder
+from sim.model.timer_wheel import TimerWheel
 from sim.run import ERROR_5XX, OK, REFUSED, RESET, TIMEOUT
 from sim.traffic import Source
 
@@ -24,7 +26,9 @@ class Clients:
     ``traffic``, ``keep`` (whether
     clients ask for keep-alive), ``choose_listener`` (the kernel's choice of a socket for a new
     connection; None where nothing listens), ``first_byte`` (s that the client of a row takes until
-    it sends, once it is connected; None where all send at once).
+    it sends, once it is connected; None where all send at once), ``body`` and ``read`` (the same
+    for its request's body, and for reading the answer), ``lingering`` (whether clients may take
+    their time to close), ``handshakes`` (that a full accept queue has delayed).
 
     Constant too: ``answers_matter``, whether anything that a client does depends on an answer. It
     does not in an open loop with new connections, where answers need no events of their own. If all
@@ -33,8 +37,9 @@ class Clients:
     Output: ``finished`` succeeds when every request has its outcome, or the drain is over.
 
     State: ``waiting`` (requests without an outcome), ``idle`` (connections by client, the last
-    used last), ``last_arrival``, ``_tried`` (attempts that failed, by row), ``_draining_since``
-    (the last arrival when the drain began; None while it does not run).
+    used last), ``slow`` (whether any connection may come before its request), ``last_arrival``,
+    ``_tried`` (attempts that failed, by row), ``_draining_since`` (the last arrival when the drain
+    began; None while it does not run).
     """
 
     def __init__(
@@ -47,6 +52,9 @@ class Clients:
         pace: Pace,
         choose_listener: Callable[[], ListeningSocket | None],
         first_byte: Callable[[int], float] | None,
+        body: Callable[[int], float] | None,
+        read: Callable[[int], float] | None,
+        wheel: TimerWheel,
     ) -> None:
         self.clock = clock
         self.costs = costs
@@ -57,13 +65,29 @@ class Clients:
         self.pace = pace
         self.choose_listener = choose_listener
         self.first_byte = first_byte
+        self.body = body
+        self.read = read
+        self.lingering = body is not None or read is not None
+        self.handshakes = Handshakes(
+            clock,
+            costs,
+            wheel,
+            choose_listener,
+            first_byte,
+            body,
+            self._lose,
+            self._on_late_request,
+        )
+        self.slow = first_byte is not None
         self.traffic = traffic
         self.keep = keep = traffic.connection == "keepalive"
         self.finished = clock.event()
         self.waiting = 0
         self.idle: defaultdict[int, list[Connection]] = defaultdict(list)
         self.last_arrival = 0.0
-        self.answers_matter = keep or source.closed_loop or traffic.timeout is not None
+        self.answers_matter = (
+            keep or source.closed_loop or traffic.timeout is not None or self.lingering
+        )
         self._tried: defaultdict[int, int] = defaultdict(int)
         # Kept connections are ready at once; whether one is idle is known when the request is due.
         self._to_server = costs.send if keep else costs.connect
@@ -123,17 +147,28 @@ class Clients:
             connection = idle.pop()
             connection.row = row
             connection.pace = self._due_pace
-            assert connection.worker is not None, "an idle connection was accepted once"
-            if self.traffic.timeout is not None:
-                self._limit(connection, self.traffic.timeout)
-            if self.first_byte is None:
-                connection.worker.on_readable(connection)
+            if connection.keep:
+                self._reuse(connection)
             else:
-                self._send_later(connection, self.first_byte(row))
+                # The news that it is closed is on its way: the answer will be a RST.
+                lose = Call(self.clock, lambda _: self._lose(connection, RESET))
+                lose.after(self.costs.send)
         else:
             self._attempt(row, client, self._due_pace)
         self._schedule_arrival()
         self._begin_drain()
+
+    def _reuse(self, connection: Connection) -> None:
+        """Send a request on a kept connection."""
+        assert connection.worker is not None, "an idle connection was accepted once"
+        if self.traffic.timeout is not None:
+            self._limit(connection, self.traffic.timeout)
+        if self.body is not None:
+            connection.uploaded = self.clock.time + self.body(connection.row)
+        if self.first_byte is None:
+            connection.worker.on_readable(connection)
+        else:
+            self._send_later(connection, self.first_byte(connection.row))
 
     def _attempt(self, row: int, client: int, pace: float = 1.0) -> None:
         """Send a request on a new connection."""
@@ -141,6 +176,10 @@ class Clients:
         connection.pace = pace
         if self.first_byte is not None:
             connection.ready = self.clock.time + self.first_byte(row)
+        if self.body is not None:
+            connection.uploaded = max(connection.ready, self.clock.time) + self.body(row)
+        if self.lingering:
+            connection.closes = 0.0
         if self.traffic.timeout is not None:
             self._limit(connection, self.traffic.timeout)
         if self.keep:
@@ -152,6 +191,8 @@ class Clients:
     def _send_later(self, connection: Connection, seconds: float) -> None:
         """Send a request on a kept connection, which the worker may close before."""
         connection.ready = self.clock.time + seconds
+        if self.body is not None:
+            connection.uploaded += seconds
 
         def send(_: Call) -> None:
             if connection.row >= 0:
@@ -181,18 +222,12 @@ class Clients:
     def _refused(self, connection: Connection, listener: ListeningSocket | None) -> None:
         """A connection was refused, or its SYN dropped where there is a ``listener``."""
         if listener is None:
-            row, connection.row = connection.row, -1
-            self._over(row, connection.client, REFUSED)
-            return
-        # The SYN was dropped; TCP tries again, and another socket may be chosen then.
-        attempt = connection.attempts
-        connection.attempts += 1
-        before = SYN_RETRANSMISSIONS[attempt - 1] if attempt else 0.0
-        wait = SYN_RETRANSMISSIONS[attempt] - before
-        if connection.attempts < len(SYN_RETRANSMISSIONS):
-            Call(self.clock, lambda _: self._connect(connection)).after(wait)
+            self._lose(connection, REFUSED)
         else:
-            Call(self.clock, lambda _: self._lose(connection, TIMEOUT)).after(wait)
+            self.handshakes.begin(connection, listener)
+
+    def _on_late_request(self) -> None:
+        self.slow = True
 
     def answer(self, connection: Connection) -> None:
         """The worker has sent the whole response just now."""
@@ -201,9 +236,14 @@ class Clients:
         elif self.answers_matter:
             # No longer on the connection: the next request may be there before this is finished.
             row, connection.row = connection.row, -1
-            Call(self.clock, lambda _: self._on_answer(connection, row)).after(
-                self.costs.receive * connection.pace
-            )
+            end = self.costs.receive * connection.pace
+            if self.lingering:
+                # A client reads no answer before its own request is sent.
+                if self.body is not None:
+                    end = max(end, connection.uploaded - self.clock.time)
+                end += 0.0 if self.read is None else self.read(row)
+                connection.closes = self.clock.time + end
+            Call(self.clock, lambda _: self._on_answer(connection, row)).after(end)
         else:
             self.answer_in_passing(connection, 0.0)
             connection.row = -1
@@ -237,11 +277,16 @@ class Clients:
         """The server has closed a connection; a request that is on it is lost."""
         # A client that has yet to receive the answer will find the connection closed.
         connection.keep = False
-        idle = self.idle[connection.client] if self.keep else []
+        if connection.row >= 0 or not self.keep:
+            self._lose(connection, RESET)
+        else:
+            Call(self.clock, lambda _: self._learn(connection)).after(self.costs.send)
+
+    def _learn(self, connection: Connection) -> None:
+        """The client learns that one of its idle connections is closed."""
+        idle = self.idle[connection.client]
         if connection in idle:
             idle.remove(connection)
-        else:
-            self._lose(connection, RESET)
 
     def _lose(self, connection: Connection, outcome: int) -> None:
         """The client learns that there will be no answer on this connection."""

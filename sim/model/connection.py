@@ -15,22 +15,25 @@ class Connection:
         row: of the request that is on it; -1 while it is idle or answered.
         client: whose it is.
         worker: that accepted it; None before.
-        keep: whether the worker will keep it after the present answer.
+        keep: whether the worker will keep it after the present answer, or keeps it while idle.
         timeout: when an idle one expires, s.
         pace: what its steps cost now, as a part of what they cost cold; see `sim.model.pace`.
-        ready: when its request has arrived, s; later than the connection if the client is slow.
-        deferred: whether a thread has given up waiting for that.
+        ready: when its request has arrived, s; later than the connection if the client is slow, or
+            its first packet was dropped.
+        uploaded: when that request's body has arrived, s; only where bodies are slow.
+        closes: when the client closes it, if the server does so first, s; only where clients may be
+            slow to do so.
+        deferred: whether a thread has given up waiting for the request.
         queued: when it came into the accept queue, s.
         accepted: when a worker accepted it, or saw the present request on it, s.
-        attempts: SYNs that were sent so far.
         abandoned: whether the client has given up and closed it, of which the server knows nothing.
     """
 
     __slots__ = (
         "abandoned",
         "accepted",
-        "attempts",
         "client",
+        "closes",
         "deferred",
         "keep",
         "pace",
@@ -38,19 +41,21 @@ class Connection:
         "ready",
         "row",
         "timeout",
+        "uploaded",
         "worker",
     )
 
     timeout: float
     queued: float
     accepted: float
+    uploaded: float
+    closes: float
 
     def __init__(self, row: int, client: int) -> None:
         self.row = row
         self.client = client
         self.worker: Worker | None = None
         self.keep = False
-        self.attempts = 0
         self.abandoned = False
         self.pace = 1.0
         self.ready = 0.0

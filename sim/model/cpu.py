@@ -14,7 +14,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from heapq import heappush
 from typing import Any
+
+from simpy.events import NORMAL
 
 from sim.model.clock import Clock
 
@@ -83,6 +86,8 @@ class Gil:
     """
 
     __slots__ = (
+        "_entries",
+        "_numbers",
         "_turn_over",
         "clock",
         "cores",
@@ -100,6 +105,8 @@ class Gil:
         self.end = -1.0
         self.left = 0.0
         self._turn_over = self._on_turn_over
+        self._entries = clock._entries
+        self._numbers = clock._eid
         cores.processes.append(self)
 
     def compute(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
@@ -111,8 +118,8 @@ class Gil:
             if cores.free and seconds <= TIME_SLICE:
                 # What `_get_core` and `_begin` would do, without the way there: nearly always.
                 cores.free -= 1
-                self.end = self.clock.time + seconds
-                self.clock.after(seconds, self._turn_over, work)
+                self.end = end = self.clock.time + seconds
+                heappush(self._entries, (end, NORMAL, next(self._numbers), self._turn_over, work))
             else:
                 self._get_core()
             return

@@ -28,7 +28,7 @@ from sim.model.clock import Call
 from sim.model.connection import Connection
 from sim.model.kernel import ListeningSocket
 from sim.model.wiring import Wiring
-from sim.model.worker import Parent, Worker
+from sim.model.worker import CLOSE_TIMEOUT, Parent, Worker
 
 #: s of `select(timeout=1.0)`: an idle main thread takes a turn, and heartbeats, this often.
 SELECT_TIMEOUT = 1.0
@@ -66,7 +66,7 @@ class ThreadWorker(Worker):
     """One gthread worker; see `Worker` for what every class has.
 
     Constants: ``worker_connections``, ``max_keepalived``, ``keepalive``, ``graceful_timeout``,
-    ``_keeps`` (whether it ever holds a connection without a request).
+    ``_keeps`` (whether it may hold a connection without a request).
 
     State, under Gunicorn's names where it has one:
         nr_conns: connections that it holds.
@@ -77,6 +77,7 @@ class ThreadWorker(Worker):
         pending_conns: connections that a thread has handed back, as their request did not come.
         finished: connections whose request is done and which the main thread has yet to see.
         readable: idle connections that have become readable.
+        unseen: those that have become so in this turn, which may yet find them expired.
         in_hand: the connection that the main thread is just accepting.
         in_turn: whether the main thread is awake.
         turns: turns that the main thread has taken.
@@ -85,8 +86,8 @@ class ThreadWorker(Worker):
 
     __slots__ = (
         "_answers_in_passing",
+        "_bodies",
         "_keeps",
-        "_slow_clients",
         "_then_after_io",
         "_then_call_application",
         "_then_end_accept",
@@ -109,6 +110,7 @@ class ThreadWorker(Worker):
         "requests",
         "threads",
         "turns",
+        "unseen",
         "worker_connections",
     )
 
@@ -127,8 +129,7 @@ class ThreadWorker(Worker):
         self._then_respond = self._respond
         self._then_respond_and_finish = self._respond_and_finish
         self._answers_in_passing = not self.clients.answers_matter
-        self._slow_clients = self.clients.first_byte is not None
-        self._keeps = self._slow_clients or self.keepalive > 0
+        self._keeps = self.clients.slow or self.keepalive > 0
         self.pending_conns: dict[Connection, None] = {}
         self.nr_conns = 0
         self.accepting = False
@@ -138,6 +139,8 @@ class ThreadWorker(Worker):
         self.idle_threads = deque(self.threads)
         self.finished: deque[Connection] = deque()
         self.readable: deque[Connection] = deque()
+        self.unseen: list[Connection] = []
+        self._bodies = self.clients.body is not None
         self.in_hand: Connection | None = None
         self.in_turn = False
         self.turns = 0
@@ -156,7 +159,7 @@ class ThreadWorker(Worker):
         self.turns += 1
         connection = self.listener.accept()
         assert connection is not None, "who is woken finds a connection"
-        if self.idle_threads and not self._slow_clients:
+        if self.idle_threads and not self.clients.slow:
             self._accept_and_call(connection)
         else:
             self.in_hand = connection
@@ -166,6 +169,9 @@ class ThreadWorker(Worker):
     def on_readable(self, connection: Connection) -> None:
         """A kept connection has become readable."""
         if connection in self.keepalived_conns:
+            if self.in_turn:
+                self.unseen.append(connection)
+                return
             del self.keepalived_conns[connection]
             self.readable.append(connection)
             self.look_up()
@@ -197,6 +203,8 @@ class ThreadWorker(Worker):
             self._next_last_turn()
             return
         self.notified = self.clock.time
+        if self.unseen:
+            self._see()
         can_accept = self.nr_conns < self.worker_connections
         if can_accept != self.accepting:
             self.accepting = can_accept
@@ -210,11 +218,20 @@ class ThreadWorker(Worker):
         if self._keeps and (self.keepalived_conns or self.pending_conns):
             self._sleep_for(SELECT_TIMEOUT)
 
+    def _see(self) -> None:
+        """Poll the connections that have become readable since the last poll."""
+        for connection in self.unseen:
+            if connection in self.keepalived_conns:
+                del self.keepalived_conns[connection]
+                self.readable.append(connection)
+        self.unseen.clear()
+
     def _next_last_turn(self) -> None:
         """The same in the loop that serves what a stopping worker holds."""
         if self.exiting:
             return
         self.notified = now = self.clock.time
+        self._see()
         if self.deadline == inf:
             if not self.parent_alive:
                 self._note("orphaned")
@@ -269,7 +286,7 @@ class ThreadWorker(Worker):
         if self.accepting and self.listener.queue:
             connection = self.listener.accept()
             assert connection is not None, "the queue is not empty"
-            if self.idle_threads and not (finished or readable or self._slow_clients):
+            if self.idle_threads and not (finished or readable or self.clients.slow):
                 self._accept_and_call(connection)
                 return
             self.in_hand = connection
@@ -295,11 +312,32 @@ class ThreadWorker(Worker):
             self._accepted(connection)
             self._enqueue_req(connection)
         if finished:
+            if self.clients.lingering:
+                self._finish_slowly((finished, readable))
+                return
             for _ in range(finished):
                 self._finish_request(self.finished.popleft())
-        if readable:
-            for _ in range(readable):
-                self._on_client_socket_readable(self.readable.popleft())
+        self._finish_turn(readable)
+
+    def _finish_slowly(self, handled: tuple[int, int]) -> None:
+        """`util.close_graceful()` keeps the main thread until the client closes too."""
+        finished, readable = handled
+        for left in range(finished - 1, -1, -1):
+            connection = self.finished.popleft()
+            self._finish_request(connection)
+            seconds = min(CLOSE_TIMEOUT, connection.closes - self.clock.time)
+            if seconds > 0 and not connection.keep:
+                self.clock.after(seconds, self._after_close, (left, readable))
+                return
+        self._finish_turn(readable)
+
+    def _after_close(self, left: tuple[int, int]) -> None:
+        if not self.ended:
+            self.gil.compute(0.0, self._finish_slowly, left)
+
+    def _finish_turn(self, readable: int) -> None:
+        for _ in range(readable):
+            self._on_client_socket_readable(self.readable.popleft())
         if self._keeps:
             self._murder_keepalived(force=False)
             self._murder_pending()
@@ -321,6 +359,8 @@ class ThreadWorker(Worker):
         assert thread.connection is not None, "a thread that runs has a connection"
         self._accepted(thread.connection)
         self._call_application(thread)
+        if self._keeps:
+            self._murder_keepalived(force=False)
         self._next_turn()
 
     def _finish_request(self, connection: Connection) -> None:
@@ -353,6 +393,7 @@ class ThreadWorker(Worker):
             self.readable.append(connection)
             return
         self.pending_conns[connection] = None
+        self._keeps = True
         ready = Call(self.clock, lambda _: self.on_readable(connection))
         ready.after(connection.ready - self.clock.time)
 
@@ -398,7 +439,8 @@ class ThreadWorker(Worker):
         """`handle()`: a thread takes a connection, reads the request and calls the application."""
         thread.connection = connection
         self.waited += self.clock.time - connection.accepted
-        if self._slow_clients and connection.ready > self.clock.time:
+        if self.clients.slow and connection.ready > self.clock.time:
+            self.pool_size = max(self.pool_size, thread.number)
             late = connection.ready - self.clock.time
             self.clock.after(min(DATA_TIMEOUT, late), self._after_wait, thread)
             return
@@ -432,6 +474,8 @@ class ThreadWorker(Worker):
         if not connection.abandoned:
             rows.started[row] = now - self.recorder.start
             rows.thread[row] = thread.number
+        else:
+            self.pool_size = max(self.pool_size, thread.number)
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
             # The main thread sees that when it next comes round.
@@ -475,8 +519,25 @@ class ThreadWorker(Worker):
         """The response is sent: tell the main thread, and take the next request."""
         connection = thread.connection
         assert connection is not None, "a thread that responds has a connection"
-        self.finished.append(connection)
         self.clients.answer(connection)
+        if connection.keep and self._bodies and connection.uploaded > self.clock.time:
+            late = connection.uploaded - self.clock.time
+            self.clock.after(min(DATA_TIMEOUT, late), self._after_drain, thread)
+        else:
+            self._done(thread)
+
+    def _after_drain(self, thread: PoolThread) -> None:
+        """`finish_body()` is over: the body that nobody has read has come, or its time."""
+        connection = thread.connection
+        if connection is None:
+            return  # The process has ended.
+        if connection.uploaded > self.clock.time + ROUNDING:
+            connection.keep = False
+        self._done(thread)
+
+    def _done(self, thread: PoolThread) -> None:
+        assert thread.connection is not None, "a thread that is done has a connection"
+        self.finished.append(thread.connection)
         self._take_next(thread)
         if self.exiting:
             self.end_if_idle()

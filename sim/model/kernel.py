@@ -4,7 +4,7 @@
 
     client --connect--> accept queue (backlog) --wake every poller--> the first accept() wins
                              |
-                             +-- full: the SYN is dropped, the client sends it again later
+                             +-- full: the SYN or the ACK is dropped (`sim.model.handshake`)
                              +-- closed by its last holder: what is queued is reset
 """
 
@@ -22,10 +22,13 @@ from sim.model.connection import Connection
 from sim.model.cpu import Cores
 from sim.model.wakeup import winning_probabilities
 
-#: s after its first SYN at which a client sends it again, until it gives up at the last one:
-#: ``tcp_syn_retries = 6`` and ``tcp_syn_linear_timeouts = 4`` (Linux 6.5): four times 1 s, then
-#: each wait is twice as long as the one before.
-SYN_RETRANSMISSIONS = (1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 11.0, 19.0, 35.0, 67.0)
+#: SYN-ACKs that are sent again until the server forgets the request (``tcp_synack_retries``), and
+#: at least where the request queue is more than half full (`reqsk_timer_handler`).
+SYN_ACK_RETRIES = 5
+SYN_ACK_RETRIES_UNDER_PRESSURE = 2
+
+#: Requests that are never pressure.
+NO_PRESSURE = 8
 
 
 class Poller(Protocol):
@@ -57,6 +60,8 @@ class ListeningSocket:
         waited: sum of the times that accepted connections have spent in the queue, s.
         longest: most connections that were ever in the queue.
         holders: processes that have it open; without any, it is closed.
+        request_socks: handshakes that it remembers, for their ACK was dropped.
+        young: those of them whose SYN-ACK has not been sent again.
     """
 
     __slots__ = (
@@ -71,8 +76,10 @@ class ListeningSocket:
         "longest",
         "queue",
         "random",
+        "request_socks",
         "sleeping",
         "waited",
+        "young",
     )
 
     def __init__(
@@ -97,6 +104,8 @@ class ListeningSocket:
         self.waited = 0.0
         self.longest = 0
         self.holders: set[Holder] = set()
+        self.request_socks = 0
+        self.young = 0
         self._fair = fair
         self._wake_halt = costs.wake_halt
         # By whether the idle cores have halted, then by the number of pollers.
@@ -124,6 +133,32 @@ class ListeningSocket:
             # than the winner needs for its accept. So only the winner leaves the list.
             sleeping.pop(winner)[1].wake()
         return True
+
+    def full(self) -> bool:
+        """Whether the accept queue is full (`sk_acceptq_is_full`)."""
+        return len(self.queue) >= self.limit
+
+    def add_request_sock(self) -> bool:
+        """Remember a SYN; False: there are too many, and a cookie must do (`tcp_conn_request`)."""
+        if self.request_socks >= self.limit - 1:
+            return False
+        self.request_socks += 1
+        self.young += 1
+        return True
+
+    def drop_request_sock(self, *, young: bool) -> None:
+        """Forget a SYN again."""
+        self.request_socks -= 1
+        self.young -= young
+
+    def syn_ack_retries(self) -> int:
+        """How often a SYN-ACK is sent again by now."""
+        retries, young = SYN_ACK_RETRIES, self.young * 2
+        if self.request_socks * 2 > max(NO_PRESSURE, self.limit - 1):
+            while retries > SYN_ACK_RETRIES_UNDER_PRESSURE and self.request_socks >= young:
+                retries -= 1
+                young *= 2
+        return retries
 
     def accept(self) -> Connection | None:
         """`accept(2)`: the oldest connection; None is EAGAIN."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import replace
-from functools import partial
 from itertools import chain, count
 from random import Random
 
@@ -34,10 +33,11 @@ from sim.model.master import CHLD, Arbiter
 from sim.model.pace import Pace
 from sim.model.recorder import Recorder
 from sim.model.sync import SyncWorker
+from sim.model.timer_wheel import TimerWheel
 from sim.model.wiring import Wiring
 from sim.model.worker import Parent, Worker
 from sim.run import Census, QueueLength, Requests, Run
-from sim.traffic import LEAD, PassingLoop, Source, first_byte, source, stream
+from sim.traffic import LEAD, PassingLoop, Source, slowness, source, stream
 
 
 def predict(
@@ -90,9 +90,10 @@ class _Simulation:
             experiment.traffic,
             Pace(experiment.costs),
             self._choose_listener,
-            partial(first_byte, experiment, replication)
-            if experiment.traffic.first_byte.mean > 0
-            else None,
+            slowness(experiment, replication, "first_byte"),
+            slowness(experiment, replication, "body"),
+            slowness(experiment, replication, "read"),
+            TimerWheel(clock, self._chance("jiffies")),
         )
         self.wiring = Wiring(
             experiment=experiment,
@@ -189,7 +190,7 @@ class _Simulation:
         living = {worker.boot_order: worker for worker in self.workers if not worker.ended}
         # A pool starts a thread only when none is idle, and the model gives work to that which
         # was idle last: the highest number that ever worked is the number of threads.
-        pool = dict.fromkeys(living, 0)
+        pool = {boot_order: worker.pool_size for boot_order, worker in living.items()}
         if self.experiment.server.worker_class == "gthread":
             rows = self.source.rows
             ran = zip(rows.worker, rows.thread, strict=True)

@@ -17,7 +17,7 @@ from math import inf
 from sim.model.connection import Connection
 from sim.model.kernel import ListeningSocket
 from sim.model.wiring import Wiring
-from sim.model.worker import Parent, Worker
+from sim.model.worker import CLOSE_TIMEOUT, Parent, Worker
 
 #: s that `select()` sleeps at most where there is no ``timeout``; else half of it, `spawn_worker`.
 WITHOUT_TIMEOUT = 0.5
@@ -150,9 +150,19 @@ class SyncWorker(Worker):
         if connection is None:
             return  # Thrown out while it computed.
         self.clients.answer(connection)
-        self.gil.go_on(self.costs.sync_finish * connection.pace, self._finish, None)
+        then = self._close if self.clients.lingering else self._finish
+        self.gil.go_on(self.costs.sync_finish * connection.pace, then, connection)
 
-    def _finish(self, _: None) -> None:
+    def _close(self, connection: Connection) -> None:
+        """`util.close_graceful()`, with a client that may take its time to close."""
+        seconds = max(0.0, min(CLOSE_TIMEOUT, connection.closes - self.clock.time))
+        self.clock.after(seconds, self._after_close, connection)
+
+    def _after_close(self, connection: Connection) -> None:
+        if not self.ended:
+            self.gil.compute(0.0, self._finish, connection)
+
+    def _finish(self, _: Connection) -> None:
         """`util.close_graceful()` is over: the connection is closed on both sides."""
         if not self.exiting:
             self.run()

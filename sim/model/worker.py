@@ -32,6 +32,9 @@ from sim.model.wiring import Wiring
 #: s that `handle_quit()` sleeps before `sys.exit(0)`.
 QUIT_SLEEP = 0.1
 
+#: s that `util.close_graceful` waits at most for the client to close the connection too.
+CLOSE_TIMEOUT = 2.0
+
 #: How much longer Python's end takes than it can, at most: 66 to 145 ms of the same service,
 #: nearly all of it after the pool threads are joined. A reload that goes wrong has two outcomes
 #: for it.
@@ -100,6 +103,8 @@ class Worker(ABC):
         registration: see `sim.model.kernel.Poller`.
         waited: sum of the times that requests have waited inside it for a thread, s.
         longest: most requests that ever waited inside it.
+        pool_size: pool threads that it has, as far as no request's row tells of them: a thread may
+            have waited for a client that never sent, or run for one that had given up.
     """
 
     __slots__ = (
@@ -132,6 +137,7 @@ class Worker(ABC):
         "parent",
         "parent_alive",
         "poll_timeout",
+        "pool_size",
         "recorder",
         "registration",
         "rows",
@@ -190,6 +196,7 @@ class Worker(ABC):
         self.registration = 0
         self.waited = 0.0
         self.longest = 0
+        self.pool_size = 0
         self._pending: list[str] = []
 
     # What a class of workers is made of.

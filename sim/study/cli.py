@@ -17,11 +17,13 @@ from sim.command import writable, write_stdout
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server
 from sim.experiment_file import to_dict
+from sim.memory import predict_memory
 from sim.study import compare, documents, sizing, sweep
 from sim.study.candidates import SEARCHED, THREADS, Candidate, candidates, default_workers
 from sim.study.conduct import Plan, conduct
 from sim.study.executors import cores, dask, processes
 from sim.study.floor import floored
+from sim.study.memory_size import parse as parse_memory
 from sim.study.objective import Objective, complete
 from sim.study.objective import parse as parse_objective
 from sim.study.observation import UNITS, Observation
@@ -63,8 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         "size",
         help="find the smallest configuration that meets an objective",
         description="Find the smallest configuration that meets the objectives: the one with the "
-        "fewest processes, then the fewest threads. Server flags fix a setting, --over says which "
-        "values to look at; the server of --experiment or --config is what you have now.",
+        "least memory, then the fewest processes, then the fewest threads. Server flags fix a "
+        "setting, --over says which values to look at; the server of --experiment or --config is "
+        "what you have now.",
     )
     size.add_argument(
         "--slo",
@@ -76,6 +79,12 @@ def _parser() -> argparse.ArgumentParser:
         "lost unless lost= says so",
     )
     _add_over(size, f"of {', '.join(SEARCHED)}", required=False)
+    size.add_argument(
+        "--memory",
+        type=_said_by(parse_memory),
+        metavar="AMOUNT",
+        help="that the server may take, such as 1GB or 512MiB",
+    )
     size.add_argument("--json", action="store_true", help="print one JSON document, no report")
     size.add_argument(
         "--write", metavar="gunicorn.conf.py", help="write the answer to a new configuration file"
@@ -167,7 +176,11 @@ def _size(args: argparse.Namespace) -> None:
         lambda executor: submitter(executor, question.base),
     )
     answer = sizing.conclude(question, known)
-    notices = (*notices, *_interruption(args, len(known), stopped=stopped))
+    notices = (
+        *notices,
+        *_about_trace(experiment),
+        *_interruption(args, len(known), stopped=stopped),
+    )
     if args.json:
         show_document(documents.size(answer, notices))
     else:
@@ -205,7 +218,7 @@ def _question(
                 f"--over {parameter.name} and --{flag} are both given; expected one of them"
             )
         chosen[parameter.name] = parameter.values
-    found = candidates(experiment, chosen)
+    found = candidates(experiment, chosen, memory=_memory, most_memory=args.memory)
     said = args.config is not None or args.experiment is not None
     workers = chosen.get("workers", default_workers(experiment.host.cores))
     return Question(
@@ -217,12 +230,16 @@ def _question(
             cores=experiment.host.cores,
             workers=max(int(number) for number in workers),
             threads=max(int(number) for number in chosen.get("threads", THREADS)),
-            memory=None,
+            memory=args.memory,
         ),
         looks=looks(args.replications),
         floored=floored(experiment, objectives),
-        present=Candidate(experiment.server, None) if said else None,
+        present=Candidate(experiment.server, _memory(experiment)) if said else None,
     )
+
+
+def _memory(experiment: Experiment) -> float:
+    return predict_memory(experiment).total
 
 
 def _without_searched(server: Server) -> Server:
@@ -255,7 +272,11 @@ def _sweep(args: argparse.Namespace) -> None:
         lambda executor: submitter(executor, experiment),
     )
     rows = sweep.rows(asked, known)
-    notices = (*notices, *_interruption(args, len(known), stopped=stopped))
+    notices = (
+        *notices,
+        *_about_trace(experiment),
+        *_interruption(args, len(known), stopped=stopped),
+    )
     if args.json:
         show_document(documents.sweep(asked, rows, notices, complete=not stopped))
     else:
@@ -295,7 +316,7 @@ def _compare(args: argparse.Namespace) -> None:
     found = compare.contrasts(replications, known)
     both = min(sum(trial.point == side for trial in known) for side in compare.SIDES)
     both = min(both, replications)
-    notices = (*notices, *_about_traffic(bases))
+    notices = (*notices, *_about_traffic(bases), *_about_trace(*bases))
     notices = (*notices, *_interruption(args, len(known), stopped=stopped))
     if args.json:
         written = dict(zip(names, map(to_dict, bases), strict=True))
@@ -330,6 +351,15 @@ def _about_traffic(bases: Sequence[Experiment]) -> tuple[str, ...]:
     return (
         "The traffic of A and B differs, so the difference is not of the servers alone; where it "
         "differs, the requests are not the same.",
+    )
+
+
+def _about_trace(*bases: Experiment) -> tuple[str, ...]:
+    if all(base.traffic.arrivals != "trace" for base in bases):
+        return ()
+    return (
+        "A trace is one sample of traffic, the same in every replication: intervals and confidence "
+        "are about the server's chances alone, not about another day's requests.",
     )
 
 

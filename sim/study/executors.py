@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import re
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
@@ -92,15 +94,13 @@ def dask(address: str) -> Iterator[Executor]:
         ) from None
     # What it logs about connections is said again by the exceptions that it raises.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    _refuse_other_servers(address)
     try:
         client = Client(  # type: ignore[no-untyped-call]
             address, timeout=DASK_TIMEOUT, set_as_default=False
         )
     except (OSError, ValueError, TimeoutError) as error:
-        raise ExperimentError(
-            f"--dask {address}: no scheduler answers ({type(error).__name__}); expected its "
-            "address, such as tcp://127.0.0.1:8786"
-        ) from None
+        raise _no_scheduler(address, type(error).__name__) from None
     try:
         executor = client.get_executor(pure=False)  # type: ignore[no-untyped-call]
         try:
@@ -113,3 +113,27 @@ def dask(address: str) -> Iterator[Executor]:
             executor.shutdown(wait=False)
     finally:
         client.close(timeout=END_TIMEOUT)  # type: ignore[no-untyped-call]
+
+
+def _refuse_other_servers(address: str) -> None:
+    """Refuse an ``address`` at which no scheduler is, because a client would wait there for long.
+
+    A scheduler speaks first (`distributed.comm.core.Listener.on_connection`), but with TLS.
+    """
+    match = re.fullmatch(r"(?P<protocol>tcp|tls)://(?P<host>.+):(?P<port>\d{1,5})", address)
+    if match is None:
+        raise _no_scheduler(address, "it is no such address")
+    try:
+        place = (match["host"].strip("[]"), int(match["port"]))
+        with socket.create_connection(place, timeout=DASK_TIMEOUT) as connection:
+            if match["protocol"] == "tcp" and not connection.recv(1):
+                raise _no_scheduler(address, "it hangs up")
+    except (OSError, OverflowError) as error:
+        raise _no_scheduler(address, str(error) or type(error).__name__) from None
+
+
+def _no_scheduler(address: str, why: str) -> ExperimentError:
+    return ExperimentError(
+        f"--dask {address}: no scheduler answers ({why}); expected the address of one, such as "
+        "tcp://127.0.0.1:8786"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Timer
@@ -24,29 +25,34 @@ def progress(what: str) -> Iterator[Advance]:
         yield lambda *_: None
         return
     from rich.console import Console  # noqa: PLC0415 - slow to import, see sim.cli
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
 
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:,} of at most {task.total:,} runs,"),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("left"),
+        TextColumn("{task.fields[words]}"),
         console=Console(stderr=True),
         transient=True,
     )
-    task = bar.add_task(what, total=None)
+    task = bar.add_task(what, total=None, words="")
+    began = time.monotonic()
+
+    def advance(made: int, left: int) -> None:
+        words = f"{made:,} of at most {made + left:,} runs, {_time_left(began, made, left)}"
+        bar.update(task, completed=made, total=made + left, words=words)
+
     late = Timer(PATIENCE, bar.start)
     late.daemon = True
     late.start()
     try:
-        yield lambda made, left: bar.update(task, completed=made, total=made + left)
+        yield advance
     finally:
         late.cancel()
         late.join()  # Or it could start the bar after it was stopped.
         bar.stop()
+
+
+def _time_left(began: float, made: int, left: int) -> str:
+    seconds = round((time.monotonic() - began) * left / made)
+    minutes, seconds = divmod(seconds, 60)
+    return f"at most about {minutes}:{seconds:02} left"

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
+from sim.experiment import Server
 from sim.study.candidates import Candidate
 from sim.study.death import Death, death, death_trials
 from sim.study.headroom import Headroom, headroom
@@ -214,8 +215,13 @@ def _closest(question: Question, known: Known) -> Choice:
     choices = [Choice(c, judged(question, c.point, known)) for c in question.candidates]
     tried = [choice for choice in choices if choice.judged.observations]
     if not tried:
-        return choices[-1]
+        # Of the largest that with one queue for all, in which requests wait least.
+        return max(choices, key=lambda choice: _strength(choice.candidate.server))
     return min(tried, key=lambda choice: excess(question, choice.judged))
+
+
+def _strength(server: Server) -> tuple[int, ...]:
+    return server.workers, server.threads, -server.worker_connections, not server.reuse_port
 
 
 def _with_death(question: Question, choice: Choice, known: Known) -> Choice:

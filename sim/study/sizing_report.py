@@ -211,7 +211,9 @@ def _what_if(what: WhatIf) -> str:
 
 
 def _effort(answer: Answer) -> str:
-    words = f"{answer.tried:,} configurations were tried"
+    words = f"{count(answer.tried, 'configuration')} tried"
+    if answer.best is not None:
+        words += " up to the answer"
     if answer.overloaded:
-        words += f"; {answer.overloaded:,} cannot keep up with the requests whatever they do"
+        words += f"; {answer.overloaded:,} of all cannot keep up with the requests whatever they do"
     return f"{words}. Intervals are of 95% over replications; differences are on the same requests."

@@ -51,7 +51,11 @@ def _moves(question: Question, closest: Point) -> dict[Limit, Mapping[str, Value
     moves: dict[Limit, Mapping[str, Value]] = {"cores": {"cores": 2 * limits.cores}}
     if limits.workers < workers <= MAX_WORKERS:
         moves["workers"] = {"workers": workers}
-    elif limits.memory is not None:
+    elif limits.memory is not None and workers not in {
+        candidate.server.workers
+        for candidate in question.candidates
+        if candidate.server.threads == values["threads"]
+    }:
         moves["memory"] = {"workers": workers}
     if limits.threads < threads <= MAX_THREADS:
         moves["threads"] = {"threads": threads, "worker_class": "gthread"}

@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import dataclass, replace
 
+from sim.costs import Costs
 from sim.distribution import Distribution
 from sim.experiment import Experiment, Host, Server, TraceRow, Traffic
 from sim.model.simulation import predict
@@ -62,11 +63,14 @@ def _queue_of(waiting: int, server: Server) -> Experiment:
     row = TraceRow(0.0, 0.05, 0.0)
     served = Traffic(arrivals="trace", trace=(row,) * REQUESTS, drain=1e6)
     host = Host(somaxconn=10**6)
-    leaves = sorted(predict(Experiment(server, host, served)).requests.finished)
+    # Without the pace of steps: those that come at once would cost less than those that come later,
+    # and more would come than leave.
+    costs = Costs(warm=1.0)
+    leaves = sorted(predict(Experiment(server, host, served, costs=costs)).requests.finished)
     at_once = waiting + server.concurrency
     arrivals = [0.0] * at_once + leaves[: REQUESTS - at_once]
     trace = tuple(replace(row, arrival_s=arrival) for arrival in arrivals)
-    return Experiment(server, host, replace(served, trace=trace))
+    return Experiment(server, host, replace(served, trace=trace), costs=costs)
 
 
 def point_of(axis: str, value: int) -> Point:
