@@ -170,6 +170,7 @@ def test_the_validation_is_told_as_its_file_says(tmp_path: Path) -> None:
             outcomes=[{"ok": 1}, {"ok": 1}],
             variants=[values(error), values(error)],
             ideal={**values(0.5), "share_worker_1": None, "share_worker_2": None},
+            others=[0.0, 0.0],
         )
         for number, error in ((1, 1.02), (2, 1.3))
     ]

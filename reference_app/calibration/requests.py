@@ -5,6 +5,8 @@ One worker gets requests one after the other, with a clock at each step (`marked
     arrival --connect--> accept --accept--> handle --request--> application's own code
                                                                      (I/O: timer slack)
     client has all <--receive-- handle is over <--respond-- application's own code ends
+
+Once so rarely that all is cold, once as quickly as they can, and once in between.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
+from itertools import pairwise, product
 from statistics import median
 
 from reference_app.calibration.marked_config import MARKS
@@ -27,15 +30,24 @@ from sim.experiment import Experiment, Server, Traffic
 
 MARKED = "reference_app.calibration.marked_config"
 
-#: Requests of one measurement, and how many there are per s: each is over before the next.
-REQUESTS = 150
-RATE = 50.0
+#: Requests of one measurement.
+REQUESTS = 45
+
+#: s from one request to the next, where all is cold, and where half is.
+COLD = 0.08
+TEPID = 0.01
 
 #: s that each of them sleeps.
 IO = 0.005
 
 #: s that a worker may take to write its notes, and that an application may take to answer.
 PATIENCE = 30.0
+
+#: What is tried for `Costs.warm` and for `Costs.cooling`, s.
+_WARM = tuple(number / 50 for number in range(1, 51))
+_COOLING = tuple(0.001 * 1.1**number for number in range(45))
+
+NONE = Distribution("const", (0.0,))
 
 _ONE_WORKER = Server(workers=1, threads=4, worker_class="gthread", preload_app=True)
 
@@ -68,9 +80,10 @@ def request_costs() -> dict[str, float]:
     Raises:
         ExperimentError: when the server does not boot or the notes do not come.
     """
-    new, steps = _replayed("new")
-    assert steps is not None, "a worker that has served requests has noted them"
-    kept, _ = _replayed("keepalive")
+    new, steps = _replayed(_apart_by(COLD))
+    kept, _ = _replayed(replace(_apart_by(COLD), connection="keepalive"))
+    warm, cooling = _pace(_to_start(new))
+    cold = _part(COLD, warm, cooling)
     rows, answers = new.requests, [json.loads(body) for body in new.answers]
     began = [answer["started"] for answer in answers]
     ended = [answer["ended"] for answer in answers]
@@ -81,21 +94,55 @@ def request_costs() -> dict[str, float]:
     handled = [moment for moment, _ in steps.handled]
     finish = steps.finish()
     request, respond = _apart(handle, began), _apart(ended, handled)
-    to_start = _apart(
-        [kept.start + due for due in kept.requests.arrival],
-        [json.loads(body)["started"] for body in kept.answers],
-    )
-    return {
+    steps_of_a_request = {
         "connect": _apart(arrival, accept),
-        "send": max(0.0, to_start - finish - request),
+        "send": max(0.0, _to_start(kept) - finish - request),
         "accept": _apart(accept, handle),
         "request": request,
-        "timer_slack": _apart(began, ended) - IO,
         "respond": respond,
         "receive": max(0.0, _apart(ended, finished) - respond),
         "finish": finish,
         "sync_finish": finish,
     }
+    return {
+        **{name: seconds / cold for name, seconds in steps_of_a_request.items()},
+        "timer_slack": _apart(began, ended) - IO,
+        "warm": warm,
+        "cooling": cooling,
+    }
+
+
+def _part(idle: float, warm: float, cooling: float) -> float:
+    """What a step costs after ``idle`` s, as a part of what it costs cold: `Costs.warm` says so."""
+    return warm + (1 - warm) * idle / (idle + cooling)
+
+
+def _pace(cold: float) -> tuple[float, float]:
+    """``warm`` and ``cooling`` (s): from what the start of a request takes at three paces.
+
+    Args:
+        cold: s from a request's arrival to its start, `COLD` s after the one before.
+    """
+    quick, _ = _replayed(_AT_ONCE)
+    arrivals = quick.requests.arrival
+    tepid, _ = _replayed(_apart_by(TEPID))
+    seen = {
+        median(b - a for a, b in pairwise(arrivals)): _to_start(quick) / cold,
+        TEPID: _to_start(tepid) / cold,
+    }
+
+    def distance(values: tuple[float, float]) -> float:
+        return sum(
+            (_part(g, *values) / _part(COLD, *values) - part) ** 2 for g, part in seen.items()
+        )
+
+    return min(product(_WARM, _COOLING), key=distance)
+
+
+def _to_start(result: Replay) -> float:
+    """From a request's arrival until the application's code runs, s."""
+    began = [json.loads(body)["started"] - result.start for body in result.answers]
+    return _apart(result.requests.arrival, began)
 
 
 def _apart(before: Sequence[float], after: Sequence[float]) -> float:
@@ -103,20 +150,25 @@ def _apart(before: Sequence[float], after: Sequence[float]) -> float:
     return median(b - a for a, b in zip(before[10:], after[10:], strict=True))
 
 
-def _replayed(connection: str) -> tuple[Replay, Steps | None]:
-    traffic = Traffic(
-        arrivals="constant",
-        rate=RATE,
-        requests=REQUESTS,
-        io=Distribution("const", (IO,)),
-        connection=connection,  # type: ignore[arg-type]
+def _apart_by(gap: float) -> Traffic:
+    return Traffic(
+        arrivals="constant", rate=1 / gap, requests=REQUESTS, io=Distribution("const", (IO,))
     )
+
+
+#: One user without a pause.
+_AT_ONCE = Traffic(
+    arrivals="closed", users=1, think=NONE, requests=5 * REQUESTS, duration=PATIENCE, io=NONE
+)
+
+
+def _replayed(traffic: Traffic) -> tuple[Replay, Steps]:
     experiment = Experiment(server=_ONE_WORKER, traffic=traffic)
     application = replace(SERVICE, config=MARKED)
     with running_server(experiment, application) as server:
         address = (HOST, server.port)
         result = replay(experiment, 0, address, lambda _: None, lambda *_: None)
-        steps = _steps(server) if connection == "new" else None
+        steps = _steps(server)
     return result, steps
 
 
@@ -147,7 +199,7 @@ def application_costs(application: Application, path: str) -> tuple[dict[str, fl
     with running_server(experiment, replace(application, config=MARKED)) as server:
         for _ in range(REQUESTS):
             _get(server.port, path)
-            time.sleep(1 / RATE)
+            time.sleep(COLD)
         steps = _steps(server)
     walls = [moment for moment, _ in steps.app], [moment for moment, _ in steps.answered]
     cpu = _apart([c for _, c in steps.app], [c for _, c in steps.answered])
