@@ -165,7 +165,6 @@ def test_the_validation_is_told_as_its_file_says(tmp_path: Path) -> None:
             f"cell {number}",
             "2026-01-02",
             experiment,
-            others=[0.0, 0.0],
             repeats=[values(1.0), values(1.01)],
             outcomes=[{"ok": 1}, {"ok": 1}],
             variants=[values(error), values(error)],
