@@ -20,6 +20,7 @@ from gunicorn import config as gunicorn_config
 from jinja2 import Environment, StrictUndefined, TemplateError
 from markdown.extensions.toc import slugify
 
+from sim.comparison import Unit
 from sim.errors import ExperimentError
 from sim.experiment import Server
 from sim.settings import HARMLESS
@@ -148,6 +149,14 @@ def timeline(name: str) -> str:
     return "\n".join(lines)
 
 
+_WRITERS: dict[Unit, Callable[[float | None], str]] = {
+    "s": numbers.ms,
+    "1/s": numbers.rate,
+    "ratio": numbers.percent,
+    "share": numbers.percent,
+}
+
+
 def figures(name: str, names: Iterable[str]) -> str:
     """Figures of an experiment as a table: predicted, measured, spread, ideal."""
     lines = [
@@ -156,7 +165,7 @@ def figures(name: str, names: Iterable[str]) -> str:
     ]
     for each in names:
         figure = evidence(name).comparison.figure(each)
-        write = numbers.ms if figure.unit == "s" else numbers.percent
+        write = _WRITERS[figure.unit]
         cells = (
             each.replace("_", " "),
             write(figure.predicted),

@@ -21,6 +21,11 @@ def seconds(time: float | None) -> str:
     return ms(time) if abs(time) < 1 else f"{time:,.2f} s"
 
 
+def rate(per_second: float | None) -> str:
+    """A number per second, with one decimal."""
+    return UNKNOWN if per_second is None else f"{per_second:,.1f}/s"
+
+
 def percent(share: float | None) -> str:
     """A share as whole percent, or with one decimal below ten."""
     if share is None:
@@ -49,6 +54,7 @@ def factor(ratio: float) -> str:
 FILTERS = {
     "ms": ms,
     "seconds": seconds,
+    "rate": rate,
     "percent": percent,
     "signed_percent": signed_percent,
     "count": count,

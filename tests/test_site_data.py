@@ -107,6 +107,7 @@ def test_a_page_that_says_what_is_not_so_is_an_error(
         (numbers.seconds(0.5), "500 ms"),
         (numbers.seconds(12.345), "12.35 s"),
         (numbers.seconds(None), "never"),
+        (numbers.rate(51.66), "51.7/s"),
         (numbers.percent(0.123), "12 %"),
         (numbers.percent(0.0123), "1.2 %"),
         (numbers.signed_percent(-0.05), "-5.0 %"),
