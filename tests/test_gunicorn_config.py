@@ -109,7 +109,7 @@ REFUSED = {
         "def post_fork(server):\n    pass\n",
         "post_fork is post_fork(); Gunicorn refuses it (Type",
     ),
-    "NUL": ("\0", "SyntaxError: source code string cannot contain null bytes"),
+    "NUL": ("\0", "source code string cannot contain null bytes"),
 }
 
 
