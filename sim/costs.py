@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from dataclasses import dataclass, fields
+from importlib.resources import files
 
 from sim.errors import ExperimentError
+
+_DEFAULTS: dict[str, float] = tomllib.loads(
+    files("sim").joinpath("default_costs.toml").read_text(encoding="utf-8")
+)["costs"]
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
     """Times of the steps around the application's own code, in s.
 
-    The defaults were measured on 2026-11-23 on a virtual machine with two cores (AMD EPYC, Linux
-    6.18, CPython 3.11, Gunicorn 27.0.1, Flask 3.1), client and server on the same cores. Sums that
-    a run shows (arrival to start, end of the application to answer) come from ``python -m
-    reference_app measure --threads 8 --rate 50 --io const:0.005`` with 1 to 8 workers, sync and
-    gthread, and are split along the scheduler's trace. The same machine and its siblings had 0.9
-    to 2.4 ms from arrival to start, hours apart; these are the middle. The ``wake_*`` were fitted
-    to the workers' shares in such runs at 20 to 150 requests/s. A file that ``--costs`` reads
-    replaces any of them.
+    The defaults are those of ``default_costs.toml``, which says on which machine and when they were
+    measured; a file that ``--costs`` reads replaces any of them. The same machine and its siblings
+    had 0.9 to 2.4 ms from a request's arrival to its start, hours apart.
 
     Attributes:
         connect: from the scheduled arrival until a sleeping poller that was woken for the new
@@ -54,30 +55,30 @@ class Costs:
         wake_overtake: probability that a poller that stays overtakes the head of its core's queue.
     """
 
-    connect: float = 860e-6
-    send: float = 60e-6
-    accept: float = 180e-6
-    request: float = 660e-6
-    timer_slack: float = 170e-6
-    respond: float = 500e-6
-    receive: float = 260e-6
-    finish: float = 130e-6
-    sync_finish: float = 140e-6
-    warm: float = 0.28
-    cooling: float = 8e-3
-    import_app: float = 0.22
-    fork: float = 0.005
-    boot: float = 0.0035
-    postfork: float = 0.0125
-    exit: float = 0.0003
-    finalize: float = 0.072
-    kill: float = 0.0045
-    reload: float = 0.008
-    reexec: float = 0.15
-    wake_alone: float = 0.57
-    wake_queued: float = 0.95
-    wake_halt: float = 2.2e-3
-    wake_overtake: float = 0.46
+    connect: float = _DEFAULTS["connect"]
+    send: float = _DEFAULTS["send"]
+    accept: float = _DEFAULTS["accept"]
+    request: float = _DEFAULTS["request"]
+    timer_slack: float = _DEFAULTS["timer_slack"]
+    respond: float = _DEFAULTS["respond"]
+    receive: float = _DEFAULTS["receive"]
+    finish: float = _DEFAULTS["finish"]
+    sync_finish: float = _DEFAULTS["sync_finish"]
+    warm: float = _DEFAULTS["warm"]
+    cooling: float = _DEFAULTS["cooling"]
+    import_app: float = _DEFAULTS["import_app"]
+    fork: float = _DEFAULTS["fork"]
+    boot: float = _DEFAULTS["boot"]
+    postfork: float = _DEFAULTS["postfork"]
+    exit: float = _DEFAULTS["exit"]
+    finalize: float = _DEFAULTS["finalize"]
+    kill: float = _DEFAULTS["kill"]
+    reload: float = _DEFAULTS["reload"]
+    reexec: float = _DEFAULTS["reexec"]
+    wake_alone: float = _DEFAULTS["wake_alone"]
+    wake_queued: float = _DEFAULTS["wake_queued"]
+    wake_halt: float = _DEFAULTS["wake_halt"]
+    wake_overtake: float = _DEFAULTS["wake_overtake"]
 
     def __post_init__(self) -> None:
         for cost in fields(self):

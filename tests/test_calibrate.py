@@ -124,3 +124,11 @@ def test_what_cannot_be_used_is_refused(flags: list[str], said: str, tmp_path: P
 
 def test_the_file_names_the_machine() -> None:
     assert command._processor()
+
+
+def test_the_defaults_are_such_a_file() -> None:
+    path = Path(__file__).parents[1] / "sim" / "default_costs.toml"
+    assert costs_file.read(path) == Costs()
+    text = path.read_text(encoding="utf-8")
+    assert all(f"\n{cost.name} = " in text for cost in fields(Costs))
+    assert "Measured 20" in text

@@ -75,7 +75,7 @@ def _about(args: argparse.Namespace, found: Calibration, costs: Costs, cores: in
 
 def _notes(found: Calibration) -> dict[str, str]:
     notes = {
-        name: f"Measured {_us(least)} to {_us(most)}."
+        name: f"Measured {_words_of(name, least)} to {_words_of(name, most)}."
         for name, (least, most) in found.spread.items()
     }
     notes["wake_halt"] = "The default: it shows under load only, and was not measured here."
@@ -85,7 +85,10 @@ def _notes(found: Calibration) -> dict[str, str]:
 
 def _report(path: Path, found: Calibration, costs: Costs, cores: int) -> Iterator[str]:
     for name, (least, most) in found.spread.items():
-        yield f"{name:14} {_us(getattr(costs, name)):>12}   {_us(least)} to {_us(most)}"
+        value, low, high = (
+            _words_of(name, number) for number in (getattr(costs, name), least, most)
+        )
+        yield f"{name:14} {value:>12}   {low} to {high}"
     for workers, shares in found.shares.items():
         ours = wakeup_fit.predicted_shares(workers, cores, costs)
         yield f"{workers} workers accept {_words(shares)}; with these costs {_words(ours)}"
@@ -96,6 +99,10 @@ def _report(path: Path, found: Calibration, costs: Costs, cores: int) -> Iterato
 
 def _flags(demand: Demand) -> str:
     return f"--cpu const:{demand.cpu:.6f} --io const:{demand.io:.6f}"
+
+
+def _words_of(name: str, value: float) -> str:
+    return f"{value:.2f}" if name == "warm" else _us(value)
 
 
 def _us(seconds: float) -> str:
