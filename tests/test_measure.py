@@ -50,7 +50,9 @@ def assert_sound(run: Run, experiment: Experiment) -> None:
         assert 1 <= request.thread <= server.threads
         assert request.arrival < request.started < request.finished
         assert request.finished - request.started >= request.io + request.cpu
-    assert {request.worker for request in run.requests} == {1, 2}
+    if experiment.traffic.connection == "new":
+        # Of a few kept connections one worker may have them all.
+        assert {request.worker for request in run.requests} == {1, 2}
     kinds = [event.kind for event in run.events if event.time < 0]
     assert kinds.count("fork") == kinds.count("ready") == server.workers
 
