@@ -16,6 +16,7 @@ import psutil
 
 from reference_app.client import Progress
 from reference_app.measure import measure
+from reference_app.processor import processor
 from reference_app.validation_progress import ValidationProgress
 from sim import validation_rows
 from sim.command import save
@@ -26,8 +27,6 @@ from sim.run import Run
 from sim.summary import Summary, summarize
 from sim.validation_grid import sample
 from sim.validation_rows import Header, Row, Values
-
-CPUINFO = Path("/proc/cpuinfo")
 
 #: Packages whose versions a reader of the rows wants to know.
 PACKAGES = ("gunicorn-sim", "gunicorn", "flask", "simpy")
@@ -43,7 +42,7 @@ def header_of(host: Host, costs: Costs, repeats: int, variants: int) -> Header:
         machine={
             "cores": host.cores,
             "somaxconn": host.somaxconn,
-            "processor": _processor(),
+            "processor": processor(),
             "system": platform.platform(),
         },
         versions={
@@ -183,13 +182,3 @@ def _values(summary: Summary, experiment: Experiment) -> Values:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _processor() -> str:
-    """The processor's name, as Linux has it; what Python knows, elsewhere."""
-    try:
-        lines = CPUINFO.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sim.command import save_text
 from sim.errors import ExperimentError
 
 SCHEMA = "gunicorn-validation/1"
@@ -126,17 +127,8 @@ def write(path: Path, header: Header, rows: Iterable[Row]) -> None:
     Raises:
         ExperimentError: when it cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        try:
-            with partial.open("w", encoding="utf-8") as file:
-                file.write(_line({"schema": SCHEMA, **asdict(header)}))
-                file.writelines(_line(asdict(row)) for row in rows)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise ExperimentError(f"{path}: cannot be written ({error.strerror})") from None
+    records = ({"schema": SCHEMA, **asdict(header)}, *(asdict(row) for row in rows))
+    save_text("".join(map(_line, records)), path)
 
 
 def _line(record: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from reference_app.processor import processor
 from sim import run
 from sim.errors import ExperimentError
 from sim.run import Run
@@ -48,7 +49,7 @@ class Provenance:
         """That of a measurement that has just been made."""
         return cls(
             date=datetime.now(UTC).date().isoformat(),
-            processor=_processor(),
+            processor=processor(),
             cores=len(os.sched_getaffinity(0)),
             system=f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
             versions={
@@ -97,11 +98,3 @@ def load(name: str, directory: Path = DIRECTORY) -> Measured:
         return Measured(runs, Provenance(**json.loads(path.read_text(encoding="utf-8"))))
     except (OSError, ValueError, TypeError) as error:
         raise ExperimentError(f"{path}: cannot be read ({error})") from None
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            return value.strip()
-    return platform.machine()

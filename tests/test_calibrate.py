@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from reference_app import cli
-from reference_app.calibration import calibrate, command, life, requests, shares
+from reference_app.calibration import calibrate, life, requests, shares
 from reference_app.calibration.requests import application_costs
+from reference_app.processor import processor
 from reference_app.server import Application
 from sim import costs_file, wakeup_fit
 from sim.costs import Costs
@@ -85,6 +86,12 @@ def test_the_command_writes_a_file_that_predicts(
     assert "who of 2 workers accepts" in err
     costs = costs_file.read(path)
     measured = {name for name in life_and_request_names() if name != "exit"}
+    paragraphs = path.read_text(encoding="utf-8").split("\n\n")
+    for name in measured:
+        (paragraph,) = (text for text in paragraphs if f"\n{name} = " in text)
+        assert "Measured" in paragraph, name
+    # These two are chosen from a grid, on which the defaults are too.
+    measured -= {"warm", "cooling"}
     assert not [name for name in measured if getattr(costs, name) == getattr(Costs(), name)]
     # An import takes longer than a fork, and a request's steps are below 20 ms on any machine.
     assert costs.import_app > costs.fork
@@ -123,7 +130,7 @@ def test_what_cannot_be_used_is_refused(flags: list[str], said: str, tmp_path: P
 
 
 def test_the_file_names_the_machine() -> None:
-    assert command._processor()
+    assert processor()
 
 
 def test_the_defaults_are_such_a_file() -> None:

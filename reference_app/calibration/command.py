@@ -8,7 +8,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from reference_app.calibration.calibrate import Calibration, Tell, calibrate
 from reference_app.calibration.requests import Demand
+from reference_app.processor import processor
 from reference_app.server import Application
 from sim import costs_file, wakeup_fit
 from sim.command import save_text, writable, write_stdout
@@ -58,7 +59,7 @@ def _about(args: argparse.Namespace, found: Calibration, costs: Costs, cores: in
         "sim --costs FILE`. Written by `python -m reference_app calibrate`."
     )
     yield (
-        f"Measured {now:%Y-%m-%d %H:%M} UTC on {cores} cores ({_processor()}), {platform.system()} "
+        f"Measured {now:%Y-%m-%d %H:%M} UTC on {cores} cores ({processor()}), {platform.system()} "
         f"{platform.release()}, CPython {platform.python_version()}, Gunicorn "
         f"{version('gunicorn')}; client and server on the same cores."
     )
@@ -111,14 +112,6 @@ def _us(seconds: float) -> str:
 
 def _words(shares: Sequence[float]) -> str:
     return " ".join(f"{share:.2f}" for share in shares)
-
-
-def _processor() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import select
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from statistics import median
 
@@ -46,7 +45,7 @@ def life_costs(application: Application | None, *, launchdarkly: bool) -> dict[s
     experiment = Experiment(server=_SERVER, launchdarkly=flags)
     with running_server(experiment, application) as server:
         # Killed workers first: all others have the same life up to here.
-        kills = [_time_to_die(server, signal.SIGKILL) for _ in range(TIMES)]
+        kills = [_time_to_die(server) for _ in range(TIMES)]
         ends, forks = zip(*(_end_and_fork(server) for _ in range(TIMES)), strict=True)
         reloads = [_reload(server) for _ in range(TIMES)]
         events = server.events()
@@ -89,12 +88,12 @@ def _times(events: tuple[ProcessEvent, ...], kind: str) -> dict[str, float]:
     return {event.process: event.time for event in events if event.kind == kind}
 
 
-def _time_to_die(server: RunningServer, signum: signal.Signals) -> float:
-    """From the signal to a worker until its process is gone; a new one has taken its place then."""
+def _time_to_die(server: RunningServer) -> float:
+    """From SIGKILL to a worker until its process is gone; a new one has taken its place then."""
     pid = max(process.pid for process in server.living_workers().values())
     forks = len(_times(server.events(), "ready"))
     began = time.monotonic()
-    gone = _kill_and_wait(pid, signum)
+    gone = _signal_and_wait(pid, pid, signal.SIGKILL)
     _wait_for(server, "a new worker", lambda: len(_times(server.events(), "ready")) > forks)
     return gone - began
 
@@ -104,8 +103,7 @@ def _end_and_fork(server: RunningServer) -> tuple[float, float]:
     ready = len(_times(server.events(), "ready"))
     number, process = min(server.living_workers().items())
     name = f"worker {number}"
-    os.kill(server.master_pid, signal.SIGTTOU)
-    gone = _wait_until_gone(process.pid)
+    gone = _signal_and_wait(process.pid, server.master_pid, signal.SIGTTOU)
     exiting = _times(server.events(), "exiting")[name]
     _wait_for(server, "an exit", lambda: name in _times(server.events(), "exit"))
     os.kill(server.master_pid, signal.SIGTTIN)
@@ -126,32 +124,16 @@ def _reload(server: RunningServer) -> float:
     return min(t for name, t in _times(events, "fork").items() if name not in known) - asked
 
 
-def _kill_and_wait(pid: int, signum: signal.Signals) -> float:
+def _signal_and_wait(pid: int, to: int, signum: signal.Signals) -> float:
+    """Send a signal to process ``to``; when process ``pid`` has ended of it, CLOCK_MONOTONIC s."""
     fd = os.pidfd_open(pid)
     try:
-        os.kill(pid, signum)
-        return _gone(fd, pid)
-    finally:
-        os.close(fd)
-
-
-def _wait_until_gone(pid: int) -> float:
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return time.monotonic()
-    try:
-        return _gone(fd, pid)
-    finally:
-        os.close(fd)
-
-
-def _gone(fd: int, pid: int) -> float:
-    """When the process of a pidfd ends, CLOCK_MONOTONIC s."""
-    with suppress(InterruptedError):
+        os.kill(to, signum)
         if not select.select([fd], [], [], PATIENCE)[0]:
             raise ExperimentError(f"process {pid} lives on for {PATIENCE:g} s; expected its end")
-    return time.monotonic()
+        return time.monotonic()
+    finally:
+        os.close(fd)
 
 
 def _wait_for(server: RunningServer, what: str, happened: Callable[[], bool]) -> None:

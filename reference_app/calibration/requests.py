@@ -65,13 +65,11 @@ class Steps:
 
     def finish(self) -> float:
         """CPU of the main thread for a request, besides its accept: finishing, and its polls, s."""
-        turns = [
-            (after[1] - before[1]) - (accepted[1] - before[1])
-            for before, accepted, after in zip(
-                self.accept, self.accepted, self.accept[1:], strict=False
-            )
-        ]
-        return median(turns)
+        # From the end of an accept to the beginning of the next.
+        return median(
+            after[1] - accepted[1]
+            for accepted, after in zip(self.accepted, self.accept[1:], strict=False)
+        )
 
 
 def request_costs() -> dict[str, float]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sim.arguments import OneLineParser, add_experiment_arguments, experiment_from
 from sim.cli import show_document, show_report
-from sim.command import writable, write_stdout
+from sim.command import save_text, writable, write_stdout
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server
 from sim.experiment_file import to_dict
@@ -289,7 +289,7 @@ def _sweep(args: argparse.Namespace) -> None:
     if stopped:
         raise KeyboardInterrupt
     if chart_path is not None:
-        _write(chart_path, chart.svg(asked, rows, args.measure))
+        save_text(chart.svg(asked, rows, args.measure), chart_path)
 
 
 def _compare(args: argparse.Namespace) -> None:
@@ -403,14 +403,3 @@ def _interruption(args: argparse.Namespace, runs: int, *, stopped: bool) -> tupl
         else "with --resume FILE, the next one can go on from here"
     )
     return (f"Interrupted: this is what {runs:,} runs say; {again}.",)
-
-
-def _write(path: Path, text: str) -> None:
-    partial_ = path.with_name(path.name + ".partial")
-    try:
-        partial_.write_text(text, encoding="utf-8")
-        partial_.replace(path)
-    except OSError as error:
-        raise ExperimentError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        partial_.unlink(missing_ok=True)
