@@ -246,4 +246,8 @@ def _about_host(experiment: Experiment, machine: _Machine) -> tuple[str, ...]:
             f"The experiment's host has somaxconn = {host.somaxconn}; this machine, which is "
             f"measured, has {machine.somaxconn}."
         )
+    if host.clients != "local":
+        notices.append(
+            f"The experiment's host has clients = {host.clients!r}; those that measure are local."
+        )
     return tuple(notices)

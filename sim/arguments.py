@@ -34,7 +34,7 @@ from sim import (
 from sim.distribution import SYNTAX, Distribution
 from sim.disturbance import Disturbance
 from sim.errors import ExperimentError
-from sim.experiment import ARRIVALS, CONNECTIONS, Experiment, Server
+from sim.experiment import ARRIVALS, CLIENTS, CONNECTIONS, Experiment, Server
 from sim.gunicorn_config import SERVER_FIELDS
 from sim.progress import progress
 
@@ -91,6 +91,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("--retry-delay", "traffic", "retry_delay", float, "S", "s before it does"),
     Flag("--cores", "host", "cores", int, "N", "processors of the host"),
     Flag("--somaxconn", "host", "somaxconn", int, "N", "net.core.somaxconn of the host"),
+    Flag("--clients", "host", "clients", CLIENTS, None, "on the same cores, or elsewhere"),
     Flag(
         "--launchdarkly",
         "launchdarkly",

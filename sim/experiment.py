@@ -20,10 +20,12 @@ from sim.memory_costs import MemoryCosts
 WorkerClass = Literal["sync", "gthread"]
 Arrivals = Literal["poisson", "constant", "closed", "trace"]
 Connection = Literal["new", "keepalive"]
+Clients = Literal["local", "remote"]
 
 WORKER_CLASSES: tuple[WorkerClass, ...] = ("sync", "gthread")
 ARRIVALS: tuple[Arrivals, ...] = ("poisson", "constant", "closed", "trace")
 CONNECTIONS: tuple[Connection, ...] = ("new", "keepalive")
+CLIENTS: tuple[Clients, ...] = ("local", "remote")
 
 #: Limits that keep a slip of the finger from filling the memory of the machine.
 MAX_WORKERS = 1024
@@ -114,14 +116,18 @@ class Host:
     Attributes:
         cores: processors that all processes share.
         somaxconn: ``net.core.somaxconn``, the kernel's own limit of the accept queue.
+        clients: ``local`` where the clients are one process on the same cores, as the rig's load
+            generator is; ``remote`` where they take none of them.
     """
 
     cores: int = 2
     somaxconn: int = 4096
+    clients: Clients = "local"
 
     def __post_init__(self) -> None:
         _whole("cores", self.cores, 1, 4096)
         _whole("somaxconn", self.somaxconn, 1)
+        _choice("clients", self.clients, CLIENTS)
 
 
 @dataclass(frozen=True, slots=True)

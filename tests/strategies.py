@@ -86,7 +86,12 @@ traffics = st.one_of(
 experiments = st.builds(
     Experiment,
     server=servers,
-    host=st.builds(Host, cores=st.integers(1, 4), somaxconn=st.sampled_from([1, 4096])),
+    host=st.builds(
+        Host,
+        cores=st.integers(1, 4),
+        somaxconn=st.sampled_from([1, 4096]),
+        clients=st.sampled_from(["local", "remote"]),
+    ),
     traffic=traffics,
     costs=st.sampled_from([Costs(), FREE, Costs(receive=0.02), Costs(finish=0.0, accept=0.01)]),
     seed=st.integers(0, 1_000),

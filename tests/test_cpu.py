@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from random import Random
+from statistics import mean
 
 import pytest
 
 from sim.model.clock import Call, Clock
-from sim.model.cpu import SWITCH_INTERVAL, TIME_SLICE, Cores, Gil
+from sim.model.cpu import PROTECTED, STEALS, SWITCH_INTERVAL, TIME_SLICE, Cores, Gil
 
 MS = 1e-3
 
@@ -22,14 +24,15 @@ class Machine:
         done: ms at which each named computation was over.
     """
 
-    def __init__(self, cores: int) -> None:
+    def __init__(self, cores: int, seed: int = 1) -> None:
+        self.random = Random(seed)
         self.clock = Clock()
-        self.cores = Cores(cores)
+        self.cores = Cores(cores, cores)
         self.done: dict[str, float] = {}
 
     def process(self) -> Gil:
         """Another process, with a GIL of its own."""
-        return Gil(self.clock, self.cores)
+        return Gil(self.clock, self.cores, self.random)
 
     def at(self, ms: float, action: Callable[[], None]) -> None:
         """Do something at a time."""
@@ -97,15 +100,26 @@ def test_processes_take_turns_on_one_core() -> None:
     machine = Machine(cores=1)
     machine.compute(machine.process(), "a", 10.0)
     machine.compute(machine.process(), "b", 10.0)
-    # a 4, b 4, a 4, b 4, a 2, b 2.
-    assert machine.run() == {"a": pytest.approx(18.0), "b": pytest.approx(20.0)}
+    # a 1, for b has just woken up; then b 4, a 4, b 4, a 4, b 2, a 1.
+    assert machine.run() == {"b": pytest.approx(19.0), "a": pytest.approx(20.0)}
 
 
-def test_a_process_that_comes_later_waits_one_time_slice() -> None:
+def test_a_process_that_wakes_up_takes_the_core_from_one_that_has_computed() -> None:
     machine = Machine(cores=1)
     machine.compute(machine.process(), "long", 50.0)
     machine.compute(machine.process(), "short", 1.0, at=20.0)
-    assert machine.run() == {"short": pytest.approx(25.0), "long": pytest.approx(51.0)}
+    assert machine.run() == {"short": pytest.approx(21.0), "long": pytest.approx(51.0)}
+
+
+def test_a_process_that_has_just_got_a_core_keeps_it_for_a_moment() -> None:
+    machine = Machine(cores=1)
+    machine.compute(machine.process(), "first", 50.0)
+    machine.compute(machine.process(), "second", 3.0, at=0.4)
+    machine.compute(machine.process(), "third", 0.5, at=1.2)
+    # The second begins at 1, and the third when that has had its millisecond.
+    done = machine.run()
+    assert done["third"] == pytest.approx(2.5)
+    assert PROTECTED == 1 * MS
 
 
 def test_processes_do_not_disturb_each_other_while_there_are_cores() -> None:
@@ -122,7 +136,8 @@ def test_no_core_idles_while_a_process_waits() -> None:
     done = machine.run()
     # 120 ms of work on two cores; at the end one process may run alone for a slice or two.
     assert 60.0 - 1e-6 <= max(done.values()) <= 60.0 + 2 * TIME_SLICE / MS
-    assert min(done.values()) >= 50.0
+    # One has a core for itself, and nobody takes it away while there is no need.
+    assert sorted(done.values()) == pytest.approx([40.0, 60.0, 60.0])
     assert machine.cores.free == 2
     assert not machine.cores.waiting
 
@@ -135,7 +150,8 @@ def test_threads_share_what_their_process_gets_of_the_core() -> None:
     machine.compute(machine.process(), "b", 20.0)
     done = machine.run()
     assert done["b"] == pytest.approx(40.0, abs=5.0)
-    assert max(done.values()) == pytest.approx(60.0)
+    # Nothing is lost but the moment in which a thread wakes up for the GIL, while no core is free.
+    assert max(done.values()) == pytest.approx(60.0, abs=0.2)
     assert done["a2"] == pytest.approx(60.0, abs=5.0)
 
 
@@ -143,7 +159,7 @@ def test_threads_share_what_their_process_gets_of_the_core() -> None:
     ("ms", "done"),
     [
         pytest.param(2.0, {"a": 3.0, "b": 4.0}, id="shortly"),
-        pytest.param(20.0, {"b": 7.0, "a": 22.0}, id="beyond the switch interval"),
+        pytest.param(20.0, {"b": 6.0, "a": 22.0}, id="beyond the switch interval"),
     ],
 )
 def test_who_goes_on_keeps_the_gil_for_the_switch_interval(
@@ -160,7 +176,7 @@ def test_who_goes_on_keeps_the_gil_for_the_switch_interval(
 
 @pytest.mark.parametrize(
     ("takes", "done"),
-    [("let_go", {"b": 4.0, "c": 7.0, "a": 9.0}), ("compute_next", {"a": 3.0, "b": 6.0, "c": 9.0})],
+    [("let_go", {"b": 4.0, "a": 6.0}), ("compute_next", {"a": 3.0, "b": 6.0})],
 )
 def test_who_lets_go_of_the_gil_comes_last_and_who_is_quick_first(
     takes: str, done: dict[str, float]
@@ -170,8 +186,44 @@ def test_who_lets_go_of_the_gil_comes_last_and_who_is_quick_first(
     again = getattr(gil, takes)
     machine.at(0.0, lambda: gil.compute(1 * MS, lambda _: again(2 * MS, machine.note, "a"), ""))
     machine.compute(gil, "b", 3.0)
-    machine.compute(gil, "c", 3.0)
     assert machine.run() == pytest.approx(done)
+
+
+def test_two_threads_that_compute_pass_the_gil_to_each_other_and_starve_a_third() -> None:
+    # The one that lost it last asks for it, and is awake: the third gets it by chance only.
+    waits = []
+    for seed in range(200):
+        machine = Machine(cores=2, seed=seed)
+        gil = machine.process()
+        machine.compute(gil, "a", 500.0)
+        machine.compute(gil, "b", 500.0)
+        machine.compute(gil, "third", 0.1, at=101.0)
+        waits.append(machine.run(2_000.0)["third"] - 101.0)
+    switches = mean(waits) / (SWITCH_INTERVAL / MS)
+    # Geometric, with the first chance half an interval after it came.
+    assert switches == pytest.approx(1 / (1 - STEALS) - 0.5, rel=0.2)
+    assert max(waits) > 50.0
+
+
+def test_a_lone_thread_does_its_work_in_the_order_in_which_it_comes() -> None:
+    machine = Machine(cores=1)
+    client = Gil(machine.clock, machine.cores, None)
+    for name in "abcd":
+        machine.compute(client, name, 0.5)
+    assert list(machine.run()) == list("abcd")
+
+
+def test_a_thread_that_has_computed_gets_the_gil_late_where_no_core_is_free() -> None:
+    machine = Machine(cores=2)
+    crowded = machine.process()
+    machine.compute(machine.process(), "other", 100.0)
+    machine.compute(crowded, "a", 12.0)
+    machine.compute(crowded, "b", 40.0, at=1.0)
+    # When a is over at 22 ms, b waits for a tick, and a thread that wakes up then comes before it.
+    machine.compute(crowded, "fresh", 0.2, at=22.01)
+    done = machine.run()
+    assert done["a"] == pytest.approx(22.0)
+    assert done["fresh"] == pytest.approx(22.21)
 
 
 def test_a_gil_is_busy_when_others_notice() -> None:

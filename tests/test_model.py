@@ -109,6 +109,9 @@ def check_row(asked: Experiment, row: Request) -> None:
 
 
 def check_workers(asked: Experiment, rows: list[Request]) -> None:
+    if asked.host.clients == "local":
+        # The load generator may see an answer long after its thread has taken another request.
+        return
     threads: defaultdict[tuple[int, int], list[tuple[float, float]]] = defaultdict(list)
     workers: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
     for row in rows:
@@ -344,7 +347,11 @@ SLOW_CONNECT = replace(FREE, connect=0.1, send=0.001)
 def reused(server: Server, traffic: Traffic) -> list[bool]:
     """Whether each request came on a kept connection."""
     asked = Experiment(
-        server=server, traffic=replace(traffic, connection="keepalive"), costs=SLOW_CONNECT
+        server=server,
+        # One process could not connect for several at once.
+        host=Host(clients="remote"),
+        traffic=replace(traffic, connection="keepalive"),
+        costs=SLOW_CONNECT,
     )
     rows = list(predict(asked).requests)
     assert {row.outcome for row in rows} == {"ok"}

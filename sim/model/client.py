@@ -1,4 +1,8 @@
-"""The clients: they connect or reuse, send, wait and record, as the rig's load generator does."""
+"""The clients: they connect or reuse, send, wait and record, as the rig's load generator does.
+
+The load generator is one process. Where it runs on the server's host, what it does with a request
+takes one of the cores; elsewhere it only takes time.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from sim.costs import Costs
 from sim.experiment import Traffic
 from sim.model.clock import Call, Clock
 from sim.model.connection import Connection
+from sim.model.cpu import Cores, Gil
 from sim.model.handshake import Handshakes
 from sim.model.kernel import ListeningSocket
 from sim.model.pace import Pace
@@ -22,8 +27,8 @@ from sim.traffic import Source
 class Clients:
     """Everybody who sends requests.
 
-    Constants: ``clock``, ``costs``, ``source``, ``recorder``, ``pace`` (of what begins a request),
-    ``traffic``, ``keep`` (whether
+    Constants: ``clock``, ``cores`` (that they use; None where they are not on the host), ``costs``,
+    ``source``, ``recorder``, ``pace`` (of what begins a request), ``traffic``, ``keep`` (whether
     clients ask for keep-alive), ``choose_listener`` (the kernel's choice of a socket for a new
     connection; None where nothing listens), ``first_byte`` (s that the client of a row takes until
     it sends, once it is connected; None where all send at once), ``body`` and ``read`` (the same
@@ -55,8 +60,11 @@ class Clients:
         body: Callable[[int], float] | None,
         read: Callable[[int], float] | None,
         wheel: TimerWheel,
+        cores: Cores | None,
     ) -> None:
         self.clock = clock
+        self.cores = cores
+        self._compute = clock.after if cores is None else Gil(clock, cores, None).compute
         self.costs = costs
         self.source = source
         self._forget = source.forget
@@ -89,14 +97,14 @@ class Clients:
             keep or source.closed_loop or traffic.timeout is not None or self.lingering
         )
         self._tried: defaultdict[int, int] = defaultdict(int)
-        # Kept connections are ready at once; whether one is idle is known when the request is due.
-        self._to_server = costs.send if keep else costs.connect
+        self._connect_costs = costs.connect
+        self._then_connect = self._connect
+        self._then_received = self._received
         self._at_once = not self.answers_matter and first_byte is None
         self._arrival = object()
         self._drain = Call(clock, self._on_drain)
         self._draining_since: float | None = None
         self._next_due = inf
-        self._due_pace = 1.0
 
     def begin(self) -> None:
         """Send the first request when it is due."""
@@ -110,20 +118,17 @@ class Clients:
 
     def _open_loop(self) -> Generator[None, None, None]:
         """Send every request on a connection of its own, whatever became of those before."""
-        clock, choose_listener = self.clock, self.choose_listener
+        clock = self.clock
         offset = self.recorder.start
         for row, due in self.source.coming():
             self._next_due = due
-            pace = self.pace.step(due)
-            delay = offset + due + self._to_server * pace - clock.time
+            delay = offset + due - clock.time
             clock.after(delay if delay > 0 else 0.0, self._arrive, None)
             yield
             self.waiting += 1
             connection = Connection(row, 0)
-            connection.pace = pace
-            listener = choose_listener()
-            if listener is None or not listener.connect(connection):
-                self._refused(connection, listener)
+            connection.pace = pace = self.pace.step(due)
+            self._compute(self._connect_costs * pace, self._then_connect, connection)
             self.last_arrival = due
         self._next_due = inf
         self._begin_drain()
@@ -132,37 +137,38 @@ class Clients:
     def _schedule_arrival(self) -> None:
         self._next_due = due = self.source.due()
         if due < inf:
-            self._due_pace = self.pace.at(due)
-            when = self.recorder.start + due + self._to_server * self._due_pace
+            when = self.recorder.start + due
             self.clock.after(max(0.0, when - self.clock.time), self._on_arrival, self._arrival)
 
     def _on_arrival(self, arrival: object) -> None:
         if arrival is not self._arrival:
             return
-        self.last_arrival = self.pace.last = self._next_due
+        self.last_arrival = due = self._next_due
+        pace = self.pace.step(due)
         row, client = self.source.take()
         self.waiting += 1
         idle = self.idle[client] if self.keep else None
         if idle:
             connection = idle.pop()
             connection.row = row
-            connection.pace = self._due_pace
-            if connection.keep:
-                self._reuse(connection)
-            else:
-                # The news that it is closed is on its way: the answer will be a RST.
-                lose = Call(self.clock, lambda _: self._lose(connection, RESET))
-                lose.after(self.costs.send)
+            connection.pace = pace
+            if self.traffic.timeout is not None:
+                self._limit(connection, self.traffic.timeout)
+            self._compute(self.costs.send * pace, self._reuse, connection)
         else:
-            self._attempt(row, client, self._due_pace)
+            self._attempt(row, client, pace)
         self._schedule_arrival()
         self._begin_drain()
 
     def _reuse(self, connection: Connection) -> None:
         """Send a request on a kept connection."""
         assert connection.worker is not None, "an idle connection was accepted once"
-        if self.traffic.timeout is not None:
-            self._limit(connection, self.traffic.timeout)
+        if connection.row < 0:
+            return  # Its request has been given up, or lost as the server closed the connection.
+        if not connection.keep:
+            # The server has closed it, and answers with a RST.
+            self._lose(connection, RESET)
+            return
         if self.body is not None:
             connection.uploaded = self.clock.time + self.body(connection.row)
         if self.first_byte is None:
@@ -174,19 +180,24 @@ class Clients:
         """Send a request on a new connection."""
         connection = Connection(row, client)
         connection.pace = pace
+        if self.traffic.timeout is not None:
+            self._limit(connection, self.traffic.timeout)
+        self._compute(self._connect_costs * pace, self._then_connect, connection)
+
+    def _connect(self, connection: Connection) -> None:
+        """`connect(2)`, and what the client plans to do once it is connected."""
+        if connection.abandoned:
+            return
+        row = connection.row
         if self.first_byte is not None:
             connection.ready = self.clock.time + self.first_byte(row)
         if self.body is not None:
             connection.uploaded = max(connection.ready, self.clock.time) + self.body(row)
         if self.lingering:
             connection.closes = 0.0
-        if self.traffic.timeout is not None:
-            self._limit(connection, self.traffic.timeout)
-        if self.keep:
-            delay = (self.costs.connect - self.costs.send) * pace
-            Call(self.clock, lambda _: self._connect(connection)).after(max(0.0, delay))
-        else:
-            self._connect(connection)
+        listener = self.choose_listener()
+        if listener is None or not listener.connect(connection):
+            self._refused(connection, listener)
 
     def _send_later(self, connection: Connection, seconds: float) -> None:
         """Send a request on a kept connection, which the worker may close before."""
@@ -202,7 +213,7 @@ class Clients:
         Call(self.clock, send).after(seconds)
 
     def _limit(self, connection: Connection, timeout: float) -> None:
-        """Give the attempt up ``timeout`` s after it was due, which is a little while ago."""
+        """Give the attempt up ``timeout`` s from now."""
         row = connection.row
 
         def give_up(_: Call) -> None:
@@ -210,14 +221,7 @@ class Clients:
                 connection.abandoned = True
                 self._over(row, connection.client, TIMEOUT)
 
-        Call(self.clock, give_up).after(max(0.0, timeout - self._to_server))
-
-    def _connect(self, connection: Connection) -> None:
-        if connection.abandoned:
-            return
-        listener = self.choose_listener()
-        if listener is None or not listener.connect(connection):
-            self._refused(connection, listener)
+        Call(self.clock, give_up).after(timeout)
 
     def _refused(self, connection: Connection, listener: ListeningSocket | None) -> None:
         """A connection was refused, or its SYN dropped where there is a ``listener``."""
@@ -237,19 +241,28 @@ class Clients:
             # No longer on the connection: the next request may be there before this is finished.
             row, connection.row = connection.row, -1
             end = self.costs.receive * connection.pace
-            if self.lingering:
+            if not self.lingering:
+                self._compute(end, self._on_answer, (connection, row))
+            else:
                 # A client reads no answer before its own request is sent.
                 if self.body is not None:
                     end = max(end, connection.uploaded - self.clock.time)
                 end += 0.0 if self.read is None else self.read(row)
                 connection.closes = self.clock.time + end
-            Call(self.clock, lambda _: self._on_answer(connection, row)).after(end)
-        else:
+                self.clock.after(end, self._on_answer, (connection, row))
+        elif self.cores is None or self.cores.free:
             self.answer_in_passing(connection, 0.0)
             connection.row = -1
+        else:
+            row, connection.row = connection.row, -1
+            self._compute(self.costs.receive * connection.pace, self._then_received, row)
 
     def answer_in_passing(self, connection: Connection, ago: float) -> None:
-        """The worker has sent the response ``ago`` s ago; allowed where no answer matters."""
+        """The worker has sent the response ``ago`` s ago; allowed where no answer matters.
+
+        Where the client had a core for it at once: that it was busy for so short a time goes
+        without an event.
+        """
         row, rows = connection.row, self.rows
         rows.finished[row] = (
             self.clock.time - ago + self.costs.receive * connection.pace - self.recorder.start
@@ -261,7 +274,19 @@ class Clients:
         if not self.waiting and self._next_due == inf:
             self._finish()
 
-    def _on_answer(self, connection: Connection, row: int) -> None:
+    def _received(self, row: int) -> None:
+        """The client has read a response, where no answer matters."""
+        rows = self.rows
+        rows.finished[row] = self.clock.time - self.recorder.start
+        rows.outcome[row] = OK
+        if self._forget is not None:
+            self._forget(row)
+        self.waiting -= 1
+        if not self.waiting and self._next_due == inf:
+            self._finish()
+
+    def _on_answer(self, answered: tuple[Connection, int]) -> None:
+        connection, row = answered
         if connection.keep:
             self.idle[connection.client].append(connection)
         self._end(row, connection.client, OK)
@@ -301,7 +326,7 @@ class Clients:
             return
         self._tried[row] += 1
         again = Call(self.clock, lambda _: self._attempt(row, client))
-        again.after(self.traffic.retry_delay + self._to_server)
+        again.after(self.traffic.retry_delay)
 
     def _end(self, row: int, client: int, outcome: int) -> None:
         rows, now = self.recorder.requests, self.clock.time - self.recorder.start

@@ -41,7 +41,7 @@ DATA_TIMEOUT = 5.0
 #: over to another thread, finds it taken by one that waits for it. Measured on the real server with
 #: a thread that computes for seconds: before a request reaches the application it loses the GIL 1.8
 #: times on a new connection and 0.75 times on a kept one, after it has waited for it once.
-TAKEN = 0.42
+TAKEN_BY_ONE, TAKEN_BY_SEVERAL = 0.42, 0.75
 
 #: Such calls on the way to the application: of a new connection `accept(2)`, the hand-over to the
 #: pool, `epoll_wait(2)` for its data and `recv(2)`; of a kept one the hand-over and `recv(2)`.
@@ -49,7 +49,7 @@ CALLS_NEW, CALLS_KEPT = 4, 2
 
 #: The same of a response's first `send(2)`, which takes longer: where one thread waits (36 of 38
 #: times on the real server), and where several do (about half of the times).
-TAKEN_BY_ONE, TAKEN_BY_SEVERAL = 0.95, 0.5
+SEND_TAKEN_BY_ONE, SEND_TAKEN_BY_SEVERAL = 0.95, 0.65
 
 #: s by which a clock may stop short of the time that it was set to: floats.
 ROUNDING = 1e-9
@@ -150,7 +150,7 @@ class ThreadWorker(Worker):
         self._then_send = self._send
         self._then_respond = self._respond
         self._then_respond_and_finish = self._respond_and_finish
-        self._races = wiring.stream(f"{self.name} gil")
+        self._races = wiring.stream(f"{self.name} races")
         self._answers_in_passing = not self.clients.answers_matter
         self._keeps = self.clients.slow or self.keepalive > 0
         self.pending_conns: dict[Connection, None] = {}
@@ -513,8 +513,10 @@ class ThreadWorker(Worker):
         if not self.gil.waiting:
             self.gil.compute(seconds, self._then_call_application, thread)
             return
+        rivals = self.gil.rivals()
         calls = CALLS_KEPT if connection.keep else CALLS_NEW
-        thread.takes = sum(self._races.random() < TAKEN for _ in range(calls))
+        taken = (0.0, TAKEN_BY_ONE, TAKEN_BY_SEVERAL)[min(rivals, 2)]
+        thread.takes = sum(self._races.random() < taken for _ in range(calls))
         if thread.takes:
             self.gil.let_go(0.0, self._read, thread)
         else:
@@ -587,8 +589,8 @@ class ThreadWorker(Worker):
         connection = thread.connection
         assert connection is not None, "a thread that responds has a connection"
         seconds = self.costs.respond * connection.pace
-        waiting = len(self.gil.waiting)
-        taken = TAKEN_BY_ONE if waiting == 1 else TAKEN_BY_SEVERAL
+        waiting = self.gil.rivals()
+        taken = SEND_TAKEN_BY_ONE if waiting == 1 else SEND_TAKEN_BY_SEVERAL
         if waiting and self._races.random() < taken:
             self.gil.let_go(seconds, self._then_respond, thread)
         else:

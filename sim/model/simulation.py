@@ -82,6 +82,9 @@ class _Simulation:
         self.masters: list[Arbiter] = []
         self._accepts = self._chance("accept")
         self._hashes = self._chance("reuse_port")
+        host = experiment.host
+        local = host.clients == "local"
+        self.cores = Cores(host.cores, host.cores - local)
         self.clients = Clients(
             clock,
             experiment.costs,
@@ -94,11 +97,12 @@ class _Simulation:
             slowness(experiment, replication, "body"),
             slowness(experiment, replication, "read"),
             TimerWheel(clock, self._chance("jiffies")),
+            self.cores if local else None,
         )
         self.wiring = Wiring(
             experiment=experiment,
             clock=clock,
-            cores=Cores(experiment.host.cores),
+            cores=self.cores,
             answer_pace=Pace(experiment.costs),
             clients=self.clients,
             recorder=self.recorder,

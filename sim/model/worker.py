@@ -164,7 +164,7 @@ class Worker(ABC):
         self.answer_pace = wiring.answer_pace
         self.boot_order = next(wiring.boot_orders)
         self.name = f"worker {self.boot_order}"
-        self.gil = Gil(wiring.clock, wiring.cores)
+        self.gil = Gil(wiring.clock, wiring.cores, wiring.stream(f"{self.name} gil"))
         listener.holders.add(self)
         server = wiring.experiment.server
         self.max_requests: float = inf
