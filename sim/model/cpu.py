@@ -109,8 +109,11 @@ class Cores:
         self.late: list[tuple[Gil, Work]] = []
 
     def idle_for(self, now: float) -> float:
-        """How long no other has been busy with accepting or beginning a request, s."""
-        return now - self.last_begun if self.free >= self.others else 0.0
+        """How long the others, if they idle, have not accepted or begun a request, s.
+
+        Infinite where one of them is busy: whoever is woken up there has to wait, as for a halt.
+        """
+        return now - self.last_begun if self.free >= self.others else math.inf
 
     def taken_for_long(self, process: Gil) -> bool:
         """Whether others than ``process`` compute on all other cores, and not for a moment only."""

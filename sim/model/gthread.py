@@ -537,7 +537,10 @@ class ThreadWorker(Worker):
         connection = thread.connection
         assert connection is not None, "a thread that runs has a connection"
         rows, row = self.rows, connection.row
-        self.cores.last_begun = now = self.clock.time
+        now = self.clock.time
+        if not self.clients.keep:
+            # A request on a kept connection runs where its client is (a synchronous wake-up).
+            self.cores.last_begun = now
         if not connection.abandoned:
             rows.started[row] = now - self.recorder.start
             rows.thread[row] = thread.number
