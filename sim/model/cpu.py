@@ -33,9 +33,9 @@ SWITCH_INTERVAL = 0.005
 #: wake up. Gunicorn's own steps take less, an application that computes takes more.
 SOON = 0.001
 
-#: Probability that the thread which asks for the GIL takes it before one that is woken up for it:
-#: of each of those. Measured on the real server with 2, 3 and 5 threads that compute: others got
-#: it after 4.2, 4.6 and 6.5 switches.
+#: Probability that the thread which asks for the GIL takes it before one that is woken up for it,
+#: of each of those. Fitted, with those of `sim.model.gthread`, to how long requests take to start
+#: beside 2, 3 and 5 threads that compute: they get it after 4 to 7 switches.
 STEALS = 0.78
 
 #: s that a process keeps a core while another waits for one. EEVDF's slice is 2.8 ms at most
@@ -195,10 +195,6 @@ class Gil:
         self._entries = clock._entries
         self._numbers = clock._eid
         cores.processes.append(self)
-
-    def rivals(self) -> int:
-        """How many threads wait for the GIL that could take it at once: there is a core for one."""
-        return 0 if self.cores.taken_for_long(self) else len(self.waiting)
 
     def busy(self) -> bool:
         """Whether a thread keeps the GIL for longer than `SOON`, or others wait for it too."""
