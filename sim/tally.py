@@ -25,7 +25,6 @@ class Tally:
         io, cpu: sums of the demands, s.
         worker_requests: by boot order.
         worker_busy: time that each worker's threads ran requests, s.
-        pool: highest thread that ran a request, by boot order.
     """
 
     def __init__(self, servers: int) -> None:
@@ -41,7 +40,6 @@ class Tally:
         self.cpu = 0.0
         self.worker_requests: Counter[int] = Counter()
         self.worker_busy: dict[int, float] = {}
-        self.pool: dict[int, int] = {}
         self._free = [-math.inf] * servers
 
     def came(self, arrival: float, io: float, cpu: float) -> None:
@@ -80,7 +78,6 @@ class Tally:
             self.wait.add(started - arrival)
         if worker:
             self.worker_requests[worker] += 1
-            self.pool[worker] = max(self.pool.get(worker, 0), requests.thread[row])
             if not math.isnan(started):
                 demand = requests.io[row] + requests.cpu[row]
                 until = occupied_until(started, finished, outcome, demand, self.last)

@@ -64,7 +64,8 @@ class Clients:
     ) -> None:
         self.clock = clock
         self.cores = cores
-        self._compute = clock.after if cores is None else Gil(clock, cores, None).compute
+        self._gil = None if cores is None else Gil(clock, cores, None)
+        self._compute = clock.after if self._gil is None else self._gil.compute
         self.costs = costs
         self.source = source
         self._forget = source.forget
@@ -196,7 +197,8 @@ class Clients:
         if self.lingering:
             connection.closes = 0.0
         listener = self.choose_listener()
-        if listener is None or not listener.connect(connection):
+        last = self._gil is None or not self._gil.waiting
+        if listener is None or not listener.connect(connection, last=last):
             self._refused(connection, listener)
 
     def _send_later(self, connection: Connection, seconds: float) -> None:

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappop, heappush
+from math import inf
 from typing import Any
 
 from simpy import Environment, Event
 from simpy.core import StopSimulation
 from simpy.events import NORMAL, URGENT, EventPriority
+
+
+def _nothing_left(_: None) -> None:
+    raise RuntimeError("nothing is left to happen, but the end has not come")
 
 
 class Clock(Environment):
@@ -30,6 +35,9 @@ class Clock(Environment):
         super().__init__()
         self.time = 0.0
         self._entries: list[Any] = self._queue
+        # So that there is always a next entry to compare times with.
+        last: Any = (inf, NORMAL + 1, 0, _nothing_left, None)
+        self._entries.append(last)
 
     def run_until(self, end: Event) -> None:
         """Call what is due, in order, until ``end`` has happened.
@@ -47,19 +55,10 @@ class Clock(Environment):
                 function(argument)
         except StopSimulation:
             return
-        except IndexError:
-            raise RuntimeError("nothing is left to happen, but the end has not come") from None
 
     def after(self, delay: float, function: Callable[[Any], None], argument: object) -> None:
         """Call ``function(argument)`` in ``delay`` s."""
         heappush(self._entries, (self.time + delay, NORMAL, next(self._eid), function, argument))
-
-    def skip_to(self, time: float) -> bool:
-        """Make ``time`` the present, if nothing else is due until then."""
-        if self._entries and self._entries[0][0] <= time:
-            return False
-        self.time = time
-        return True
 
     def schedule(self, event: Event, priority: EventPriority = NORMAL, delay: float = 0) -> None:
         """Schedule one of SimPy's own events, of which there are few."""

@@ -202,6 +202,16 @@ class Gil:
             return True
         return self.holder is not None and self.end > self.clock.time + SOON
 
+    def free_until(self, time: float) -> bool:
+        """Whether a thread that computes from now to ``time`` disturbs nobody, nor is disturbed."""
+        return (
+            self._entries[0][0] > time
+            and self.holder is None
+            and self.cores.free > 0
+            and not self.cores.late
+            and time <= self.clock.time + TIME_SLICE
+        )
+
     def compute(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
         """Let a thread without the GIL compute for ``seconds``, then call ``then(argument)``."""
         work = (seconds, then, argument, False)
@@ -221,11 +231,16 @@ class Gil:
 
     def compute_last(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401
         """`compute`, as the last that an event does: if it can be, it is over at once."""
-        cores, end = self.cores, self.clock.time + seconds
-        if self.holder is None and cores.free and seconds <= TIME_SLICE and self.clock.skip_to(end):
+        cores, clock = self.cores, self.clock
+        end = clock.time + seconds
+        if (
+            self.holder is None
+            and cores.free
+            and seconds <= TIME_SLICE
+            and self._entries[0][0] > end
+        ):
             cores.free -= 1
-            self.began = self.clock.time
-            self.end = end
+            clock.time = self.began = self.end = end
             self.holder = work = (seconds, then, argument, False)
             self._on_turn_over(work)
         else:
@@ -347,35 +362,40 @@ class Gil:
     def _on_turn_over(self, work: Work) -> None:
         if work is not self.holder:
             return
+        clock, cores = self.clock, self.cores
         while True:
             self.holder = _DONE
             work[1](work[2])
-            if self.holder is not _DONE:
-                self._begin()
-                return
-            cores = self.cores
-            if not self.waiting:
+            next_work = self.holder
+            if next_work is not _DONE:
+                self.began = clock.time
+            elif not self.waiting:
                 self.holder = None
                 if cores.waiting or cores.woken or cores.late:
                     cores.release()
                 else:
                     cores.free += 1
                 return
-            if not cores.free:
+            elif not cores.free:
                 if cores.taken_for_long(self):
                     self._signal_late()
                 else:
                     self._hand_over(self._signalled())
                 return
-            # What `_hand_over` and `_begin` would do, without the way there: nearly always.
-            self.holder = work = self._signalled()
-            if work[0] > TIME_SLICE:
+            else:
+                self.holder = next_work = self._signalled()
+            # What `_begin` would do, without the way there: nearly always.
+            work, seconds = next_work, next_work[0]
+            if seconds > TIME_SLICE:
                 self._begin()
                 return
-            self.end = end = self.clock.time + work[0]
-            if not self.clock.skip_to(end):
-                self.clock.after(work[0], self._turn_over, work)
+            self.end = end = clock.time + seconds
+            if self._entries[0][0] <= end:
+                entry = (end, NORMAL, next(self._numbers), self._turn_over, work)
+                heappush(self._entries, entry)
                 return
+            # As in `compute_last`: nothing else is due until this turn is over too.
+            clock.time = end
 
     def _on_cut(self, work: Work) -> None:
         """The turn is over before the computation is."""
@@ -425,6 +445,10 @@ class Gil:
             winner = others[int(self.random.random() * len(others))]
             self._remove(winner)
         return winner
+
+    def first_wins(self) -> bool:
+        """Whether the first of two threads gets the GIL that its holder does not need."""
+        return self.random is None or self.random.random() < 0.5
 
     def _remove(self, winner: Work) -> None:
         # By identity: two threads may want the same.

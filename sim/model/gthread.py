@@ -104,6 +104,7 @@ class ThreadWorker(Worker):
     """
 
     __slots__ = (
+        "_accept_and_request",
         "_answers_in_passing",
         "_bodies",
         "_keeps",
@@ -152,9 +153,11 @@ class ThreadWorker(Worker):
         self._then_send = self._send
         self._then_respond = self._respond
         self._then_respond_and_finish = self._respond_and_finish
+        self._accept_and_request = self.costs.accept + self.costs.request
         self._races = wiring.stream(f"{self.name} races")
         self._answers_in_passing = not self.clients.answers_matter
         self._keeps = self.clients.slow or self.keepalive > 0
+        self.undisturbed = not self._keeps
         self.pending_conns: dict[Connection, None] = {}
         self.nr_conns = 0
         self.accepting = False
@@ -176,6 +179,32 @@ class ThreadWorker(Worker):
     def run(self) -> None:
         """Enter the main loop."""
         self._next_turn()
+
+    def take(self, connection: Connection) -> bool:
+        """See `Poller`: all that would begin with `wake` and end in `_next_turn`."""
+        clock, pace, row = self.clock, connection.pace, connection.row
+        thread = self.idle_threads[0] if self.idle_threads else None
+        seconds = self.costs.accept if thread is None else self._accept_and_request
+        over = clock.time + seconds * pace
+        if (
+            not (self.gil.free_until(over) and self.undisturbed)
+            or self.clients.slow
+            or self.nr_conns + 1 >= self.worker_connections
+            or (thread is not None and not self._can_call(row))
+        ):
+            return False
+        self.turns += 1
+        connection.accepted = clock.time
+        clock.time = self.gil.end = self.notified = over
+        self._accepted(connection)
+        if thread is None:
+            self._queue(connection)
+        else:
+            del self.idle_threads[0]
+            thread.connection = connection
+            self.waited += self.costs.accept * pace
+            self._call_in_passing(thread, row)
+        return True
 
     def wake(self) -> None:
         """The listener has become readable, and this worker wins the race for it if it can.
@@ -348,9 +377,10 @@ class ThreadWorker(Worker):
         """
         thread = self.idle_threads.popleft()
         thread.connection = connection
-        costs, pace = self.costs, connection.pace
-        self.waited += costs.accept * pace
-        self.gil.compute((costs.accept + costs.request) * pace, self._then_end_accept, thread)
+        pace = connection.pace
+        self.waited += self.costs.accept * pace
+        seconds = self._accept_and_request * pace
+        self.gil.compute(seconds, self._then_end_accept, thread)
 
     def _end_turn(self, handled: tuple[int, int]) -> None:
         finished, readable = handled
@@ -478,7 +508,10 @@ class ThreadWorker(Worker):
     def _enqueue_req(self, connection: Connection) -> None:
         if self.idle_threads:
             self._handle(self.idle_threads.popleft(), connection)
-            return
+        else:
+            self._queue(connection)
+
+    def _queue(self, connection: Connection) -> None:
         self.requests.append(connection)
         if len(self.requests) > self.longest:  # noqa: PLR1730 - the call would cost more
             self.longest = len(self.requests)
@@ -545,13 +578,14 @@ class ThreadWorker(Worker):
         if not connection.abandoned:
             rows.started[row] = now - self.recorder.start
             rows.thread[row] = thread.number
-        else:
-            self.pool_size = max(self.pool_size, thread.number)
+        if thread.number > self.pool_size:  # noqa: PLR1730 - the call would cost more
+            self.pool_size = thread.number
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
             # The main thread sees that when it next comes round.
             self._note("max_requests")
             self.alive = False
+            self.undisturbed = False
         if self.keepalive:
             connection.keep = self.alive and len(self.keepalived_conns) < self.max_keepalived
         io = rows.io[row]
@@ -567,6 +601,21 @@ class ThreadWorker(Worker):
             connection.pace = self.answer_pace.step(now)
             self.gil.go_on(rows.cpu[row], self._then_send, thread)
 
+    def _can_call(self, row: int) -> bool:
+        """Whether an undisturbed worker can `_call_in_passing` for a request."""
+        return self.rows.io[row] > 0 and self.nr + 1 < self.max_requests
+
+    def _call_in_passing(self, thread: PoolThread, row: int) -> None:
+        """`_call_application`, where nothing can come of it but I/O."""
+        rows = self.rows
+        self.cores.last_begun = now = self.clock.time
+        rows.started[row] = now - self.recorder.start
+        rows.thread[row] = number = thread.number
+        if number > self.pool_size:  # noqa: PLR1730 - the call would cost more
+            self.pool_size = number
+        self.nr += 1
+        self.clock.after(rows.io[row] + self.costs.timer_slack, self._then_after_io, thread)
+
     def _after_io(self, thread: PoolThread) -> None:
         connection = thread.connection
         if connection is None:
@@ -578,15 +627,23 @@ class ThreadWorker(Worker):
         connection.pace = pace = self.answer_pace.step(self.clock.time)
         cpu = self.rows.cpu[connection.row]
         seconds = cpu + costs.respond * pace
-        if cpu > SOON or self.gil.busy():
-            self.gil.compute_last(cpu, self._then_send, thread)
-        elif not (self.in_turn or self.requests) and self._answers_in_passing and self.alive:
+        gil = self.gil
+        if cpu > SOON or gil.busy():
+            gil.compute_last(cpu, self._then_send, thread)
+        elif self.in_turn or not (self._answers_in_passing and self.alive):
+            gil.compute_last(seconds, self._then_respond, thread)
+        elif not self.requests:
             # The main thread gets the GIL as soon as this thread drops it, and has nothing else
             # to do: one turn on the core. The client had its answer when the thread's part ended.
             seconds += costs.finish * pace
-            self.gil.compute_last(seconds, self._then_respond_and_finish, thread)
-        else:
-            self.gil.compute_last(seconds, self._then_respond, thread)
+            over = self.clock.time + seconds
+            if self.accepting and gil.free_until(over):
+                self.clock.time = gil.end = over
+                self._respond_and_finish(thread)
+            else:
+                gil.compute_last(seconds, self._then_respond_and_finish, thread)
+        elif not self._relay(thread, seconds):
+            gil.compute_last(seconds, self._then_respond, thread)
 
     def _send(self, thread: PoolThread) -> None:
         """The application has returned; the response's first `send(2)` is without the GIL."""
@@ -641,6 +698,46 @@ class ThreadWorker(Worker):
         elif not (self.in_turn or (self.accepting and self.alive)):
             self.listener.forget(self)
             self._next_turn()
+
+    def _relay(self, thread: PoolThread, seconds: float) -> bool:
+        """`_respond`, begin the next request, and `finish_request()` on the main thread.
+
+        These are three turns of the GIL, the first of ``seconds`` s, and go like this if nothing
+        else happens before they are over. Whether that is so, and was done.
+        """
+        connection, following = thread.connection, self.requests[0]
+        assert connection is not None, "a thread that responds has a connection"
+        costs, clock, gil = self.costs, self.clock, self.gil
+        answered = clock.time + seconds
+        request, finish = costs.request * following.pace, costs.finish * connection.pace
+        over = answered + request + finish
+        if (
+            not (gil.free_until(over) and self.undisturbed and self.accepting)
+            or self.clients.slow
+            or self.listener.queue
+            # One core is for the client, if it is on the same host: it reads meanwhile.
+            or (self.cores.free < 2 and self.clients.cores is not None)
+            or not self._can_call(following.row)
+            or self.rows.io[following.row] <= finish
+        ):
+            return False
+        clock.time = answered
+        self.clients.answer_in_passing(connection, 0.0)
+        self.requests.popleft()
+        thread.connection = following
+        self.waited += answered - following.accepted
+        # The main thread has slept before, and sleeps again.
+        self.turns += 1
+        self.nr_conns -= 1
+        if gil.first_wins():
+            clock.time = answered + request
+            self._call_in_passing(thread, following.row)
+            clock.time = gil.end = self.notified = over
+        else:
+            self.notified = answered + finish
+            clock.time = gil.end = self.notified + request
+            self._call_in_passing(thread, following.row)
+        return True
 
     def _take_next(self, thread: PoolThread) -> None:
         if self.requests:

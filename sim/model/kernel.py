@@ -40,6 +40,12 @@ class Poller(Protocol):
 
     registration: int
 
+    def take(self, connection: Connection) -> bool:
+        """Run, accept ``connection``, and sleep again, if nothing else is due before that is over.
+
+        Whether that is so, and was done: the clock is at its end then.
+        """
+
     def wake(self) -> None:
         """Run, and find the socket readable; accept at once, unless it must wait for its GIL."""
 
@@ -111,28 +117,32 @@ class ListeningSocket:
         # By whether the idle cores have halted, then by the number of pollers.
         self._known_chances: tuple[dict[int, tuple[float, ...]], ...] = ({}, {})
 
-    def connect(self, connection: Connection) -> bool:
-        """Take a connection into the accept queue and wake the pollers; False: it is full."""
+    def connect(self, connection: Connection, *, last: bool = False) -> bool:
+        """Take a connection into the accept queue and wake the pollers; False: it is full.
+
+        If that is the ``last`` that an event does, the clock may be moved on.
+        """
         queue = self.queue
-        if len(queue) >= self.limit:
+        waiting = len(queue)
+        if waiting >= self.limit:
             return False
         connection.queued = self.clock.time
-        queue.append(connection)
-        if len(queue) > self.longest:  # noqa: PLR1730 - the call would cost more
-            self.longest = len(queue)
+        if waiting >= self.longest:
+            self.longest = waiting + 1
         sleeping = self.sleeping
+        if last and sleeping and not waiting:
+            winner = self._winner()
+            if sleeping[winner][1].take(connection):
+                return True
+            queue.append(connection)
+            sleeping.pop(winner)[1].wake()
+        else:
+            queue.append(connection)
         # All wake up; those that lose find nothing and sleep again, which costs them less than the
         # winner needs for its accept. So only the winner leaves the list, and whoever would have
         # won but must wait for its GIL first: it looks for a connection when it has it.
         while sleeping and queue:
-            number = len(sleeping)
-            if number == 1:
-                winner = 0
-            elif self._fair:
-                winner = int(self.random.random() * number)
-            else:
-                winner = bisect(self._chances(number), self.random.random())
-            sleeping.pop(winner)[1].wake()
+            sleeping.pop(self._winner())[1].wake()
         return True
 
     def full(self) -> bool:
@@ -195,12 +205,20 @@ class ListeningSocket:
             while self.queue:
                 yield self.queue.popleft()
 
-    def _chances(self, pollers: int) -> tuple[float, ...]:
+    def _winner(self) -> int:
+        """The place in `sleeping` of the poller that wins the race for a connection."""
+        number = len(self.sleeping)
+        if number == 1:
+            return 0
+        chance = self.random.random()
+        if self._fair:
+            return int(chance * number)
         halted = self.cores.idle_for(self.clock.time) > self._wake_halt
-        # Without the last, which is 1: whoever is left.
         known = self._known_chances[halted]
-        if pollers not in known:
-            known[pollers] = winning_probabilities(
-                pollers, self.cores.number, self.costs, halted=halted
+        chances = known.get(number)
+        if chances is None:
+            # Without the last, which is 1: whoever is left.
+            known[number] = chances = winning_probabilities(
+                number, self.cores.number, self.costs, halted=halted
             )[:-1]
-        return known[pollers]
+        return bisect(chances, chance)

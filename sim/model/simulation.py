@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import replace
-from itertools import chain, count
+from itertools import count
 from random import Random
 
 from simpy import Event
@@ -75,7 +75,6 @@ class _Simulation:
         self.variant = variant
         self.clock = clock = Clock()
         self.source: Source = source(experiment, replication) if passing is None else passing
-        self.tally = None if passing is None else passing.tally
         self.recorder = Recorder(self.source.rows)
         self.listeners: list[ListeningSocket] = []
         self.workers: list[Worker] = []
@@ -191,24 +190,14 @@ class _Simulation:
         return (accept, *inside)
 
     def _census(self) -> tuple[Census, ...]:
-        living = {worker.boot_order: worker for worker in self.workers if not worker.ended}
-        # A pool starts a thread only when none is idle, and the model gives work to that which
-        # was idle last: the highest number that ever worked is the number of threads.
-        pool = {boot_order: worker.pool_size for boot_order, worker in living.items()}
-        if self.experiment.server.worker_class == "gthread":
-            rows = self.source.rows
-            ran = zip(rows.worker, rows.thread, strict=True)
-            forgotten = () if self.tally is None else self.tally.pool.items()
-            for boot_order, thread in chain(ran, forgotten):
-                if boot_order in pool and thread > pool[boot_order]:
-                    pool[boot_order] = thread
         return tuple(
             Census(
-                boot_order,
+                worker.boot_order,
                 1
-                + pool[boot_order]
+                + worker.pool_size
                 + CLIENT_THREADS * (worker.ldclient is not None and worker.ldclient.running),
                 worker.flag_connections(),
             )
-            for boot_order, worker in living.items()
+            for worker in self.workers
+            if not worker.ended
         )

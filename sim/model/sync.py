@@ -77,6 +77,10 @@ class SyncWorker(Worker):
         if connection is self.connection:
             self._begin_request(connection)
 
+    def take(self, connection: Connection) -> bool:  # noqa: ARG002 - see `Poller`
+        """Never: this worker does not sleep again before the connection's request is answered."""
+        return False
+
     def wake(self) -> None:
         """The listener has become readable, and this worker won the race for it."""
         self.sleeping = False

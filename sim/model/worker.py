@@ -100,11 +100,13 @@ class Worker(ABC):
             later than any monotonic time: such a worker is never late.
         stopped_at: since when SIGSTOP has it stopped, s; infinity while it runs.
         traps: see `Traps`; None where nothing is set.
+        undisturbed: whether all that ever came to it were requests, each on a new connection; False
+            for good once it has got a signal or a trap, lost its parent, or is to leave its loop.
         registration: see `sim.model.kernel.Poller`.
         waited: sum of the times that requests have waited inside it for a thread, s.
         longest: most requests that ever waited inside it.
-        pool_size: pool threads that it has, as far as no request's row tells of them: a thread may
-            have waited for a client that never sent, or run for one that had given up.
+        pool_size: pool threads that it has: Python starts one only when none is idle, and the model
+            gives work to that which was idle last, so it is the highest number that ever worked.
     """
 
     __slots__ = (
@@ -144,6 +146,7 @@ class Worker(ABC):
         "status",
         "stopped_at",
         "traps",
+        "undisturbed",
         "waited",
         "wiring",
     )
@@ -193,6 +196,7 @@ class Worker(ABC):
         self.notified = inf
         self.stopped_at = inf
         self.traps: Traps | None = None
+        self.undisturbed = True
         self.registration = 0
         self.waited = 0.0
         self.longest = 0
@@ -204,6 +208,10 @@ class Worker(ABC):
     @abstractmethod
     def run(self) -> None:
         """Enter the main loop."""
+
+    @abstractmethod
+    def take(self, connection: Connection) -> bool:
+        """See `sim.model.kernel.Poller`."""
 
     @abstractmethod
     def wake(self) -> None:
@@ -283,11 +291,13 @@ class Worker(ABC):
 
     def set_crash(self) -> None:
         """Let the next request that this worker starts end the process."""
+        self.undisturbed = False
         self.traps = self.traps or Traps()
         self.traps.crash = True
 
     def set_hang(self, requests: int, seconds: float) -> None:
         """Let the next ``requests`` that this worker starts hang for ``seconds`` s."""
+        self.undisturbed = False
         self.traps = self.traps or Traps()
         self.traps.hangs = requests
         self.traps.seconds = seconds
@@ -332,6 +342,7 @@ class Worker(ABC):
     def lose_parent(self) -> None:
         """The master has died; the worker sees that when it next looks at its ppid."""
         self.parent_alive = False
+        self.undisturbed = False
         if self.asleep():
             next_look = self.last_update() + self.poll_timeout
             Call(self.clock, lambda _: self.look_up()).after(max(0.0, next_look - self.clock.time))
@@ -342,6 +353,7 @@ class Worker(ABC):
         """`kill(2)`: send SIG``signal``."""
         if self.ended:
             return
+        self.undisturbed = False
         if signal == "KILL":
             Call(self.clock, lambda _: self.end(None)).after(self.costs.kill)
         elif signal == "CONT":
@@ -427,6 +439,7 @@ class Worker(ABC):
             return
         self._note("exiting")
         self.alive = False
+        self.undisturbed = False
         self.exiting = True
         self.status = status
         self.listener.forget(self)
