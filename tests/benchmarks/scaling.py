@@ -48,7 +48,10 @@ def experiment_of(axis: str, value: int) -> Experiment:
     if axis == "workers":
         # A core each: two are worth the CPU of some 1300 requests/s.
         return Experiment(
-            replace(server, workers=value), Host(cores=value), replace(traffic, rate=25.0 * value)
+            replace(server, workers=value),
+            # One load generator on these cores would not send so much.
+            Host(cores=value, clients="remote"),
+            replace(traffic, rate=25.0 * value),
         )
     if axis == "threads":
         # Longer requests, not more of them, for all threads of a worker share one GIL.
@@ -62,15 +65,19 @@ def _queue_of(waiting: int, server: Server) -> Experiment:
     server = replace(server, worker_connections=10**6, backlog=10**6)
     row = TraceRow(0.0, 0.05, 0.0)
     served = Traffic(arrivals="trace", trace=(row,) * REQUESTS, drain=1e6)
-    host = Host(somaxconn=10**6)
+    host = Host(somaxconn=10**6, clients="remote")  # for all those that come at once
     # Without the pace of steps: those that come at once would cost less than those that come later,
     # and more would come than leave.
     costs = Costs(warm=1.0)
-    leaves = sorted(predict(Experiment(server, host, served, costs=costs)).requests.finished)
+    experiment = Experiment(server, host, served, costs=costs)
     at_once = waiting + server.concurrency
-    arrivals = [0.0] * at_once + leaves[: REQUESTS - at_once]
-    trace = tuple(replace(row, arrival_s=arrival) for arrival in arrivals)
-    return Experiment(server, host, replace(served, trace=trace), costs=costs)
+    # They leave later where others come meanwhile than where all came at once: nearer each time.
+    for _ in range(5):
+        leaves = sorted(predict(experiment).requests.finished)
+        arrivals = [0.0] * at_once + leaves[: REQUESTS - at_once]
+        trace = tuple(replace(row, arrival_s=arrival) for arrival in arrivals)
+        experiment = replace(experiment, traffic=replace(served, trace=trace))
+    return experiment
 
 
 def point_of(axis: str, value: int) -> Point:
