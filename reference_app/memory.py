@@ -16,6 +16,7 @@ from reference_app.client_process import replay
 from reference_app.rig_config import COLLECT
 from reference_app.server import HOST, RunningServer, running_server
 from sim.distribution import Distribution
+from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
 from sim.memory_costs import MemoryCosts
 from sim.run import Memory
@@ -124,16 +125,16 @@ def measure_memory(
     Args:
         serve: starts a server.
         exercise: sends it requests until every pool thread has run.
-        launchdarkly: whether to measure the LaunchDarkly client too; if not, it takes nothing.
+        launchdarkly: whether to measure the LaunchDarkly client too; if not, the defaults hold.
         advance: called after each server.
 
     Raises:
-        ExperimentError: when a server does not boot.
-        RuntimeError: when the kernel does not tell what memory processes have.
+        ExperimentError: when a server does not boot, or the kernel does not tell what memory
+            its processes have.
     """
     own = _measure_mode(serve, exercise, advance, preload=False, launchdarkly=launchdarkly)
     preloaded = _measure_mode(serve, exercise, advance, preload=True, launchdarkly=launchdarkly)
-    return MemoryCosts(
+    costs = MemoryCosts(
         shared=own.lasting.shared,
         master=own.lasting.master,
         worker=own.lasting.worker,
@@ -141,9 +142,14 @@ def measure_memory(
         preloaded_master=preloaded.lasting.master,
         preloaded_worker=preloaded.lasting.worker,
         thread=(own.thread + preloaded.thread) / 2,
-        flag_client=(own.flag_client + preloaded.flag_client) / 2,
         copied=own.copied,
         preloaded_copied=preloaded.copied,
+    )
+    if not launchdarkly:
+        return costs
+    return replace(
+        costs,
+        flag_client=(own.flag_client + preloaded.flag_client) / 2,
         preloaded_client_copied=preloaded.client_copied,
     )
 
@@ -179,7 +185,10 @@ def _measure_mode(
             lasting = memory_of(server)
         advance()
         if first is None or lasting is None:
-            raise RuntimeError("the kernel does not tell the memory of Gunicorn's processes")
+            raise ExperimentError(
+                "the kernel does not tell the memory of Gunicorn's processes; expected Linux 5.9 "
+                "or newer"
+            )
         return first, lasting
 
     first, lasting = look(1)

@@ -63,7 +63,7 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
     runs_in = None if args.save is None else Path(args.save)
     if runs_in is not None and not runs_in.is_dir():
         raise ExperimentError(f"--save is {args.save!r}; expected a directory that is there")
-    costs = Costs() if args.costs is None else costs_file.read(Path(args.costs))
+    costs = Costs() if args.costs is None else costs_file.read(Path(args.costs)).costs
     # They need the extra `app`.
     from reference_app import validate  # noqa: PLC0415
     from reference_app.validation_report import print_validation  # noqa: PLC0415

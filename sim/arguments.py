@@ -231,12 +231,13 @@ def experiment_from(args: argparse.Namespace) -> tuple[Experiment, tuple[str, ..
     if args.experiment is not None:
         changes = experiment_file.changes(toml_file.load(Path(args.experiment)), args.experiment)
         # Refused under the file's name, before anything overrides it.
-        base_costs = experiment_file.apply(changes, args.experiment, base).costs
+        said = experiment_file.apply(changes, args.experiment, base)
     else:
-        base_costs = base.costs
+        said = base
     if args.costs is not None:
-        costs = costs_file.read(Path(args.costs), base_costs)
-        changes["costs"] = {cost.name: getattr(costs, cost.name) for cost in fields(costs)}
+        host = costs_file.read(Path(args.costs), costs_file.CostsFile(said.costs, said.memory))
+        for table, costs in host._asdict().items():
+            changes[table] = {cost.name: getattr(costs, cost.name) for cost in fields(costs)}
     if args.config is not None:
         config = gunicorn_config.read(args.config)
         changes.setdefault("server", {}).update(config.settings)

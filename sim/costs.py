@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import dataclass, fields
-from importlib.resources import files
 
+from sim.default_costs import DEFAULTS
 from sim.errors import ExperimentError
 
-_DEFAULTS: dict[str, float] = tomllib.loads(
-    files("sim").joinpath("default_costs.toml").read_text(encoding="utf-8")
-)["costs"]
+_DEFAULTS = DEFAULTS["costs"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
+from sim.default_costs import DEFAULTS
 from sim.errors import ExperimentError
+
+_DEFAULTS = DEFAULTS["memory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +19,8 @@ class MemoryCosts:
     collection writes into the head of every object that it visits, so the first one in a worker
     copies much of what `preload_app` had saved (`gc.freeze` in the master would prevent it).
 
-    The defaults were measured on 2026-11-24 on a virtual machine with two cores (x86-64, Linux
-    6.18, CPython 3.11, Gunicorn 27.0.1, Flask 3.1, LaunchDarkly SDK 9.18) by
-    `reference_app.memory.measure_memory`, on the reference service after some requests.
+    The defaults are those of ``default_costs.toml``: the reference service (Flask 3.1, LaunchDarkly
+    SDK 9.18) after some requests, on the machine and the day that the file names.
 
     Attributes:
         shared: pages that several processes share, counted once.
@@ -35,17 +37,17 @@ class MemoryCosts:
             in the worker has copied before.
     """
 
-    shared: float = 15.4e6
-    master: float = 12.1e6
-    worker: float = 26.0e6
-    preloaded_shared: float = 22.8e6
-    preloaded_master: float = 18.7e6
-    preloaded_worker: float = 18.9e6
-    thread: float = 55e3
-    flag_client: float = 0.84e6
-    copied: float = 1.8e6
-    preloaded_copied: float = 10.9e6
-    preloaded_client_copied: float = 1.35e6
+    shared: float = _DEFAULTS["shared"]
+    master: float = _DEFAULTS["master"]
+    worker: float = _DEFAULTS["worker"]
+    preloaded_shared: float = _DEFAULTS["preloaded_shared"]
+    preloaded_master: float = _DEFAULTS["preloaded_master"]
+    preloaded_worker: float = _DEFAULTS["preloaded_worker"]
+    thread: float = _DEFAULTS["thread"]
+    flag_client: float = _DEFAULTS["flag_client"]
+    copied: float = _DEFAULTS["copied"]
+    preloaded_copied: float = _DEFAULTS["preloaded_copied"]
+    preloaded_client_copied: float = _DEFAULTS["preloaded_client_copied"]
 
     def __post_init__(self) -> None:
         for cost in fields(self):

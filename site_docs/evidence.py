@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from sim.comparison import Comparison, compare, ideal_run
-from sim.costs import Costs
 from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.experiment_file import from_dict
@@ -84,9 +83,9 @@ def _refuse_another(
     """Refuse measurements of other requests than those that are predicted."""
     again = f"expected a measurement of the same: python -m site_docs measure {shown.name}"
     for run in runs:
-        # What steps cost is the model's business, and may be known better today.
-        then = replace(from_dict(run.experiment, shown.name), costs=Costs())
-        if then != replace(experiment, costs=Costs()):
+        # What things cost is the model's business, and may be known better today.
+        then = from_dict(run.experiment, shown.name)
+        if replace(then, costs=experiment.costs, memory=experiment.memory) != experiment:
             raise ExperimentError(f"{shown.name} was measured as another experiment; {again}")
         if len(run.requests) != len(predicted.requests) or any(
             abs(one - other) > SAME_ARRIVAL

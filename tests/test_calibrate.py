@@ -11,11 +11,15 @@ import pytest
 
 from reference_app import cli
 from reference_app.calibration import calibrate, life, requests, shares
+from reference_app.calibration.memory import occupy
 from reference_app.calibration.requests import application_costs
+from reference_app.memory import experiment_of
 from reference_app.processor import processor
-from reference_app.server import Application
+from reference_app.server import Application, running_server
 from sim import costs_file, wakeup_fit
 from sim.costs import Costs
+from sim.costs_file import CostsFile
+from sim.memory_costs import MemoryCosts
 
 OWN_APPLICATION = """
 import time
@@ -45,17 +49,19 @@ def test_predicted_shares_are_by_boot_order() -> None:
 
 def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     costs = replace(Costs(), accept=0.000123456, **OTHER)
+    host = CostsFile(costs, replace(MemoryCosts(), thread=54_321.0))
     path = tmp_path / "costs.toml"
-    path.write_text(costs_file.text(costs, ["One.", "Two."], {"fork": "Three."}), encoding="utf-8")
-    assert costs_file.read(path) == costs
+    path.write_text(costs_file.text(host, ["One.", "Two."], {"fork": "Three."}), encoding="utf-8")
+    assert costs_file.read(path) == host
     text = path.read_text(encoding="utf-8")
+    assert "\nthread = 54_321\n" in text
     assert text.startswith("# One.\n# Two.\n")
     assert "`fork(2)`. Three.\n" in text
 
 
 def test_every_cost_is_explained_in_the_file() -> None:
-    lines = costs_file.text(Costs(), [], {}).split("\n")
-    for cost in fields(Costs):
+    lines = costs_file.text(CostsFile(Costs(), MemoryCosts()), [], {}).split("\n")
+    for cost in (*fields(Costs), *fields(MemoryCosts)):
         (place,) = (n for n, line in enumerate(lines) if line.startswith(f"{cost.name} ="))
         assert lines[place - 1].startswith("# "), cost.name
 
@@ -79,12 +85,17 @@ def test_the_command_writes_a_file_that_predicts(
     monkeypatch.setattr(life, "TIMES", 1)
     monkeypatch.setattr(requests, "REQUESTS", 40)
     monkeypatch.setattr(shares, "REQUESTS", 40)
+    # What measures it takes 15 s; tests/test_memory.py holds it to real servers.
+    memory = replace(MemoryCosts(), worker=12_345_678.0)
+    monkeypatch.setattr(calibrate, "memory_costs", lambda *_: memory)
     path = tmp_path / "costs.toml"
     cli.main(["calibrate", "--out", str(path)])
     out, err = capsys.readouterr()
     assert f"written: {path}" in out
     assert "who of 2 workers accepts" in err
-    costs = costs_file.read(path)
+    costs, memory_read = costs_file.read(path)
+    assert memory_read == memory
+    assert "12.35 MB" in out
     measured = {name for name in life_and_request_names() if name != "exit"}
     paragraphs = path.read_text(encoding="utf-8").split("\n\n")
     for name in measured:
@@ -97,6 +108,20 @@ def test_the_command_writes_a_file_that_predicts(
     assert costs.import_app > costs.fork
     assert all(0 < getattr(costs, name) < 0.02 for name in ("connect", "accept", "request"))
     assert [entry.name for entry in tmp_path.iterdir()] == ["costs.toml"]
+
+
+def test_every_thread_runs_also_where_the_application_answers_at_once(tmp_path: Path) -> None:
+    answer = """
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+    (tmp_path / "quick.py").write_text(answer, encoding="utf-8")
+    experiment = experiment_of(2, 16, preload=True, launchdarkly=False)
+    with running_server(experiment, Application("quick:app", directory=tmp_path)) as server:
+        occupy(server.port, "/", experiment)
+        threads = [worker.num_threads() for worker in server.living_workers().values()]
+    assert threads == [17, 17]
 
 
 def life_and_request_names() -> set[str]:
@@ -135,7 +160,7 @@ def test_the_file_names_the_machine() -> None:
 
 def test_the_defaults_are_such_a_file() -> None:
     path = Path(__file__).parents[1] / "sim" / "default_costs.toml"
-    assert costs_file.read(path) == Costs()
+    assert costs_file.read(path) == (Costs(), MemoryCosts())
     text = path.read_text(encoding="utf-8")
-    assert all(f"\n{cost.name} = " in text for cost in fields(Costs))
+    assert all(f"\n{cost.name} = " in text for cost in (*fields(Costs), *fields(MemoryCosts)))
     assert "Measured 20" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from sim.costs import Costs
 from sim.distribution import Distribution
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host, LaunchDarkly, Server, TraceRow, Traffic
+from sim.memory_costs import MemoryCosts
 
 seconds = st.floats(0, 1e6, allow_nan=False)
 positive = st.floats(1e-6, 1000)
@@ -172,18 +174,25 @@ COST = next(iter(Costs.__dataclass_fields__))
 
 
 def test_a_costs_file_overrides_only_what_it_says(tmp_path: Path) -> None:
-    default = Costs()
+    default = (Costs(), MemoryCosts())
     assert costs_file.read(written(tmp_path, "[costs]\n")) == default
-    if isinstance(getattr(default, COST), float):
-        costs = costs_file.read(written(tmp_path, f"[costs]\n{COST} = 0.125"))
-        assert getattr(costs, COST) == 0.125
+    assert costs_file.read(written(tmp_path, "[memory]\n")) == default
+    costs, memory = costs_file.read(written(tmp_path, "[costs]\nfork = 0.125"))
+    assert (costs, memory) == (replace(Costs(), fork=0.125), MemoryCosts())
+    costs, memory = costs_file.read(written(tmp_path, "[memory]\nthread = 60_000"))
+    assert (costs, memory) == (Costs(), replace(MemoryCosts(), thread=60_000.0))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"has no table \[costs\]"),
+        ("", r"has neither a table \[costs\] nor \[memory\]; expected one"),
         ("[cost]", "unknown key 'cost'; did you mean 'costs'"),
+        ("costs = 1", r"\[costs\] is 1; expected a table"),
+        ("[memory]\nfork = 1", r"\[memory\] has an unknown key 'fork'"),
+        ("[memory]\nthread = '55 kB'", r"thread is '55 kB'; expected a number"),
+        ("[memory]\nthread = nan", r"thread is nan; expected a finite number of bytes"),
+        ("[memory]\nthread = -1", r"thread is -1.0; expected a finite number of bytes"),
         ("[costs]\nnothing = 1", r"\[costs\] has an unknown key 'nothing'"),
         (f"[costs]\n{COST} = true", f"{COST} is True; expected"),
         (f"[costs]\n{COST} = -1.0", f"{COST} is -1.0; expected"),

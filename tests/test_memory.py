@@ -61,7 +61,7 @@ def test_what_no_process_can_take_is_refused(value: float) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_real_servers_take_what_two_workers_have_taught() -> None:
     """Learn from servers of two workers, with 1 and 16 threads, and predict others."""
-    learnt = replace(measure_memory(launchdarkly=False), flag_client=MemoryCosts().flag_client)
+    learnt = measure_memory(launchdarkly=False)
     for workers, threads, preload, launchdarkly in (
         (4, 3, False, False),
         (1, 1, True, False),

@@ -7,12 +7,21 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from reference_app.calibration.life import life_costs
+from reference_app.calibration.memory import OUR_SERVERS, SERVERS, memory_costs
 from reference_app.calibration.requests import Demand, application_costs, request_costs
 from reference_app.calibration.shares import WORKERS, accept_shares
 from reference_app.server import Application
+from sim.memory_costs import MemoryCosts
 
-#: Times that everything is measured but the shares; the middle counts.
+#: Times that everything is measured but the shares and the memory; the middle counts.
 ROUNDS = 3
+
+#: s that a step takes, more or less.
+LIFE_S = 5.0
+REQUESTS_S = 11.0
+THEIRS_S = 5.0
+MEMORY_S = 2.5
+SHARES_S = 12.0
 
 #: Called with what is measured next, and how much is done, from 0 to 1.
 Tell = Callable[[str, float], None]
@@ -25,6 +34,7 @@ class Calibration:
     Attributes:
         costs: fields of `Costs`, by name, s.
         spread: the least and the most of each over the rounds, s.
+        memory: of the processes.
         shares: of the accepts by boot order, by number of gthread workers.
         demand: of the application's own code; None where that is our service's, which does what it
             is asked to.
@@ -32,6 +42,7 @@ class Calibration:
 
     costs: Mapping[str, float]
     spread: Mapping[str, tuple[float, float]]
+    memory: MemoryCosts
     shares: Mapping[int, tuple[float, ...]]
     demand: Demand | None = None
 
@@ -47,12 +58,31 @@ class _Rounds:
             self.values.setdefault(name, []).append(value)
 
 
+@dataclass(slots=True)
+class _Steps:
+    """Tells which step it is, and which part of all, by the s that steps take, is over."""
+
+    tell: Tell
+    total: float
+    over: float = 0.0
+    what: str = ""
+
+    def begin(self, what: str) -> None:
+        self.what = what
+        self.advance(0.0)
+
+    def advance(self, seconds: float) -> None:
+        """So many more of the s that were planned are over."""
+        self.over += seconds
+        self.tell(self.what, min(1.0, self.over / self.total))
+
+
 def calibrate(application: Application | None, path: str, tell: Tell) -> Calibration:
-    """Measure for about a minute and a half.
+    """Measure for less than two minutes.
 
     Args:
-        application: whose import, handling and end to measure; our service, if None. What is the
-            client's and the kernel's is measured with our service in any case.
+        application: whose import, handling, end and memory to measure; our service, if None. What
+            is the client's and the kernel's is measured with our service in any case.
         path: to ask the application for; ours has its own.
         tell: told of each step.
 
@@ -60,34 +90,36 @@ def calibrate(application: Application | None, path: str, tell: Tell) -> Calibra
         ExperimentError: when the application does not boot or answer.
     """
     rounds, demands = _Rounds(), []
-    steps = ROUNDS * (2 if application is None else 3) + len(WORKERS)
-    done = 0
-
-    def step(what: str) -> None:
-        nonlocal done
-        tell(what, done / steps)
-        done += 1
-
+    servers = OUR_SERVERS if application is None else SERVERS
+    round_s = LIFE_S + REQUESTS_S + (0.0 if application is None else THEIRS_S)
+    steps = _Steps(tell, ROUNDS * round_s + servers * MEMORY_S + len(WORKERS) * SHARES_S)
     for number in range(1, ROUNDS + 1):
-        step(f"boots, signals and ends, round {number} of {ROUNDS}")
+        steps.begin(f"boots, signals and ends, round {number} of {ROUNDS}")
         # Somebody else's application may start a LaunchDarkly client; we cannot know its flags.
         rounds.add(life_costs(application, launchdarkly=application is None))
-        step(f"the steps of a request, round {number} of {ROUNDS}")
+        steps.advance(LIFE_S)
+        steps.begin(f"the steps of a request, round {number} of {ROUNDS}")
         of_requests = request_costs()
+        steps.advance(REQUESTS_S)
         if application is not None:
-            step(f"requests to {application.target}, round {number} of {ROUNDS}")
+            steps.begin(f"requests to {application.target}, round {number} of {ROUNDS}")
             theirs, demand = application_costs(application, path)
             of_requests |= theirs
             demands.append(demand)
+            steps.advance(THEIRS_S)
         rounds.add(of_requests)
+    steps.begin("what processes and threads take of the memory")
+    memory = memory_costs(application, path, lambda: steps.advance(MEMORY_S))
     shares = {}
     for workers in WORKERS:
-        step(f"who of {workers} workers accepts")
+        steps.begin(f"who of {workers} workers accepts")
         shares[workers] = accept_shares(workers)
+        steps.advance(SHARES_S)
     tell("done", 1.0)
     return Calibration(
         {name: median(values) for name, values in rounds.values.items()},
         {name: (min(values), max(values)) for name, values in rounds.values.items()},
+        memory,
         shares,
         Demand(median(d.cpu for d in demands), median(d.io for d in demands)) if demands else None,
     )

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -47,7 +47,8 @@ def run(args: argparse.Namespace) -> None:
     cores = len(os.sched_getaffinity(0))
     measured = replace(Costs(), **found.costs)
     costs = replace(measured, **wakeup_fit.fit(found.shares, cores, measured))
-    save_text(costs_file.text(costs, _about(args, found, costs, cores), _notes(found)), path)
+    host = costs_file.CostsFile(costs, found.memory)
+    save_text(costs_file.text(host, _about(args, found, costs, cores), _notes(found)), path)
     write_stdout("\n".join(_report(path, found, costs, cores)) + "\n")
 
 
@@ -55,8 +56,9 @@ def _about(args: argparse.Namespace, found: Calibration, costs: Costs, cores: in
     now = datetime.now(UTC)
     target = args.app or "the reference service"
     yield (
-        f"What the steps of a request and of a process's life cost {target}, in s, for `python -m "
-        "sim --costs FILE`. Written by `python -m reference_app calibrate`."
+        f"What the steps of a request and of a process's life cost {target}, in s, and what its "
+        "processes take of the memory, in bytes, for `python -m sim --costs FILE`. Written by "
+        "`python -m reference_app calibrate`."
     )
     yield (
         f"Measured {now:%Y-%m-%d %H:%M} UTC on {cores} cores ({processor()}), {platform.system()} "
@@ -81,6 +83,10 @@ def _notes(found: Calibration) -> dict[str, str]:
     }
     notes["wake_halt"] = "The default: it shows under load only, and was not measured here."
     notes["exit"] = "The default."
+    if found.demand is not None:
+        # Of an application that is not ours we do not know the flags.
+        notes["flag_client"] = notes["preloaded_client_copied"] = "The default."
+        notes["postfork"] = "The default."
     return notes
 
 
@@ -90,6 +96,9 @@ def _report(path: Path, found: Calibration, costs: Costs, cores: int) -> Iterato
             _words_of(name, number) for number in (getattr(costs, name), least, most)
         )
         yield f"{name:14} {value:>12}   {low} to {high}"
+    for cost in fields(found.memory):
+        megabytes = getattr(found.memory, cost.name) / 1e6
+        yield f"{cost.name:23} {megabytes:6,.2f} MB"
     for workers, shares in found.shares.items():
         ours = wakeup_fit.predicted_shares(workers, cores, costs)
         yield f"{workers} workers accept {_words(shares)}; with these costs {_words(ours)}"

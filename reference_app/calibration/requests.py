@@ -78,9 +78,12 @@ def request_costs() -> dict[str, float]:
     Raises:
         ExperimentError: when the server does not boot or the notes do not come.
     """
-    new, steps = _replayed(_apart_by(COLD))
-    kept, _ = _replayed(replace(_apart_by(COLD), connection="keepalive"))
-    warm, cooling = _pace(_to_start(new))
+    # A worker's notes are about all its traffic, so the first has a server of its own.
+    (new,), steps = _replayed(_apart_by(COLD))
+    (kept, quick, tepid), _ = _replayed(
+        replace(_apart_by(COLD), connection="keepalive"), _AT_ONCE, _apart_by(TEPID)
+    )
+    warm, cooling = _pace(new, quick, tepid)
     cold = _part(COLD, warm, cooling)
     rows, answers = new.requests, [json.loads(body) for body in new.answers]
     began = [answer["started"] for answer in answers]
@@ -115,15 +118,9 @@ def _part(idle: float, warm: float, cooling: float) -> float:
     return warm + (1 - warm) * idle / (idle + cooling)
 
 
-def _pace(cold: float) -> tuple[float, float]:
-    """``warm`` and ``cooling`` (s): from what the start of a request takes at three paces.
-
-    Args:
-        cold: s from a request's arrival to its start, `COLD` s after the one before.
-    """
-    quick, _ = _replayed(_AT_ONCE)
-    arrivals = quick.requests.arrival
-    tepid, _ = _replayed(_apart_by(TEPID))
+def _pace(cold_ones: Replay, quick: Replay, tepid: Replay) -> tuple[float, float]:
+    """``warm`` and ``cooling`` (s): from what the start of a request takes at three paces."""
+    cold, arrivals = _to_start(cold_ones), quick.requests.arrival
     seen = {
         median(b - a for a, b in pairwise(arrivals)): _to_start(quick) / cold,
         TEPID: _to_start(tepid) / cold,
@@ -160,14 +157,21 @@ _AT_ONCE = Traffic(
 )
 
 
-def _replayed(traffic: Traffic) -> tuple[Replay, Steps]:
-    experiment = Experiment(server=_ONE_WORKER, traffic=traffic)
+def _replayed(*traffics: Traffic) -> tuple[list[Replay], Steps]:
+    """Send one traffic after the other to one worker; its notes are about all of them."""
     application = replace(SERVICE, config=MARKED)
-    with running_server(experiment, application) as server:
-        address = (HOST, server.port)
-        result = replay(experiment, 0, address, lambda _: None, lambda *_: None)
-        steps = _steps(server)
-    return result, steps
+    with running_server(Experiment(server=_ONE_WORKER), application) as server:
+        results = [
+            replay(
+                Experiment(server=_ONE_WORKER, traffic=traffic),
+                0,
+                (HOST, server.port),
+                lambda _: None,
+                lambda *_: None,
+            )
+            for traffic in traffics
+        ]
+        return results, _steps(server)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,99 @@
+"""What the processes that serve an application take of this machine's memory."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from reference_app.memory import measure_memory
+from reference_app.server import HOST, Application, RunningServer, running_server
+from sim.errors import ExperimentError
+from sim.experiment import Experiment
+from sim.memory_costs import MemoryCosts
+
+#: Servers that are measured: with one pool thread and with many, with `preload_app` and without,
+#: and of our own service with LaunchDarkly too.
+SERVERS = 4
+OUR_SERVERS = 6
+
+#: s that silent connections keep pool threads waiting; Gunicorn takes them back after 5.
+BUSY = 0.3
+
+#: s that requests may take, and after which no more of them are sent.
+PATIENCE = 30.0
+ENOUGH = 4.0
+
+
+def memory_costs(
+    application: Application | None, path: str, advance: Callable[[], None]
+) -> MemoryCosts:
+    """Measure, on real Gunicorn, what processes and threads take, in bytes.
+
+    Args:
+        application: to serve; our service, if None. What a LaunchDarkly client takes is measured
+            with ours only, for we cannot know the flags of another.
+        path: to ask it for; ours has its own.
+        advance: called after each of the `SERVERS`, or `OUR_SERVERS`.
+
+    Raises:
+        ExperimentError: when a server does not boot or answer, or the kernel does not tell.
+    """
+
+    def serve(experiment: Experiment) -> AbstractContextManager[RunningServer]:
+        return running_server(experiment, application)
+
+    def exercise(server: RunningServer, experiment: Experiment) -> None:
+        occupy(server.port, path, experiment)
+
+    if application is None:
+        return measure_memory(advance=advance)
+    return measure_memory(serve, exercise, launchdarkly=False, advance=advance)
+
+
+def occupy(port: int, path: str, experiment: Experiment) -> None:
+    """Let every pool start all its threads, and each worker serve some requests.
+
+    Requests to an application that answers at once would not occupy a second thread. Connections
+    that send nothing do, whatever it is.
+
+    Args:
+        port: of the server.
+        path: to ask for.
+        experiment: whose server it is; its traffic says how many connections at the same time,
+            and how many requests.
+
+    Raises:
+        ExperimentError: when a request gets no answer.
+    """
+    users, requests = experiment.traffic.users, experiment.traffic.requests
+    assert requests is not None, "the experiment that measures memory counts its requests"
+    began = time.monotonic()
+    wait = BUSY
+    for _ in range(0, requests, users):
+        try:
+            asyncio.run(_ask_all(port, path, users, wait))
+        except (OSError, TimeoutError) as error:
+            raise ExperimentError(f"GET {path} got no answer ({error!r}); expected one") from None
+        if time.monotonic() - began > ENOUGH:
+            return
+        wait = 0.0
+
+
+async def _ask_all(port: int, path: str, connections: int, wait: float) -> None:
+    """Open so many connections, ask over each of them ``wait`` s later, and read the answers."""
+    async with asyncio.timeout(PATIENCE):
+        streams = await asyncio.gather(
+            *(asyncio.open_connection(HOST, port) for _ in range(connections))
+        )
+        await asyncio.sleep(wait)
+        await asyncio.gather(*(_ask(path, *stream) for stream in streams))
+
+
+async def _ask(path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    request = f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n"
+    writer.write(request.encode("latin-1", "replace"))
+    if not await reader.read():
+        raise ConnectionResetError("closed without an answer")
+    writer.close()
