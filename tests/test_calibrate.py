@@ -12,7 +12,7 @@ import pytest
 from reference_app import cli
 from reference_app.calibration import calibrate, life, requests, shares
 from reference_app.calibration.memory import occupy
-from reference_app.calibration.requests import application_costs
+from reference_app.calibration.requests import Steps, application_costs, gunicorns_costs
 from reference_app.memory import experiment_of
 from reference_app.processor import processor
 from reference_app.server import Application, running_server
@@ -20,6 +20,7 @@ from sim import costs_file, wakeup_fit
 from sim.costs import Costs
 from sim.costs_file import CostsFile
 from sim.memory_costs import MemoryCosts
+from sim.model.pace import Pace
 
 OWN_APPLICATION = """
 import time
@@ -68,13 +69,31 @@ def test_every_cost_is_explained_in_the_file() -> None:
 
 def test_the_demand_of_an_application_is_told_from_gunicorns_costs(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN_APPLICATION, encoding="utf-8")
-    costs, demand = application_costs(Application("own:app", directory=tmp_path), "/")
+    application = Application("own:app", directory=tmp_path)
+    costs, demand = application_costs(application, "/", warm=0.2, cooling=0.01)
     assert demand.cpu == pytest.approx(0.003, rel=0.1)
     assert 0.02 <= demand.io <= 0.022
     # No Flask in between, and none of what the application did.
     assert 0 < costs["request"] < 0.003
     assert 0 < costs["respond"] < 0.003
     assert costs.keys() <= {cost.name for cost in fields(Costs)}
+
+
+def test_what_the_model_charges_an_application_is_what_was_measured() -> None:
+    """Requests 80 ms apart find the caches half cold; the costs are those of cold ones."""
+    gap, warm, cooling = 0.08, 0.2, 0.02
+    moments = [gap * number for number in range(45)]
+    offsets = (0.0, 0.0002, 0.0003, 0.001, 0.005, 0.0055)
+    accept, accepted, handle, app, answered, handled = (
+        [(moment + offset, number * 0.0004) for number, moment in enumerate(moments)]
+        for offset in offsets
+    )
+    costs = gunicorns_costs(Steps(accept, accepted, handle, handled, app, answered), warm, cooling)
+    pace = Pace(replace(Costs(), warm=warm, cooling=cooling))
+    pace.step(0.0)
+    charged = {name: cost * pace.at(gap) for name, cost in costs.items()}
+    measured = {"accept": 300, "request": 700, "respond": 500, "finish": 400, "sync_finish": 400}
+    assert charged == pytest.approx({name: us / 1e6 for name, us in measured.items()})
 
 
 def test_the_command_writes_a_file_that_predicts(

@@ -63,6 +63,10 @@ class Steps:
     app: Sequence[tuple[float, float]]
     answered: Sequence[tuple[float, float]]
 
+    def gap(self) -> float:
+        """From one request to the next, s."""
+        return median(after - before for (before, _), (after, _) in pairwise(self.accept))
+
     def finish(self) -> float:
         """CPU of the main thread for a request, besides its accept: finishing, and its polls, s."""
         # From the end of an accept to the beginning of the next.
@@ -84,15 +88,15 @@ def request_costs() -> dict[str, float]:
         replace(_apart_by(COLD), connection="keepalive"), _AT_ONCE, _apart_by(TEPID)
     )
     warm, cooling = _pace(new, quick, tepid)
-    cold = _part(COLD, warm, cooling)
+    cold = part(COLD, warm, cooling)
     rows, answers = new.requests, [json.loads(body) for body in new.answers]
     began = [answer["started"] for answer in answers]
     ended = [answer["ended"] for answer in answers]
     arrival = [new.start + due for due in rows.arrival]
     finished = [new.start + time for time in rows.finished]
-    accept = [moment for moment, _ in steps.accept]
-    handle = [moment for moment, _ in steps.handle]
-    handled = [moment for moment, _ in steps.handled]
+    accept, handle, handled = (
+        _walls(notes) for notes in (steps.accept, steps.handle, steps.handled)
+    )
     finish = steps.finish()
     request, respond = _apart(handle, began), _apart(ended, handled)
     steps_of_a_request = {
@@ -113,7 +117,7 @@ def request_costs() -> dict[str, float]:
     }
 
 
-def _part(idle: float, warm: float, cooling: float) -> float:
+def part(idle: float, warm: float, cooling: float) -> float:
     """What a step costs after ``idle`` s, as a part of what it costs cold: `Costs.warm` says so."""
     return warm + (1 - warm) * idle / (idle + cooling)
 
@@ -128,7 +132,7 @@ def _pace(cold_ones: Replay, quick: Replay, tepid: Replay) -> tuple[float, float
 
     def distance(values: tuple[float, float]) -> float:
         return sum(
-            (_part(g, *values) / _part(COLD, *values) - part) ** 2 for g, part in seen.items()
+            (part(g, *values) / part(COLD, *values) - of_cold) ** 2 for g, of_cold in seen.items()
         )
 
     return min(product(_WARM, _COOLING), key=distance)
@@ -187,12 +191,16 @@ class Demand:
     io: float
 
 
-def application_costs(application: Application, path: str) -> tuple[dict[str, float], Demand]:
+def application_costs(
+    application: Application, path: str, warm: float, cooling: float
+) -> tuple[dict[str, float], Demand]:
     """Measure Gunicorn's part of the costs of an application of somebody else's, and its demand.
 
     Args:
         application: whose module and callable to serve.
         path: to ask for.
+        warm: of this machine, as `request_costs` has measured it.
+        cooling: the same, s.
 
     Raises:
         ExperimentError: when it does not boot or answer.
@@ -203,17 +211,31 @@ def application_costs(application: Application, path: str) -> tuple[dict[str, fl
             _get(server.port, path)
             time.sleep(COLD)
         steps = _steps(server)
-    walls = [moment for moment, _ in steps.app], [moment for moment, _ in steps.answered]
-    cpu = _apart([c for _, c in steps.app], [c for _, c in steps.answered])
-    wall = _apart(*walls)
-    costs = {
-        "accept": _apart([m for m, _ in steps.accept], [m for m, _ in steps.handle]),
-        "request": _apart([m for m, _ in steps.handle], walls[0]),
-        "respond": _apart(walls[1], [m for m, _ in steps.handled]),
-        "finish": steps.finish(),
-        "sync_finish": steps.finish(),
+    return gunicorns_costs(steps, warm, cooling), _demand(steps)
+
+
+def gunicorns_costs(steps: Steps, warm: float, cooling: float) -> dict[str, float]:
+    """What the steps of Gunicorn cost cold, s; between them they had time to cool only in part."""
+    finish = steps.finish()
+    measured = {
+        "accept": _apart(_walls(steps.accept), _walls(steps.handle)),
+        "request": _apart(_walls(steps.handle), _walls(steps.app)),
+        "respond": _apart(_walls(steps.answered), _walls(steps.handled)),
+        "finish": finish,
+        "sync_finish": finish,
     }
-    return costs, Demand(cpu, max(0.0, wall - cpu))
+    cold = part(steps.gap(), warm, cooling)
+    return {name: seconds / cold for name, seconds in measured.items()}
+
+
+def _demand(steps: Steps) -> Demand:
+    cpu = _apart([c for _, c in steps.app], [c for _, c in steps.answered])
+    wall = _apart(_walls(steps.app), _walls(steps.answered))
+    return Demand(cpu, max(0.0, wall - cpu))
+
+
+def _walls(notes: Sequence[tuple[float, float]]) -> list[float]:
+    return [moment for moment, _ in notes]
 
 
 def _get(port: int, path: str) -> None:
