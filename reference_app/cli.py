@@ -22,10 +22,9 @@ from sim.cli import (
     show_summary,
     trace_path,
 )
-from sim.command import save
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host
-from sim.run import Run
+from sim.run import Run, save
 from sim.summary import summarize
 
 #: What the extra ``app`` installs, by the name under which it is imported.
@@ -213,12 +212,20 @@ def _measurements(experiment: Experiment, repeat: int) -> list[list[Run]]:
     # They need the extra `app`.
     from reference_app.measure import measure  # noqa: PLC0415
     from reference_app.progress_line import ProgressLine  # noqa: PLC0415
+    from reference_app.run_progress import run_progress  # noqa: PLC0415
 
     replications = experiment.replications
-    with ProgressLine(experiment.traffic, repeat * replications, sys.stderr) as line:
+    runs = repeat * replications
+    with ProgressLine(sys.stderr) as line:
         return [
             [
-                measure(experiment, replication, line.progress(number * replications + replication))
+                measure(
+                    experiment,
+                    replication,
+                    run_progress(
+                        line, experiment.traffic, number * replications + replication, runs
+                    ),
+                )
                 for replication in range(replications)
             ]
             for number in range(repeat)

@@ -1,47 +1,41 @@
-"""How far a measurement is, on one line of a terminal."""
+"""One line of a terminal that says what is under way, how far all is, and how long it will take."""
 
 from __future__ import annotations
 
+import os
 import time
 from types import TracebackType
 from typing import Self, TextIO
 
-from reference_app.client import Progress
-from sim.experiment import Traffic
-
 _ERASE = "\r\x1b[K"
 
+#: Characters of the bar, and of a terminal that does not say how wide it is.
+BAR = 10
+COLUMNS = 80
 
-def done(traffic: Traffic, answered: int, clock: float) -> float:
-    """How much of a run is over, from 0 to 1, as far as its end can be foreseen.
+#: s after which what is over tells how long the rest will take better than a plan does.
+LEARNT = 3.0
 
-    Args:
-        traffic: that is sent.
-        answered: requests so far.
-        clock: s since the start of the run.
-    """
-    if traffic.arrivals == "closed" and traffic.requests is not None:
-        return min(1.0, answered / traffic.requests)
-    if traffic.arrivals == "trace":
-        span = traffic.trace[-1].arrival_s
-    elif traffic.arrivals != "closed" and traffic.requests is not None:
-        span = traffic.requests / traffic.rate
-    else:
-        span = traffic.duration
-    return min(1.0, clock / span) if span > 0 else 1.0
+#: s above which time is told in minutes.
+MINUTES = 120.0
 
 
 class ProgressLine:
-    """Says on a terminal which run it is and how long all will take; elsewhere it is silent.
+    """Says on a terminal what is under way, on a line that is gone at the end.
 
-    Plain writes twice a second, not a live display, which would take its share of the processors
-    that are measured.
+    Plain writes when there is something new, not a live display, which would take its share of the
+    processors that are measured.
+
+    Args:
+        stream: that is told.
+        steps: whether a stream that is no terminal gets a line for each step; else nothing.
     """
 
-    def __init__(self, traffic: Traffic, runs: int, stream: TextIO) -> None:
-        self._traffic = traffic
-        self._runs = runs
-        self._stream = stream if stream.isatty() else None
+    def __init__(self, stream: TextIO, *, steps: bool = False) -> None:
+        self._stream = stream
+        self._moves = stream.isatty()
+        self._steps = steps
+        self._step = ""
         self._began = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -53,23 +47,56 @@ class ProgressLine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._write("")
+        self._move("")
 
-    def progress(self, run: int) -> Progress:
-        """What the run of that number, from 0, is to tell its progress."""
-        self._write(f"run {run + 1} of {self._runs}: starting Gunicorn")
+    def say(
+        self, step: str, done: float = 0.0, *, detail: str = "", planned: float | None = None
+    ) -> None:
+        """Something is under way.
 
-        def tell(answered: int, sent: int, clock: float) -> None:
-            fraction = (run + done(self._traffic, answered, clock)) / self._runs
-            words = f"run {run + 1} of {self._runs}: {answered:,} of {sent:,} sent are answered"
-            if fraction > 0:
-                left = (time.monotonic() - self._began) * (1 - fraction) / fraction
-                words += f"; {100 * fraction:.0f} %, about {left:.0f} s left"
-            self._write(words)
+        Args:
+            step: what it is.
+            done: how much of all is over, from 0 to 1.
+            detail: what a terminal hears besides.
+            planned: s that all was planned to take; the time left until there is more to go by.
+        """
+        if self._moves:
+            filled = round(BAR * done)
+            words = f"[{'#' * filled}{'.' * (BAR - filled)}] {100 * done:.0f} %"
+            left = self._left(done, planned)
+            if left is not None:
+                words += f", about {_time(left)} left"
+            self._move(f"{words}: {step}{detail}")
+        elif self._steps and step != self._step:
+            self.stay(step)
+        self._step = step
 
-        return tell
+    def stay(self, words: str) -> None:
+        """Write a line that stays, whatever the stream is."""
+        self._move("")
+        self._stream.write(f"{words}\n")
+        self._stream.flush()
 
-    def _write(self, words: str) -> None:
-        if self._stream is not None:
-            self._stream.write(_ERASE + words)
+    def _left(self, done: float, planned: float | None) -> float | None:
+        """S until all is over; None where nobody can know."""
+        over = time.monotonic() - self._began
+        if planned is not None and over < LEARNT:
+            return planned * (1 - done)
+        return over * (1 - done) / done if done > 0 else None
+
+    def _move(self, words: str) -> None:
+        if self._moves:
+            # A line that wraps could not be erased.
+            self._stream.write(_ERASE + words[: _columns(self._stream) - 1])
             self._stream.flush()
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or COLUMNS
+    except (OSError, ValueError):
+        return COLUMNS
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < MINUTES else f"{seconds / 60:.0f} min"

@@ -17,13 +17,13 @@ import psutil
 from reference_app.client import Progress
 from reference_app.measure import measure
 from reference_app.processor import processor
+from reference_app.progress_line import ProgressLine
 from reference_app.validation_progress import ValidationProgress
 from sim import validation_rows
-from sim.command import save
 from sim.comparison import ideal_run, values_of
 from sim.costs import Costs
 from sim.experiment import Experiment, Host
-from sim.run import Run
+from sim.run import Run, save
 from sim.summary import Summary, summarize
 from sim.validation_grid import sample
 from sim.validation_rows import Header, Row, Values
@@ -94,7 +94,8 @@ def run_cells(
     there = {row.cell for row in rows}
     cells = sample()
     missing = {number: experiment(number) for number in numbers if number not in there}
-    with ValidationProgress(list(missing.values()), header.repeats, stream) as progress:
+    with ProgressLine(stream) as line:
+        progress = ValidationProgress(list(missing.values()), header.repeats, line)
         for number, asked in missing.items():
             name = cells[number - 1].name
             progress.begin(number, name)

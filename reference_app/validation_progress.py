@@ -2,67 +2,48 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self, TextIO
 
 from reference_app.client import Progress
-from reference_app.progress_line import done
+from reference_app.progress_line import ProgressLine
+from reference_app.run_progress import done
 from sim.experiment import Experiment
 from sim.validation import Result
 from sim.validation_rows import Row
-
-_ERASE = "\r\x1b[K"
 
 #: s that a run takes besides its traffic: Gunicorn's start and end, the predictions' part.
 BESIDES = 2.5
 
 
 class ValidationProgress:
-    """Tells ``stream`` which cell is measured, what came of each, and how long the rest will take.
+    """Tells ``line`` which cell is measured, what came of each, and how far all is.
 
     Args:
         experiments: of the cells that are to be measured, in that order.
         repeats: how often each is.
-        stream: that is told; only a terminal hears of what is under way.
+        line: that passes it on.
     """
 
-    def __init__(self, experiments: Sequence[Experiment], repeats: int, stream: TextIO) -> None:
+    def __init__(self, experiments: Sequence[Experiment], repeats: int, line: ProgressLine) -> None:
         self._traffics = [experiment.traffic for experiment in experiments]
         self._seconds = [planned(experiment) for experiment in experiments]
         self._repeats = repeats
-        self._stream = stream
-        self._began = time.monotonic()
+        self._line = line
         self._cells = 0
         self._words = ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._move("")
 
     def begin(self, number: int, name: str) -> None:
         """The cell of that number is next."""
         self._cells += 1
         self._words = f"cell {number} ({self._cells} of {len(self._seconds)}), {name}"
-        self._move(f"{self._words}: predicting")
+        self._tell("predicting", 0, 0.0)
 
     def run(self, repeat: int) -> Progress:
         """What the present cell's run of that number, from 0, is to tell its progress."""
-        cell = self._cells - 1
-        self._tell(cell, repeat, 0.0)
-
-        def tell(answered: int, _: int, clock: float) -> None:
-            self._tell(cell, repeat, done(self._traffics[cell], answered, clock))
-
-        return tell
+        traffic = self._traffics[self._cells - 1]
+        words = f"run {repeat + 1} of {self._repeats}"
+        self._tell(words, repeat, 0.0)
+        return lambda answered, _, clock: self._tell(words, repeat, done(traffic, answered, clock))
 
     def end(self, row: Row) -> None:
         """The present cell is measured."""
@@ -73,25 +54,14 @@ class ValidationProgress:
                 f"mean {1000 * mean.predicted:.1f} ms predicted, {1000 * mean.measured:.1f} ms "
                 f"measured ({mean.error:+.1%}, spread {mean.spread:.1%})"
             )
-        self._move("")
-        self._stream.write(f"{self._words}: {words}\n")
-        self._stream.flush()
+        self._line.stay(f"{self._words}: {words}")
 
-    def _tell(self, cell: int, repeat: int, fraction: float) -> None:
-        past = sum(self._seconds[:cell]) * self._repeats
-        past += self._seconds[cell] * (repeat + fraction)
-        rest = sum(self._seconds) * self._repeats - past
-        # What is planned, until there is something to learn from.
-        pace = (time.monotonic() - self._began) / past if past > BESIDES else 1.0
-        self._move(
-            f"run {repeat + 1} of {self._repeats} of {self._words}; about "
-            f"{max(1.0, rest * pace / 60):.0f} min left"
-        )
-
-    def _move(self, words: str) -> None:
-        if self._stream.isatty():
-            self._stream.write(_ERASE + words)
-            self._stream.flush()
+    def _tell(self, words: str, repeat: int, fraction: float) -> None:
+        cell = self._cells - 1
+        total = sum(self._seconds) * self._repeats
+        over = sum(self._seconds[:cell]) * self._repeats
+        over += self._seconds[cell] * (repeat + fraction)
+        self._line.say(f"{self._words}: {words}", over / total, planned=total)
 
 
 def planned(experiment: Experiment) -> float:

@@ -26,9 +26,9 @@ from typing import Any
 
 from sim.capacity import ENDS, capacity
 from sim.disturbance import CLIENTS, FLAG_SERVICE
-from sim.errors import ExperimentError
 from sim.occupation import occupied_until
 from sim.run import OUTCOMES, Run
+from sim.whole_file import whole_file
 
 #: In a second; the format counts in these.
 MICROSECONDS = 1_000_000
@@ -62,18 +62,11 @@ def save(runs: Mapping[str, Run], path: Path) -> None:
         },
     }
     encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(f'{json.dumps(head)[:-1]}, "traceEvents": [')
-            for number, record in enumerate(records(runs, zero)):
-                file.write(f"{',' if number else ''}\n{encode(record)}")
-            file.write("\n]}\n")
-        partial.replace(path)
-    except OSError as error:
-        raise ExperimentError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write(f'{json.dumps(head)[:-1]}, "traceEvents": [')
+        for number, record in enumerate(records(runs, zero)):
+            file.write(f"{',' if number else ''}\n{encode(record)}")
+        file.write("\n]}\n")
 
 
 def records(runs: Mapping[str, Run], zero: float) -> Iterator[Record]:

@@ -1,15 +1,15 @@
-"""What both command lines owe to the shell: exit statuses, stdout, and ``--save``."""
+"""What both command lines owe to the shell: exit statuses, stdout, and files to save to."""
 
 from __future__ import annotations
 
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
-from sim import run
 from sim.errors import ExperimentError
+from sim.whole_file import unwritable
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
@@ -66,36 +66,4 @@ def writable(path: Path) -> Path:
         with tempfile.TemporaryFile(dir=path.parent):
             return path
     except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def save(runs: Iterable[run.Run], path: Path) -> None:
-    """Write runs as `sim.run.save` does.
-
-    Raises:
-        ExperimentError: when the file cannot be written.
-    """
-    try:
-        run.save(runs, path)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def save_text(text: str, path: Path) -> None:
-    """Write ``text`` to a file, which appears whole or not at all.
-
-    Raises:
-        ExperimentError: when it cannot be written.
-    """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _unwritable(path: Path, error: OSError) -> ExperimentError:
-    return ExperimentError(f"{path}: cannot be written ({error.strerror})")
+        raise unwritable(path, error) from None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from sim.errors import ExperimentError
+from sim.whole_file import whole_file
 
 if TYPE_CHECKING:
     from sim.tally import Tally
@@ -258,30 +259,28 @@ def save(runs: Iterable[Run], path: Path) -> None:
     """Write runs as JSON lines: a header, then its events and its requests, for each run.
 
     The file appears whole or not at all.
+
+    Raises:
+        ExperimentError: when it cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            for run in runs:
-                header = {
-                    "schema": SCHEMA,
-                    "source": run.source,
-                    "replication": run.replication,
-                    "requests": len(run.requests),
-                    "experiment": run.experiment,
-                    "queues": [queue._asdict() for queue in run.queues],
-                    "census": [row._asdict() for row in run.census],
-                    "memory": None if run.memory is None else run.memory._asdict(),
-                }
-                file.write(json.dumps(header) + "\n")
-                for event in run.events:
-                    file.write(json.dumps({"event": list(event)}) + "\n")
-                for row in run.requests:
-                    values = [_time(v) if isinstance(v, float) else v for v in row]
-                    file.write(json.dumps({"request": values}) + "\n")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        for run in runs:
+            header = {
+                "schema": SCHEMA,
+                "source": run.source,
+                "replication": run.replication,
+                "requests": len(run.requests),
+                "experiment": run.experiment,
+                "queues": [queue._asdict() for queue in run.queues],
+                "census": [row._asdict() for row in run.census],
+                "memory": None if run.memory is None else run.memory._asdict(),
+            }
+            file.write(json.dumps(header) + "\n")
+            for event in run.events:
+                file.write(json.dumps({"event": list(event)}) + "\n")
+            for row in run.requests:
+                values = [_time(v) if isinstance(v, float) else v for v in row]
+                file.write(json.dumps({"request": values}) + "\n")
 
 
 def load(path: Path) -> list[Run]:

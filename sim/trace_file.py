@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sim.errors import ExperimentError
 from sim.experiment import MAX_REQUESTS, TraceRow
+from sim.whole_file import whole_file
 
 COLUMNS = ("arrival_s", "io_s", "cpu_s")
 HEADER = ",".join(COLUMNS)
@@ -41,13 +42,10 @@ def write(path: Path, rows: Iterable[TraceRow]) -> None:
     Raises:
         ExperimentError: when the file cannot be written.
     """
-    try:
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(HEADER + "\n")
-            for row in rows:
-                file.write(f"{row.arrival_s!r},{row.io_s!r},{row.cpu_s!r}\n")
-    except OSError as error:
-        raise ExperimentError(f"{path}: cannot be written ({error.strerror})") from None
+    with whole_file(path) as file:
+        file.write(HEADER + "\n")
+        for row in rows:
+            file.write(f"{row.arrival_s!r},{row.io_s!r},{row.cpu_s!r}\n")
 
 
 def _rows(path: Path) -> Iterator[TraceRow]:

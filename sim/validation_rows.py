@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sim.command import save_text
 from sim.errors import ExperimentError
+from sim.whole_file import whole_file
 
 SCHEMA = "gunicorn-validation/1"
 
@@ -128,7 +128,8 @@ def write(path: Path, header: Header, rows: Iterable[Row]) -> None:
         ExperimentError: when it cannot be written.
     """
     records = ({"schema": SCHEMA, **asdict(header)}, *(asdict(row) for row in rows))
-    save_text("".join(map(_line, records)), path)
+    with whole_file(path) as file:
+        file.writelines(map(_line, records))
 
 
 def _line(record: dict[str, Any]) -> str:

@@ -44,8 +44,12 @@ def _measure(shown: Shown) -> None:
     # They need the extra `app`.
     from reference_app.measure import measure  # noqa: PLC0415
     from reference_app.progress_line import ProgressLine  # noqa: PLC0415
+    from reference_app.run_progress import run_progress  # noqa: PLC0415
 
     experiment = shown.experiment()
-    with ProgressLine(experiment.traffic, shown.repeats, sys.stderr) as line:
-        runs = [measure(experiment, 0, line.progress(number)) for number in range(shown.repeats)]
+    with ProgressLine(sys.stderr) as line:
+        runs = [
+            measure(experiment, 0, run_progress(line, experiment.traffic, number, shown.repeats))
+            for number in range(shown.repeats)
+        ]
     measured.save(shown.name, runs)

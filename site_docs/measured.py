@@ -19,6 +19,7 @@ from reference_app.processor import processor
 from sim import run
 from sim.errors import ExperimentError
 from sim.run import Run
+from sim.whole_file import whole_file
 
 DIRECTORY = Path(__file__).parent / "data" / "measured"
 
@@ -74,11 +75,9 @@ def save(name: str, runs: Sequence[Run], directory: Path = DIRECTORY) -> None:
         ExperimentError: when it cannot be written.
     """
     about = json.dumps(asdict(Provenance.here_and_now()), indent=2) + "\n"
-    try:
-        run.save(runs, directory / f"{name}.jsonl")
-        (directory / f"{name}.json").write_text(about, encoding="utf-8")
-    except OSError as error:
-        raise ExperimentError(f"{directory}: cannot be written ({error.strerror})") from None
+    run.save(runs, directory / f"{name}.jsonl")
+    with whole_file(directory / f"{name}.json") as file:
+        file.write(about)
 
 
 def exists(name: str, directory: Path = DIRECTORY) -> bool:

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from reference_app.measure import measure
-from reference_app.progress_line import done
+from reference_app.run_progress import done
 from sim.distribution import Distribution
 from sim.experiment import Experiment, Server, TraceRow, Traffic
 from sim.model.simulation import predict

@@ -23,8 +23,9 @@ THEIRS_S = 5.0
 MEMORY_S = 2.5
 SHARES_S = 12.0
 
-#: Called with what is measured next, and how much is done, from 0 to 1.
-Tell = Callable[[str, float], None]
+#: Called with what is measured, how much of all is over, from 0 to 1, and what all is planned to
+#: take, s.
+Tell = Callable[[str, float, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class _Steps:
     def advance(self, seconds: float) -> None:
         """So many more of the s that were planned are over."""
         self.over += seconds
-        self.tell(self.what, min(1.0, self.over / self.total))
+        self.tell(self.what, min(1.0, self.over / self.total), self.total)
 
 
 def calibrate(application: Application | None, path: str, tell: Tell) -> Calibration:
@@ -117,7 +118,6 @@ def calibrate(application: Application | None, path: str, tell: Tell) -> Calibra
         steps.begin(f"who of {workers} workers accepts")
         shares[workers] = accept_shares(workers)
         steps.advance(SHARES_S)
-    tell("done", 1.0)
     return Calibration(
         {name: median(values) for name, values in rounds.values.items()},
         {name: (min(values), max(values)) for name, values in rounds.values.items()},

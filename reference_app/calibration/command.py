@@ -8,23 +8,21 @@ import platform
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-from reference_app.calibration.calibrate import Calibration, Tell, calibrate
+from reference_app.calibration.calibrate import Calibration, calibrate
 from reference_app.calibration.requests import Demand
 from reference_app.processor import processor
+from reference_app.progress_line import ProgressLine
 from reference_app.server import Application
 from sim import costs_file, wakeup_fit
-from sim.command import save_text, writable, write_stdout
+from sim.command import writable, write_stdout
 from sim.costs import Costs
 from sim.errors import ExperimentError
+from sim.whole_file import whole_file
 
 #: A module and a callable in it, as on Gunicorn's command line.
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(\(\))?")
@@ -42,13 +40,18 @@ def run(args: argparse.Namespace) -> None:
     if not args.path.startswith("/"):
         raise ExperimentError(f"--path is {args.path!r}; expected one that begins with '/'")
     application = None if args.app is None else Application(args.app, directory=Path.cwd())
-    with _progress() as tell:
-        found = calibrate(application, args.path, tell)
+    with ProgressLine(sys.stderr, steps=True) as line:
+        found = calibrate(
+            application,
+            args.path,
+            lambda what, over, planned: line.say(what, over, planned=planned),
+        )
     cores = len(os.sched_getaffinity(0))
     measured = replace(Costs(), **found.costs)
     costs = replace(measured, **wakeup_fit.fit(found.shares, cores, measured))
     host = costs_file.CostsFile(costs, found.memory)
-    save_text(costs_file.text(host, _about(args, found, costs, cores), _notes(found)), path)
+    with whole_file(path) as file:
+        file.write(costs_file.text(host, _about(args, found, costs, cores), _notes(found)))
     write_stdout("\n".join(_report(path, found, costs, cores)) + "\n")
 
 
@@ -121,24 +124,3 @@ def _us(seconds: float) -> str:
 
 def _words(shares: Sequence[float]) -> str:
     return " ".join(f"{share:.2f}" for share in shares)
-
-
-@contextmanager
-def _progress() -> Iterator[Tell]:
-    """A progress bar with the time left on a terminal's stderr; a line a step elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda what, _: print(what, file=sys.stderr, flush=True)  # noqa: T201
-        return
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        # Twice a second: the bar is not to take its share of the cores that are measured.
-        refresh_per_second=2,
-    )
-    task = bar.add_task("calibrating", total=1.0)
-    with bar:
-        yield lambda what, done: bar.update(task, description=what, completed=done)

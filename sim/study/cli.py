@@ -13,7 +13,7 @@ from typing import Any
 
 from sim.arguments import OneLineParser, add_experiment_arguments, experiment_from
 from sim.cli import show_document, show_report
-from sim.command import save_text, writable, write_stdout
+from sim.command import writable, write_stdout
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server
 from sim.experiment_file import to_dict
@@ -34,6 +34,7 @@ from sim.study.question import Limits, Question
 from sim.study.sequential import FIRST_LOOK, looks
 from sim.study.store import Store
 from sim.study.trial import Known, Trial, submitter
+from sim.whole_file import whole_file
 
 #: Most replications at one point, where the command line does not say.
 REPLICATIONS = {"size": 40, "sweep": 10, "compare": 20}
@@ -289,7 +290,8 @@ def _sweep(args: argparse.Namespace) -> None:
     if stopped:
         raise KeyboardInterrupt
     if chart_path is not None:
-        save_text(chart.svg(asked, rows, args.measure), chart_path)
+        with whole_file(chart_path) as file:
+            file.write(chart.svg(asked, rows, args.measure))
 
 
 def _compare(args: argparse.Namespace) -> None:
