@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import fields, replace
 
 import pytest
@@ -9,6 +11,10 @@ import pytest
 from reference_app.calibration.life import life_costs
 from reference_app.calibration.requests import request_costs
 from sim.costs import Costs
+
+#: s for which the costs are those of this moment: they change with the hour, and a test whose
+#: neighbour has just had them measured need not pay for that again.
+FRESH = 120.0
 
 
 class HostCosts:
@@ -20,15 +26,19 @@ class HostCosts:
 
     def __init__(self) -> None:
         self._measured: list[Costs] = []
+        self._when = -math.inf
 
     def latest(self) -> Costs:
         """The costs as they were measured last."""
         return self._measured[-1] if self._measured else self.renewed()
 
     def renewed(self) -> Costs:
-        """The costs now."""
+        """The costs now; measured anew unless they are `FRESH`."""
+        if time.monotonic() < self._when + FRESH:
+            return self._measured[-1]
         costs = replace(Costs(), **life_costs(None, launchdarkly=True), **request_costs())
         self._measured.append(costs)
+        self._when = time.monotonic()
         return costs
 
     def middle(self) -> Costs:

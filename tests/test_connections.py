@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from traffic_looks import Looks, latencies, looks_at, outcomes, waits
+from looks import Look, Looks, looks_at
+from traffic_looks import latencies, outcomes, variants, waits
 
 from sim.distribution import Distribution
 from sim.experiment import Experiment, Server, Traffic
@@ -92,15 +93,13 @@ RACES = {
 @pytest.fixture(scope="module")
 def looks() -> Iterator[Looks]:
     """The looks of this session."""
-    with looks_at({**RACES, **EXPERIMENTS}, AT_ONCE) as looks:
+    with looks_at({**RACES, **EXPERIMENTS}, variants, AT_ONCE) as looks:
         yield looks
 
 
 @pytest.mark.parametrize("look", [outcomes, latencies, waits])
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_connections_are_as_predicted(
-    name: str, look: Callable[[list[Run], Run], str | None], looks: Looks
-) -> None:
+def test_connections_are_as_predicted(name: str, look: Look, looks: Looks) -> None:
     assert looks.differs(name, look) is None
 
 

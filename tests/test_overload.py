@@ -5,15 +5,15 @@ More requests come than there is room for in the accept queue.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from traffic_looks import Looks, latencies, looks_at, outcomes, throughput
+from looks import Look, Looks, looks_at
+from traffic_looks import latencies, outcomes, throughput, variants
 
 from sim.distribution import Distribution
 from sim.experiment import Experiment, Server, TraceRow, Traffic
-from sim.run import Run
 
 SYNC = Server(workers=1, timeout=0, preload_app=True)
 GTHREAD = Server(
@@ -69,13 +69,11 @@ EXPERIMENTS = {
 @pytest.fixture(scope="module")
 def looks() -> Iterator[Looks]:
     """The clients wait more than anybody computes, so all are measured at the same time."""
-    with looks_at(EXPERIMENTS, at_once=len(EXPERIMENTS)) as looks:
+    with looks_at(EXPERIMENTS, variants, at_once=len(EXPERIMENTS)) as looks:
         yield looks
 
 
 @pytest.mark.parametrize("look", [outcomes, latencies, throughput])
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_overload_is_as_predicted(
-    name: str, look: Callable[[list[Run], Run], str | None], looks: Looks
-) -> None:
+def test_overload_is_as_predicted(name: str, look: Look, looks: Looks) -> None:
     assert looks.differs(name, look) is None

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 
 import pytest
 from conftest import HostCosts
+from looks import Looks, looks_at
 
-from reference_app.measure import measure
 from sim.costs import Costs
 from sim.distribution import Distribution
 from sim.disturbance import BootError, Crash, Disturbance, FlagService, Hang, Rate, Signal
@@ -220,32 +220,8 @@ SCENARIOS = {
 }
 
 
-class Looks:
-    """Every scenario predicted and measured; one that surprises is looked at again, alone."""
-
-    def __init__(self, costs: HostCosts, pool: ThreadPoolExecutor) -> None:
-        self._costs = costs
-        # All predictions first: they would take a core from what is measured.
-        self._predicted = {name: _predict(name, costs.latest()) for name in SCENARIOS}
-        self._measured = {name: pool.submit(_measure, name) for name in SCENARIOS}
-
-    def of(self, name: str) -> tuple[list[Run], Run]:
-        """The predictions, and the first measurement, next to another server's."""
-        return self._predicted[name], self._measured[name].result()
-
-    def again(self, name: str) -> tuple[list[Run], Run]:
-        """The same with the costs of this moment, and the machine to itself."""
-        wait(self._measured.values())
-        return _predict(name, self._costs.renewed()), _measure(name)
-
-
-def _measure(name: str) -> Run:
-    return measure(SCENARIOS[name].experiment(), 0, lambda *_: None)
-
-
-def _predict(name: str, costs: Costs) -> list[Run]:
+def _predict(name: str, experiment: Experiment, costs: Costs) -> list[Run]:
     """A scenario's predictions, one for each variant of the server's chances."""
-    experiment = SCENARIOS[name].experiment()
     paces = Random(name)
     runs = []
     for variant in range(VARIANTS):
@@ -257,9 +233,9 @@ def _predict(name: str, costs: Costs) -> list[Run]:
 @pytest.fixture(scope="module")
 def looks(host_costs: HostCosts) -> Iterator[Looks]:
     """The looks of this session."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield Looks(host_costs, pool)
-        pool.shutdown(cancel_futures=True)
+    experiments = {name: scenario.experiment() for name, scenario in SCENARIOS.items()}
+    with looks_at(experiments, _predict, AT_ONCE, host_costs) as looks:
+        yield looks
 
 
 def slack(time: float) -> float:
@@ -364,5 +340,4 @@ def _recovery_is_off(_: str, predictions: list[Run], run: Run) -> str | None:
 def test_trouble_is_as_predicted(
     name: str, look: Callable[[str, list[Run], Run], str | None], looks: Looks
 ) -> None:
-    if look(name, *looks.of(name)) is not None:
-        assert look(name, *looks.again(name)) is None
+    assert looks.differs(name, partial(look, name)) is None

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain
 from math import sqrt
 
-from reference_app.measure import measure
-from reference_app.server import HOST
+from sim.costs import Costs
 from sim.experiment import Experiment
 from sim.model.simulation import predict
 from sim.run import Request, Run
@@ -25,47 +20,10 @@ VARIANTS = 12
 SHARE = 0.1
 
 
-class Looks:
-    """Experiments predicted and measured; one that surprises is measured again, alone."""
-
-    def __init__(self, experiments: Mapping[str, Experiment], pool: ThreadPoolExecutor) -> None:
-        self._experiments = experiments
-        self._first = {name: pool.submit(self._measure, name) for name in experiments}
-        self.predictions = cache(self._predict)
-
-    def differs(self, name: str, look: Callable[[list[Run], Run], str | None]) -> str | None:
-        """What ``look`` finds, twice, to be other than predicted; None: nothing."""
-        predictions = self.predictions(name)
-        if look(predictions, self._first[name].result()) is None:
-            return None
-        wait(self._first.values())
-        return look(predictions, self._measure(name))
-
-    def _measure(self, name: str) -> Run:
-        _forget_round_trips()
-        return measure(self._experiments[name], 0, lambda *_: None)
-
-    def _predict(self, name: str) -> list[Run]:
-        """One for each variant of the server's and the kernel's chances."""
-        return [predict(self._experiments[name], 0, variant) for variant in range(VARIANTS)]
-
-
-def _forget_round_trips() -> None:
-    """Let the kernel forget what earlier connections took, where we may and can.
-
-    It has the server's side of a handshake that took seconds for a long round trip, and the next
-    client on this host would wait for as long before it sends a lost request again.
-    """
-    if ip := shutil.which("ip"):
-        subprocess.run([ip, "tcp_metrics", "flush", HOST], check=False, capture_output=True)
-
-
-@contextmanager
-def looks_at(experiments: Mapping[str, Experiment], at_once: int) -> Iterator[Looks]:
-    """Begin to measure all ``experiments``, ``at_once`` at a time."""
-    with ThreadPoolExecutor(at_once) as pool:
-        yield Looks(experiments, pool)
-        pool.shutdown(cancel_futures=True)
+def variants(_: str, experiment: Experiment, costs: Costs) -> list[Run]:
+    """The predictions of an experiment, one for each variant of its chances."""
+    asked = replace(experiment, costs=costs)
+    return [predict(asked, 0, variant) for variant in range(VARIANTS)]
 
 
 def distance(one: list[float], other: list[float]) -> float:
