@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from reference_app.validate_command import add_validate_arguments, run_validate
 from sim import chrome_trace
-from sim.arguments import OneLineParser, add_experiment_arguments, experiment_from
+from sim.arguments import add_experiment_arguments, experiment_from
 from sim.cli import (
     add_output_arguments,
     predictions,
@@ -24,6 +24,7 @@ from sim.cli import (
 )
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host
+from sim.one_line_parser import OneLineParser
 from sim.run import Run, save
 from sim.summary import summarize
 

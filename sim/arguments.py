@@ -15,11 +15,8 @@ named in a notice.
 from __future__ import annotations
 
 import argparse
-import reprlib
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
 
 from sim import (
     access_log,
@@ -27,122 +24,18 @@ from sim import (
     disturbance_flag,
     experiment_file,
     gunicorn_config,
-    settings,
+    gunicorn_flags,
     toml_file,
     trace_file,
 )
-from sim.distribution import SYNTAX, Distribution
 from sim.disturbance import Disturbance
 from sim.errors import ExperimentError
-from sim.experiment import ARRIVALS, CLIENTS, CONNECTIONS, Experiment, Server
+from sim.experiment import ARRIVALS, Experiment, Server
+from sim.flags import FLAGS, UNREAD, add_flag, dest, reader
 from sim.gunicorn_config import SERVER_FIELDS
 from sim.progress import progress
 
 COMMAND_LINE = "command line"
-
-#: Begins the attribute of a Gunicorn flag that is not modelled, so that it hides no flag of ours.
-HIDDEN = "gunicorn_"
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """An `argparse.ArgumentParser` whose errors are one line on stderr, and exit status 2."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print ``error: message`` without the usage, and exit with status 2."""
-        self.exit(2, f"error: {' '.join(message.split())}\n")
-
-
-class Flag(NamedTuple):
-    """One flag of ours, and where its value goes.
-
-    Attributes:
-        name: as it is written, ``--rate``.
-        table: of the experiment; ``""`` for what stands above the tables.
-        field: of that table.
-        kind: `int`, `float`, `Distribution`, the choices, or `bool`, which takes no value.
-        metavar: what stands for the value in the help; of a `bool`, the flag that says no.
-        help: what it means, with the unit.
-    """
-
-    name: str
-    table: str
-    field: str
-    kind: type | tuple[str, ...]
-    metavar: str | None
-    help: str
-
-
-FLAGS: tuple[Flag, ...] = (
-    Flag("--arrivals", "traffic", "arrivals", ARRIVALS, None, "how requests come"),
-    Flag("--rate", "traffic", "rate", float, "PER_S", "requests / s of an open loop"),
-    Flag("--duration", "traffic", "duration", float, "S", "s during which requests arrive"),
-    Flag("--requests", "traffic", "requests", int, "N", "number of requests, not a duration"),
-    Flag("--users", "traffic", "users", int, "N", "clients of a closed loop"),
-    Flag("--first-byte", "traffic", "first_byte", Distribution, "DIST", "s until a client sends"),
-    Flag("--body", "traffic", "body", Distribution, "DIST", "s that its request's body takes"),
-    Flag("--read", "traffic", "read", Distribution, "DIST", "s that it takes to read the answer"),
-    Flag("--think", "traffic", "think", Distribution, "DIST", "s that a closed user thinks"),
-    Flag("--connection", "traffic", "connection", CONNECTIONS, None, "per request, or reused"),
-    Flag("--io", "traffic", "io", Distribution, "DIST", f"s that a request waits: {SYNTAX}"),
-    Flag("--cpu", "traffic", "cpu", Distribution, "DIST", "s that it computes, with the GIL"),
-    Flag("--drain", "traffic", "drain", float, "S", "s for answers after the last arrival"),
-    Flag("--client-timeout", "traffic", "timeout", float, "S", "s that clients wait for an answer"),
-    Flag("--retries", "traffic", "retries", int, "N", "times that a client tries again"),
-    Flag("--retry-delay", "traffic", "retry_delay", float, "S", "s before it does"),
-    Flag("--cores", "host", "cores", int, "N", "processors of the host"),
-    Flag("--somaxconn", "host", "somaxconn", int, "N", "net.core.somaxconn of the host"),
-    Flag("--clients", "host", "clients", CLIENTS, None, "on the same cores, or elsewhere"),
-    Flag(
-        "--launchdarkly",
-        "launchdarkly",
-        "enabled",
-        bool,
-        "--no-launchdarkly",
-        "whether the service has a LaunchDarkly client",
-    ),
-    Flag(
-        "--launchdarkly-latency",
-        "launchdarkly",
-        "latency",
-        float,
-        "S",
-        "s to the flag service's first put event",
-    ),
-    Flag(
-        "--launchdarkly-start-wait",
-        "launchdarkly",
-        "start_wait",
-        float,
-        "S",
-        "s that its start and postfork() wait for it, at most",
-    ),
-    Flag(
-        "--launchdarkly-reachable",
-        "launchdarkly",
-        "reachable",
-        bool,
-        "--launchdarkly-unreachable",
-        "whether the flag service answers",
-    ),
-    Flag(
-        "--launchdarkly-postfork",
-        "launchdarkly",
-        "postfork",
-        bool,
-        "--no-launchdarkly-postfork",
-        "whether post_fork calls postfork()",
-    ),
-    Flag("--seed", "", "seed", int, "N", "of every random stream"),
-    Flag("--replications", "", "replications", int, "N", "independent repetitions"),
-)
-
-#: Flags that one kind of arrivals does not read. To drop them in silence would mislead.
-UNREAD: dict[str, tuple[str, ...]] = {
-    "poisson": ("users", "think"),
-    "constant": ("users", "think"),
-    "closed": ("rate",),
-    "trace": ("users", "think", "rate", "duration", "requests", "io", "cpu"),
-}
 
 
 def add_experiment_arguments(
@@ -170,7 +63,7 @@ def add_experiment_arguments(
     )
     traffic = parser.add_argument_group("traffic, host and LaunchDarkly")
     for flag in FLAGS:
-        _add_ours(traffic, flag, replications if flag.field == "replications" else None)
+        add_flag(traffic, flag, replications if flag.field == "replications" else None)
     traffic.add_argument("--trace", metavar="FILE.csv", help=f"replay it: {trace_file.HEADER}")
     traffic.add_argument(
         "--access-log",
@@ -189,7 +82,7 @@ def add_experiment_arguments(
     )
     traffic.add_argument(
         "--log-cpu",
-        type=_reader("log-cpu", float),
+        type=reader("log-cpu", float),
         metavar="PART",
         help="part of the logged request times that is CPU, from 0 to 1 [0]; the rest is I/O",
     )
@@ -206,9 +99,9 @@ def add_experiment_arguments(
     )
     for name, setting in gunicorn_config.known_settings().items():
         if name in SERVER_FIELDS:
-            _add_gunicorns(server, setting)
+            gunicorn_flags.add_modelled(server, setting)
         elif name != "config" and setting.cli:
-            _add_hidden(parser, setting)
+            gunicorn_flags.add_hidden(parser, setting)
 
 
 def experiment_from(args: argparse.Namespace) -> tuple[Experiment, tuple[str, ...]]:
@@ -243,101 +136,14 @@ def experiment_from(args: argparse.Namespace) -> tuple[Experiment, tuple[str, ..
         changes.setdefault("server", {}).update(config.settings)
         if config.postfork:
             changes.setdefault("launchdarkly", {}).update(enabled=True, postfork=True)
-        notices += _not_modelled(args.config, config.ignored, config.harmless)
+        notices += gunicorn_flags.not_modelled(args.config, config.ignored, config.harmless)
     _take_flags(args, changes)
     notices += _take_access_log(args, changes)
     experiment = experiment_file.apply(changes, COMMAND_LINE, base)
     _refuse_unread(args, experiment)
     notices += _too_late(experiment)
-    notices += _other_flags(args, known)
+    notices += gunicorn_flags.other_flags(args, known, COMMAND_LINE)
     return experiment, tuple(notices)
-
-
-def _add_ours(group: argparse._ArgumentGroup, flag: Flag, default: int | None) -> None:
-    """Add a flag; with a ``default`` of the command, it holds as if it had been given."""
-    table = getattr(Experiment(), flag.table) if flag.table else Experiment()
-    shown = toml_file.plain(getattr(table, flag.field)) if default is None else default
-    # The default is only shown, as Gunicorn shows its own: None is how "not given" is known.
-    help_ = flag.help if shown is None else f"{flag.help} [{shown}]"
-    if isinstance(flag.kind, tuple):
-        group.add_argument(flag.name, choices=flag.kind, help=help_)
-    elif flag.kind is bool and flag.metavar is not None:
-        yes = group.add_argument(flag.name, action="store_const", const=True, help=flag.help)
-        group.add_argument(
-            flag.metavar,
-            dest=yes.dest,
-            action="store_const",
-            const=False,
-            help=f"the opposite of {flag.name}",
-        )
-    else:
-        group.add_argument(
-            flag.name,
-            type=_reader(flag.name.removeprefix("--"), flag.kind),
-            metavar=flag.metavar,
-            default=default,
-            help=help_,
-        )
-
-
-def _add_gunicorns(group: argparse._ArgumentGroup, setting: Any) -> None:  # noqa: ANN401
-    option = _Option(setting)
-    if setting.type is int:
-        option.keywords["type"] = _reader(setting.name, int)
-    elif setting.name == "worker_class":
-        option.keywords["type"] = _worker_class
-    group.add_argument(*option.names, **option.keywords)
-
-
-def _add_hidden(parser: argparse.ArgumentParser, setting: Any) -> None:  # noqa: ANN401
-    option = _Option(setting)
-    option.keywords |= {"help": argparse.SUPPRESS, "dest": HIDDEN + setting.name}
-    for name in option.names:
-        try:
-            parser.add_argument(name, **option.keywords)
-        except argparse.ArgumentError:
-            continue  # The command's own flag of that name wins.
-
-
-class _Option:
-    """What Gunicorn's `Setting.add_option` tells the parser that it thinks this is."""
-
-    def __init__(self, setting: Any) -> None:  # noqa: ANN401
-        self.names: tuple[str, ...] = ()
-        self.keywords: dict[str, Any] = {}
-        setting.add_option(self)
-
-    def add_argument(self, *names: str, **keywords: object) -> None:
-        self.names = names
-        self.keywords = keywords
-
-
-def _reader(name: str, kind: type) -> Callable[[str], Any]:
-    """A reader of one flag's text.
-
-    It raises `argparse.ArgumentError`, because of every other exception argparse makes a message
-    of its own.
-    """
-    expected = {int: "a whole number", float: "a number", Distribution: SYNTAX}[kind]
-
-    def read(text: str) -> Any:  # noqa: ANN401 - of the type `kind`
-        try:
-            return Distribution.parse(text) if kind is Distribution else kind(text)
-        except ExperimentError as error:
-            raise argparse.ArgumentError(None, f"{name}: {error}") from None
-        except ValueError:
-            raise argparse.ArgumentError(
-                None, f"{name} is {reprlib.repr(text)}; expected {expected}"
-            ) from None
-
-    return read
-
-
-def _worker_class(text: str) -> str:
-    try:
-        return settings.worker_class_of(text)
-    except ExperimentError as error:
-        raise argparse.ArgumentError(None, str(error)) from None
 
 
 def _disturbance(text: str) -> Disturbance:
@@ -345,10 +151,6 @@ def _disturbance(text: str) -> Disturbance:
         return disturbance_flag.parse(text)
     except ExperimentError as error:
         raise argparse.ArgumentError(None, f"--disturb {text!r}: {error}") from None
-
-
-def _dest(flag: Flag) -> str:
-    return flag.name.removeprefix("--").replace("-", "_")
 
 
 def _take_flags(args: argparse.Namespace, changes: experiment_file.Changes) -> None:
@@ -366,7 +168,7 @@ def _take_flags(args: argparse.Namespace, changes: experiment_file.Changes) -> N
     elif args.arrivals == "trace" and not traffic.get("trace") and args.access_log is None:
         raise ExperimentError("--arrivals trace is given without a trace; expected --trace FILE")
     for flag in FLAGS:
-        value = getattr(args, _dest(flag))
+        value = getattr(args, dest(flag))
         if value is not None:
             changes.setdefault(flag.table, {})[flag.field] = value
     if args.disturb is not None:
@@ -412,7 +214,7 @@ def _refuse_unread(args: argparse.Namespace, experiment: Experiment) -> None:
         raise ExperimentError("--retry-delay is given without retries; expected --retries N")
     if not experiment.launchdarkly.enabled:
         for flag in FLAGS:
-            value = getattr(args, _dest(flag))
+            value = getattr(args, dest(flag))
             if flag.table == "launchdarkly" and flag.field != "enabled" and value is not None:
                 given = flag.metavar if value is False else flag.name
                 raise ExperimentError(
@@ -440,26 +242,3 @@ def _too_late(experiment: Experiment) -> list[str]:
 def _readers(name: str) -> list[str]:
     """The kinds of arrivals that read the flag ``name``."""
     return [arrivals for arrivals in ARRIVALS if name not in UNREAD[arrivals]]
-
-
-def _other_flags(args: argparse.Namespace, known: dict[str, Any]) -> list[str]:
-    """A notice of the Gunicorn flags that were given and are not modelled."""
-    ignored: list[str] = []
-    harmless: list[str] = []
-    for name, setting in known.items():
-        value = getattr(args, HIDDEN + name, None)
-        if value is None:
-            continue
-        flag = setting.cli[-1]
-        gunicorn_config.validated(setting, value, flag)
-        (harmless if name in settings.HARMLESS else ignored).append(flag)
-    return _not_modelled(COMMAND_LINE, tuple(ignored), tuple(harmless))
-
-
-def _not_modelled(where: str, ignored: tuple[str, ...], harmless: tuple[str, ...]) -> list[str]:
-    parts = []
-    if ignored:
-        parts.append(f"not modelled: {', '.join(ignored)}")
-    if harmless:
-        parts.append(f"no effect on queueing: {', '.join(harmless)}")
-    return [f"{where}: {'; '.join(parts)}"] if parts else []

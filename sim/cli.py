@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sim import chrome_trace
-from sim.arguments import OneLineParser, add_experiment_arguments, experiment_from
+from sim.arguments import add_experiment_arguments, experiment_from
 from sim.command import writable, write_stdout
 from sim.document import document
 from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.model.simulation import predict
+from sim.one_line_parser import OneLineParser
 from sim.progress import progress
 from sim.run import Run, save
 from sim.sketch import RELATIVE_ERROR

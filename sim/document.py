@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+from sim.estimate import CONFIDENCE, Estimate
 from sim.run import Memory
-from sim.summary import CONFIDENCE, Estimate, Summary, Times
+from sim.summary import Summary, Times
 
 SCHEMA = "gunicorn-summary/1"
 

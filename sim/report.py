@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from sim.distribution import Distribution
+from sim.estimate import Estimate
 from sim.prose import print_prose, print_remarks, print_table
 from sim.recovery_report import print_recoveries
 from sim.run import Census, Memory
-from sim.summary import Estimate, Queue, Summary, Times, Worker
+from sim.summary import Queue, Summary, Times, Worker
 
 #: Rows of workers; with ``max_requests`` there can be thousands.
 MOST_WORKERS = 10

@@ -9,70 +9,18 @@ in s.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any
 
 from sim.distribution import Distribution
 from sim.disturbance import Rate
 from sim.errors import ExperimentError
-from sim.ideal import ideal
-from sim.occupation import occupied_until
+from sim.estimate import Estimate
 from sim.overload import Load, load_of
-from sim.quantile import quantile
-from sim.recovery import Recovery, combined, recoveries
-from sim.run import (
-    OK,
-    OUTCOMES,
-    Census,
-    Memory,
-    Outcome,
-    ProcessEvent,
-    QueueLength,
-    Requests,
-    Run,
-    Source,
-)
-from sim.sketch import QuantileSketch
-from sim.tally import Tally
-from sim.theory import student_t_quantile
-
-#: Of all the intervals here.
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A mean over replications.
-
-    Attributes:
-        value: the mean.
-        low: lower end of its 95 % confidence interval, or None with a single replication.
-        high: upper end, or None.
-    """
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def half_width(self) -> float | None:
-        """What ``±`` stands before, or None."""
-        return None if self.high is None else self.high - self.value
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Estimate:
-        """The estimate from one value a replication; at least one, all finite."""
-        count = len(values)
-        mean = math.fsum(values) / count
-        if count == 1:
-            return cls(mean)
-        variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
-        t = student_t_quantile((1 + CONFIDENCE) / 2, count - 1)
-        half_width = t * math.sqrt(variance / count)
-        return cls(mean, mean - half_width, mean + half_width)
+from sim.recovery import Recovery, combined
+from sim.run import OUTCOMES, Census, Memory, Outcome, ProcessEvent, QueueLength, Run, Source
+from sim.sample import Sample, Six, sample_of, threads_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +139,7 @@ def summarize(runs: Iterable[Run]) -> Summary:
         ExperimentError: when there is no run, or the runs are not of one experiment and source.
     """
     first: Run | None = None
-    samples: list[_Sample] = []
+    samples: list[Sample] = []
     for run in runs:
         if first is None:
             first = run
@@ -200,7 +148,7 @@ def summarize(runs: Iterable[Run]) -> Summary:
                 f"run {len(samples) + 1} is of another experiment or source than run 1; "
                 "expected replications of one experiment"
             )
-        samples.append(_sample(run))
+        samples.append(sample_of(run))
     if first is None:
         raise ExperimentError("there is no run to summarize; expected at least one")
 
@@ -227,165 +175,26 @@ def summarize(runs: Iterable[Run]) -> Summary:
     )
 
 
-class _Six(NamedTuple):
-    """The numbers of `Times` in one replication, s."""
-
-    mean: float
-    p50: float
-    p90: float
-    p95: float
-    p99: float
-    max: float
-
-
-class _Sample(NamedTuple):
-    """What a summary needs of one replication: a run's worth of columns made small.
-
-    ``span`` is from the first arrival to the last known outcome or arrival, ``arrival_span`` to
-    the last arrival; ``io`` and ``cpu`` are the sums of the demands. All in s.
-    """
-
-    outcomes: tuple[int, ...]
-    latency: _Six | None
-    wait: _Six | None
-    ideal_latency: _Six | None
-    ideal_wait: _Six | None
-    throughput: float | None
-    span: float
-    arrival_span: float
-    io: float
-    cpu: float
-    worker_requests: Counter[int]
-    worker_busy: dict[int, float]
-    queues: tuple[QueueLength, ...]
-    recovery: tuple[Recovery, ...]
-
-
-def _sample(run: Run) -> _Sample:
-    if run.tally is not None:
-        return _tallied(run, run.tally)
-    requests = run.requests
-    arrival, finished = requests.arrival, requests.finished
-    first = min(arrival, default=0.0)
-    # Requests that are never answered still come, and take their time doing so.
-    last = max((time for time in finished if not math.isnan(time)), default=first)
-    last = max(last, max(arrival, default=first))
-    counts = tuple(requests.outcome.count(code) for code in range(len(OUTCOMES)))
-    ok = [code == OK for code in requests.outcome]
-    span = last - first
-    perfect = ideal(requests, _threads(run.experiment))
-    worker_requests = Counter(requests.worker)
-    del worker_requests[0]  # 0 is no worker
-    return _Sample(
-        outcomes=counts,
-        latency=_six(_known(compress(finished, ok), compress(arrival, ok))),
-        wait=_six(_known(compress(requests.started, ok), compress(arrival, ok))),
-        ideal_latency=_six(sorted(perfect.latency)),
-        ideal_wait=_six(sorted(perfect.wait)),
-        throughput=counts[OK] / span if span > 0 else None if counts[OK] else 0.0,
-        span=span,
-        arrival_span=max(arrival, default=0.0) - first,
-        io=math.fsum(requests.io),
-        cpu=math.fsum(requests.cpu),
-        worker_requests=worker_requests,
-        worker_busy=_busy(requests, last),
-        queues=run.queues,
-        recovery=recoveries(run),
-    )
-
-
-def _tallied(run: Run, tally: Tally) -> _Sample:
-    """The sample of a run whose rows were not kept; without disturbances, see `sim.traffic`."""
-    span = max(0.0, tally.last - tally.first)
-    ok = tally.outcomes[OK]
-    return _Sample(
-        outcomes=tuple(tally.outcomes),
-        latency=_sketched(tally.latency),
-        wait=_sketched(tally.wait),
-        ideal_latency=_sketched(tally.ideal_latency),
-        ideal_wait=_sketched(tally.ideal_wait),
-        throughput=ok / span if span > 0 else None if ok else 0.0,
-        span=span,
-        arrival_span=max(0.0, tally.last_arrival - tally.first),
-        io=tally.io,
-        cpu=tally.cpu,
-        worker_requests=tally.worker_requests,
-        worker_busy=tally.worker_busy,
-        queues=run.queues,
-        recovery=(),
-    )
-
-
-def _sketched(times: QuantileSketch) -> _Six | None:
-    if not times.count:
-        return None
-    p50, p90, p95, p99 = times.quantiles((0.5, 0.9, 0.95, 0.99))
-    return _Six(times.total / times.count, p50, p90, p95, p99, times.largest)
-
-
-def _known(ends: Iterable[float], begins: Iterable[float]) -> list[float]:
-    """The differences that are not NaN, sorted."""
-    differences = (end - begin for end, begin in zip(ends, begins, strict=True))
-    return sorted(time for time in differences if not math.isnan(time))
-
-
-def _busy(requests: Requests, end: float) -> dict[int, float]:
-    """Time that each worker's threads ran requests, s, up to the ``end`` of the run."""
-    busy: dict[int, float] = {}
-    for worker, started, finished, outcome, io, cpu in zip(
-        requests.worker,
-        requests.started,
-        requests.finished,
-        requests.outcome,
-        requests.io,
-        requests.cpu,
-        strict=True,
-    ):
-        if worker and not math.isnan(started):
-            until = occupied_until(started, finished, outcome, io + cpu, end)
-            busy[worker] = busy.get(worker, 0.0) + until - started
-    return busy
-
-
-def _six(values: Sequence[float]) -> _Six | None:
-    """The six numbers of sorted ``values``; None without any."""
-    if not values:
-        return None
-    return _Six(
-        mean=math.fsum(values) / len(values),
-        p50=quantile(values, 0.5),
-        p90=quantile(values, 0.9),
-        p95=quantile(values, 0.95),
-        p99=quantile(values, 0.99),
-        max=values[-1],
-    )
-
-
 def _estimate(values: Iterable[float | None]) -> Estimate | None:
     """The estimate from the replications that have a value; None without any."""
     known = [value for value in values if value is not None]
     return Estimate.of(known) if known else None
 
 
-def _times(sixes: Iterable[_Six | None]) -> Times | None:
+def _times(sixes: Iterable[Six | None]) -> Times | None:
     known = [six for six in sixes if six is not None]
     if not known:
         return None
     return Times(*(Estimate.of(column) for column in zip(*known, strict=True)))
 
 
-def _threads(experiment: dict[str, Any]) -> int:
-    """Requests that the server can run at once."""
-    return int(experiment["server"]["workers"]) * int(experiment["server"]["threads"])
-
-
-def _utilization(experiment: dict[str, Any], sample: _Sample) -> float | None:
+def _utilization(experiment: dict[str, Any], sample: Sample) -> float | None:
     if sample.span <= 0:
         return None
-    return math.fsum(sample.worker_busy.values()) / (_threads(experiment) * sample.span)
+    return math.fsum(sample.worker_busy.values()) / (threads_of(experiment) * sample.span)
 
 
-def _workers(experiment: dict[str, Any], samples: Sequence[_Sample]) -> tuple[Worker, ...]:
+def _workers(experiment: dict[str, Any], samples: Sequence[Sample]) -> tuple[Worker, ...]:
     """The workers that the server starts with, and any that ran a request later."""
     threads = int(experiment["server"]["threads"])
     orders = set(range(1, int(experiment["server"]["workers"]) + 1))
@@ -438,16 +247,14 @@ def _same_experiment(one: Run, other: Run) -> bool:
     return one.source == other.source and left == right
 
 
-def _load(
-    experiment: dict[str, Any], samples: Sequence[_Sample], workers: Sequence[Worker]
-) -> Load:
+def _load(experiment: dict[str, Any], samples: Sequence[Sample], workers: Sequence[Worker]) -> Load:
     offered, computing = _offered(experiment, samples)
     shares = {w.boot_order: w.share.value if w.share is not None else 0.0 for w in workers}
     return load_of(experiment, offered, computing, shares)
 
 
 def _offered(
-    experiment: dict[str, Any], samples: Sequence[_Sample]
+    experiment: dict[str, Any], samples: Sequence[Sample]
 ) -> tuple[float | None, float | None]:
     """Mean busy threads and mean busy processors that the demands ask for."""
     traffic = experiment["traffic"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from sim.arguments import OneLineParser
 from sim.errors import ExperimentError
+from sim.one_line_parser import OneLineParser
 from site_docs import measured
 from site_docs.shown import Shown, by_name
 

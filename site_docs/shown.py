@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from sim.arguments import OneLineParser, add_experiment_arguments, experiment_from
+from sim.arguments import add_experiment_arguments, experiment_from
 from sim.experiment import Experiment
+from sim.one_line_parser import OneLineParser
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from statistics import fmean
 
-from sim.arguments import OneLineParser, add_experiment_arguments, experiment_from
+from sim.arguments import add_experiment_arguments, experiment_from
 from sim.comparison import ideal_run
 from sim.model.simulation import predict
+from sim.one_line_parser import OneLineParser
 from sim.quantile import quantile
 from sim.run import Run
 from sim.summary import Summary, summarize

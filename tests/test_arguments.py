@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from sim.arguments import FLAGS, OneLineParser, add_experiment_arguments, experiment_from
+from sim.arguments import add_experiment_arguments, experiment_from
 from sim.distribution import Distribution
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server, TraceRow, Traffic
+from sim.flags import FLAGS
 from sim.gunicorn_config import known_settings
+from sim.one_line_parser import OneLineParser
 
 
 @pytest.fixture(autouse=True)
@@ -201,7 +203,8 @@ def test_a_trace_leaves_nothing_to_say(flag: str) -> None:
 
 
 PRINT_WORKERS = """
-from sim.arguments import OneLineParser, add_experiment_arguments, experiment_from
+from sim.arguments import add_experiment_arguments, experiment_from
+from sim.one_line_parser import OneLineParser
 parser = OneLineParser()
 add_experiment_arguments(parser)
 print(experiment_from(parser.parse_args())[0].server.workers)

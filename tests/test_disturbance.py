@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim import disturbance_flag, experiment_file
-from sim.arguments import OneLineParser, add_experiment_arguments, experiment_from
+from sim.arguments import add_experiment_arguments, experiment_from
 from sim.disturbance import (
     KINDS,
     BootError,
@@ -26,6 +26,7 @@ from sim.disturbance import (
 )
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Traffic
+from sim.one_line_parser import OneLineParser
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "experiments").glob("*.toml"))
 

@@ -13,11 +13,12 @@ import pytest
 from sim import theory
 from sim.costs import Costs
 from sim.distribution import Distribution
+from sim.estimate import Estimate
 from sim.experiment import Experiment, Host, Server, Traffic
 from sim.ideal import ideal
 from sim.model.simulation import predict
 from sim.run import OK
-from sim.summary import Estimate, Times, summarize
+from sim.summary import Times, summarize
 
 #: Nothing costs time; who wins a race stays as it is.
 FREE = replace(

@@ -15,10 +15,11 @@ from sim import theory
 from sim.distribution import Distribution
 from sim.disturbance import Rate, Signal
 from sim.errors import ExperimentError
+from sim.estimate import Estimate
 from sim.ideal import ideal
 from sim.quantile import quantile
 from sim.run import ERROR_5XX, OK, REFUSED, TIMEOUT, Census, QueueLength, Requests, Run
-from sim.summary import Estimate, Summary, summarize
+from sim.summary import Summary, summarize
 
 RATE = 14.0
 REPLICATIONS = 8

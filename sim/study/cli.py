@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sim.arguments import OneLineParser, add_experiment_arguments, experiment_from
+from sim.arguments import add_experiment_arguments, experiment_from
 from sim.cli import show_document, show_report
 from sim.command import writable, write_stdout
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server
 from sim.experiment_file import to_dict
 from sim.memory import predict_memory
+from sim.one_line_parser import OneLineParser
 from sim.study import compare, documents, sizing, sweep
 from sim.study.candidates import SEARCHED, THREADS, Candidate, candidates, default_workers
 from sim.study.conduct import Plan, conduct

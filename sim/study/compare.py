@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from sim.estimate import Estimate
 from sim.study.observation import DISTURBED, UNITS, Observation, difference, estimate
 from sim.study.parameter import Point
 from sim.study.question import observations
 from sim.study.trial import Known, Trial
-from sim.summary import Estimate
 
 Finding = Literal["lower", "higher", "same", "not shown"]
 Verdict = Literal["A", "B", "mixed", "same", "not shown"]

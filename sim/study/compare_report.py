@@ -8,10 +8,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sim.estimate import Estimate
 from sim.prose import print_prose, print_remarks, print_table
 from sim.study.compare import DECISIVE, Contrast, verdict
 from sim.study.words import HEADINGS, NONE, half_width_of, number, value_of
-from sim.summary import Estimate
 
 FINDINGS = {
     "lower": "B is lower",

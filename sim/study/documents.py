@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from sim.estimate import CONFIDENCE, Estimate
 from sim.experiment_file import to_dict
 from sim.study.compare import Contrast, verdict
 from sim.study.death import Death
@@ -20,7 +21,6 @@ from sim.study.question import Judged
 from sim.study.sizing import Answer, Choice
 from sim.study.sweep import Row, Sweep
 from sim.study.what_if import WhatIf
-from sim.summary import CONFIDENCE, Estimate
 
 SIZE = "gunicorn-size/1"
 SWEEP = "gunicorn-sweep/1"

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from sim.estimate import Estimate
 from sim.quantile import quantile
 from sim.recovery import Recovery
 from sim.run import OK, Run
-from sim.summary import Estimate, summarize
+from sim.summary import summarize
 
 Unit = Literal["s", "1/s", "share", "requests"]
 

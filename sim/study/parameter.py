@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from sim import experiment_file, toml_file
-from sim.arguments import FLAGS
 from sim.distribution import Distribution
 from sim.disturbance import Signal
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, TraceRow
+from sim.flags import FLAGS
 
 #: One value of a parameter, as TOML and JSON can hold it.
 Value = bool | int | float | str

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from sim.estimate import CONFIDENCE
 from sim.study.objective import Objective
 from sim.study.observation import Observation
-from sim.summary import CONFIDENCE
 from sim.theory import student_t_probability, student_t_quantile
 
 #: Replications at the first look: the fewest of which a variance says anything.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from sim.estimate import Estimate
 from sim.experiment import Experiment, Server
 from sim.study.observation import UNITS
 from sim.study.parameter import Point
-from sim.summary import Estimate
 
 #: What stands where there is no number.
 NONE = "-"

@@ -37,11 +37,11 @@ from rich.table import Table
 # Beside this file, which is not in a package.
 from scaling import AXES, point_of
 
-from sim.arguments import OneLineParser
 from sim.distribution import Distribution
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
 from sim.model.simulation import predict
+from sim.one_line_parser import OneLineParser
 from sim.run import Requests
 from sim.theory import mmc_mean_sojourn
 from sim.traffic import schedule
