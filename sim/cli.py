@@ -22,6 +22,7 @@ from sim.run import Run, save
 from sim.sketch import RELATIVE_ERROR
 from sim.summary import Summary, summarize
 from sim.traffic import passes
+from sim.whole_file import unwritable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -180,8 +181,12 @@ def show_report(print_on: Callable[[Console], None]) -> None:
     from rich.console import Console  # noqa: PLC0415
 
     console = Console()
-    # Captured, because rich would end the process by itself at a closed pipe.
-    with console.capture() as capture:
-        print_on(console)
+    try:
+        # Captured, because rich would end the process by itself at a closed pipe.
+        with console.capture() as capture:
+            print_on(console)
+    except OSError as error:
+        # At the end rich writes nothing; without a buffer (PYTHONUNBUFFERED) a full disk refuses.
+        raise unwritable(Path("stdout"), error) from None
     # rich fills lines up to the width of their column.
     write_stdout("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))

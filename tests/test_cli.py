@@ -123,9 +123,12 @@ def test_a_closed_pipe_is_quiet() -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
-def test_a_full_disk_is_one_line() -> None:
+@pytest.mark.parametrize("flags", [[], ["--json"]], ids=["text", "json"])
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_a_full_disk_is_one_line(flags: list[str], unbuffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with Path("/dev/full").open("w") as full:
-        done = shell([*SIM, *SMALL, "--json"], stdout=full)
+        done = shell([*SIM, *SMALL, *flags], stdout=full, env=environment)
     assert done.returncode == 2
     assert done.stderr == "error: stdout: cannot be written (No space left on device)\n"
 

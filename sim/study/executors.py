@@ -13,10 +13,17 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+)
 from contextlib import contextmanager
 from multiprocessing.connection import wait
-from threading import Thread
+from threading import Thread, current_thread, main_thread
+from typing import Any
 
 from sim.errors import ExperimentError
 
@@ -46,7 +53,7 @@ def processes(number: int) -> Iterator[Executor]:
     if method == "forkserver":
         context.set_forkserver_preload(["sim.study.trial"])
     before = set(multiprocessing.active_children())
-    executor = ProcessPoolExecutor(number, mp_context=context, initializer=_begin)
+    executor = _Processes(number, mp_context=context, initializer=_begin)
     try:
         yield executor
     except BrokenExecutor:
@@ -61,6 +68,33 @@ def processes(number: int) -> Iterator[Executor]:
             process.terminate()
         for process in started:
             process.join(END_TIMEOUT)
+
+
+class _Processes(ProcessPoolExecutor):
+    """Starts its processes as trials come; Ctrl-C waits until one that starts is known.
+
+    It would be left over, and complain that what it shares with us is gone.
+    """
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
+        with _uninterrupted():
+            return super().submit(*args, **kwargs)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let SIGINT wait for the end of the block."""
+    if current_thread() is not main_thread():  # Which handles all signals.
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda signum, _: came.append(signum))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _begin() -> None:
