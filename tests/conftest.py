@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import fields, replace
 
 import pytest
@@ -16,6 +17,27 @@ from sim.costs import Costs
 #: neighbour has just had them measured need not pay for that again.
 FRESH = 120.0
 
+#: Files whose tests neither start a server nor look at the clock, so that they may run beside each
+#: other: `.ci/run` does so with all that is marked ``computes``.
+COMPUTES = frozenset(
+    f"test_{name}"
+    for name in (
+        *("arguments", "bad_input", "candidates", "capacity", "chrome_trace", "claims"),
+        *("comparison", "convoy", "cpu", "disturbance", "document", "experiment_file"),
+        *("faq_rules", "gunicorn_config", "handshake", "life", "model", "model_theory", "pace"),
+        *("parameter", "recovery", "report", "run", "sequential", "site", "site_data", "sizing"),
+        *("sketch", "store", "summary", "tally", "theory", "timeline", "traffic"),
+        *("validation_grid", "wakeup"),
+    )
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of `COMPUTES`."""
+    for item in items:
+        if item.path.stem in COMPUTES:
+            item.add_marker("computes")
+
 
 class HostCosts:
     """This machine's costs, measured when they are first asked for, as `calibrate` does.
@@ -27,6 +49,7 @@ class HostCosts:
     def __init__(self) -> None:
         self._measured: list[Costs] = []
         self._when = -math.inf
+        self._parts: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
 
     def latest(self) -> Costs:
         """The costs as they were measured last."""
@@ -36,10 +59,16 @@ class HostCosts:
         """The costs now; measured anew unless they are `FRESH`."""
         if time.monotonic() < self._when + FRESH:
             return self._measured[-1]
-        costs = replace(Costs(), **life_costs(None, launchdarkly=True), **request_costs())
+        self._parts = life_costs(None, launchdarkly=True), request_costs()
+        costs = replace(Costs(), **self._parts[0], **self._parts[1])
         self._measured.append(costs)
         self._when = time.monotonic()
         return costs
+
+    def parts(self) -> tuple[Mapping[str, float], Mapping[str, float]]:
+        """The latest, of a process's life and of a request, as they were measured."""
+        self.latest()
+        return self._parts
 
     def middle(self) -> Costs:
         """The mean of the two latest, for measurements from before and after the latest."""

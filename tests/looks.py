@@ -47,7 +47,11 @@ class Looks:
         # All predictions first: they would take a core from what is measured.
         latest = Costs() if costs is None else costs.latest()
         self._predicted = {name: predict(name, it, latest) for name, it in experiments.items()}
-        self._measured = {name: pool.submit(self._measure, name) for name in experiments}
+        # The longest first, or one would be measured alone at the end.
+        self._measured = {
+            name: pool.submit(self._measure, name)
+            for name in sorted(experiments, key=lambda name: _longest(experiments[name]))
+        }
         self._again = cache(self._looked_at_again)
 
     def differs(self, name: str, look: Look) -> str | None:
@@ -67,6 +71,11 @@ class Looks:
     def _measure(self, name: str) -> Run:
         _forget_round_trips()
         return measure(self._experiments[name], 0, lambda *_: None)
+
+
+def _longest(experiment: Experiment) -> float:
+    """Orders experiments by the s that they can take, from the most to the least."""
+    return -(experiment.traffic.duration + experiment.traffic.drain)
 
 
 def _forget_round_trips() -> None:

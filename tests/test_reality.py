@@ -183,7 +183,11 @@ UNSOLVED = {"4x1 medium", "4x1"}
     ],
 )
 def test_mean_p50_and_p95_are_those_of_the_real_server(name: str, host_costs: HostCosts) -> None:
-    _expect_none(_latency_is_off, CELLS[name], host_costs)
+    if name in UNSOLVED:
+        # Whatever comes of it: a second look, of 40 s, would tell no more than the first.
+        assert _latency_is_off(_compared(CELLS[name], host_costs.latest())) is None
+    else:
+        _expect_none(_latency_is_off, CELLS[name], host_costs)
 
 
 def _mean(name: str, side: str, costs: Costs) -> float:
