@@ -22,6 +22,7 @@ def run_command(command: Callable[[], None]) -> int:
     0 when it returns, 2 and one line on stderr for an `ExperimentError`, 130 after Ctrl-C, 141
     when nobody reads stdout any more; no traceback in any of these.
     """
+    _open_closed_streams()
     try:
         command()
     except ExperimentError as error:
@@ -32,6 +33,21 @@ def run_command(command: Callable[[], None]) -> int:
     except BrokenPipeError:
         return PIPE_CLOSED
     return 0
+
+
+def _open_closed_streams() -> None:
+    """Let what is written to a closed stdout or stderr go nowhere.
+
+    Python has None for them: a message would end in another stream, or in a traceback, and the next
+    file that is opened would have their descriptor.
+    """
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, descriptor)
+            if nowhere > 2:
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(descriptor, "w", closefd=False))
 
 
 def write_stdout(text: str) -> None:

@@ -133,6 +133,33 @@ def test_a_full_disk_is_one_line(flags: list[str], unbuffered: str) -> None:
     assert done.stderr == "error: stdout: cannot be written (No space left on device)\n"
 
 
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("sim --workers 0", 2),
+        ("sim --trace no.csv", 2),
+        ("sim --requests 200 --bind :80 --json", 0),
+        ("sim --requests 200 --config empty.py", 0),
+        ("reference_app measure --requests 5", 0),
+    ],
+)
+def test_closed_streams_change_no_status(
+    command: str, status: int, closed: str, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.py").touch()
+    done = shell(
+        ["sh", "-c", f"exec {sys.executable} -m {command} {closed}"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stderr) == (status, "")
+    if "--json" in command and closed == "2>&-":
+        json.loads(done.stdout)
+    elif status or closed != "2>&-":
+        assert done.stdout == ""
+
+
 # --- saving --------------------------------------------------------------------------------------
 
 
