@@ -116,8 +116,11 @@ class Cores:
         return now - self.last_begun if self.free >= self.others else math.inf
 
     def taken_for_long(self, process: Gil) -> bool:
-        """Whether others than ``process`` compute on all other cores, and not for a moment only."""
-        if self.free:
+        """Whether others than ``process`` compute on all other cores, and not for a moment only.
+
+        Where there is no other core, what runs next on this one has not to wait for any.
+        """
+        if self.free or self.number == 1:
             return False
         soon = process.clock.time + SOON
         return self.number <= 1 + sum(
