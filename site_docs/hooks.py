@@ -12,8 +12,9 @@ from mkdocs.structure.files import File
 from mkdocs.utils import get_relative_url
 
 from sim.errors import ExperimentError
-from site_docs import language, measured
+from site_docs import language, measured, validated
 from site_docs.charts import catalogue
+from site_docs.prepare import prepare
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -35,10 +36,22 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     return config
 
 
+def on_pre_build(config: MkDocsConfig) -> None:  # noqa: ARG001 - MkDocs's own
+    """Predict and draw on all processors, before the pages are made one after the other."""
+    try:
+        prepare()
+    except ExperimentError as error:
+        raise PluginError(str(error)) from None
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Publish what was measured, as it is."""
     for path in sorted(measured.DIRECTORY.iterdir()):
         files.append(File.generated(config, f"data/measured/{path.name}", abs_src_path=str(path)))
+    if validated.exists():
+        name = validated.FILE.name
+        files.append(File.generated(config, f"data/{name}", abs_src_path=str(validated.FILE)))
+        files.append(File.generated(config, "data/validation.csv", content=validated.as_csv()))
     return files
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from importlib import import_module
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from gunicorn import config as gunicorn_config
@@ -25,8 +27,10 @@ from sim.errors import ExperimentError
 from sim.experiment import Server
 from sim.settings import HARMLESS
 from sim.side_by_side import PairedRecovery
+from sim.summary import summarize
 from sim.timeline import words
-from site_docs import numbers, sweep, validated
+from site_docs import limits, numbers, validated
+from site_docs.case_table import tried
 from site_docs.charts import catalogue
 from site_docs.charts.chart import Chart
 from site_docs.evidence import Evidence, evidence
@@ -98,6 +102,51 @@ def outcomes(name: str, side: str) -> dict[str, float]:
 def recovery(name: str, number: int = 0) -> PairedRecovery:
     """What a disturbance of an experiment cost, by its place."""
     return evidence(name).comparison.recovery[number]
+
+
+def cost(name: str) -> tuple[float, float, float | None]:
+    """What all that is done to a service in an experiment cost together, as measured.
+
+    Returns:
+        How many requests were lost, how many were late, and how long it took at most until all
+        threads were back, s; None if they never were.
+    """
+    # What is done at the same moment shares all numbers.
+    by_time = {row.at_s: row.measured for row in evidence(name).comparison.recovery}
+    rows = [*by_time.values()]
+    back = [row.capacity_restored_after_s for row in rows]
+    known = [time for time in back if time is not None]
+    lost, late = sum(row.lost or 0.0 for row in rows), sum(row.delayed or 0.0 for row in rows)
+    return lost, late, max(known) if len(known) == len(back) else None
+
+
+def most_of_burst(name: str, side: str) -> float:
+    """How many of a closed loop's first requests, one of each user, the same worker accepted.
+
+    The mean over the variants or the repeats of the worker that had the most.
+    """
+    found = evidence(name)
+    users = found.experiment.traffic.users
+    most = []
+    for run in found.predicted if side == "predicted" else found.measured:
+        rows = run.requests
+        first = sorted(range(len(rows)), key=rows.arrival.__getitem__)[:users]
+        most.append(max(Counter(rows.worker[row] for row in first).values()))
+    return fmean(most)
+
+
+def waiting(name: str) -> tuple[float, float, float]:
+    """How many requests wait on average, in an experiment.
+
+    Returns:
+        In the accept queue and in the workers' own queues, predicted, and in both together as
+        measured: the rate of the answers x the mean wait (Little's law).
+    """
+    found = evidence(name)
+    queues = summarize(found.predicted).queues
+    own = sum(queue.time_average.value for queue in queues[1:])
+    both = measured(name, "throughput") * measured(name, "wait_mean")
+    return queues[0].time_average.value, own, both
 
 
 def happened(name: str, kind: str, process: str, side: str) -> float | None:
@@ -322,16 +371,18 @@ _VOCABULARY: dict[str, Any] = {
     "boxes": boxes,
     "chart": chart,
     "compared": compared,
+    "cost": cost,
     "counted": counted,
     "diagram": diagram,
     "evidence": _evidence,
     "figures": figures,
-    "forecast": sweep.forecast,
     "happened": happened,
     "help_of": help_of,
     "ideal": ideal,
     "killed": killed,
+    "limits": limits,
     "measured": measured,
+    "most_of_burst": most_of_burst,
     "outcomes": outcomes,
     "predicted": predicted,
     "recoveries": recoveries,
@@ -342,7 +393,9 @@ _VOCABULARY: dict[str, Any] = {
     "slug": slug,
     "tally": tally,
     "timeline": timeline,
+    "tried": tried,
     "validated": validated,
     "verdicts": verdicts,
+    "waiting": waiting,
     "where": where,
 }

@@ -11,7 +11,7 @@ def ms(seconds: float | None) -> str:
     if seconds is None:
         return UNKNOWN
     value = 1000 * seconds
-    return f"{value:,.{1 if abs(value) < 10 else 0}f} ms"
+    return f"{value:,.{1 if 0 < abs(value) < 10 else 0}f} ms"
 
 
 def seconds(time: float | None) -> str:
@@ -32,6 +32,11 @@ def percent(share: float | None) -> str:
         return UNKNOWN
     value = 100 * share
     return f"{value:.{1 if abs(value) < 10 else 0}f} %"
+
+
+def whole_percent(share: float) -> str:
+    """A limit that somebody has set, as whole percent."""
+    return f"{100 * share:.0f} %"
 
 
 def signed_percent(share: float | None) -> str:

@@ -1,27 +1,21 @@
-"""Predictions of variations on an experiment, of which few or none were measured."""
+"""Predictions of variations on an experiment, of which few were measured."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from statistics import fmean
 
-from sim.arguments import add_experiment_arguments, experiment_from
 from sim.comparison import ideal_run
+from sim.experiment import Experiment
 from sim.model.simulation import predict
-from sim.one_line_parser import OneLineParser
 from sim.quantile import quantile
-from sim.run import Run
-from sim.summary import Summary, summarize
+from sim.summary import summarize
+from site_docs.kept import kept
 from site_docs.shown import RATED, by_name
 
-#: Predictions of each variation: other chances of the server, or other requests.
+#: Predictions of each variation, each with other chances of the server.
 CHANCES = 10
-
-#: Replications of a forecast.
-FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,50 +58,25 @@ class Point:
     ideal_p95: float
 
 
-@cache
-def by_rate(rates: tuple[float, ...]) -> tuple[Point, ...]:
-    """The load `RATED` at other rates, requests / s: the same requests, closer together."""
+@kept
+def at_rate(rate: float) -> Point:
+    """The load `RATED` at another rate, requests / s: the same requests, closer together."""
     base = by_name()[RATED].experiment()
-    points = []
-    for rate in rates:
-        experiment = replace(base, traffic=replace(base.traffic, rate=rate))
-        runs = [predict(experiment, 0, variant) for variant in range(CHANCES)]
-        points.append(_point(rate, runs, [ideal_run(runs[0])]))
-    return tuple(points)
+    return _point(rate, replace(base, traffic=replace(base.traffic, rate=rate)))
 
 
-@cache
-def by_workers(name: str, numbers: tuple[int, ...]) -> tuple[Point, ...]:
-    """The experiment of that name with other numbers of workers."""
+@kept
+def with_workers(name: str, number: int) -> Point:
+    """The experiment of that name with another number of workers."""
     base = by_name()[name].experiment()
-    points = []
-    for number in numbers:
-        experiment = replace(base, server=replace(base.server, workers=number))
-        runs = [predict(experiment, 0, variant) for variant in range(CHANCES)]
-        points.append(_point(number, runs, [ideal_run(runs[0])]))
-    return tuple(points)
+    return _point(number, replace(base, server=replace(base.server, workers=number)))
 
 
-@cache
-def forecast(flags: str) -> Summary:
-    """What is predicted of any other experiment, whose words are those of the command line.
-
-    Args:
-        flags: behind ``python -m sim``; without ``--replications`` there are `FEW`.
-
-    Raises:
-        ExperimentError: when they cannot be understood.
-    """
-    parser = OneLineParser(prog=flags)
-    add_experiment_arguments(parser, replications=FEW)
-    experiment = experiment_from(parser.parse_args(shlex.split(flags)))[0]
-    return summarize(predict(experiment, number) for number in range(experiment.replications))
-
-
-def _point(at: float, runs: Sequence[Run], ideals: Sequence[Run]) -> Point:
+def _point(at: float, experiment: Experiment) -> Point:
+    runs = [predict(experiment, 0, variant) for variant in range(CHANCES)]
     times = [summary.latency for summary in (summarize([run]) for run in runs)]
     known = [each for each in times if each is not None]
-    ideal = summarize(ideals).latency
+    ideal = summarize([ideal_run(runs[0])]).latency
     assert ideal is not None, "the ideal queue answers every request"
     return Point(
         at,

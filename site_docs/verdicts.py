@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from sim.run import Run
 from sim.summary import summarize
 from site_docs import ledger
 from site_docs.evidence import evidence
+from site_docs.kept import kept, remembered
 from site_docs.ledger import Claim, Section
 from site_docs.quantity import Quantity
 
@@ -28,10 +28,16 @@ _BOXES = {"true": "success", "false": "failure", "depends": "question"}
 _LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 
 
-@cache
+@remembered
 def sections() -> tuple[Section, ...]:
     """The whole ledger."""
     return ledger.read(CLAIMS)
+
+
+def experiments() -> set[str]:
+    """Names of those whose numbers some claim has."""
+    claims = (claim for section in sections() for claim in section.claims)
+    return {quantity.data for claim in claims for quantity in claim.quantities}
 
 
 def verdicts(heading: str) -> str:
@@ -88,8 +94,8 @@ def _inline(words: str) -> str:
     return words.strip().replace("\\", "\\\\").replace('"', "&quot;")
 
 
-@cache
-def _documents(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+@kept
+def documents(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Both sides of an experiment, each as `--json` would print it."""
     sides: tuple[tuple[Run, ...], ...] = (evidence(name).predicted, evidence(name).measured)
     predicted, measured = (document(summarize(runs)) for runs in sides)
@@ -97,7 +103,7 @@ def _documents(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _words(quantity: Quantity) -> tuple[str, str]:
-    predicted, measured = _documents(quantity.data)
+    predicted, measured = documents(quantity.data)
     return quantity.words(quantity.value(predicted)), quantity.words(quantity.value(measured))
 
 

@@ -6,16 +6,16 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from inspect import unwrap
 from pathlib import Path
 
 import pytest
 
-from sim import validation_rows
 from sim.errors import ExperimentError
 from sim.model.simulation import predict
 from sim.run import Run
-from site_docs import evidence, language, measured, numbers, validated
-from site_docs.charts.agreement import agreement
+from site_docs import cases, evidence, kept, language, measured, numbers
+from site_docs.case_table import tried
 from site_docs.charts.catalogue import draw
 from site_docs.measured import Measured, Provenance
 from site_docs.shown import by_name
@@ -56,9 +56,8 @@ def test_a_measurement_of_another_experiment_is_refused(
     monkeypatch.setattr(
         measured, "load", lambda _: Measured((replace(run, experiment=other),), HERE)
     )
-    evidence.evidence.cache_clear()
     with pytest.raises(ExperimentError, match="was measured as another experiment"):
-        evidence.evidence(NAME)
+        unwrap(evidence.evidence)(NAME)
 
 
 def test_a_measurement_of_other_requests_is_refused(
@@ -66,9 +65,78 @@ def test_a_measurement_of_other_requests_is_refused(
 ) -> None:
     run.requests.arrival[3] += 0.001
     monkeypatch.setattr(measured, "load", lambda _: Measured((run,), HERE))
-    evidence.evidence.cache_clear()
     with pytest.raises(ExperimentError, match="was measured with other requests"):
-        evidence.evidence(NAME)
+        unwrap(evidence.evidence)(NAME)
+
+
+def test_every_server_of_a_case_is_an_experiment() -> None:
+    name, server = next(iter(cases.experiments("slow-neighbour").items()))
+    assert name == "slow-neighbour-1"
+    assert by_name()[name].arguments.startswith(f"{server} --preload --rate 20")
+    assert by_name()[name].experiment().server.workers == 4
+
+
+def test_a_case_is_a_table_of_both_sides_of_each_server() -> None:
+    lines = tried("full-backlog", ("latency_mean", "lost")).splitlines()
+    assert lines[0] == "| settings | mean, predicted | measured | lost, predicted | measured |"
+    servers = cases.experiments("full-backlog").values()
+    assert [line.split(" | ")[0] for line in lines[2:5]] == [f"| `{server}`" for server in servers]
+    figure = evidence.evidence("full-backlog-3").comparison.figure("latency_mean")
+    both = (numbers.ms(figure.predicted), numbers.ms(figure.measured))
+    assert lines[4].split(" | ")[1:3] == list(both)
+    assert lines[-2].startswith(f"$ python -m reference_app compare {next(iter(servers))} ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[a]\nload = 1", "[a] load is 1; expected text in quotes"),
+        ("[a]\nlaod = ''", "[a] has an unknown key 'laod'; did you mean 'load'?"),
+        ("[a]\nload = ''\nrepeats = 1", "[a] has no key 'servers'; expected a list"),
+        ("a = 1", "[a] is 1; expected a table"),
+    ],
+)
+def test_a_case_is_refused_by_name_and_key(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "cases.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ExperimentError, match=re.escape(f"cases.toml: {message}")):
+        cases.read(tmp_path / "cases.toml")
+
+
+def test_what_is_computed_is_kept_until_a_source_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "ROOT", tmp_path)
+    monkeypatch.setattr(kept, "DIRECTORY", tmp_path / "kept")
+    source = tmp_path / "sim" / "model.py"
+    source.parent.mkdir()
+    source.write_text("1", encoding="utf-8")
+    computed = []
+
+    @kept.kept
+    def double(number: int) -> int:
+        computed.append(number)
+        return 2 * number
+
+    try:
+        kept.forget()
+        assert (double(1), double(1), double(2)) == (2, 2, 4)
+        assert computed == [1, 2]
+        kept.forget()  # as another process, which finds the files
+        assert double(1) == 2
+        assert computed == [1, 2]
+        source.write_text("2", encoding="utf-8")
+        kept.forget()
+        assert double(1) == 2
+        assert computed == [1, 2, 1]
+        assert len(list((tmp_path / "kept").iterdir())) == 2
+        kept.sweep_out()
+        assert list((tmp_path / "kept").iterdir()) == [kept.directory()]
+        (next(kept.directory().iterdir())).write_bytes(b"")  # cut off: as if it was not there
+        kept.forget()
+        assert double(1) == 2
+    finally:
+        monkeypatch.undo()
+        kept.forget()
 
 
 def test_a_page_takes_its_numbers_from_the_data() -> None:
@@ -128,7 +196,7 @@ def test_a_chart_has_no_colour_and_no_id_but_its_own() -> None:
         ids = re.findall(r'\bid="([^"]+)"', svg)
         assert len(set(ids)) == len(ids)
         assert all(name.startswith("quantiles-gthread-1x4-") for name in ids)
-    assert draw.__wrapped__("quantiles-gthread-1x4") == chart
+    assert unwrap(draw)("quantiles-gthread-1x4") == chart
 
 
 def test_an_experiment_that_is_not_shown_cannot_be_measured() -> None:
@@ -139,46 +207,3 @@ def test_an_experiment_that_is_not_shown_cannot_be_measured() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: 'nothing' is not shown; expected some of ")
     assert done.stderr.count("\n") == 1
-
-
-def values(scale: float) -> dict[str, float | None]:
-    """Figures of a repeat, or of a variant."""
-    return {
-        "latency_mean": 0.1 * scale,
-        "latency_p50": 0.08 * scale,
-        "latency_p95": 0.3 * scale,
-        "latency_p99": 0.4 * scale,
-        "throughput": 50.0,
-        "share_worker_1": 0.4,
-        "share_worker_2": 0.6,
-    }
-
-
-def test_the_validation_is_told_as_its_file_says(tmp_path: Path) -> None:
-    path = tmp_path / "validation.jsonl"
-    machine = {"cores": 2, "processor": "a processor", "system": "Linux 6"}
-    header = validation_rows.Header("2026-01-02T03:04:05", machine, {}, 2, 2, {})
-    experiment = {"server": {"workers": 2, "worker_class": "gthread"}}
-    rows = [
-        validation_rows.Row(
-            number,
-            f"cell {number}",
-            "2026-01-02",
-            experiment,
-            repeats=[values(1.0), values(1.01)],
-            outcomes=[{"ok": 1}, {"ok": 1}],
-            variants=[values(error), values(error)],
-            ideal={**values(0.5), "share_worker_1": None, "share_worker_2": None},
-            others=[0.0, 0.0],
-        )
-        for number, error in ((1, 1.02), (2, 1.3))
-    ]
-    validation_rows.write(path, header, rows)
-    assert validated.where(path).startswith("2 cells, each measured 2 times and predicted 2 times")
-    assert "- worst error of mean <= 15%: **missed**" in validated.targets(path)
-    assert "| latency mean | 2 cells |" in validated.measures(path)
-    first, second = validated.cells(path).splitlines()[2:]
-    assert first.startswith("| 1 | cell 1 | 102 ms | 100 ms | +1.5 % |")
-    assert second.startswith("| 2 | cell 2 | 130 ms | 100 ms | +29.4 % |")
-    chart = agreement("agreement", "Every cell", validated.read(path)[1])
-    assert [cell["predicted"] for cell in chart.data["cells"]] == [102.0, 130.0]

@@ -2,67 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 
-from sim.validation import Validation
-from site_docs.charts.chart import IDEAL, MEASURED, TEXT, Chart, chart
+from sim.validation import TARGETED, Result
+from sim.validation_rows import Row
+from site_docs.charts.chart import IDEAL, PREDICTED, TEXT, Chart, chart, logarithmic
+from site_docs.charts.latency import MEASURES, MS
 
 #: What the marks mean.
 KEY = (
-    ("point", "the model, one cell each"),
-    ("ring", "one ideal shared queue"),
+    ("dot", "the model, one cell each; its line spans what the repeats measured"),
+    ("hollow", "the same, where the server does not repeat itself"),
+    ("times", "one ideal shared queue"),
     ("dotted", "prediction = measurement"),
 )
 
 
-def agreement(name: str, title: str, validation: Validation) -> Chart:
-    """Mean latency of every cell, on logarithmic axes: the nearer to the line, the better."""
-    cells = [
-        {
-            "cell": result.cell,
-            "name": result.name,
-            "measured": round(1000 * figure.measured, 3),
-            "predicted": round(1000 * figure.predicted, 3),
-            "ideal": None if figure.ideal is None else round(1000 * figure.ideal, 3),
-        }
-        for result in validation.results
-        if (figure := result.figure("latency_mean")) is not None
-        and figure.measured
-        and figure.predicted
-    ]
-    data: dict[str, Any] = {"unit": "ms", "measure": "mean", "cells": cells}
+def agreement(name: str, title: str, cells: Sequence[tuple[Row, Result]]) -> Chart:
+    """Mean, median and p95 of every cell, on logarithmic axes: the nearer to the line, the better.
+
+    Args:
+        name: of the chart.
+        title: of the chart.
+        cells: each row of the validation, and what it comes to.
+    """
+    panels = {measure: _points(cells, measure) for measure in TARGETED}
+    data: dict[str, Any] = {
+        "unit": "ms",
+        "measures": [
+            {"measure": MEASURES[measure], "cells": points} for measure, points in panels.items()
+        ],
+    }
     description = (
-        f"Mean latency of {len(cells)} cells, predicted against measured, in ms. "
-        "The nearer to the diagonal, the better."
+        f"Latency of {len(cells)} cells in ms, predicted against measured: "
+        f"{', '.join(MEASURES[measure] for measure in panels)}. "
+        "The nearer to the diagonal, the better; the table has the numbers."
     )
 
-    def draw(axes: Axes) -> None:
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        both = [cell[side] for cell in data["cells"] for side in ("measured", "predicted")]
-        ends = [0.8 * min(both), 1.25 * max(both)]
-        axes.plot(ends, ends, ":", color=TEXT, linewidth=1)
-        known = [cell for cell in data["cells"] if cell["ideal"] is not None]
-        axes.plot(
-            [cell["measured"] for cell in known],
-            [cell["ideal"] for cell in known],
-            "o",
-            color=IDEAL,
-            fillstyle="none",
-            ms=6,
-        )
-        axes.plot(
-            [cell["measured"] for cell in data["cells"]],
-            [cell["predicted"] for cell in data["cells"]],
-            "o",
-            color=MEASURED,
-            ms=5,
-        )
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.set_xlabel("latency, mean, measured (ms)")
-        axes.set_ylabel("the same, predicted (ms)")
+    both = [
+        value
+        for points in panels.values()
+        for point in points
+        for value in (*point["repeats"], point["predicted"], point["ideal"] or point["predicted"])
+    ]
+    ends = (0.8 * min(both), 1.25 * max(both))
 
-    return chart(name, title, description, data, draw, key=KEY, height=380)
+    def draw(all_axes: Sequence[Axes]) -> None:
+        for axes, panel in zip(all_axes, data["measures"], strict=True):
+            _draw(axes, panel["measure"], panel["cells"], ends)
+
+    return chart(name, title, description, data, draw, key=KEY, height=270, panels=(1, 3))
+
+
+def _draw(
+    axes: Axes, measure: str, points: Sequence[dict[str, Any]], ends: tuple[float, float]
+) -> None:
+    logarithmic(axes, ends)
+    axes.plot(ends, ends, ":", color=TEXT, linewidth=1)
+    known = [point for point in points if point["ideal"]]
+    axes.plot(
+        [point["measured"] for point in known],
+        [point["ideal"] for point in known],
+        "x",
+        color=IDEAL,
+        ms=4,
+    )
+    for point in points:
+        axes.plot(
+            [min(point["repeats"]), max(point["repeats"])],
+            [point["predicted"], point["predicted"]],
+            color=PREDICTED,
+            linewidth=1,
+            alpha=0.6,
+        )
+        axes.plot(
+            point["measured"],
+            point["predicted"],
+            "o",
+            color=PREDICTED,
+            fillstyle="none" if point["noisy"] else "full",
+            ms=4,
+        )
+    axes.set_title(measure)
+    axes.set_xlabel("measured (ms)")
+    axes.set_ylabel("predicted (ms)")
+
+
+def _points(cells: Sequence[tuple[Row, Result]], measure: str) -> list[dict[str, Any]]:
+    points = []
+    for row, result in cells:
+        figure, off = result.figure(measure), result.off(measure)
+        repeats = [value for values in row.repeats if (value := values[measure])]
+        if figure is None or off is None or not figure.predicted or not figure.measured:
+            continue
+        points.append(
+            {
+                "cell": result.cell,
+                "name": result.name,
+                "measured": round(MS * figure.measured, 3),
+                "repeats": [round(MS * value, 3) for value in repeats],
+                "predicted": round(MS * figure.predicted, 3),
+                "ideal": None if figure.ideal is None else round(MS * figure.ideal, 3),
+                "noisy": not off.repeated,
+            }
+        )
+    return points

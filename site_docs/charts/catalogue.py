@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 from sim.errors import ExperimentError
 from site_docs import validated
 from site_docs.charts.agreement import agreement
 from site_docs.charts.chart import Chart
 from site_docs.charts.latency import configurations, quantiles
+from site_docs.charts.misses import misses
 from site_docs.charts.shares import shares
 from site_docs.charts.sweeps import sweep
 from site_docs.charts.trouble import trouble
 from site_docs.evidence import evidence
+from site_docs.kept import kept, remembered
 from site_docs.shown import RATED, RATES, by_name
-from site_docs.sweep import by_rate, by_workers
+from site_docs.sweep import at_rate, with_workers
 
 #: The same four threads, configured in six ways, and what charts call them.
 FOUR_THREADS = {
@@ -67,7 +68,7 @@ def _by_rate() -> Chart:
         "by-rate",
         "Latency of gthread 2 x 2 as the rate grows",
         "requests / s",
-        by_rate(SWEPT),
+        [at_rate(rate) for rate in SWEPT],
         measured,
         "latency_p95",
     )
@@ -78,15 +79,20 @@ def _by_workers() -> Chart:
         "by-workers",
         "Latency of a load that only computes, on two cores",
         "sync workers",
-        by_workers(CPU[2.0], WORKERS),
+        [with_workers(CPU[2.0], number) for number in WORKERS],
         {number: evidence(name) for number, name in CPU.items()},
         "latency_mean",
     )
 
 
 def _agreement() -> Chart:
-    title = "Mean latency of every cell of the validation"
-    return agreement("agreement", title, validated.read()[1])
+    title = "Latency of every cell of the validation, predicted against measured"
+    return agreement("agreement", title, validated.read().cells)
+
+
+def _misses() -> Chart:
+    title = "Error of every cell of the validation against what the server's own repeats differ by"
+    return misses("misses", title, validated.read().validation.results)
 
 
 def _quantiles(name: str) -> Entry:
@@ -99,7 +105,7 @@ def _trouble(name: str) -> Entry:
     return Entry(lambda: trouble(f"trouble-{name}", title, evidence(name)), (name,))
 
 
-@cache
+@remembered
 def entries() -> dict[str, Entry]:
     """What there is to draw."""
     one = {
@@ -124,16 +130,14 @@ def entries() -> dict[str, Entry]:
     }
     of_loads = {f"quantiles-{name}": _quantiles(name) for name in FOUR_THREADS}
     of_troubles = {
-        f"trouble-{name}": _trouble(name)
-        for name, shown in by_name().items()
-        if shown.file.count("/") == 1
+        f"trouble-{name}": _trouble(name) for name, shown in by_name().items() if shown.trouble
     }
     if validated.exists():
-        one["agreement"] = Entry(_agreement, ())
+        one |= {"agreement": Entry(_agreement, ()), "misses": Entry(_misses, ())}
     return {**one, **of_loads, **of_troubles}
 
 
-@cache
+@kept
 def draw(name: str) -> Chart:
     """The chart of that name.
 

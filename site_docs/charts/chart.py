@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 #: What a colour means, by the colour that Matplotlib draws it with; the style sheet says which
 #: colour that is, in the light theme and in the dark one.
@@ -106,6 +107,7 @@ def chart(
     key: tuple[tuple[str, str], ...],
     height: int,
     rows: tuple[float, ...] = (1.0,),
+    panels: tuple[int, int] = (1, 1),
 ) -> Chart:
     """Draw a chart in both widths.
 
@@ -115,27 +117,51 @@ def chart(
         description: see `Chart`.
         data: see `Chart`.
         draw: draws ``data`` into the `Axes` that it gets, or into a list of them where there are
-            several ``rows``.
+            several ``rows`` or ``panels``.
         key: see `Chart`.
-        height: of the chart, px.
+        height: of the chart, or of one panel, px.
         rows: relative heights of axes that share their x axis, one above the other.
+        panels: axes of their own: how many one above the other, and how many side by side; on a
+            narrow page all are one above the other.
     """
+    layouts = {WIDE: panels, NARROW: (panels[0] * panels[1], 1)}
     wide, narrow = (
-        _svg(f"{name}-{width}", title, description, _figure(draw, width, height, rows))
-        for width in (WIDE, NARROW)
+        _svg(f"{name}-{width}", title, description, _figure(draw, width, height, rows, layout))
+        for width, layout in layouts.items()
     )
     return Chart(name, title, description, data, key, wide, narrow)
 
 
-def _figure(draw: Callable[[Any], None], width: int, height: int, rows: tuple[float, ...]) -> str:
+def logarithmic(axes: Axes, ends: tuple[float, float]) -> None:
+    """Make both axes logarithmic between the same ends, and write a number at each power of ten."""
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(*ends)
+    axes.set_ylim(*ends)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:,g}")
+        axis.set_minor_formatter(NullFormatter())
+
+
+def _figure(
+    draw: Callable[[Any], None],
+    width: int,
+    height: int,
+    rows: tuple[float, ...],
+    layout: tuple[int, int],
+) -> str:
+    down, across = layout
     with rc_context(_STYLE):
-        figure = Figure(figsize=(width / _UNITS, height / _UNITS))
-        axes: list[Axes] = list(
+        figure = Figure(figsize=(width / _UNITS, down * height / _UNITS))
+        grid = (
             figure.subplots(
                 len(rows), sharex=True, squeeze=False, gridspec_kw={"height_ratios": rows}
-            )[:, 0]
+            )
+            if len(rows) > 1
+            else figure.subplots(down, across, squeeze=False)
         )
-        draw(axes if len(rows) > 1 else axes[0])
+        axes: list[Axes] = list(grid.flat)
+        draw(axes if len(axes) > 1 else axes[0])
         file = io.StringIO()
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     return file.getvalue()

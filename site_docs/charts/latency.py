@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from sim.comparison import Figure
+from site_docs.charts.band import band
 from site_docs.charts.chart import (
     IDEAL,
     MEASURED,
@@ -111,26 +112,8 @@ def quantiles(name: str, title: str, each: Evidence) -> Chart:
 
     def draw(axes: Axes) -> None:
         places = range(len(rows))
-        axes.fill_between(
-            places,
-            [row["predicted_low"] for row in rows],
-            [row["predicted_high"] for row in rows],
-            color=PREDICTED,
-            alpha=0.25,
-            linewidth=0,
-        )
-        axes.plot(places, [row["predicted"] for row in rows], color=PREDICTED)
-        axes.plot(places, [row["ideal"] for row in rows], "--", color=IDEAL)
-        for place, row in enumerate(rows):
-            axes.plot(
-                [place] * len(row["repeats"]),
-                row["repeats"],
-                "o",
-                color=MEASURED,
-                ms=6,
-            )
+        band(axes, places, rows, zip(places, [row["repeats"] for row in rows], strict=True))
         axes.set_xticks(places, [f"{row['percent']} %" for row in rows])
-        axes.set_ylim(bottom=0)
         axes.set_xlabel("of the requests are answered within")
         axes.set_ylabel("latency (ms)")
 

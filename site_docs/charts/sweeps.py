@@ -9,14 +9,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from site_docs.charts.chart import (
-    IDEAL,
-    MEASURED,
-    PREDICTED,
-    SPREAD_KEY,
-    Chart,
-    chart,
-)
+from site_docs.charts.band import band
+from site_docs.charts.chart import SPREAD_KEY, Chart, chart
 from site_docs.charts.latency import MEASURES, MS
 from site_docs.evidence import Evidence
 from site_docs.sweep import Point
@@ -73,26 +67,7 @@ def sweep(
     )
 
     def draw(axes: Axes) -> None:
-        along = [row["at"] for row in rows]
-        axes.fill_between(
-            along,
-            [row["predicted_low"] for row in rows],
-            [row["predicted_high"] for row in rows],
-            color=PREDICTED,
-            alpha=0.25,
-            linewidth=0,
-        )
-        axes.plot(along, [row["predicted"] for row in rows], color=PREDICTED)
-        axes.plot(along, [row["ideal"] for row in rows], "--", color=IDEAL)
-        for at, values in repeats.items():
-            axes.plot(
-                [at] * len(values),
-                values,
-                "o",
-                color=MEASURED,
-                ms=6,
-            )
-        axes.set_ylim(bottom=0)
+        band(axes, [row["at"] for row in rows], rows, repeats.items())
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel(label)
         axes.set_ylabel(f"latency, {word} (ms)")
