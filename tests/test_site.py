@@ -37,12 +37,15 @@ BUILT = "BUILT_SITE"
 LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
     ("light", 1440),
     ("light", 768),
+    ("light", 360),
     ("dark", 360),
+    ("dark", 768),
+    ("dark", 1440),
 )
 
-#: Pages that axe looks at on a telephone in the dark too: each has what others have. All of them
-#: would take most of the time.
-AXE_TWICE = ("", "choosing/", "faq/how-does-load-balancing-work/", "run/", "settings/")
+#: What axe looks for in the dark: a theme changes nothing but colours. All of its rules, at every
+#: width, are asked in the light.
+COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
 
 #: Height of a screenshot at most, px.
 TALLEST = 3000
@@ -185,7 +188,7 @@ class Seen:
     Attributes:
         troubles: errors on the console, and requests that failed or went elsewhere.
         too_wide: widths at which the page has to be moved sideways.
-        axe: what axe found, by theme and width.
+        axe: what axe found, with theme and width.
         charts: of each theme, the colours of the first mark of each chart that is shown.
         hidden: charts and diagrams that are not to be seen, at any width.
     """
@@ -261,19 +264,17 @@ async def _look(page: Page, path: str, seen: Seen, theme: str, width: int) -> No
     seen.charts[theme] = found["colours"]
     name = path.strip("/").replace("/", "-") or "home"
     file = SCREENSHOTS / f"{name}-{theme}-{width}.jpeg"
-    if width == LOOKS[1][1]:
-        return
     clip: Any = {"x": 0, "y": 0, "width": width, "height": min(found["height"], TALLEST)}
     await page.screenshot(path=file, type="jpeg", quality=70, full_page=True, clip=clip)
-    if width == LOOKS[0][1] or (width == LOOKS[-1][1] and path in AXE_TWICE):
-        # The charts' insides are pictures to axe; that each is named is looked at above.
-        results = await Axe().run(page, {"exclude": [["figure svg"]]})
-        seen.axe += [
-            f"{theme}, {width} px: {violation['id']}: {node['target']}"
-            for violation in results.response["violations"]
-            if violation["impact"] not in HARMLESS
-            for node in violation["nodes"]
-        ]
+    # The charts' insides are pictures to axe; that each is named is looked at above.
+    options = {"resultTypes": ["violations"], **(COLOURS if theme == "dark" else {})}
+    results = await Axe().run(page, {"exclude": [["figure svg"]]}, options)
+    seen.axe += [
+        f"{theme}, {width} px: {violation['id']}: {node['target']}"
+        for violation in results.response["violations"]
+        if violation["impact"] not in HARMLESS
+        for node in violation["nodes"]
+    ]
 
 
 #: Runs in the page.
