@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sim import toml_file
+from sim.comparison import Figure
 from sim.errors import ExperimentError
 from sim.validation import SHARE, TARGETED, WORST, Off, Result
 from sim.validation_grid import FACTORS
@@ -270,21 +271,18 @@ def elsewhere() -> str:
 
     See `sim.comparison.judge` for what counts as off.
     """
-    lines = [
-        "| experiment | figure | predicted | measured | off by | repeats differ by |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
-    ]
+    heads = [f"{WORDS[key]}, predicted / measured" for key in PLAIN_FIGURES]
+    lines = [f"| experiment | {' | '.join(heads)} |", f"| --- |{' ---: |' * len(heads)}"]
     for name, shown in by_name().items():
-        if shown.trouble:
-            continue
-        for key in PLAIN_FIGURES:
-            figure = evidence(name).comparison.figure(key)
-            if figure.verdict != "off":
-                continue
-            write = numbers.rate if figure.unit == "1/s" else numbers.ms
-            spread = "" if figure.spread is None else numbers.percent(figure.spread)
-            lines.append(
-                f"| `{shown.arguments}` | {WORDS[key]} | {write(figure.predicted)} "
-                f"| {write(figure.measured)} | {numbers.signed_percent(figure.error)} | {spread} |"
-            )
+        figures = [evidence(name).comparison.figure(key) for key in PLAIN_FIGURES]
+        if not shown.trouble and any(figure.verdict == "off" for figure in figures):
+            cells = " | ".join(map(_both, figures))
+            lines.append(f"| `{shown.arguments}` | {cells} |")
     return "\n".join(lines)
+
+
+def _both(figure: Figure) -> str:
+    if figure.verdict != "off":
+        return ""
+    write = numbers.rate if figure.unit == "1/s" else numbers.ms
+    return f"{write(figure.predicted)} / {write(figure.measured)}"
