@@ -46,7 +46,8 @@ def test_the_options_run_as_many_requests_as_they_say(
 
 
 def test_equal_options_are_not_equal() -> None:
-    load = Traffic(rate=110.0, requests=3_000, io=Distribution("exp", (0.05,)))
+    # Nearer to the capacity it depends on how uneven the shares of two workers are at that hour.
+    load = Traffic(rate=90.0, requests=3_000, io=Distribution("exp", (0.05,)))
     few_queues, many_queues = (
         predicted(gthread(workers, threads), load) for workers, threads in ((2, 4), (4, 2))
     )

@@ -33,8 +33,8 @@ MARKED = "reference_app.calibration.marked_config"
 #: Requests of one measurement.
 REQUESTS = 45
 
-#: s from one request to the next, where all is cold, and where half is. Not multiples of the kernel's
-#: tick, 4 ms, or all would come at the same moment of it.
+#: s from one request to the next, where all is cold, and where half is. Not multiples of the
+#: kernel's tick, 4 ms, or all would come at the same moment of it.
 COLD = 0.0813
 TEPID = 0.0107
 

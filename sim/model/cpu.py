@@ -6,8 +6,9 @@
 
 A computation that nobody waits for runs through in one event. When another thread of the
 process waits, the holder drops the GIL after CPython's switch interval; when another process
-waits for a core, the kernel takes the core away after a time slice, or at once for one that has
-slept: the load generator, a main thread.
+waits for a core, the kernel takes the core away after a time slice, or at once for one that needs
+it for a moment only: the load generator, a main thread. One that computes for long has had more
+than its share before it slept, and waits for the slice.
 
 Two threads that compute pass the GIL to each other: the one that has lost it asks for it, so it is
 awake when the other drops it, while a third one must wake up first and mostly comes too late.
@@ -38,10 +39,16 @@ SOON = 0.001
 #: beside 2, 3 and 5 threads that compute: they get it after 4 to 7 switches.
 STEALS = 0.78
 
-#: s that a process keeps a core while another waits for one. EEVDF's slice is 2.8 ms at most
-#: (kernel/sched/fair.c, ``sysctl_sched_base_slice``), and is looked at once a tick: 4 ms at
-#: CONFIG_HZ=250.
-TIME_SLICE = 0.004
+#: s of a tick, at CONFIG_HZ=250.
+TICK = 0.004
+
+#: s that a process keeps a core while another that has computed too waits for one: EEVDF's slice of
+#: 2.8 ms (kernel/sched/fair.c, ``sysctl_sched_base_slice``) is over at the first tick after it, and
+#: the other's turn begins at the second. Fitted to closed loops that compute without a pause.
+TIME_SLICE = 2 * TICK
+
+#: s up to which a computation is a turn that no interval cuts.
+SHORT = 0.004
 
 #: s for which a process has a core at least, whoever else wakes up (``RUN_TO_PARITY``).
 PROTECTED = 0.001
@@ -160,7 +167,7 @@ class Gil:
         waiting: work of threads that have not.
         asked: when those that wait make the holder drop the GIL, s.
         challenger: work in ``waiting`` whose thread was the last to lose the GIL by force.
-        began: when the present turn on a core began, s.
+        began: when it got the core that it has, s.
         end: when the present turn on a core is over, s; in the past while there is none.
         left: s of the holder's work that the present turn does not finish.
     """
@@ -212,7 +219,7 @@ class Gil:
             and self.holder is None
             and self.cores.free > 0
             and not self.cores.late
-            and time <= self.clock.time + TIME_SLICE
+            and time <= self.clock.time + SHORT
         )
 
     def compute(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
@@ -221,7 +228,7 @@ class Gil:
         if self.holder is None:
             self.holder = work
             cores = self.cores
-            if cores.free and seconds <= TIME_SLICE:
+            if cores.free and seconds <= SHORT:
                 # What `_get_core` and `_begin` would do, without the way there: nearly always.
                 cores.free -= 1
                 self.began = self.clock.time
@@ -236,12 +243,7 @@ class Gil:
         """`compute`, as the last that an event does: if it can be, it is over at once."""
         cores, clock = self.cores, self.clock
         end = clock.time + seconds
-        if (
-            self.holder is None
-            and cores.free
-            and seconds <= TIME_SLICE
-            and self._entries[0][0] > end
-        ):
+        if self.holder is None and cores.free and seconds <= SHORT and self._entries[0][0] > end:
             cores.free -= 1
             clock.time = self.began = self.end = end
             self.holder = work = (seconds, then, argument, False)
@@ -317,7 +319,7 @@ class Gil:
             self._begin()
             return
         assert self.holder is not None, "a process without work needs no core"
-        if not self.holder[3]:
+        if not self.holder[3] and self.holder[0] <= SHORT:
             cores.woken.append(self)
             cores.preempt(self.clock.time)
             return
@@ -329,15 +331,19 @@ class Gil:
                 gil._end_by(limit)
 
     def _begin(self) -> None:
-        """Begin a turn; this process has a core."""
+        """Begin a turn; this process has got a core."""
+        self.began = self.clock.time
+        self._continue()
+
+    def _continue(self) -> None:
+        """Begin another turn on the same core."""
         assert self.holder is not None, "a process without work has no turn"
         turn, on_end = self.holder[0], self._turn_over
-        if turn > TIME_SLICE:
+        if turn > SHORT:
             turn = self._turn_of(turn)
             if self.left > 0:
                 on_end = self._on_cut
             self.cores.longest = max(self.cores.longest, self.clock.time + turn)
-        self.began = self.clock.time
         self.end = self.clock.time + turn
         self.clock.after(turn, on_end, self.holder)
 
@@ -349,7 +355,7 @@ class Gil:
         if self.cores.woken:
             turn = min(turn, PROTECTED)
         elif self.cores.waiting:
-            turn = min(turn, TIME_SLICE)
+            turn = min(turn, max(0.0, self.began + TIME_SLICE - self.clock.time))
         self.left = seconds - turn
         return turn
 
@@ -370,27 +376,25 @@ class Gil:
             self.holder = _DONE
             work[1](work[2])
             next_work = self.holder
-            if next_work is not _DONE:
-                self.began = clock.time
-            elif not self.waiting:
-                self.holder = None
-                if cores.waiting or cores.woken or cores.late:
-                    cores.release()
-                else:
-                    cores.free += 1
-                return
-            elif not cores.free:
-                if cores.taken_for_long(self):
-                    self._signal_late()
-                else:
-                    self._hand_over(self._signalled())
-                return
-            else:
+            if next_work is _DONE:
+                if not self.waiting:
+                    self.holder = None
+                    if cores.waiting or cores.woken or cores.late:
+                        cores.release()
+                    else:
+                        cores.free += 1
+                    return
+                if not cores.free:
+                    if cores.taken_for_long(self):
+                        self._signal_late()
+                    else:
+                        self._hand_over(self._signalled())
+                    return
                 self.holder = next_work = self._signalled()
-            # What `_begin` would do, without the way there: nearly always.
+            # What `_continue` would do, without the way there: nearly always.
             work, seconds = next_work, next_work[0]
-            if seconds > TIME_SLICE:
-                self._begin()
+            if seconds > SHORT:
+                self._continue()
                 return
             self.end = end = clock.time + seconds
             if self._entries[0][0] <= end:
@@ -412,7 +416,7 @@ class Gil:
             self.challenger = rest
             self.asked = self.clock.time + SWITCH_INTERVAL
             if not self.cores.woken:
-                self._begin()
+                self._continue()
                 return
             rest = self.holder
         self._hand_over(rest)
@@ -485,7 +489,7 @@ class Gil:
             return
         self.holder = None
         self.cores.late.append((self, winner))
-        self.clock.after(self.random.random() * TIME_SLICE, self._on_awake, winner)
+        self.clock.after(self.random.random() * TICK, self._on_awake, winner)
         self.cores.release()
 
     def _on_awake(self, work: Work) -> None:
