@@ -265,21 +265,16 @@ class Clients:
         Where the client had a core for it at once: that it was busy for so short a time goes
         without an event.
         """
-        row, rows = connection.row, self.rows
-        rows.finished[row] = (
-            self.clock.time - ago + self.costs.receive * connection.pace - self.recorder.start
-        )
-        rows.outcome[row] = OK
-        if self._forget is not None:
-            self._forget(row)
-        self.waiting -= 1
-        if not self.waiting and self._next_due == inf:
-            self._finish()
+        received = self.clock.time - ago + self.costs.receive * connection.pace
+        self._note_answer(connection.row, received)
 
     def _received(self, row: int) -> None:
-        """The client has read a response, where no answer matters."""
+        """The client has just read a response, where no answer matters."""
+        self._note_answer(row, self.clock.time)
+
+    def _note_answer(self, row: int, received: float) -> None:
         rows = self.rows
-        rows.finished[row] = self.clock.time - self.recorder.start
+        rows.finished[row] = received - self.recorder.start
         rows.outcome[row] = OK
         if self._forget is not None:
             self._forget(row)

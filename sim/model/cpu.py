@@ -89,7 +89,7 @@ class Cores:
         waiting: processes that could compute and have none; first come, first served.
         late: threads that were woken up for their GIL, and have computed too much to get a core at
             once; each with its process.
-        longest: when the last of the turns is over that were begun for more than a time slice, s.
+        longest: when the last of the turns is over that are longer than `SHORT`, s.
     """
 
     __slots__ = (
@@ -157,10 +157,8 @@ class Cores:
 class Gil:
     """One process, whose threads take turns at computing.
 
-    Constants: ``clock``, ``cores``.
-
-    Constant too: ``random`` (stream of the races for the GIL; None for a process of one thread,
-    whose work is done in the order in which it comes).
+    Constants: ``clock``, ``cores``, ``random`` (stream of the races for the GIL; None for a process
+    of one thread, whose work is done in the order in which it comes).
 
     State:
         holder: the work of the thread that has the GIL.
@@ -276,8 +274,9 @@ class Gil:
             self.holder = _NOBODY
             return
         cores = self.cores
-        if self in cores.waiting or self in cores.woken:
-            (cores.waiting if self in cores.waiting else cores.woken).remove(self)
+        queue = next((queue for queue in (cores.woken, cores.waiting) if self in queue), None)
+        if queue is not None:
+            queue.remove(self)
             left = holder[0]
         else:
             left = self.left + self.end - self.clock.time
@@ -427,12 +426,11 @@ class Gil:
         The last that lost it so has waited for a whole switch interval, and asks for it: it is
         awake, and nearly always quicker than those that the drop wakes up.
         """
-        challenger, waiting = self.challenger, self.waiting
+        challenger, rivals = self.challenger, len(self.waiting) - 1
         if challenger is None or self.random is None:
             return self._signalled()
-        if len(waiting) > 1 and self.random.random() > STEALS ** (len(waiting) - 1):
-            others = [work for work in waiting if work is not challenger]
-            winner = others[int(self.random.random() * len(others))]
+        if rivals and self.random.random() > STEALS**rivals:
+            winner = self._any_but(challenger)
         else:
             winner = challenger
         self._remove(winner)
@@ -440,18 +438,18 @@ class Gil:
 
     def _signalled(self) -> Work:
         """Who gets the GIL that its holder does not need now."""
-        waiting = self.waiting
         loser, self._loser = self._loser, None
         self.asked = self.clock.time + SWITCH_INTERVAL
-        if self.random is None or len(waiting) == 1:
-            winner = waiting.popleft()
-            if winner is self.challenger:
-                self.challenger = None
-        else:
-            others = [work for work in waiting if work is not loser]
-            winner = others[int(self.random.random() * len(others))]
-            self._remove(winner)
+        alone = self.random is None or len(self.waiting) == 1
+        winner = self.waiting[0] if alone else self._any_but(loser)
+        self._remove(winner)
         return winner
+
+    def _any_but(self, excluded: Work | None) -> Work:
+        """Any other of those that wait: each is as likely."""
+        assert self.random is not None, "a lone thread has no rivals"
+        others = [work for work in self.waiting if work is not excluded]
+        return others[int(self.random.random() * len(others))]
 
     def first_wins(self) -> bool:
         """Whether the first of two threads gets the GIL that its holder does not need."""
