@@ -48,10 +48,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Publish what was measured, as it is."""
     for path in sorted(measured.DIRECTORY.iterdir()):
         files.append(File.generated(config, f"data/measured/{path.name}", abs_src_path=str(path)))
-    if validated.exists():
-        name = validated.FILE.name
-        files.append(File.generated(config, f"data/{name}", abs_src_path=str(validated.FILE)))
-        files.append(File.generated(config, "data/validation.csv", content=validated.as_csv()))
+    name = validated.FILE.name
+    files.append(File.generated(config, f"data/{name}", abs_src_path=str(validated.FILE)))
+    files.append(File.generated(config, "data/validation.csv", content=validated.as_csv()))
     return files
 
 

@@ -62,11 +62,6 @@ class Validated:
         return list(zip(self.rows, self.validation.results, strict=True))
 
 
-def exists() -> bool:
-    """Whether anybody has run it."""
-    return FILE.exists()
-
-
 @remembered
 def read(path: Path = FILE) -> Validated:
     """What was measured where and when, and what it says.

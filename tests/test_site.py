@@ -27,8 +27,6 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, Request, async_playwright
 from playwright.sync_api import sync_playwright
 
-from site_docs import validated
-
 ROOT = Path(__file__).parent.parent
 SCREENSHOTS = ROOT / "build" / "screenshots"
 
@@ -379,7 +377,6 @@ def test_the_keyboard_reaches_the_content_and_every_section(page: Any, base: str
     page.wait_for_url("**/trouble/")
 
 
-@pytest.mark.skipif(not validated.exists(), reason="there is no validation on the page")
 def test_the_cells_of_the_validation_are_sorted_by_a_press(page: Any, base: str) -> None:  # noqa: ANN401
     page.goto(f"{base}validation/")
     heading = page.locator("table[data-sortable] th", has_text="p95 off by")

@@ -127,13 +127,13 @@ def entries() -> dict[str, Entry]:
             ),
             IDLE,
         ),
+        "agreement": Entry(_agreement, ()),
+        "misses": Entry(_misses, ()),
     }
     of_loads = {f"quantiles-{name}": _quantiles(name) for name in FOUR_THREADS}
     of_troubles = {
         f"trouble-{name}": _trouble(name) for name, shown in by_name().items() if shown.trouble
     }
-    if validated.exists():
-        one |= {"agreement": Entry(_agreement, ()), "misses": Entry(_misses, ())}
     return {**one, **of_loads, **of_troubles}
 
 
