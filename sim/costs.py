@@ -50,6 +50,9 @@ class Costs:
         wake_queued: the same when a poller that stays there is queued on it too.
         wake_halt: s after which an idle core has halted.
         wake_overtake: probability that a poller that stays overtakes the head of its core's queue.
+        wake_idle: probability that a thread which wakes up where its own core is busy and another
+            idles goes to the idle one; see `sim.model.cores`.
+        pull: mean of the s after which an idle core takes a thread that waits for another.
     """
 
     connect: float = _DEFAULTS["connect"]
@@ -76,6 +79,8 @@ class Costs:
     wake_queued: float = _DEFAULTS["wake_queued"]
     wake_halt: float = _DEFAULTS["wake_halt"]
     wake_overtake: float = _DEFAULTS["wake_overtake"]
+    wake_idle: float = _DEFAULTS["wake_idle"]
+    pull: float = _DEFAULTS["pull"]
 
     def __post_init__(self) -> None:
         for cost in fields(self):

@@ -9,7 +9,7 @@ from statistics import mean
 import pytest
 
 from sim.experiment import Connection, Experiment, Server, TraceRow, Traffic
-from sim.model.cpu import SWITCH_INTERVAL
+from sim.model.gil import SWITCH_INTERVAL
 from sim.model.simulation import predict
 from sim.run import Request
 

@@ -8,7 +8,7 @@ from sim.costs import Costs
 from sim.distribution import Distribution
 from sim.disturbance import Signal
 from sim.experiment import Experiment, Host, Server, TraceRow, Traffic
-from sim.model.cpu import Gil
+from sim.model.gil import Gil
 from sim.model.simulation import predict
 
 IO = Distribution("exp", (0.05,))

@@ -85,6 +85,9 @@ def _notes(found: Calibration) -> dict[str, str]:
         for name, (least, most) in found.spread.items()
     }
     notes["wake_halt"] = "The default: it shows under load only, and was not measured here."
+    notes["wake_idle"] = notes["pull"] = (
+        "The default: of the scheduler's traces, not measured here."
+    )
     notes["exit"] = "The default."
     if found.demand is not None:
         # Of an application that is not ours we do not know the flags.

@@ -14,7 +14,8 @@ from sim.costs import Costs
 from sim.experiment import Traffic
 from sim.model.clock import Call, Clock
 from sim.model.connection import Connection
-from sim.model.cpu import Cores, Gil
+from sim.model.cores import Cores
+from sim.model.gil import Gil
 from sim.model.handshake import Handshakes
 from sim.model.kernel import ListeningSocket
 from sim.model.pace import Pace

@@ -26,7 +26,8 @@ from math import inf
 
 from sim.model.clock import Call
 from sim.model.connection import Connection
-from sim.model.cpu import SOON, Then
+from sim.model.cores import Core, Thread
+from sim.model.gil import SOON, Then
 from sim.model.kernel import ListeningSocket
 from sim.model.wiring import Wiring
 from sim.model.worker import CLOSE_TIMEOUT, Parent, Worker
@@ -43,15 +44,15 @@ DATA_TIMEOUT = 5.0
 #: reaches the application it loses the GIL 1.8 times on a new connection and 0.75 times on a kept
 #: one, after it has waited for it once. With 2, 3 and 5 such threads it starts after 100, 138 and
 #: 153 ms on a new connection and 59, 49 and 100 ms on a kept one.
-TAKEN_BY_ONE, TAKEN_BY_SEVERAL = 0.42, 0.75
+TAKEN_BY_ONE, TAKEN_BY_SEVERAL = 0.3, 0.75
 
 #: Such calls on the way to the application: of a new connection `accept(2)`, the hand-over to the
 #: pool, `epoll_wait(2)` for its data and `recv(2)`; of a kept one the hand-over and `recv(2)`.
-CALLS_NEW, CALLS_KEPT = 4, 2
+CALLS_NEW, CALLS_KEPT = 6, 2
 
 #: The same of a response's first `send(2)`, which takes longer: where one thread waits (36 of 38
 #: times on the real server), and where several do (15, 18 and 21 ms after it, with 2, 3 and 5).
-SEND_TAKEN_BY_ONE, SEND_TAKEN_BY_SEVERAL = 0.95, 0.65
+SEND_TAKEN_BY_ONE, SEND_TAKEN_BY_SEVERAL = 0.95, 0.85
 
 #: s by which a clock may stop short of the time that it was set to: floats.
 ROUNDING = 1e-9
@@ -63,7 +64,7 @@ STOP_KEEPALIVE_LINGER = 2.0
 _ACCEPT_ONLY = (0, 0)
 
 
-class PoolThread:
+class PoolThread(Thread):
     """One thread of the pool.
 
     Constants: ``number`` (from 1).
@@ -73,7 +74,8 @@ class PoolThread:
 
     __slots__ = ("connection", "hangs", "number", "takes")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, core: Core) -> None:
+        super().__init__(core)
         self.number = number
         self.connection: Connection | None = None
         self.hangs = False
@@ -163,7 +165,9 @@ class ThreadWorker(Worker):
         self.accepting = False
         self.keepalived_conns: dict[Connection, None] = {}
         self.requests: deque[Connection] = deque()
-        self.threads = tuple(PoolThread(number) for number in range(1, server.threads + 1))
+        self.threads = tuple(
+            PoolThread(number, self.cores.home()) for number in range(1, server.threads + 1)
+        )
         self.idle_threads = deque(self.threads)
         self.finished: deque[Connection] = deque()
         self.readable: deque[Connection] = deque()
@@ -186,8 +190,9 @@ class ThreadWorker(Worker):
         thread = self.idle_threads[0] if self.idle_threads else None
         seconds = self.costs.accept if thread is None else self._accept_and_request
         over = clock.time + seconds * pace
+        runs = self.gil.main_thread if thread is None else thread
         if (
-            not (self.gil.free_until(over) and self.undisturbed)
+            not (self.gil.free_until(over, runs) and self.undisturbed)
             or self.clients.slow
             or self.nr_conns + 1 >= self.worker_connections
             or (thread is not None and not self._can_call(row))
@@ -380,7 +385,7 @@ class ThreadWorker(Worker):
         pace = connection.pace
         self.waited += self.costs.accept * pace
         seconds = self._accept_and_request * pace
-        self.gil.compute(seconds, self._then_end_accept, thread)
+        self.gil.compute(seconds, self._then_end_accept, thread, thread)
 
     def _end_turn(self, handled: tuple[int, int]) -> None:
         finished, readable = handled
@@ -546,15 +551,15 @@ class ThreadWorker(Worker):
     def _begin_request(self, thread: PoolThread, connection: Connection) -> None:
         seconds = self.costs.request * connection.pace
         if not self.gil.waiting:
-            self.gil.compute(seconds, self._then_call_application, thread)
+            self.gil.compute(seconds, self._then_call_application, thread, thread)
             return
         calls = CALLS_KEPT if connection.keep else CALLS_NEW
         taken = TAKEN_BY_ONE if len(self.gil.waiting) == 1 else TAKEN_BY_SEVERAL
         thread.takes = sum(self._races.random() < taken for _ in range(calls))
         if thread.takes:
-            self.gil.let_go(0.0, self._read, thread)
+            self.gil.let_go(0.0, self._read, thread, thread)
         else:
-            self.gil.compute_next(seconds, self._then_call_application, thread)
+            self.gil.compute_next(seconds, self._then_call_application, thread, thread)
 
     def _read(self, thread: PoolThread) -> None:
         """A thread has the GIL once more on its way to the application."""
@@ -562,7 +567,7 @@ class ThreadWorker(Worker):
         assert connection is not None, "a thread that reads has a connection"
         thread.takes -= 1
         if thread.takes and self.gil.waiting:
-            self.gil.let_go(0.0, self._read, thread)
+            self.gil.let_go(0.0, self._read, thread, thread)
         else:
             seconds = self.costs.request * connection.pace
             self.gil.go_on(seconds, self._then_call_application, thread)
@@ -629,21 +634,21 @@ class ThreadWorker(Worker):
         seconds = cpu + costs.respond * pace
         gil = self.gil
         if cpu > SOON or gil.busy():
-            gil.compute_last(cpu, self._then_send, thread)
+            gil.compute_again(cpu, self._then_send, thread, thread)
         elif self.in_turn or not (self._answers_in_passing and self.alive):
-            gil.compute_last(seconds, self._then_respond, thread)
+            gil.compute_again(seconds, self._then_respond, thread, thread)
         elif not self.requests:
             # The main thread gets the GIL as soon as this thread drops it, and has nothing else
             # to do: one turn on the core. The client had its answer when the thread's part ended.
             seconds += costs.finish * pace
             over = self.clock.time + seconds
-            if self.accepting and gil.free_until(over):
+            if self.accepting and gil.free_until(over, thread):
                 self.clock.time = gil.end = over
                 self._respond_and_finish(thread)
             else:
-                gil.compute_last(seconds, self._then_respond_and_finish, thread)
+                gil.compute_again(seconds, self._then_respond_and_finish, thread, thread)
         elif not self._relay(thread, seconds):
-            gil.compute_last(seconds, self._then_respond, thread)
+            gil.compute_again(seconds, self._then_respond, thread, thread)
 
     def _send(self, thread: PoolThread) -> None:
         """The application has returned; the response's first `send(2)` is without the GIL."""
@@ -653,7 +658,7 @@ class ThreadWorker(Worker):
         waiting = len(self.gil.waiting)
         taken = SEND_TAKEN_BY_ONE if waiting == 1 else SEND_TAKEN_BY_SEVERAL
         if waiting and self._races.random() < taken:
-            self.gil.let_go(seconds, self._then_respond, thread)
+            self.gil.let_go(seconds, self._then_respond, thread, thread)
         else:
             self.gil.go_on(seconds, self._then_respond, thread)
 
@@ -712,7 +717,7 @@ class ThreadWorker(Worker):
         request, finish = costs.request * following.pace, costs.finish * connection.pace
         over = answered + request + finish
         if (
-            not (gil.free_until(over) and self.undisturbed and self.accepting)
+            not (gil.free_until(over, thread) and self.undisturbed and self.accepting)
             or self.clients.slow
             or self.listener.queue
             # One core is for the client, if it is on the same host: it reads meanwhile.

@@ -19,7 +19,7 @@ from typing import Protocol
 from sim.costs import Costs
 from sim.model.clock import Clock
 from sim.model.connection import Connection
-from sim.model.cpu import Cores
+from sim.model.cores import Cores
 from sim.model.wakeup import winning_probabilities
 
 #: SYN-ACKs that are sent again until the server forgets the request (``tcp_synack_retries``), and

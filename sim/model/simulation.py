@@ -24,7 +24,7 @@ from sim.experiment_file import to_dict
 from sim.memory import predict_memory
 from sim.model.client import Clients
 from sim.model.clock import Clock
-from sim.model.cpu import Cores
+from sim.model.cores import Cores
 from sim.model.disturb import disturb
 from sim.model.gthread import ThreadWorker
 from sim.model.kernel import ListeningSocket
@@ -83,7 +83,9 @@ class _Simulation:
         self._hashes = self._chance("reuse_port")
         host = experiment.host
         local = host.clients == "local"
-        self.cores = Cores(host.cores, host.cores - local)
+        self.cores = Cores(
+            clock, self._chance("cores"), experiment.costs, host.cores, host.cores - local
+        )
         self.clients = Clients(
             clock,
             experiment.costs,

@@ -147,7 +147,8 @@ class SyncWorker(Worker):
             self._note("hang over")
         cpu = self.recorder.requests.cpu[connection.row]
         connection.pace = self.answer_pace.step(self.clock.time)
-        self.gil.compute(cpu + self.costs.respond * connection.pace, self._respond, None)
+        seconds = cpu + self.costs.respond * connection.pace
+        self.gil.compute_again(seconds, self._respond, None, self.gil.main_thread)
 
     def _respond(self, _: None) -> None:
         connection, self.connection = self.connection, None

@@ -10,7 +10,7 @@ from random import Random
 from sim.experiment import Experiment
 from sim.model.client import Clients
 from sim.model.clock import Clock
-from sim.model.cpu import Cores
+from sim.model.cores import Cores
 from sim.model.kernel import ListeningSocket
 from sim.model.launchdarkly import FlagService
 from sim.model.pace import Pace

@@ -24,7 +24,7 @@ from simpy import Event
 
 from sim.model.clock import Call
 from sim.model.connection import Connection
-from sim.model.cpu import Gil
+from sim.model.gil import Gil
 from sim.model.kernel import ListeningSocket
 from sim.model.launchdarkly import LDClient
 from sim.model.wiring import Wiring

@@ -1,0 +1,210 @@
+"""The host's cores, each with the queue of threads that wait for it.
+
+::
+
+    Gil (a process) --thread, work--> Core.queue --turns of SLICE--> the core
+
+A thread that wakes up goes to the core where it ran last, also when another one idles: Linux does
+not send it to a virtual core that has halted, as the host may have given that away. It takes the
+core from a thread that has had its slice, or waits for the rest of that. From then on they take
+turns, until the idle core takes one of them: some ticks later. So cores idle next to a queue, for a
+tenth of the time where several processes compute.
+
+All of this was read from traces (``sched_switch``, ``sched_wakeup``) of processes that sleep and
+compute by turns, on two virtual cores of Linux 6.18; `tests/test_cores.py` has what they showed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from random import Random
+from typing import TYPE_CHECKING
+
+from sim.costs import Costs
+from sim.model.clock import Clock
+
+if TYPE_CHECKING:
+    from sim.model.gil import Gil, Work
+
+#: s that a thread keeps a core while another one waits for it: the slice of EEVDF, which is
+#: 0.7 ms times ``1 + log2(cores)`` (kernel/sched/fair.c, ``sysctl_sched_base_slice``), here with
+#: two cores and CONFIG_SCHED_HRTICK. For as long it keeps it from one that wakes up, too.
+SLICE = 0.0014
+
+#: Probability that it does so. From the load generator, which has had less of its core than anyone
+#: else, nobody keeps it: in 1,400 cases that waited for 0.01 ms in the median.
+KEEP = 0.7
+
+
+class Core:
+    """One processor.
+
+    State: ``running`` (the process whose thread has it), ``began`` (when its slice began, s),
+    ``queue`` (threads that wait for it, each with its process and its work).
+    """
+
+    __slots__ = ("began", "queue", "running")
+
+    def __init__(self) -> None:
+        self.running: Gil | None = None
+        self.began = -math.inf
+        self.queue: deque[tuple[Gil, Work]] = deque()
+
+
+class Thread:
+    """A thread of any process.
+
+    State: ``core`` (where it ran last, or is to run first), ``used`` (s of its slice, if it lost
+    the core before that was over).
+    """
+
+    __slots__ = ("core", "used")
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.used = 0.0
+
+
+class Cores:
+    """The host's processors.
+
+    Constants: ``clock``, ``random`` (stream of what the scheduler does when), ``wake_idle`` and
+    ``pull`` (see `Costs`), ``number``, ``others`` (processors that are not the client's while it
+    connects), ``each`` (of them).
+
+    State:
+        free: processors that idle.
+        queued: threads that wait for one.
+        last_begun: when a process last accepted or began a request, s; see `sim.model.wakeup`.
+    """
+
+    __slots__ = (
+        "_homes",
+        "_pulling",
+        "clock",
+        "each",
+        "free",
+        "last_begun",
+        "number",
+        "others",
+        "pull",
+        "queued",
+        "random",
+        "wake_idle",
+    )
+
+    def __init__(
+        self, clock: Clock, random: Random, costs: Costs, number: int, others: int
+    ) -> None:
+        self.clock = clock
+        self.random = random
+        self.wake_idle = costs.wake_idle
+        self.pull = costs.pull
+        self.number = number
+        self.others = others
+        self.each = tuple(Core() for _ in range(number))
+        self.free = number
+        self.queued = 0
+        self.last_begun = -math.inf
+        self._homes = 0
+        self._pulling = False
+
+    def home(self) -> Core:
+        """The core on which a new thread is to run first: they are spread."""
+        self._homes += 1
+        return self.each[self._homes % self.number]
+
+    def idle_core(self) -> Core | None:
+        """Any core that idles."""
+        if self.free:
+            for core in self.each:
+                if core.running is None:
+                    return core
+        return None
+
+    def found_by(self, thread: Thread) -> Core:
+        """The core to which a thread goes that wakes up, of its own or by another thread."""
+        core = thread.core
+        if core.running is not None and self.free and self.random.random() < self.wake_idle:
+            core = self.idle_core() or core
+        return core
+
+    def idle_for(self, now: float) -> float:
+        """How long the host, if another core idles, has not accepted or begun a request, s.
+
+        Infinite where none idles: whoever is woken up there has to wait, as for a halt. The core
+        of the client, who is connecting, idles too as far as ``free`` goes.
+        """
+        needed = min(self.others, 1 + (self.others == self.number))
+        return now - self.last_begun if self.free >= needed else math.inf
+
+    def enqueue(self, core: Core, gil: Gil, work: Work) -> None:
+        """Let a thread that wakes up wait for a core that is busy, and take it as soon as it may.
+
+        Whether it comes before those that wait already, depends on what they have had: not if it is
+        for a moment only.
+        """
+        assert core.running is not None, "nobody waits for a core that idles"
+        may = now = self.clock.time
+        if core.began + SLICE > now and gil.random is not None and self.random.random() < KEEP:
+            may = core.began + SLICE
+        if core.queue and work[0] > SLICE and self.random.random() < 0.5:
+            core.queue.append((gil, work))
+        else:
+            core.queue.appendleft((gil, work))
+        self.queued += 1
+        core.running.end_by(may)
+        if self.free or len(core.queue) > 1:
+            self._pull_later()
+
+    def release(self, core: Core) -> None:
+        """The thread that had a core does not need it any more, or not now."""
+        while core.queue:
+            gil, work = core.queue.popleft()
+            self.queued -= 1
+            if gil.on_core(core, work):
+                if self.queued > len(core.queue) + 1:
+                    self._pull_later()
+                return
+        core.running = None
+        self.free += 1
+        if self.queued:
+            self._pull_later()
+
+    def remove(self, gil: Gil) -> list[Work]:
+        """Let no thread of a process wait for a core any more; the work of those that did."""
+        removed = [work for core in self.each for of, work in core.queue if of is gil]
+        for core in self.each:
+            core.queue = deque(entry for entry in core.queue if entry[0] is not gil)
+        self.queued -= len(removed)
+        return removed
+
+    def _pull_later(self) -> None:
+        # Memoryless: one that was drawn before, and did not come to anything, is as good.
+        if not self._pulling:
+            self._pulling = True
+            mean = self.pull / max(1, self.free)
+            self.clock.after(mean * self.random.expovariate(1.0), self._pull, None)
+
+    def _pull(self, _: None) -> None:
+        self._pulling = False
+        busiest = max(self.each, key=_length)
+        core = self.idle_core() or min(self.each, key=_length)
+        running = core.running
+        if len(busiest.queue) <= len(core.queue) + (running is not None):
+            return
+        gil, work = busiest.queue.popleft()
+        if running is not None:
+            core.queue.append((gil, work))
+            running.end_by(max(self.clock.time, core.began + SLICE))
+        else:
+            self.queued -= 1
+            if gil.on_core(core, work):
+                self.free -= 1
+        if self.queued:
+            self._pull_later()
+
+
+def _length(core: Core) -> int:
+    return len(core.queue)
