@@ -124,10 +124,19 @@ class Cores:
         return None
 
     def found_by(self, thread: Thread) -> Core:
-        """The core to which a thread goes that wakes up, of its own or by another thread."""
+        """The core to which a thread goes that wakes up, of its own or by another thread.
+
+        Its own, if who wakes it up is about to leave that.
+        """
         core = thread.core
-        if core.running is not None and self.free and self.random.random() < self.wake_idle:
-            core = self.idle_core() or core
+        running = core.running
+        if (
+            running is not None
+            and self.free
+            and not running.is_over()
+            and self.random.random() < self.wake_idle
+        ):
+            return self.idle_core() or core
         return core
 
     def idle_for(self, now: float) -> float:
@@ -145,16 +154,22 @@ class Cores:
         Whether it comes before those that wait already, depends on what they have had: not if it is
         for a moment only.
         """
-        assert core.running is not None, "nobody waits for a core that idles"
+        running = core.running
+        assert running is not None, "nobody waits for a core that idles"
+        self.queued += 1
+        if running.is_over() and not core.queue:
+            # It has the core as soon as what wakes it up is done.
+            core.queue.append((gil, work))
+            return
         may = now = self.clock.time
-        if core.began + SLICE > now and gil.random is not None and self.random.random() < KEEP:
-            may = core.began + SLICE
+        kept = core.began + SLICE
+        if kept > now and gil.random is not None and self.random.random() < KEEP:
+            may = kept
         if core.queue and work[0] > SLICE and self.random.random() < 0.5:
             core.queue.append((gil, work))
         else:
             core.queue.appendleft((gil, work))
-        self.queued += 1
-        core.running.end_by(may)
+        running.end_by(may)
         if self.free or len(core.queue) > 1:
             self._pull_later()
 

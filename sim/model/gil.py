@@ -117,12 +117,17 @@ class Gil:
             return False
         return self.core is None or self.end > self.clock.time + SOON
 
+    def is_over(self) -> bool:
+        """Whether the process's turn is just over, and nothing of it is left to compute."""
+        return self.holder is _DONE and not self.waiting
+
     def free_until(self, time: float, thread: Thread) -> bool:
         """Whether a thread that computes from now to ``time`` disturbs nobody, nor is disturbed."""
+        running = thread.core.running
         return (
             self._entries[0][0] > time
             and self.holder is None
-            and thread.core.running is None
+            and (running is None or running.is_over())
             and not self.cores.queued
             and time <= self.clock.time + SHORT
         )
@@ -144,8 +149,9 @@ class Gil:
         if self.holder is not None:
             self._wait(work)
             return
-        cores = self.cores
-        core = cores.found_by(thread)
+        cores, core = self.cores, thread.core
+        if core.running is not None:
+            core = cores.found_by(thread)
         if seconds <= SHORT and core.running is None:
             # What `_begin` would do, without the way there: nearly always.
             cores.free -= 1

@@ -26,9 +26,9 @@ from math import inf
 
 from sim.model.clock import Call
 from sim.model.connection import Connection
-from sim.model.cores import Core, Thread
 from sim.model.gil import SOON, Then
 from sim.model.kernel import ListeningSocket
+from sim.model.pool_thread import PoolThread
 from sim.model.wiring import Wiring
 from sim.model.worker import CLOSE_TIMEOUT, Parent, Worker
 
@@ -62,24 +62,6 @@ STOP_KEEPALIVE_LINGER = 2.0
 
 #: What is ready in a turn that only accepts: no finished request, no readable connection.
 _ACCEPT_ONLY = (0, 0)
-
-
-class PoolThread(Thread):
-    """One thread of the pool.
-
-    Constants: ``number`` (from 1).
-    State: ``connection`` (whose request it runs), ``takes`` (how often it has yet to wait for the
-    GIL before the application), ``hangs`` (whether that request's I/O is longer for a hang).
-    """
-
-    __slots__ = ("connection", "hangs", "number", "takes")
-
-    def __init__(self, number: int, core: Core) -> None:
-        super().__init__(core)
-        self.number = number
-        self.connection: Connection | None = None
-        self.hangs = False
-        self.takes = 0
 
 
 class ThreadWorker(Worker):
