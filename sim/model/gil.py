@@ -30,7 +30,7 @@ SOON = 0.001
 
 #: Probability that the thread which asks for the GIL takes it before one that is woken up for it,
 #: of each of those. Fitted, with those of `sim.model.gthread`, to how long requests take to start
-#: beside 2, 3 and 5 threads that compute: they get it after 4 to 7 switches.
+#: beside 2, 3 and 5 threads that compute.
 STEALS = 0.85
 
 #: s up to which a computation is a turn that no interval cuts by itself.
@@ -390,11 +390,7 @@ class Gil:
             return
         self.core = None
         # It has the GIL from now on: the loser waits until it has taken it.
-        if target.running is None:
-            cores.free -= 1
-            self._begin(target, winner)
-        else:
-            cores.enqueue(target, self, winner)
+        self._get(target, winner)
         cores.release(core)
 
     def _winner(self, holder: Work) -> Work:

@@ -40,18 +40,17 @@ DATA_TIMEOUT = 5.0
 
 #: Probability that a thread which lets go of the GIL for a short system call, or hands a connection
 #: over to another thread, finds it taken by one that waits for it: where one waits, and where
-#: several do. Measured on the real server with a thread that computes for seconds: before a request
-#: reaches the application it loses the GIL 1.8 times on a new connection and 0.75 times on a kept
-#: one, after it has waited for it once. With 2, 3 and 5 such threads it starts after 100, 138 and
-#: 153 ms on a new connection and 59, 49 and 100 ms on a kept one.
+#: several do. Fitted, with `CALLS_NEW` and `CALLS_KEPT`, to 70 requests each beside 1, 2, 3 and 5
+#: threads that compute for seconds: on a new connection they start after 14, 167, 147 and 129 ms
+#: (here 14, 125, 133 and 165), on a kept one after 8, 67, 56 and 72 ms (8, 63, 62 and 76).
 TAKEN_BY_ONE, TAKEN_BY_SEVERAL = 0.3, 0.75
 
-#: Such calls on the way to the application: of a new connection `accept(2)`, the hand-over to the
-#: pool, `epoll_wait(2)` for its data and `recv(2)`; of a kept one the hand-over and `recv(2)`.
+#: Such calls on the way to the application, of a new connection and of a kept one: those that count
+#: are fewer than those that let go of the GIL, for many of them come back at once.
 CALLS_NEW, CALLS_KEPT = 6, 2
 
 #: The same of a response's first `send(2)`, which takes longer: where one thread waits (36 of 38
-#: times on the real server), and where several do (15, 18 and 21 ms after it, with 2, 3 and 5).
+#: times on the real server), and where several do (15 to 22 ms after it, with 2, 3 and 5).
 SEND_TAKEN_BY_ONE, SEND_TAKEN_BY_SEVERAL = 0.95, 0.85
 
 #: s by which a clock may stop short of the time that it was set to: floats.
