@@ -100,7 +100,6 @@ class Arbiter:
         self.spawned = self.clock.event()
         self.process: Process = self.clock.process(self._life())
         self._signalled = self.clock.event()
-        self._zombies: deque[Worker] = deque()
 
     def _note(self, kind: str) -> None:
         self.recorder.event(self.clock.time, kind, self.name)
@@ -126,11 +125,6 @@ class Arbiter:
         """See `Parent`."""
         if not self.ended:
             self.signal(CHLD)
-
-    def child_ended(self, worker: Worker) -> None:
-        """See `Parent`."""
-        self._zombies.append(worker)
-        self.child_changed()
 
     # The main loop.
 
@@ -298,15 +292,14 @@ class Arbiter:
     def reap_workers(self) -> None:
         """`waitpid(2)` for all that have ended.
 
+        Linux goes through the children in the order of their forks, not of their ends
+        (`do_wait_thread()` in kernel/exit.c).
+
         Raises:
             HaltServer: when one could not boot; the zombies behind it stay for the next time.
         """
-        while self._zombies:
-            worker = self._zombies.popleft()
-            for age, known in self.WORKERS.items():
-                if known is worker:
-                    del self.WORKERS[age]
-                    break
+        for age in sorted(age for age, worker in self.WORKERS.items() if worker.ended):
+            worker = self.WORKERS.pop(age)
             self.recorder.event(self.clock.time, "exit", worker.name)
             if worker.status in (3, 4):
                 raise HaltServer

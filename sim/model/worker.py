@@ -53,10 +53,7 @@ class Parent(Protocol):
     ldclient: LDClient | None
 
     def child_changed(self) -> None:
-        """A child has been stopped, or goes on: SIGCHLD."""
-
-    def child_ended(self, worker: Worker) -> None:
-        """``worker`` is a zombie now: SIGCHLD."""
+        """A child has ended, has been stopped, or goes on: SIGCHLD."""
 
 
 @dataclass(slots=True)
@@ -473,7 +470,7 @@ class Worker(ABC):
             self.ldclient.stop()
         for connection in self.abandon():
             self.clients.closed(connection)
-        self.parent.child_ended(self)
+        self.parent.child_changed()
 
     def close_listener(self) -> None:
         """Close this process's copy of the listening socket."""
