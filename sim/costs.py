@@ -45,10 +45,11 @@ class Costs:
         reload: from SIGHUP until the first fork: reading the configuration again.
         reexec: from SIGUSR2 until the second master imports the application or listens: Python's
             start, Gunicorn's import and the configuration.
-        wake_alone: probability that the client's core wins a new connection when only the poller
-            that was sent there is queued on it; for this and the next three see `sim.model.wakeup`.
+        wake_alone: probability that the client's core wins a new connection after a long rest when
+            only the poller that was sent there is queued on it; for this and the next three see
+            `sim.model.wakeup`.
         wake_queued: the same when a poller that stays there is queued on it too.
-        wake_halt: s after which an idle core has halted.
+        wake_warm: what both are right after another connection, as a part of that.
         wake_overtake: probability that a poller that stays overtakes the head of its core's queue.
         wake_idle: probability that a thread which wakes up where its own core is busy and another
             idles goes to the idle one; see `sim.model.cores`.
@@ -77,7 +78,7 @@ class Costs:
     reexec: float = _DEFAULTS["reexec"]
     wake_alone: float = _DEFAULTS["wake_alone"]
     wake_queued: float = _DEFAULTS["wake_queued"]
-    wake_halt: float = _DEFAULTS["wake_halt"]
+    wake_warm: float = _DEFAULTS["wake_warm"]
     wake_overtake: float = _DEFAULTS["wake_overtake"]
     wake_idle: float = _DEFAULTS["wake_idle"]
     pull: float = _DEFAULTS["pull"]

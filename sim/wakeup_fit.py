@@ -9,34 +9,38 @@ from itertools import pairwise, product
 from sim.costs import Costs
 from sim.model.wakeup import winning_probabilities
 
-#: The three that shares at low load depend on; ``wake_halt`` shows under load only.
+#: The three that shares at low load depend on; ``wake_warm`` shows under load only.
 FITTED = ("wake_alone", "wake_queued", "wake_overtake")
 
 #: Steps of the search: all of the cube, then around the best of it.
 COARSE, FINE = 0.05, 0.01
 
 
-def predicted_shares(workers: int, cores: int, costs: Costs) -> tuple[float, ...]:
+def predicted_shares(workers: int, cores: int, costs: Costs, gap: float) -> tuple[float, ...]:
     """Share of the connections of each worker, by boot order, where all of them always sleep.
 
     Args:
         workers: gthread workers, at least 1.
-        cores: of the host, all of them halted when a connection comes.
-        costs: its ``wake_*``.
+        cores: of the host, all of them idle when a connection comes.
+        costs: its ``wake_*`` and ``cooling``.
+        gap: between two connections, s.
     """
-    cumulative = winning_probabilities(workers, cores, costs, halted=True)
+    cumulative = winning_probabilities(workers, cores, costs, rest=gap / (gap + costs.cooling))
     won = [after - before for before, after in pairwise((0.0, *cumulative))]
     # The worker that registered last is woken first.
     return tuple(reversed(won))
 
 
-def fit(shares: Mapping[int, Sequence[float]], cores: int, base: Costs) -> dict[str, float]:
+def fit(
+    shares: Mapping[int, Sequence[float]], cores: int, base: Costs, gap: float
+) -> dict[str, float]:
     """The `FITTED` costs that are nearest to measured shares, by the sum of squared differences.
 
     Args:
         shares: measured at low load, by boot order, by number of workers; each sums to 1.
         cores: of the host.
         base: the costs besides.
+        gap: between two of those connections, s.
     """
 
     def distance(values: Iterable[float]) -> float:
@@ -44,7 +48,9 @@ def fit(shares: Mapping[int, Sequence[float]], cores: int, base: Costs) -> dict[
         return sum(
             (ours - theirs) ** 2
             for workers, measured in shares.items()
-            for ours, theirs in zip(predicted_shares(workers, cores, costs), measured, strict=True)
+            for ours, theirs in zip(
+                predicted_shares(workers, cores, costs, gap), measured, strict=True
+            )
         )
 
     steps = [number * COARSE for number in range(round(1 / COARSE) + 1)]

@@ -40,13 +40,14 @@ OTHER = {"wake_alone": 0.71, "wake_queued": 0.83, "wake_overtake": 0.3}
 
 def test_shares_tell_the_costs_that_they_came_from() -> None:
     there = replace(Costs(), **OTHER)
-    seen = {n: wakeup_fit.predicted_shares(n, 2, there) for n in shares.WORKERS}
-    assert wakeup_fit.fit(seen, 2, Costs()) == pytest.approx(OTHER, abs=0.02)
+    seen = {n: wakeup_fit.predicted_shares(n, 2, there, shares.GAP) for n in shares.WORKERS}
+    assert wakeup_fit.fit(seen, 2, Costs(), shares.GAP) == pytest.approx(OTHER, abs=0.02)
 
 
 def test_predicted_shares_are_by_boot_order() -> None:
-    first, last = wakeup_fit.predicted_shares(2, 2, replace(Costs(), wake_alone=0.7))
-    assert (first, last) == pytest.approx((0.3, 0.7))
+    costs = replace(Costs(), wake_alone=0.7, wake_warm=0.5, cooling=0.01)
+    assert wakeup_fit.predicted_shares(2, 2, costs, 1e9) == pytest.approx((0.3, 0.7))
+    assert wakeup_fit.predicted_shares(2, 2, costs, 0.01) == pytest.approx((0.475, 0.525))
 
 
 def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:

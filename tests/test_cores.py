@@ -6,7 +6,6 @@ two virtual cores of Linux 6.18 (`python tests/process_turns.py` measures it her
 
 from __future__ import annotations
 
-import math
 from random import Random
 from statistics import mean, quantiles
 
@@ -174,33 +173,24 @@ def test_new_threads_are_spread_over_the_cores() -> None:
     }
 
 
-def test_how_long_no_core_has_begun_a_request() -> None:
+def test_another_core_idles_if_one_does_besides_the_clients() -> None:
     machine = Machine(cores=2)
     gil = machine.process()
-    idle: list[float] = []
-    assert machine.cores.idle_for(0.0) == math.inf
+    found: list[bool] = [machine.cores.another_idles()]
     machine.compute(gil, "a", 2.0, at=1.0)
-    machine.compute(gil, "b", 1.0, at=6.0)
-
-    def begin() -> None:
-        machine.cores.last_begun = machine.clock.time
-
-    # Who is busy is nobody to win a race; what ends at 7 ms, an answer, does not count afterwards.
-    machine.at(3.0, begin)
-    for ms in (2.0, 3.5, 6.5, 10.0):
-        machine.at(ms, lambda: idle.append(machine.cores.idle_for(machine.clock.time) / MS))
+    for ms in (2.0, 3.5):
+        machine.at(ms, lambda: found.append(machine.cores.another_idles()))
     machine.run()
-    assert idle == [math.inf, pytest.approx(0.5), math.inf, pytest.approx(7.0)]
+    assert found == [True, False, True]
 
 
 def test_of_many_cores_one_more_that_idles_is_enough() -> None:
     machine = Machine(cores=8)
     for name in "abcdef":
         machine.compute(machine.process(), name, 10.0)
-    busy: list[float] = []
-    machine.at(5.0, lambda: busy.append(machine.cores.idle_for(machine.clock.time)))
+    found: list[bool] = []
+    machine.at(5.0, lambda: found.append(machine.cores.another_idles()))
     machine.compute(machine.process(), "g", 10.0, at=6.0)
-    machine.at(7.0, lambda: busy.append(machine.cores.idle_for(machine.clock.time)))
-    machine.at(4.0, lambda: setattr(machine.cores, "last_begun", machine.clock.time))
+    machine.at(7.0, lambda: found.append(machine.cores.another_idles()))
     machine.run()
-    assert busy == [pytest.approx(1 * MS), math.inf]
+    assert found == [True, False]

@@ -14,7 +14,7 @@ from sim.costs import Costs
 from sim.distribution import Distribution
 from sim.experiment import Experiment, Host, Server, Traffic
 from sim.model.simulation import predict
-from sim.model.wakeup import winning_probabilities
+from sim.model.wakeup import LAST_OVERTAKES, winning_probabilities
 
 #: Share of connections by boot order, which Gunicorn 27.0.1 had on a machine with two cores,
 #: Measured on the machine of `sim.costs`: gthread with 8 threads, requests of 5 ms of I/O; mean
@@ -48,39 +48,51 @@ def shares(server: Server, rate: float, host: Host | None = None, **costs: float
     alone=probability,
     queued=probability,
     overtake=probability,
-    halted=st.booleans(),
+    warm=probability,
+    rest=probability,
 )
 def test_someone_wins(
-    pollers: int, cores: int, alone: float, queued: float, overtake: float, halted: bool
+    pollers: int,
+    cores: int,
+    alone: float,
+    queued: float,
+    overtake: float,
+    warm: float,
+    rest: float,
 ) -> None:
-    costs = Costs(wake_alone=alone, wake_queued=queued, wake_overtake=overtake)
-    chances = winning_probabilities(pollers, cores, costs, halted=halted)
+    costs = Costs(wake_alone=alone, wake_queued=queued, wake_overtake=overtake, wake_warm=warm)
+    chances = winning_probabilities(pollers, cores, costs, rest=rest)
     assert len(chances) == pollers
     assert chances[0] >= 0
     assert all(before <= after + 1e-12 for before, after in pairwise(chances))
     assert chances[-1] == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("halted", [True, False])
-def test_a_single_poller_wins(halted: bool) -> None:
-    assert winning_probabilities(1, 2, Costs(), halted=halted) == pytest.approx((1.0,))
+@pytest.mark.parametrize("rest", [0.0, 1.0])
+def test_a_single_poller_wins(rest: float) -> None:
+    assert winning_probabilities(1, 2, Costs(), rest=rest) == pytest.approx((1.0,))
 
 
 def test_two_pollers_on_two_cores_race() -> None:
-    costs = Costs(wake_alone=0.6)
-    assert winning_probabilities(2, 2, costs, halted=True) == pytest.approx((0.6, 1.0))
+    costs = Costs(wake_alone=0.6, wake_warm=0.5)
+    assert winning_probabilities(2, 2, costs, rest=1.0) == pytest.approx((0.6, 1.0))
+    # The first to be woken is on the client's core, whose lead counts for less by then.
+    assert winning_probabilities(2, 2, costs, rest=0.0) == pytest.approx((0.3, 1.0))
 
 
-def test_a_core_that_has_not_halted_wins() -> None:
-    # The first to be woken is on the client's core, which loses.
-    assert winning_probabilities(2, 2, Costs(), halted=False) == pytest.approx((0.0, 1.0))
+def test_the_clients_core_wins_less_where_nobody_is_queued_behind_its_own() -> None:
+    costs = Costs(wake_alone=0.2, wake_queued=1.0, wake_overtake=0.0)
+    # The third stays on either core, as likely.
+    first, second, _ = winning_probabilities(3, 2, costs, rest=1.0)
+    assert (first, second) == pytest.approx((0.6, 1.0))
 
 
 def test_one_core_runs_its_queue_in_order_unless_somebody_overtakes() -> None:
-    never = winning_probabilities(4, 1, Costs(wake_overtake=0.0), halted=True)
+    never = winning_probabilities(4, 1, Costs(wake_overtake=0.0), rest=1.0)
     assert never == pytest.approx((1.0, 1.0, 1.0, 1.0))
-    half = winning_probabilities(3, 1, Costs(wake_overtake=0.5), halted=True)
-    assert half == pytest.approx((0.25, 0.5, 1.0))
+    half = winning_probabilities(4, 1, Costs(wake_overtake=0.5), rest=1.0)
+    last = 0.5 * LAST_OVERTAKES
+    assert half == pytest.approx((0.25 * (1 - last), 0.5 * (1 - last), 1 - last, 1.0))
 
 
 def test_the_last_to_register_is_woken_first() -> None:

@@ -1,6 +1,6 @@
-"""Who accepts on this machine, at so low a load that every worker sleeps and every core has halted.
+"""Who accepts on this machine, at so low a load that every worker sleeps and every core idles.
 
-Connections come at even gaps: with Poisson's, some would find a core that is still awake. But not
+Connections come at even gaps: how far the machine has come to rest since the last counts too. Not
 at a multiple of the kernel's tick, 4 ms: at 40 ms all of a run would come at the same moment of a
 tick, and one of two workers had 0.41 of them in one run and 0.88 in another.
 """
@@ -18,7 +18,9 @@ WORKERS = (2, 3, 4)
 
 #: Connections of one measurement; a share of a half is known to 0.03 (standard error).
 REQUESTS = 250
-RATE = 1 / 0.0413
+
+#: s between two of them.
+GAP = 0.0413
 
 
 def accept_shares(workers: int) -> tuple[float, ...]:
@@ -31,7 +33,7 @@ def accept_shares(workers: int) -> tuple[float, ...]:
         server=Server(workers=workers, threads=8, worker_class="gthread", preload_app=True),
         traffic=Traffic(
             arrivals="constant",
-            rate=RATE,
+            rate=1 / GAP,
             requests=REQUESTS,
             io=Distribution("const", (0.005,)),
         ),

@@ -76,7 +76,6 @@ class Cores:
     State:
         free: processors that idle.
         queued: threads that wait for one.
-        last_begun: when a process last accepted or began a request, s; see `sim.model.wakeup`.
     """
 
     __slots__ = (
@@ -85,7 +84,6 @@ class Cores:
         "clock",
         "each",
         "free",
-        "last_begun",
         "number",
         "others",
         "pull",
@@ -106,7 +104,6 @@ class Cores:
         self.each = tuple(Core() for _ in range(number))
         self.free = number
         self.queued = 0
-        self.last_begun = -math.inf
         self._homes = 0
         self._pulling = False
 
@@ -139,14 +136,12 @@ class Cores:
             return self.idle_core() or core
         return core
 
-    def idle_for(self, now: float) -> float:
-        """How long the host, if another core idles, has not accepted or begun a request, s.
+    def another_idles(self) -> bool:
+        """Whether a core idles that is not the client's, who is connecting.
 
-        Infinite where none idles: whoever is woken up there has to wait, as for a halt. The core
-        of the client, who is connecting, idles too as far as ``free`` goes.
+        That one idles too as far as ``free`` goes.
         """
-        needed = min(self.others, 1 + (self.others == self.number))
-        return now - self.last_begun if self.free >= needed else math.inf
+        return self.free >= min(self.others, 1 + (self.others == self.number))
 
     def enqueue(self, core: Core, gil: Gil, work: Work) -> None:
         """Let a thread that wakes up wait for a core that is busy, and take it as soon as it may.

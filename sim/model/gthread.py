@@ -409,7 +409,6 @@ class ThreadWorker(Worker):
 
     def _accepted(self, connection: Connection) -> None:
         self.nr_conns += 1
-        self.cores.last_begun = self.clock.time
         connection.worker = self
         if connection.abandoned:
             return
@@ -558,9 +557,6 @@ class ThreadWorker(Worker):
         assert connection is not None, "a thread that runs has a connection"
         rows, row = self.rows, connection.row
         now = self.clock.time
-        if not self.clients.keep:
-            # A request on a kept connection runs where its client is (a synchronous wake-up).
-            self.cores.last_begun = now
         if not connection.abandoned:
             rows.started[row] = now - self.recorder.start
             rows.thread[row] = thread.number
@@ -594,7 +590,7 @@ class ThreadWorker(Worker):
     def _call_in_passing(self, thread: PoolThread, row: int) -> None:
         """`_call_application`, where nothing can come of it but I/O."""
         rows = self.rows
-        self.cores.last_begun = now = self.clock.time
+        now = self.clock.time
         rows.started[row] = now - self.recorder.start
         rows.thread[row] = number = thread.number
         if number > self.pool_size:  # noqa: PLR1730 - the call would cost more
