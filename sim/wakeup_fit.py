@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise, product
+from math import log, sqrt
 
 from sim.costs import Costs
 from sim.model.wakeup import winning_probabilities
@@ -15,24 +16,35 @@ FITTED = ("wake_alone", "wake_queued", "wake_overtake")
 #: Steps of the search: all of the cube, then around the best of it.
 COARSE, FINE = 0.05, 0.01
 
+#: Of the gaps between connections, over which the chances are averaged.
+QUANTILES = 6
 
-def predicted_shares(workers: int, cores: int, costs: Costs, gap: float) -> tuple[float, ...]:
+
+def predicted_shares(workers: int, cores: int, costs: Costs, rate: float) -> tuple[float, ...]:
     """Share of the connections of each worker, by boot order, where all of them always sleep.
 
     Args:
         workers: gthread workers, at least 1.
         cores: of the host, all of them idle when a connection comes.
         costs: its ``wake_*`` and ``cooling``.
-        gap: between two connections, s.
+        rate: connections / s, whose gaps are exponential.
     """
-    cumulative = winning_probabilities(workers, cores, costs, rest=gap / (gap + costs.cooling))
-    won = [after - before for before, after in pairwise((0.0, *cumulative))]
-    # The worker that registered last is woken first.
-    return tuple(reversed(won))
+    shares = [0.0] * workers
+    for quantile in range(QUANTILES):
+        gap = -log((quantile + 0.5) / QUANTILES) / rate
+        # As `ListeningSocket.connect` has it, where the running mean is the mean.
+        rested = sqrt(gap / rate)
+        cumulative = winning_probabilities(
+            workers, cores, costs, rest=rested / (rested + costs.cooling)
+        )
+        # The worker that registered last is woken first.
+        for place, (before, after) in enumerate(pairwise((0.0, *cumulative))):
+            shares[workers - 1 - place] += (after - before) / QUANTILES
+    return tuple(shares)
 
 
 def fit(
-    shares: Mapping[int, Sequence[float]], cores: int, base: Costs, gap: float
+    shares: Mapping[int, Sequence[float]], cores: int, base: Costs, rate: float
 ) -> dict[str, float]:
     """The `FITTED` costs that are nearest to measured shares, by the sum of squared differences.
 
@@ -40,7 +52,7 @@ def fit(
         shares: measured at low load, by boot order, by number of workers; each sums to 1.
         cores: of the host.
         base: the costs besides.
-        gap: between two of those connections, s.
+        rate: of those connections, 1/s.
     """
 
     def distance(values: Iterable[float]) -> float:
@@ -49,7 +61,7 @@ def fit(
             (ours - theirs) ** 2
             for workers, measured in shares.items()
             for ours, theirs in zip(
-                predicted_shares(workers, cores, costs, gap), measured, strict=True
+                predicted_shares(workers, cores, costs, rate), measured, strict=True
             )
         )
 

@@ -17,17 +17,18 @@ from sim.costs import Costs
 #: neighbour has just had them measured need not pay for that again.
 FRESH = 120.0
 
-#: Files whose tests neither start a server nor look at the clock, so that they may run beside each
-#: other: `.ci/run` does so with all that is marked ``computes``.
+#: Files whose tests start no Gunicorn and judge no time, so that they may run beside each other:
+#: `.ci/run` does so with all that is marked ``computes``.
 COMPUTES = frozenset(
     f"test_{name}"
     for name in (
         *("arguments", "bad_input", "candidates", "capacity", "chrome_trace", "claims"),
-        *("comparison", "convoy", "cpu", "disturbance", "document", "experiment_file"),
-        *("faq_rules", "gunicorn_config", "handshake", "life", "model", "model_theory", "pace"),
-        *("parameter", "recovery", "report", "run", "sequential", "site", "site_data", "sizing"),
-        *("sketch", "store", "summary", "tally", "theory", "timeline", "traffic"),
-        *("validation_grid", "wakeup"),
+        *("comparison", "convoy", "cores", "dask", "disturbance", "document", "executors"),
+        *("experiment_file", "faq_rules", "gil", "gunicorn_config", "handshake", "in_passing"),
+        *("life", "model", "model_theory", "pace", "parameter", "progress_line", "recovery"),
+        *("report", "run", "sequential", "site", "site_data", "site_validation", "sizing"),
+        *("sketch", "store", "study_cli", "summary", "tally", "theory", "timeline", "traffic"),
+        *("validation", "validation_grid", "wakeup", "walls"),
     )
 )
 

@@ -20,8 +20,11 @@ from reference_app.server import Application, running_server
 from sim import costs_file, wakeup_fit
 from sim.costs import Costs
 from sim.costs_file import CostsFile
+from sim.distribution import Distribution
+from sim.experiment import Experiment, Server, Traffic
 from sim.memory_costs import MemoryCosts
 from sim.model.pace import Pace
+from sim.model.simulation import predict
 
 OWN_APPLICATION = """
 import time
@@ -40,14 +43,22 @@ OTHER = {"wake_alone": 0.71, "wake_queued": 0.83, "wake_overtake": 0.3}
 
 def test_shares_tell_the_costs_that_they_came_from() -> None:
     there = replace(Costs(), **OTHER)
-    seen = {n: wakeup_fit.predicted_shares(n, 2, there, shares.GAP) for n in shares.WORKERS}
-    assert wakeup_fit.fit(seen, 2, Costs(), shares.GAP) == pytest.approx(OTHER, abs=0.02)
+    seen = {n: wakeup_fit.predicted_shares(n, 2, there, shares.RATE) for n in shares.WORKERS}
+    assert wakeup_fit.fit(seen, 2, Costs(), shares.RATE) == pytest.approx(OTHER, abs=0.02)
 
 
 def test_predicted_shares_are_by_boot_order() -> None:
     costs = replace(Costs(), wake_alone=0.7, wake_warm=0.5, cooling=0.01)
-    assert wakeup_fit.predicted_shares(2, 2, costs, 1e9) == pytest.approx((0.3, 0.7))
-    assert wakeup_fit.predicted_shares(2, 2, costs, 0.01) == pytest.approx((0.475, 0.525))
+    assert wakeup_fit.predicted_shares(2, 2, costs, 1e-9) == pytest.approx((0.3, 0.7))
+    assert wakeup_fit.predicted_shares(2, 2, costs, 1e9) == pytest.approx((0.65, 0.35))
+
+
+def test_predicted_shares_are_those_of_the_model() -> None:
+    server = Server(workers=3, threads=8, preload_app=True)
+    traffic = Traffic(rate=20.0, requests=6_000, io=Distribution("const", (0.001,)))
+    worker = predict(Experiment(server=server, traffic=traffic)).requests.worker
+    modelled = [list(worker).count(number) / 6_000 for number in (1, 2, 3)]
+    assert wakeup_fit.predicted_shares(3, 2, Costs(), 20.0) == pytest.approx(modelled, abs=0.02)
 
 
 def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from reference_app.calibration.calibrate import Calibration, calibrate
 from reference_app.calibration.requests import Demand
-from reference_app.calibration.shares import GAP
+from reference_app.calibration.shares import RATE
 from reference_app.processor import processor
 from reference_app.progress_line import ProgressLine
 from reference_app.server import Application
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
         )
     cores = len(os.sched_getaffinity(0))
     measured = replace(Costs(), **found.costs)
-    costs = replace(measured, **wakeup_fit.fit(found.shares, cores, measured, GAP))
+    costs = replace(measured, **wakeup_fit.fit(found.shares, cores, measured, RATE))
     host = costs_file.CostsFile(costs, found.memory)
     with whole_file(path) as file:
         file.write(costs_file.text(host, _about(args, found, costs, cores), _notes(found)))
@@ -76,7 +76,7 @@ def _about(args: argparse.Namespace, found: Calibration, costs: Costs, cores: in
         )
     yield "Shares of the accepts by boot order, gthread, all workers asleep:"
     for workers, shares in found.shares.items():
-        ours = wakeup_fit.predicted_shares(workers, cores, costs, GAP)
+        ours = wakeup_fit.predicted_shares(workers, cores, costs, RATE)
         yield f"{workers} workers: measured {_words(shares)}, with these costs {_words(ours)}"
 
 
@@ -107,7 +107,7 @@ def _report(path: Path, found: Calibration, costs: Costs, cores: int) -> Iterato
         megabytes = getattr(found.memory, cost.name) / 1e6
         yield f"{cost.name:23} {megabytes:6,.2f} MB"
     for workers, shares in found.shares.items():
-        ours = wakeup_fit.predicted_shares(workers, cores, costs, GAP)
+        ours = wakeup_fit.predicted_shares(workers, cores, costs, RATE)
         yield f"{workers} workers accept {_words(shares)}; with these costs {_words(ours)}"
     if found.demand is not None:
         yield f"the application: {_flags(found.demand)}"

@@ -1,8 +1,7 @@
-"""Who accepts on this machine, at so low a load that every worker sleeps and every core idles.
+"""Who accepts on this machine, at so low a load that nearly always every worker sleeps.
 
-Connections come at even gaps: how far the machine has come to rest since the last counts too. Not
-at a multiple of the kernel's tick, 4 ms: at 40 ms all of a run would come at the same moment of a
-tick, and one of two workers had 0.41 of them in one run and 0.88 in another.
+Connections come as Poisson's do: at even gaps every one finds the threads on the cores where the
+one before has left them, and one of two workers had 0.41, 0.54, 0.81 and 0.88 of them in four runs.
 """
 
 from __future__ import annotations
@@ -16,11 +15,12 @@ from sim.experiment import Experiment, Server, Traffic
 #: Numbers of workers to measure: together they tell apart all that `sim.wakeup_fit` fits.
 WORKERS = (2, 3, 4)
 
-#: Connections of one measurement; a share of a half is known to 0.03 (standard error).
-REQUESTS = 250
+#: Connections of one measurement. A share of a half is known to 0.02 (standard error), but for what
+#: one connection leaves to the next.
+REQUESTS = 500
 
-#: s between two of them.
-GAP = 0.0413
+#: Of them a second.
+RATE = 50.0
 
 
 def accept_shares(workers: int) -> tuple[float, ...]:
@@ -32,8 +32,7 @@ def accept_shares(workers: int) -> tuple[float, ...]:
     experiment = Experiment(
         server=Server(workers=workers, threads=8, worker_class="gthread", preload_app=True),
         traffic=Traffic(
-            arrivals="constant",
-            rate=1 / GAP,
+            rate=RATE,
             requests=REQUESTS,
             io=Distribution("const", (0.005,)),
         ),

@@ -39,11 +39,11 @@ SELECT_TIMEOUT = 1.0
 DATA_TIMEOUT = 5.0
 
 #: Probability that a thread which lets go of the GIL for a short system call, or hands a connection
-#: over to another thread, finds it taken by one that waits for it: where one waits, and where
-#: several do. Fitted, with `CALLS_NEW` and `CALLS_KEPT`, to 70 requests each beside 1, 2, 3 and 5
+#: over to another thread, finds it taken by one that waits for it: where one waits, two, three, and
+#: more do. Fitted, with `CALLS_NEW` and `CALLS_KEPT`, to 70 requests each beside 1, 2, 3 and 5
 #: threads that compute for seconds: on a new connection they start after 14, 167, 147 and 129 ms
-#: (here 14, 125, 133 and 165), on a kept one after 8, 67, 56 and 72 ms (8, 63, 62 and 76).
-TAKEN_BY_ONE, TAKEN_BY_SEVERAL = 0.3, 0.75
+#: (here 14, 150, 142 and 138), on a kept one after 8, 67, 56 and 72 ms (8, 74, 68 and 68).
+TAKEN = (0.3, 0.95, 0.8, 0.6)
 
 #: Such calls on the way to the application, of a new connection and of a kept one: those that count
 #: are fewer than those that let go of the GIL, for many of them come back at once.
@@ -534,7 +534,7 @@ class ThreadWorker(Worker):
             self.gil.compute(seconds, self._then_call_application, thread, thread)
             return
         calls = CALLS_KEPT if connection.keep else CALLS_NEW
-        taken = TAKEN_BY_ONE if len(self.gil.waiting) == 1 else TAKEN_BY_SEVERAL
+        taken = TAKEN[min(len(self.gil.waiting), len(TAKEN)) - 1]
         thread.takes = sum(self._races.random() < taken for _ in range(calls))
         if thread.takes:
             self.gil.let_go(0.0, self._read, thread, thread)
