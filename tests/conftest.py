@@ -8,10 +8,15 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 
 import pytest
+from hypothesis import settings
 
 from reference_app.calibration.life import life_costs
 from reference_app.calibration.requests import request_costs
 from sim.costs import Costs
+
+# Other tests, and other people's machines, may have the processor while an example is tried.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 #: s for which the costs are those of this moment: they change with the hour, and a test whose
 #: neighbour has just had them measured need not pay for that again.

@@ -100,7 +100,7 @@ def test_pace_is_of_a_trace() -> None:
         at(Experiment(), ((PACE, 2.0),))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(max_size=30))
 def test_any_text_is_a_parameter_or_refused(text: str) -> None:
     for prefix in ("", "workers=", "rate=", "io="):

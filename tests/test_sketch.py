@@ -21,7 +21,7 @@ def sketch_of(values: list[float]) -> QuantileSketch:
     return sketch
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(st.lists(times, min_size=1, max_size=200))
 @example([0.0])
 @example([1.0, 1e8])

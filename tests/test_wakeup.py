@@ -41,7 +41,7 @@ def shares(server: Server, rate: float, host: Host | None = None, **costs: float
     return [by_worker[order] / 6_000 for order in range(1, server.workers + 1)]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(
     pollers=st.integers(1, 40),
     cores=st.integers(1, 64),
