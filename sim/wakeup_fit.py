@@ -8,7 +8,7 @@ from itertools import pairwise, product
 from math import log, sqrt
 
 from sim.costs import Costs
-from sim.model.wakeup import winning_probabilities
+from sim.model.wakeup import HALF_REST, winning_probabilities
 
 #: The three that shares at low load depend on; ``wake_warm`` shows under load only.
 FITTED = ("wake_alone", "wake_queued", "wake_overtake")
@@ -26,7 +26,7 @@ def predicted_shares(workers: int, cores: int, costs: Costs, rate: float) -> tup
     Args:
         workers: gthread workers, at least 1.
         cores: of the host, all of them idle when a connection comes.
-        costs: its ``wake_*`` and ``cooling``.
+        costs: its ``wake_*``.
         rate: connections / s, whose gaps are exponential.
     """
     shares = [0.0] * workers
@@ -34,9 +34,8 @@ def predicted_shares(workers: int, cores: int, costs: Costs, rate: float) -> tup
         gap = -log((quantile + 0.5) / QUANTILES) / rate
         # As `ListeningSocket.connect` has it, where the running mean is the mean.
         rested = sqrt(gap / rate)
-        cumulative = winning_probabilities(
-            workers, cores, costs, rest=rested / (rested + costs.cooling)
-        )
+        rest = rested / (rested + HALF_REST)
+        cumulative = winning_probabilities(workers, cores, costs, rest=rest)
         # The worker that registered last is woken first.
         for place, (before, after) in enumerate(pairwise((0.0, *cumulative))):
             shares[workers - 1 - place] += (after - before) / QUANTILES

@@ -48,7 +48,7 @@ def test_shares_tell_the_costs_that_they_came_from() -> None:
 
 
 def test_predicted_shares_are_by_boot_order() -> None:
-    costs = replace(Costs(), wake_alone=0.7, wake_warm=0.5, cooling=0.01)
+    costs = replace(Costs(), wake_alone=0.7, wake_warm=0.5)
     assert wakeup_fit.predicted_shares(2, 2, costs, 1e-9) == pytest.approx((0.3, 0.7))
     assert wakeup_fit.predicted_shares(2, 2, costs, 1e9) == pytest.approx((0.65, 0.35))
 

@@ -71,7 +71,6 @@ CELLS = {
         Cell("1x4", _gthread(1, 4)),
         # One of these workers is next to saturation: a few points of its share, which the server
         # does not repeat, are a factor of latency, and it takes three repeats to see that.
-        Cell("4x1 medium", _gthread(4, 1), rate=40.0, requests=240, repeats=3),
         Cell("4x1", _gthread(4, 1), repeats=3),
         Cell("2x2, 2 connections each", _gthread(2, 2, worker_connections=2)),
         Cell("sync 4", Server(workers=4, preload_app=True)),

@@ -21,8 +21,8 @@ from sim.costs import Costs
 from sim.model.clock import Clock
 from sim.model.connection import Connection
 from sim.model.cores import Cores
-from sim.model.pace import INSTANT, LONG_AGO
-from sim.model.wakeup import winning_probabilities
+from sim.model.pace import LONG_AGO
+from sim.model.wakeup import HALF_REST, winning_probabilities
 
 #: SYN-ACKs that are sent again until the server forgets the request (``tcp_synack_retries``), and
 #: at least where the request queue is more than half full (`reqsk_timer_handler`).
@@ -85,7 +85,6 @@ class ListeningSocket:
 
     __slots__ = (
         "_connected",
-        "_cooling",
         "_fair",
         "_gap",
         "_known_chances",
@@ -129,7 +128,6 @@ class ListeningSocket:
         self.request_socks = 0
         self.young = 0
         self._fair = fair
-        self._cooling = max(costs.cooling, INSTANT)
         self._connected = LONG_AGO
         self._gap = REST
         self._rest = RESTS
@@ -155,9 +153,7 @@ class ListeningSocket:
         rest = sqrt(idle * self._gap)
         self._gap += GAP_WEIGHT * (idle - self._gap)
         # Where no other core idles, none has a head that could win the race.
-        self._rest = (
-            int(RESTS * rest / (rest + self._cooling)) if self.cores.another_idles() else RESTS
-        )
+        self._rest = int(RESTS * rest / (rest + HALF_REST)) if self.cores.another_idles() else RESTS
         sleeping = self.sleeping
         if last and sleeping and not waiting:
             winner = self._winner()

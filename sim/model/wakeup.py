@@ -31,6 +31,10 @@ from itertools import accumulate
 
 from sim.costs import Costs
 
+#: s after which the machine has come half-way to rest, for a race between cores. The scheduler's
+#: traces have 6 to 12 ms. Not `Costs.cooling`, which is of caches and as long as the hour has it.
+HALF_REST = 0.009
+
 #: Part of `Costs.wake_overtake` that the last to be woken has: the others are on their way by then.
 #: Fitted to the shares of 3, 4 and 8 workers at 10 to 150 requests/s: without it the worker that
 #: registered first has 0.03 more than it should, and the next 0.02 less.
