@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise, product
-from math import log, sqrt
+from math import log
 
 from sim.costs import Costs
-from sim.model.wakeup import HALF_REST, winning_probabilities
+from sim.model.wakeup import rested, winning_probabilities
 
 #: The three that shares at low load depend on; ``wake_warm`` shows under load only.
 FITTED = ("wake_alone", "wake_queued", "wake_overtake")
@@ -32,10 +32,7 @@ def predicted_shares(workers: int, cores: int, costs: Costs, rate: float) -> tup
     shares = [0.0] * workers
     for quantile in range(QUANTILES):
         gap = -log((quantile + 0.5) / QUANTILES) / rate
-        # As `ListeningSocket.connect` has it, where the running mean is the mean.
-        rested = sqrt(gap / rate)
-        rest = rested / (rested + HALF_REST)
-        cumulative = winning_probabilities(workers, cores, costs, rest=rest)
+        cumulative = winning_probabilities(workers, cores, costs, rest=rested(gap, 1 / rate))
         # The worker that registered last is woken first.
         for place, (before, after) in enumerate(pairwise((0.0, *cumulative))):
             shares[workers - 1 - place] += (after - before) / QUANTILES

@@ -24,12 +24,8 @@ Look = Callable[[list[Run], Run], str | None]
 Predict = Callable[[str, Experiment, Costs], list[Run]]
 
 
-#: Looks at what surprises, after the first.
-AGAIN = 2
-
-
 class Looks:
-    """Every experiment predicted and measured; a surprise is looked at twice more, alone.
+    """Every experiment predicted and measured; one that surprises is looked at again, alone.
 
     Args:
         experiments: by name.
@@ -59,20 +55,12 @@ class Looks:
         self._again = cache(self._looked_at_again)
 
     def differs(self, name: str, look: Look) -> str | None:
-        """What ``look`` finds, three times, to be other than predicted; None: nothing.
+        """What ``look`` finds, twice, to be other than predicted; None: nothing."""
+        if look(self._predicted[name], self._measured[name].result()) is None:
+            return None
+        return look(*self._again(name))
 
-        The first time the servers beside this one have the cores as well, and a neighbour of the
-        virtual machine may at any time: ends of processes took 0.1 to 0.2 s alone, and 0.3 to 0.5 s
-        with two others.
-        """
-        found = look(self._predicted[name], self._measured[name].result())
-        for number in range(AGAIN):
-            if found is None:
-                break
-            found = look(*self._again(name, number))
-        return found
-
-    def _looked_at_again(self, name: str, _: int) -> tuple[list[Run], Run]:
+    def _looked_at_again(self, name: str) -> tuple[list[Run], Run]:
         """With the costs of this moment, and the machine to itself."""
         wait(self._measured.values())
         if self._costs is None:

@@ -70,8 +70,8 @@ class Cores:
     """The host's processors.
 
     Constants: ``clock``, ``random`` (stream of what the scheduler does when), ``wake_idle`` and
-    ``pull`` (see `Costs`), ``number``, ``others`` (processors that are not the client's while it
-    connects), ``each`` (of them).
+    ``pull`` (see `Costs`), ``number``, ``each`` (of them). Of ``others``, the processors that are
+    not the client's while it connects, see `another_idles`.
 
     State:
         free: processors that idle.
@@ -79,13 +79,13 @@ class Cores:
     """
 
     __slots__ = (
+        "_another",
         "_homes",
         "_pulling",
         "clock",
         "each",
         "free",
         "number",
-        "others",
         "pull",
         "queued",
         "random",
@@ -100,7 +100,7 @@ class Cores:
         self.wake_idle = costs.wake_idle
         self.pull = costs.pull
         self.number = number
-        self.others = others
+        self._another = min(others, 1 + (others == number))
         self.each = tuple(Core() for _ in range(number))
         self.free = number
         self.queued = 0
@@ -141,7 +141,7 @@ class Cores:
 
         That one idles too as far as ``free`` goes.
         """
-        return self.free >= min(self.others, 1 + (self.others == self.number))
+        return self.free >= self._another
 
     def enqueue(self, core: Core, gil: Gil, work: Work) -> None:
         """Let a thread that wakes up wait for a core that is busy, and take it as soon as it may.

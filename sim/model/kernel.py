@@ -13,7 +13,6 @@ from __future__ import annotations
 from bisect import bisect, insort
 from collections import deque
 from collections.abc import Iterator
-from math import sqrt
 from random import Random
 from typing import Protocol
 
@@ -22,7 +21,7 @@ from sim.model.clock import Clock
 from sim.model.connection import Connection
 from sim.model.cores import Cores
 from sim.model.pace import LONG_AGO
-from sim.model.wakeup import HALF_REST, winning_probabilities
+from sim.model.wakeup import rested, winning_probabilities
 
 #: SYN-ACKs that are sent again until the server forgets the request (``tcp_synack_retries``), and
 #: at least where the request queue is more than half full (`reqsk_timer_handler`).
@@ -35,9 +34,7 @@ NO_PRESSURE = 8
 #: s without a connection after which the machine is at rest, and more is no more.
 REST = 1.0
 
-#: Weight of the last gap between connections in their running mean. How far the machine has come to
-#: rest goes with the geometric mean of both: of 5000 connections in the scheduler's traces at 10 to
-#: 150 requests/s, the gap alone tells less (by 23 of log-likelihood), and the running mean least.
+#: Weight of the last gap between connections in their running mean.
 GAP_WEIGHT = 0.1
 
 #: Steps from no rest before a connection to a long one, for which the chances are worked out once.
@@ -148,13 +145,13 @@ class ListeningSocket:
         connection.queued = now = self.clock.time
         if waiting >= self.longest:
             self.longest = waiting + 1
-        idle = min(now - self._connected, REST)
+        gap, mean = min(now - self._connected, REST), self._gap
         self._connected = now
-        rest = sqrt(idle * self._gap)
-        self._gap += GAP_WEIGHT * (idle - self._gap)
-        # Where no other core idles, none has a head that could win the race.
-        self._rest = int(RESTS * rest / (rest + HALF_REST)) if self.cores.another_idles() else RESTS
+        self._gap = mean + GAP_WEIGHT * (gap - mean)
         sleeping = self.sleeping
+        if len(sleeping) > 1 and not self._fair:
+            # Where no other core idles, none has a head that could win the race.
+            self._rest = int(RESTS * rested(gap, mean)) if self.cores.another_idles() else RESTS
         if last and sleeping and not waiting:
             winner = self._winner()
             if sleeping[winner][1].take(connection):
