@@ -79,8 +79,8 @@ def replay(
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # Ctrl-C is for the rig, which ends this process.
-        start_new_session=True,
+        # As the server: see `reference_app.server`.
+        process_group=0,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -49,7 +49,7 @@ class FlagProcess:
             stdout=subprocess.PIPE,
             text=True,
             # Ctrl-C is for the starter, which may still need the service while it stops.
-            start_new_session=True,
+            process_group=0,
         )
         # A forked worker must not hold the pipe open after its master is gone.
         os.register_at_fork(after_in_child=self._close_input)

@@ -45,12 +45,13 @@ class Costs:
         reload: from SIGHUP until the first fork: reading the configuration again.
         reexec: from SIGUSR2 until the second master imports the application or listens: Python's
             start, Gunicorn's import and the configuration.
-        wake_alone: probability that the client's core wins a new connection after a long rest when
-            only the poller that was sent there is queued on it; for this and the next three see
-            `sim.model.wakeup`.
-        wake_queued: the same when a poller that stays there is queued on it too.
-        wake_warm: what both are right after another connection, as a part of that.
-        wake_overtake: probability that a poller that stays overtakes the head of its core's queue.
+        wake_first: probability that the poller which is woken first for a connection is owed time,
+            if it has lost the one before; for this and the next three see `sim.model.wakeup`.
+        wake_owed: the same of each poller that stays on the core where it ran last.
+        wake_overtake: probability that such a one, owed time, comes before all that were woken
+            before it.
+        wake_warm: probability that a poller which preempts the client right after another
+            connection is ahead of the other cores, as it is after a long rest.
         wake_idle: probability that a thread which wakes up where its own core is busy and another
             idles goes to the idle one; see `sim.model.cores`.
         pull: mean of the s after which an idle core takes a thread that waits for another.
@@ -76,10 +77,10 @@ class Costs:
     kill: float = _DEFAULTS["kill"]
     reload: float = _DEFAULTS["reload"]
     reexec: float = _DEFAULTS["reexec"]
-    wake_alone: float = _DEFAULTS["wake_alone"]
-    wake_queued: float = _DEFAULTS["wake_queued"]
-    wake_warm: float = _DEFAULTS["wake_warm"]
+    wake_first: float = _DEFAULTS["wake_first"]
+    wake_owed: float = _DEFAULTS["wake_owed"]
     wake_overtake: float = _DEFAULTS["wake_overtake"]
+    wake_warm: float = _DEFAULTS["wake_warm"]
     wake_idle: float = _DEFAULTS["wake_idle"]
     pull: float = _DEFAULTS["pull"]
 

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from itertools import pairwise, product
-from math import log
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from random import Random
 
 from sim.costs import Costs
-from sim.model.wakeup import rested, winning_probabilities
+from sim.model.wakeup import rested, winner
 
-#: The three that shares at low load depend on; ``wake_warm`` shows under load only.
-FITTED = ("wake_alone", "wake_queued", "wake_overtake")
+#: Those that shares at low load depend on; ``wake_warm`` shows under load only.
+FITTED = ("wake_first", "wake_owed", "wake_overtake")
 
-#: Steps of the search: all of the cube, then around the best of it.
-COARSE, FINE = 0.05, 0.01
+#: Sizes of the search's steps, one after the other.
+STEPS = (0.2, 0.1, 0.05, 0.02, 0.01)
 
-#: Of the gaps between connections, over which the chances are averaged.
-QUANTILES = 6
+#: Connections that are drawn to predict shares: chance moves them by 0.01 then.
+CONNECTIONS = 4_000
+
+#: s from a connection until its request is finished.
+SERVICE = 0.006
+
+
+@dataclass(slots=True)
+class _Sleeper:
+    """See `sim.model.wakeup.Sleeper`."""
+
+    alone_at: float = -inf
 
 
 def predicted_shares(workers: int, cores: int, costs: Costs, rate: float) -> tuple[float, ...]:
@@ -29,30 +39,35 @@ def predicted_shares(workers: int, cores: int, costs: Costs, rate: float) -> tup
         costs: its ``wake_*``.
         rate: connections / s, whose gaps are exponential.
     """
-    shares = [0.0] * workers
-    for quantile in range(QUANTILES):
-        gap = -log((quantile + 0.5) / QUANTILES) / rate
-        cumulative = winning_probabilities(workers, cores, costs, rest=rested(gap, 1 / rate))
-        # The worker that registered last is woken first.
-        for place, (before, after) in enumerate(pairwise((0.0, *cumulative))):
-            shares[workers - 1 - place] += (after - before) / QUANTILES
-    return tuple(shares)
+    random = Random(1)
+    # The worker that registered last is woken first.
+    sleeping = [(-worker, _Sleeper()) for worker in range(workers, 0, -1)]
+    accepted = [0] * workers
+    now, since, last = 0.0, -inf, -1
+    for _ in range(CONNECTIONS):
+        gap = random.expovariate(rate)
+        now += gap
+        rest = rested(gap, 1 / rate)
+        won = 0 if workers == 1 else winner(sleeping, last, since, cores, costs, rest, random)
+        accepted[workers - 1 - won] += 1
+        since, last = now, won
+        sleeping[won][1].alone_at = now + SERVICE
+    return tuple(number / CONNECTIONS for number in accepted)
 
 
 def fit(
     shares: Mapping[int, Sequence[float]], cores: int, base: Costs, rate: float
 ) -> dict[str, float]:
-    """The `FITTED` costs that are nearest to measured shares, by the sum of squared differences.
+    """The `FITTED` costs whose shares are next to measured ones, by the sum of squared differences.
 
     Args:
         shares: measured at low load, by boot order, by number of workers; each sums to 1.
         cores: of the host.
-        base: the costs besides.
+        base: the costs besides, and where the search begins.
         rate: of those connections, 1/s.
     """
 
-    def distance(values: Iterable[float]) -> float:
-        costs = replace(base, **dict(zip(FITTED, values, strict=True)))
+    def distance(costs: Costs) -> float:
         return sum(
             (ours - theirs) ** 2
             for workers, measured in shares.items()
@@ -61,10 +76,17 @@ def fit(
             )
         )
 
-    steps = [number * COARSE for number in range(round(1 / COARSE) + 1)]
-    best = min(product(steps, repeat=len(FITTED)), key=distance)
-    near = range(-round(COARSE / FINE), round(COARSE / FINE) + 1)
-    around = [
-        [min(1.0, max(0.0, round(value + FINE * step, 6))) for step in near] for value in best
-    ]
-    return dict(zip(FITTED, min(product(*around), key=distance), strict=True))
+    best, least = base, distance(base)
+    for step in STEPS:
+        while True:
+            tried = [
+                replace(best, **{name: min(1.0, max(0.0, getattr(best, name) + sign * step))})
+                for name in FITTED
+                for sign in (1, -1)
+            ]
+            nearest = min(tried, key=distance)
+            found = distance(nearest)
+            if found >= least:
+                break
+            best, least = nearest, found
+    return {name: round(getattr(best, name), 6) for name in FITTED}

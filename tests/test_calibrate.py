@@ -38,7 +38,7 @@ def app(environ, start_response):
     return [b"ok"]
 """
 
-OTHER = {"wake_alone": 0.71, "wake_queued": 0.83, "wake_overtake": 0.3}
+OTHER = {"wake_first": 0.6, "wake_owed": 0.5, "wake_overtake": 0.5}
 
 
 def test_shares_tell_the_costs_that_they_came_from() -> None:
@@ -48,9 +48,10 @@ def test_shares_tell_the_costs_that_they_came_from() -> None:
 
 
 def test_predicted_shares_are_by_boot_order() -> None:
-    costs = replace(Costs(), wake_alone=0.7, wake_warm=0.5)
-    assert wakeup_fit.predicted_shares(2, 2, costs, 1e-9) == pytest.approx((0.3, 0.7))
-    assert wakeup_fit.predicted_shares(2, 2, costs, 1e9) == pytest.approx((0.65, 0.35))
+    # Who is woken first, the last to boot, has nothing to preempt the client with.
+    first, second = wakeup_fit.predicted_shares(2, 2, replace(Costs(), wake_first=0.0), 50.0)
+    assert first > 0.8
+    assert first + second == pytest.approx(1.0)
 
 
 def test_predicted_shares_are_those_of_the_model() -> None:

@@ -169,14 +169,14 @@ def test_ctrl_c_leaves_no_process_and_no_file(tmp_path: Path) -> None:
 
 
 def left_of(family: set[int]) -> list[int]:
-    """Living processes of ``family``, and of the sessions that its members began.
+    """Living processes of ``family``, and of the groups that its members began.
 
     A zombie does not count: it has ended, and waits for the init process of the machine.
     """
     found = []
     for process in psutil.process_iter():
         try:
-            related = process.pid in family or os.getsid(process.pid) in family
+            related = process.pid in family or os.getpgid(process.pid) in family
             if related and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process.pid)
         except (ProcessLookupError, psutil.NoSuchProcess):

@@ -136,12 +136,19 @@ class Cores:
             return self.idle_core() or core
         return core
 
-    def another_idles(self) -> bool:
-        """Whether a core idles that is not the client's, who is connecting.
+    def another_idles(self, within: float) -> bool:
+        """Whether a core idles, or will ``within`` s, that is not the client's, who is connecting.
 
         That one idles too as far as ``free`` goes.
         """
-        return self.free >= self._another
+        if self.free >= self._another:
+            return True
+        soon = self.clock.time + within
+        for core in self.each:
+            running = core.running
+            if running and not (core.queue or running.is_over()) and running.end < soon:
+                return True
+        return False
 
     def enqueue(self, core: Core, gil: Gil, work: Work) -> None:
         """Let a thread that wakes up wait for a core that is busy, and take it as soon as it may.

@@ -427,6 +427,8 @@ class ThreadWorker(Worker):
         self._next_turn()
 
     def _finish_request(self, connection: Connection) -> None:
+        if self.idle_threads:
+            self.alone_at = self.clock.time
         if connection.deferred and self.alive:
             self._defer(connection)
             return
@@ -674,6 +676,7 @@ class ThreadWorker(Worker):
         assert connection is not None, "a thread that responds has a connection"
         self.clients.answer_in_passing(connection, self.costs.finish * connection.pace)
         self.nr_conns -= 1
+        self.alone_at = self.clock.time
         self._take_next(thread)
         if self.exiting:
             self.end_if_idle()

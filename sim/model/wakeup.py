@@ -8,27 +8,41 @@
                                             the first accept() of all wins
 
 The kernel wakes every sleeping poller, for Gunicorn uses no EPOLLEXCLUSIVE. The scheduler's trace
-of real runs (``perf sched``) shows where each goes; kernel/sched/fair.c says why:
+of real runs (``sched_waking``, ``sched_wakeup``, ``sched_switch``) shows where each goes;
+kernel/sched/fair.c says why:
 
 - The first to be woken is sent to the client's core: `connect(2)` wakes it synchronously, that is
   as if the client were about to sleep (`wake_affine_idle`).
 - The next are sent to an idle core each, as long as there is one (`select_idle_sibling`).
 - All others stay on the core where they ran last, whichever that is.
 
-Then each core runs the head of its queue. One that stays overtakes the head with a certain
-probability: it has slept for longer than its share (`place_entity`). The cores race for the
-accept. On the client's the head preempts the client, which it hardly ever fails to if more than
-one are queued there, and often if it is alone; otherwise the client runs on until it sleeps, and
-the other core wins. A head that preempts is some 30 us ahead of the other core, which needs an
-interrupt and the way out of its halt first. That nearly always decides the race after a rest, when
-all that is to run is cold and the client's core the least so; right after another connection it is
-little better than a coin.
+Who runs first on a core depends on what each is owed (`update_entity_lag`, `place_entity`): time
+that it has waited there when it ran last, as most have at the connection before, which has woken
+all of them. Who has finished a request since, with a core to itself, is owed nothing.
+
+- If any poller on the client's core is owed time, that one preempts the client, for the client is
+  not eligible then (`pick_eevdf`). Otherwise all wait until the client sleeps, 0.3 ms later.
+- Of several that are owed time, those that were woken later come first more often.
+- On another core the same goes for those that stay there. Who is sent there is owed nothing: what
+  it is owed is forgotten if it comes to a core that idles.
+
+Then the cores race for the accept, if any but the client's idles; otherwise all pollers stay, but
+for the first, and the client's core wins. A poller that preempts the client is some 30 us ahead of
+the other core, which needs an interrupt and the way out of its halt first. That nearly always
+decides the race after a rest, when all that is to run is cold and the client's core the least so;
+right after another connection less often. Without preemption the other core wins.
+
+This is how it goes where client and server are in one of the scheduler's groups. Groups of their
+own, such as a session each has (``kernel.sched_autogroup_enabled``), owe each other time too, and
+what comes of that changes by the hour.
 """
 
 from __future__ import annotations
 
-from itertools import accumulate
+from collections.abc import Sequence
 from math import sqrt
+from random import Random
+from typing import Protocol
 
 from sim.costs import Costs
 
@@ -36,10 +50,29 @@ from sim.costs import Costs
 #: traces have 6 to 12 ms. Not `Costs.cooling`, which is of caches and as long as the hour has it.
 HALF_REST = 0.009
 
-#: Part of `Costs.wake_overtake` that the last to be woken has: the others are on their way by then.
-#: Fitted to the shares of 3, 4 and 8 workers at 10 to 150 requests/s: without it the worker that
-#: registered first has 0.03 more than it should, and the next 0.02 less.
-LAST_OVERTAKES = 0.85
+#: Probability that a poller is owed time whose last turn was to finish a request, with a core to
+#: itself (in the traces 0.02 to 0.4, by whether the client ran there just then), and of one that
+#: has won the connection before and has yet to finish it (0.36 to 0.57).
+OWED_AFTER_FINISH, OWED_AFTER_ACCEPT = 0.12, 0.5
+
+#: Probability that a poller which has won the connection before, and stays, is on the client's core
+#: for more than chance: the client comes from the core of the last answer. If it has finished that
+#: since, it is there 0.82 to 0.87 of the times, otherwise 0.62 to 0.68.
+STAYS_AFTER_FINISH, STAYS_AFTER_ACCEPT = 0.65, 0.3
+
+#: Probability that the client's core wins although nobody preempts the client: 0.01 to 0.12 where
+#: one poller waits there, 0.06 to 0.38 where several do.
+LATE = 0.12
+
+
+class Sleeper(Protocol):
+    """A poller, as far as the race depends on it.
+
+    Attributes:
+        alone_at: when it last finished a request with a core to itself, s.
+    """
+
+    alone_at: float
 
 
 def rested(gap: float, mean: float) -> float:
@@ -56,53 +89,87 @@ def rested(gap: float, mean: float) -> float:
     return both / (both + HALF_REST)
 
 
-def winning_probabilities(
-    pollers: int, cores: int, costs: Costs, *, rest: float
-) -> tuple[float, ...]:
-    """Cumulative probability that the k-th poller to be woken wins, by k from 0.
+def winner(
+    sleeping: Sequence[tuple[int, Sleeper]],
+    last: int,
+    since: float,
+    cores: int,
+    costs: Costs,
+    rest: float | None,
+    random: Random,
+) -> int:
+    """Draw which poller wins a connection: its place in ``sleeping``.
 
     Args:
-        pollers: how many sleep, at least 1.
+        sleeping: all pollers that sleep, at least one, in the order in which they are woken; each
+            with its key in that order.
+        last: place of who has won the connection before; -1 if it does not sleep.
+        since: when that came, s.
         cores: of the host.
         costs: its ``wake_*`` values.
-        rest: see `rested`.
+        rest: see `rested`; None where all other cores are busy for longer than the client is.
+        random: where chance comes from.
     """
-    elsewhere = min(cores, pollers) - 1
+    pollers = len(sleeping)
+    elsewhere = 0 if rest is None else min(cores, pollers) - 1
     staying = pollers - 1 - elsewhere
-    alone = (1 - 1 / cores) ** staying
-    head = _heads(staying, costs.wake_overtake / cores)
-    local_alone, local_queued = costs.wake_alone, costs.wake_queued
-    if elsewhere:
-        ahead = rest + costs.wake_warm * (1 - rest)
-        local_alone, local_queued = local_alone * ahead, local_queued * ahead
-    else:
-        local_alone = local_queued = 1.0
-    won = [0.0] * pollers
-    # On the client's core, whoever heads its queue; that nobody stays there is a case apart.
-    won[0] = alone * local_alone + (head[0] - alone) * local_queued
-    for k in range(staying):
-        won[1 + elsewhere + k] = head[1 + k] * local_queued
-    # On the others; if nobody stays on the client's core, they have more that stay.
-    lost_alone, lost_queued = alone * (1 - local_alone), (1 - alone) * (1 - local_queued)
-    for lost, share in ((lost_alone, 1 / max(elsewhere, 1)), (lost_queued, 1 / cores)):
-        there = _heads(staying, costs.wake_overtake * share)
-        for core in range(elsewhere):
-            won[1 + core] += lost / elsewhere * there[0]
-            for k in range(staying):
-                won[1 + elsewhere + k] += lost / elsewhere * there[1 + k]
-    return tuple(accumulate(won))
+    # Bit k: whether the k-th to be woken is on the client's core.
+    here = 1 | _bits(staying, cores, random) << 1 + elsewhere if staying else 1
+    if last > elsewhere:
+        finished = sleeping[last][1].alone_at > since
+        if random.random() < (STAYS_AFTER_FINISH if finished else STAYS_AFTER_ACCEPT):
+            here |= 1 << last
+    preempts = _first_owed(here, sleeping, last, since, costs, random)
+    if rest is None or not elsewhere:
+        return max(preempts, 0)
+    if preempts >= 0:
+        if random.random() < rest + costs.wake_warm * (1 - rest):
+            return preempts
+    elif random.random() < LATE:
+        return 0
+    # Another core wins, all of which are alike.
+    head = 1
+    there = (1 << pollers) - (1 << 1 + elsewhere) & ~here
+    if elsewhere > 1:
+        head += int(random.random() * elsewhere)
+        there &= _bits(pollers, elsewhere, random)
+    owed = _first_owed(there, sleeping, last, since, costs, random)
+    return head if owed < 0 else owed
 
 
-def _heads(staying: int, overtake: float) -> list[float]:
-    """Probability of each poller to head one core's queue: the one sent there, then the others.
+def _first_owed(
+    queued: int,
+    sleeping: Sequence[tuple[int, Sleeper]],
+    last: int,
+    since: float,
+    costs: Costs,
+    random: Random,
+) -> int:
+    """Who of those that are queued on a core runs first, for it is owed time; -1: nobody is.
 
-    Args:
-        staying: pollers that stay on the core where they ran last, whichever it is.
-        overtake: probability that one of them is on this core and overtakes its head.
+    ``queued`` has a bit for each place in ``sleeping``.
     """
-    heads = [1.0]
-    for k in range(staying):
-        # Each that stays takes its part of what all before it had.
-        part = overtake * LAST_OVERTAKES if k == staying - 1 else overtake
-        heads = [*(head * (1 - part) for head in heads), part]
-    return heads
+    found = -1
+    while queued:
+        place = queued.bit_length() - 1
+        queued ^= 1 << place
+        if sleeping[place][1].alone_at > since:
+            owed = OWED_AFTER_FINISH
+        elif place == last:
+            owed = OWED_AFTER_ACCEPT
+        else:
+            owed = costs.wake_owed if place else costs.wake_first
+        if random.random() < owed:
+            found = place
+            if random.random() < costs.wake_overtake:
+                break
+    return found
+
+
+def _bits(number: int, of: int, random: Random) -> int:
+    """So many bits, each set with a probability of one in ``of``."""
+    if of == 1:
+        return (1 << number) - 1
+    if of == 2:
+        return random.getrandbits(number)
+    return sum(1 << bit for bit in range(number) if random.random() * of < 1)

@@ -99,7 +99,7 @@ class Worker(ABC):
         traps: see `Traps`; None where nothing is set.
         undisturbed: whether all that ever came to it were requests, each on a new connection; False
             for good once it has got a signal or a trap, lost its parent, or is to leave its loop.
-        registration: see `sim.model.kernel.Poller`.
+        registration, alone_at: see `sim.model.kernel.Poller`.
         waited: sum of the times that requests have waited inside it for a thread, s.
         longest: most requests that ever waited inside it.
         pool_size: pool threads that it has: Python starts one only when none is idle, and the model
@@ -111,6 +111,7 @@ class Worker(ABC):
         "_slowness",
         "aborted",
         "alive",
+        "alone_at",
         "answer_pace",
         "boot_order",
         "booted",
@@ -195,6 +196,7 @@ class Worker(ABC):
         self.traps: Traps | None = None
         self.undisturbed = True
         self.registration = 0
+        self.alone_at = -inf
         self.waited = 0.0
         self.longest = 0
         self.pool_size = 0
