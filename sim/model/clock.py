@@ -1,8 +1,8 @@
-"""SimPy's environment and event, in the form that the hot path needs.
+"""The model's time, and the queue of what is to happen.
 
 A generator process costs three events and a generator for each step, and a request takes half a
 dozen steps. So whatever acts on a request schedules a plain function `Clock.after` some time. Slow
-life (boot) is SimPy's processes, in the same queue.
+life (boot) is SimPy's processes, in the same queue; see `sim.model.slow_life`.
 """
 
 from __future__ import annotations
@@ -10,34 +10,44 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heappop, heappush
 from math import inf
-from typing import Any
+from typing import Any, Final
 
-from simpy import Environment, Event
+from simpy import Event, Process
 from simpy.core import StopSimulation
-from simpy.events import NORMAL, URGENT, EventPriority
+from simpy.events import ProcessGenerator
+
+from sim.model.slow_life import SlowLife
+
+#: What is so much less in the number of an urgent entry: it comes before all others of its time.
+URGENT: Final = 10**15
+
+#: What is to happen: ``(time, number, function, argument)``. Numbers keep what is due at the same
+#: time in the order in which it was scheduled. Not a tuple of four types, which mypyc would take to
+#: pieces to put it into a variable, and make anew to put it into the queue.
+Entry = tuple[Any, ...]
 
 
 def _nothing_left(_: None) -> None:
     raise RuntimeError("nothing is left to happen, but the end has not come")
 
 
-class Clock(Environment):
-    """An `Environment` whose queue holds functions, and SimPy's events for `step` to take.
-
-    An entry is ``(time, priority, number, function, argument)``; numbers keep what is due at the
-    same time in the order in which it was scheduled.
+class Clock:
+    """Calls functions when they are due.
 
     Attributes:
-        time: the present, s; the same as ``now``, without the cost of a property.
+        time: the present, s.
+        entries: the queue, a heap.
+        number: of the last entry.
     """
 
+    __slots__ = ("_slow_life", "entries", "number", "time")
+
     def __init__(self) -> None:
-        super().__init__()
         self.time = 0.0
-        self._entries: list[Any] = self._queue
+        self.number = 0
         # So that there is always a next entry to compare times with.
-        last: Any = (inf, NORMAL + 1, 0, _nothing_left, None)
-        self._entries.append(last)
+        self.entries: list[Entry] = [(inf, URGENT, _nothing_left, None)]
+        self._slow_life = SlowLife(self._schedule)
 
     def run_until(self, end: Event) -> None:
         """Call what is due, in order, until ``end`` has happened.
@@ -48,27 +58,41 @@ class Clock(Environment):
         if end.callbacks is None:
             return
         end.callbacks.append(StopSimulation.callback)
-        queue = self._entries
+        entries = self.entries
         try:
             while True:
-                self.time, _, _, function, argument = heappop(queue)
-                function(argument)
+                entry: Entry = heappop(entries)
+                self.time = entry[0]
+                entry[2](entry[3])
         except StopSimulation:
             return
 
     def after(self, delay: float, function: Callable[[Any], None], argument: object) -> None:
         """Call ``function(argument)`` in ``delay`` s."""
-        heappush(self._entries, (self.time + delay, NORMAL, next(self._eid), function, argument))
+        self.number = number = self.number + 1
+        heappush(self.entries, (self.time + delay, number, function, argument))
 
-    def schedule(self, event: Event, priority: EventPriority = NORMAL, delay: float = 0) -> None:
-        """Schedule one of SimPy's own events, of which there are few."""
-        time = self.time + delay
-        heappush(self._entries, (time, priority, next(self._eid), self._happen, event))
+    # Slow life.
 
-    def _happen(self, event: Event) -> None:
-        # It goes back, as the first of all, for `step` to take.
-        heappush(self._queue, (self.time, URGENT, -1, event))
-        self.step()
+    def event(self) -> Event:
+        """One of SimPy's events, which somebody lets happen."""
+        return Event(self._slow_life)
+
+    def timeout(self, delay: float) -> Event:
+        """One that happens in ``delay`` s."""
+        return self._slow_life.timeout(delay)
+
+    def process(self, steps: ProcessGenerator) -> Process:
+        """A process, which is SimPy's too, and begins now."""
+        return self._slow_life.process(steps)
+
+    def _schedule(
+        self, delay: float, urgent: bool, function: Callable[[Any], None], argument: object
+    ) -> None:
+        self.number = number = self.number + 1
+        if urgent:
+            number -= URGENT
+        heappush(self.entries, (self.time + delay, number, function, argument))
 
 
 class Call:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sim.costs import Costs
 from sim.model.clock import Clock
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 #: s that a thread keeps a core while another one waits for it: the slice of EEVDF, which is
 #: 0.7 ms times ``1 + log2(cores)`` (kernel/sched/fair.c, ``sysctl_sched_base_slice``), here with
 #: two cores and CONFIG_SCHED_HRTICK. For as long it keeps it from one that wakes up, too.
-SLICE = 0.0014
+SLICE: Final = 0.0014
 
 #: Probability that it does so. From the load generator, which has had less of its core than anyone
 #: else, nobody keeps it: in 1,400 cases that waited for 0.01 ms in the median.
-KEEP = 0.7
+KEEP: Final = 0.7
 
 
 class Core:

@@ -14,47 +14,46 @@ from collections import deque
 from collections.abc import Callable
 from heapq import heappush
 from random import Random
-from typing import Any
-
-from simpy.events import NORMAL
+from typing import Any, Final
 
 from sim.model.clock import Clock
 from sim.model.cores import SLICE, Core, Cores, Thread
 
 #: s that a thread keeps the GIL while another one waits for it: `sys.getswitchinterval()`.
-SWITCH_INTERVAL = 0.005
+SWITCH_INTERVAL: Final = 0.005
 
 #: s for which a thread may hold the GIL without the others' taking notice: about what they need to
 #: wake up. Gunicorn's own steps take less, an application that computes takes more.
-SOON = 0.001
+SOON: Final = 0.001
 
 #: Probability that the thread which asks for the GIL takes it before one that is woken up for it,
 #: of each of those. Fitted, with those of `sim.model.gthread`, to how long requests take to start
 #: beside 2, 3 and 5 threads that compute.
-STEALS = 0.85
+STEALS: Final = 0.85
 
 #: s up to which a computation is a turn that no interval cuts by itself.
-SHORT = SLICE
+SHORT: Final = SLICE
 
 #: s by which the clock may stop short of a time that was added up: floats.
-ROUNDING = 1e-9
+ROUNDING: Final = 1e-9
 
 Then = Callable[[Any], None]
 
-#: s left, what to call with which argument once they are over, and the thread that computes.
-Work = tuple[float, Then, Any, Thread]
+#: s left, what to call with which argument once they are over, and the thread that computes. Not a
+#: tuple of four types: mypyc would make it anew wherever it goes, and work is told by its identity.
+Work = tuple[Any, ...]
 
 
 def _nothing(_: object) -> None:
     """Holds the GIL while its thread decides whether to go on."""
 
 
-_NO_THREAD = Thread(Core())
+_NO_THREAD: Final = Thread(Core())
 
-_DONE: Work = (0.0, _nothing, None, _NO_THREAD)
+_DONE: Final[Work] = (0.0, _nothing, None, _NO_THREAD)
 
 #: Holds the GIL of a process that does not run: SIGSTOP has stopped it, or it has ended.
-_NOBODY: Work = (0.0, _nothing, None, _NO_THREAD)
+_NOBODY: Final[Work] = (0.0, _nothing, None, _NO_THREAD)
 
 
 class Gil:
@@ -74,10 +73,9 @@ class Gil:
     """
 
     __slots__ = (
+        "_computing",
         "_entries",
         "_loser",
-        "_numbers",
-        "_thread",
         "_turn_over",
         "asked",
         "challenger",
@@ -100,14 +98,13 @@ class Gil:
         self._loser: Work | None = None
         self.cores = cores
         self.core: Core | None = None
-        self.main_thread = self._thread = Thread(cores.home())
+        self.main_thread = self._computing = Thread(cores.home())
         self.holder: Work | None = None
         self.waiting: deque[Work] = deque()
         self.end = -1.0
         self.left = 0.0
         self._turn_over = self._on_turn_over
-        self._entries = clock._entries
-        self._numbers = clock._eid
+        self._entries = clock.entries
 
     def busy(self) -> bool:
         """Whether a thread keeps the GIL for longer than `SOON`, or others wait for it too."""
@@ -145,7 +142,7 @@ class Gil:
         """
         if thread is None:
             thread = self.main_thread
-        work = (seconds, then, argument, thread)
+        work: Work = (seconds, then, argument, thread)
         if self.holder is not None:
             self._wait(work)
             return
@@ -158,15 +155,17 @@ class Gil:
             self.holder = work
             self.core = thread.core = core
             core.running = self
-            core.began = now = self.clock.time
+            clock = self.clock
+            core.began = now = clock.time
             self.end = end = now + seconds
-            heappush(self._entries, (end, NORMAL, next(self._numbers), self._turn_over, work))
+            clock.number = number = clock.number + 1
+            heappush(self._entries, (end, number, self._turn_over, work))
         else:
             self._get(core, work)
 
     def compute_again(self, seconds: float, then: Then, argument: Any, thread: Thread) -> None:  # noqa: ANN401
         """`compute`, as the last that an event does: if it can be, it is over at once."""
-        work = (seconds, then, argument, thread)
+        work: Work = (seconds, then, argument, thread)
         if self.holder is not None:
             self._wait(work)
             return
@@ -186,16 +185,17 @@ class Gil:
     def go_on(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
         """From within ``then``: let the same thread compute on, without dropping the GIL."""
         assert self.holder is _DONE, "only the thread that has just computed can go on"
-        self.holder = (seconds, then, argument, self._thread)
+        self.holder = (seconds, then, argument, self._computing)
 
     def let_go(self, seconds: float, then: Then, argument: Any, thread: Thread) -> None:  # noqa: ANN401
         """From within ``then``: let a thread compute once another has had the GIL."""
-        self._loser = work = (seconds, then, argument, thread)
+        work: Work = (seconds, then, argument, thread)
+        self._loser = work
         self.waiting.append(work)
 
     def compute_next(self, seconds: float, then: Then, argument: Any, thread: Thread) -> None:  # noqa: ANN401
         """From within ``then``: let a thread compute before all that wait."""
-        work = (seconds, then, argument, thread)
+        work: Work = (seconds, then, argument, thread)
         if self.holder is _DONE:
             self.holder = work
         else:
@@ -316,7 +316,7 @@ class Gil:
         assert core is not None, "a thread that computes has a core"
         while True:
             self.holder = _DONE
-            self._thread = work[3]
+            self._computing = work[3]
             work[1](work[2])
             next_work = self.holder
             if next_work is _DONE:
@@ -345,8 +345,8 @@ class Gil:
                 return
             self.end = end = clock.time + seconds
             if self._entries[0][0] <= end:
-                entry = (end, NORMAL, next(self._numbers), self._turn_over, work)
-                heappush(self._entries, entry)
+                clock.number = number = clock.number + 1
+                heappush(self._entries, (end, number, self._turn_over, work))
                 return
             # As in `compute_again`: nothing else is due until this turn is over too.
             clock.time = end
@@ -364,7 +364,7 @@ class Gil:
             return
         core, cores = self.core, self.cores
         assert core is not None, "a thread that computes has a core"
-        rest = (self.left, *work[1:])
+        rest: Work = (self.left, *work[1:])
         self.left = 0.0
         if not self.waiting or self.clock.time < self.asked - ROUNDING:
             self.holder = rest

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from math import inf
+from typing import Final
 
 from sim.model.clock import Call
 from sim.model.connection import Connection
@@ -33,17 +34,17 @@ from sim.model.wiring import Wiring
 from sim.model.worker import CLOSE_TIMEOUT, Parent, Worker
 
 #: s of `select(timeout=1.0)`: an idle main thread takes a turn, and heartbeats, this often.
-SELECT_TIMEOUT = 1.0
+SELECT_TIMEOUT: Final = 1.0
 
 #: s that a thread waits for a new connection's first byte (``DEFAULT_WORKER_DATA_TIMEOUT``).
-DATA_TIMEOUT = 5.0
+DATA_TIMEOUT: Final = 5.0
 
 #: Probability that a thread which lets go of the GIL for a short system call, or hands a connection
 #: over to another thread, finds it taken by one that waits for it: where one waits, two, three, and
 #: more do. Fitted, with `CALLS_NEW` and `CALLS_KEPT`, to 70 requests each beside 1, 2, 3 and 5
 #: threads that compute for seconds: on a new connection they start after 14, 167, 147 and 129 ms
 #: (here 14, 150, 142 and 138), on a kept one after 8, 67, 56 and 72 ms (8, 74, 68 and 68).
-TAKEN = (0.3, 0.95, 0.8, 0.6)
+TAKEN: Final = (0.3, 0.95, 0.8, 0.6)
 
 #: Such calls on the way to the application, of a new connection and of a kept one: those that count
 #: are fewer than those that let go of the GIL, for many of them come back at once.
@@ -54,13 +55,13 @@ CALLS_NEW, CALLS_KEPT = 6, 2
 SEND_TAKEN_BY_ONE, SEND_TAKEN_BY_SEVERAL = 0.95, 0.85
 
 #: s by which a clock may stop short of the time that it was set to: floats.
-ROUNDING = 1e-9
+ROUNDING: Final = 1e-9
 
 #: s that a stopping worker keeps its idle connections (``STOP_KEEPALIVE_LINGER``).
-STOP_KEEPALIVE_LINGER = 2.0
+STOP_KEEPALIVE_LINGER: Final = 2.0
 
 #: What is ready in a turn that only accepts: no finished request, no readable connection.
-_ACCEPT_ONLY = (0, 0)
+_ACCEPT_ONLY: Final = (0, 0)
 
 
 class ThreadWorker(Worker):

@@ -14,7 +14,7 @@ from bisect import bisect, insort
 from collections import deque
 from collections.abc import Iterator
 from random import Random
-from typing import Protocol
+from typing import Final, Protocol
 
 from sim.costs import Costs
 from sim.model.clock import Clock
@@ -25,20 +25,20 @@ from sim.model.wakeup import Sleeper, rested, winner
 
 #: SYN-ACKs that are sent again until the server forgets the request (``tcp_synack_retries``), and
 #: at least where the request queue is more than half full (`reqsk_timer_handler`).
-SYN_ACK_RETRIES = 5
-SYN_ACK_RETRIES_UNDER_PRESSURE = 2
+SYN_ACK_RETRIES: Final = 5
+SYN_ACK_RETRIES_UNDER_PRESSURE: Final = 2
 
 #: Requests that are never pressure.
-NO_PRESSURE = 8
+NO_PRESSURE: Final = 8
 
 #: s without a connection after which the machine is at rest, and more is no more.
-REST = 1.0
+REST: Final = 1.0
 
 #: s until the client sleeps after it has connected: 0.25 to 0.46 ms in the scheduler's traces.
-CLIENT_LEAVES = 0.00035
+CLIENT_LEAVES: Final = 0.00035
 
 #: Weight of the last gap between connections in their running mean.
-GAP_WEIGHT = 0.1
+GAP_WEIGHT: Final = 0.1
 
 
 class Poller(Sleeper, Protocol):

@@ -7,13 +7,15 @@ processes share the pages of their code, so it is the host's idleness that count
 
 from __future__ import annotations
 
+from typing import Final
+
 from sim.costs import Costs
 
 #: A time before any request, s: all is cold then.
-LONG_AGO = -1e9
+LONG_AGO: Final = -1e9
 
 #: The shortest cooling, s: where it is 0, all but what runs at the same moment is cold.
-INSTANT = 1e-12
+INSTANT: Final = 1e-12
 
 
 class Pace:

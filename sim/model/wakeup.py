@@ -42,27 +42,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import sqrt
 from random import Random
-from typing import Protocol
+from typing import Final, Protocol
 
 from sim.costs import Costs
 
 #: s after which the machine has come half-way to rest, for a race between cores. The scheduler's
 #: traces have 6 to 12 ms. Not `Costs.cooling`, which is of caches and as long as the hour has it.
-HALF_REST = 0.009
+HALF_REST: Final = 0.009
 
 #: Probability that a poller is owed time whose last turn was to finish a request, with a core to
 #: itself (in the traces 0.02 to 0.4, by whether the client ran there just then), and of one that
 #: has won the connection before and has yet to finish it (0.36 to 0.57).
-OWED_AFTER_FINISH, OWED_AFTER_ACCEPT = 0.12, 0.5
+OWED_AFTER_FINISH: Final = 0.12
+OWED_AFTER_ACCEPT: Final = 0.5
 
 #: Probability that a poller which has won the connection before, and stays, is on the client's core
 #: for more than chance: the client comes from the core of the last answer. If it has finished that
 #: since, it is there 0.82 to 0.87 of the times, otherwise 0.62 to 0.68.
-STAYS_AFTER_FINISH, STAYS_AFTER_ACCEPT = 0.65, 0.3
+STAYS_AFTER_FINISH: Final = 0.65
+STAYS_AFTER_ACCEPT: Final = 0.3
 
 #: Probability that the client's core wins although nobody preempts the client: 0.01 to 0.12 where
 #: one poller waits there, 0.06 to 0.38 where several do.
-LATE = 0.12
+LATE: Final = 0.12
 
 
 class Sleeper(Protocol):

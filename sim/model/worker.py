@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from math import floor, inf
-from typing import Protocol
+from typing import Final, Protocol
 
 from simpy import Event
 
@@ -30,15 +30,15 @@ from sim.model.launchdarkly import LDClient
 from sim.model.wiring import Wiring
 
 #: s that `handle_quit()` sleeps before `sys.exit(0)`.
-QUIT_SLEEP = 0.1
+QUIT_SLEEP: Final = 0.1
 
 #: s that `util.close_graceful` waits at most for the client to close the connection too.
-CLOSE_TIMEOUT = 2.0
+CLOSE_TIMEOUT: Final = 2.0
 
 #: How much longer Python's end takes than it can, at most: 66 to 145 ms of the same service,
 #: nearly all of it after the pool threads are joined. A reload that goes wrong has two outcomes
 #: for it.
-SLOWEST_END = 2.2
+SLOWEST_END: Final = 2.2
 
 
 class Parent(Protocol):
@@ -172,7 +172,7 @@ class Worker(ABC):
         if server.max_requests > 0:
             # `randint(0, max_requests_jitter)`, drawn in the master at the fork.
             jitter = wiring.stream(f"{self.name} jitter").randint(0, server.max_requests_jitter)
-            self.max_requests = server.max_requests + jitter
+            self.max_requests = float(server.max_requests + jitter)
         self.ldclient: LDClient | None = None
         if wiring.experiment.launchdarkly.enabled:
             stream = wiring.stream(f"{self.name} launchdarkly")
