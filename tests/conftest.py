@@ -28,12 +28,12 @@ COMPUTES = frozenset(
     f"test_{name}"
     for name in (
         *("arguments", "bad_input", "candidates", "capacity", "chrome_trace", "claims"),
-        *("comparison", "convoy", "cores", "dask", "disturbance", "document", "executors"),
-        *("experiment_file", "faq_rules", "gil", "gunicorn_config", "handshake", "in_passing"),
-        *("life", "model", "model_theory", "pace", "parameter", "progress_line", "recovery"),
-        *("report", "run", "sequential", "site", "site_data", "site_validation", "sizing"),
-        *("sketch", "store", "study_cli", "summary", "tally", "theory", "timeline", "traffic"),
-        *("validation", "validation_grid", "wakeup", "walls"),
+        *("comparison", "compiled", "convoy", "cores", "dask", "disturbance", "document"),
+        *("executors", "experiment_file", "faq_rules", "gil", "gunicorn_config", "handshake"),
+        *("in_passing", "life", "model", "model_theory", "pace", "parameter", "progress_line"),
+        *("recovery", "report", "run", "sequential", "site", "site_data", "site_validation"),
+        *("sizing", "sketch", "store", "study_cli", "summary", "tally", "theory", "timeline"),
+        *("traffic", "validation", "validation_grid", "wakeup", "walls"),
     )
 )
 
