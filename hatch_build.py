@@ -36,6 +36,8 @@ class CompileModel(BuildHookInterface[Any]):
         extensions = mypycify(
             [
                 f"--cache-dir={scratch / 'cache'}",
+                "--always-true=COMPILED",  # see sim/model/heap.py
+                "--no-warn-unused-ignores",
                 *(f"{package}/{name}" for name in names if name not in self.config["interpreted"]),
             ],
             opt_level="3",

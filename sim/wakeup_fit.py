@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from random import Random
 
 from sim.costs import Costs
-from sim.model.wakeup import rested, winner
+from sim.model.wakeup import Sleeper, rested, winner
 
 #: Those that shares at low load depend on; ``wake_warm`` shows under load only.
 FITTED = ("wake_first", "wake_owed", "wake_overtake")
@@ -23,13 +23,6 @@ CONNECTIONS = 4_000
 SERVICE = 0.006
 
 
-@dataclass(slots=True)
-class _Sleeper:
-    """See `sim.model.wakeup.Sleeper`."""
-
-    alone_at: float = -inf
-
-
 def predicted_shares(workers: int, cores: int, costs: Costs, rate: float) -> tuple[float, ...]:
     """Share of the connections of each worker, by boot order, where all of them always sleep.
 
@@ -41,7 +34,7 @@ def predicted_shares(workers: int, cores: int, costs: Costs, rate: float) -> tup
     """
     random = Random(1)
     # The worker that registered last is woken first.
-    sleeping = [(-worker, _Sleeper()) for worker in range(workers, 0, -1)]
+    sleeping = [(-worker, Sleeper()) for worker in range(workers, 0, -1)]
     accepted = [0] * workers
     now, since, last = 0.0, -inf, -1
     for _ in range(CONNECTIONS):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
-from math import inf
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -15,7 +14,7 @@ from sim.costs import Costs
 from sim.distribution import Distribution
 from sim.experiment import Experiment, Host, Server, Traffic
 from sim.model.simulation import predict
-from sim.model.wakeup import LATE, OWED_AFTER_ACCEPT, OWED_AFTER_FINISH, winner
+from sim.model.wakeup import LATE, OWED_AFTER_ACCEPT, OWED_AFTER_FINISH, Sleeper, winner
 
 #: Share of connections by boot order, which Gunicorn 27.0.1 had on the machine of `sim.costs`:
 #: gthread with 8 threads, requests of 5 ms of I/O; means over 2 to 9 runs of 300 to 2000 requests,
@@ -33,20 +32,13 @@ MEASURED = {
 probability = st.floats(0.0, 1.0)
 
 
-@dataclass
-class Poller:
-    """One that sleeps; finished nothing, unless that is said."""
-
-    alone_at: float = -inf
-
-
-def pollers(number: int) -> list[tuple[int, Poller]]:
+def pollers(number: int) -> list[tuple[int, Sleeper]]:
     """So many, in the order in which they are woken."""
-    return [(place, Poller()) for place in range(number)]
+    return [(place, Sleeper()) for place in range(number)]
 
 
 def wins(
-    sleeping: list[tuple[int, Poller]],
+    sleeping: list[tuple[int, Sleeper]],
     costs: Costs,
     *,
     cores: int = 2,

@@ -20,6 +20,7 @@ from sim.model.handshake import Handshakes
 from sim.model.kernel import ListeningSocket
 from sim.model.pace import Pace
 from sim.model.recorder import Recorder
+from sim.model.step_costs import StepCosts
 from sim.model.timer_wheel import TimerWheel
 from sim.run import ERROR_5XX, OK, REFUSED, RESET, TIMEOUT
 from sim.traffic import Source
@@ -67,7 +68,7 @@ class Clients:
         self.cores = cores
         self._gil = None if cores is None else Gil(clock, cores, None)
         self._compute = clock.after if self._gil is None else self._gil.compute
-        self.costs = costs
+        self.costs = StepCosts(costs)
         self.source = source
         self._forget = source.forget
         self.recorder = recorder

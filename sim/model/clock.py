@@ -8,7 +8,6 @@ life (boot) is SimPy's processes, in the same queue; see `sim.model.slow_life`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappop, heappush
 from math import inf
 from typing import Any, Final
 
@@ -16,15 +15,11 @@ from simpy import Event, Process
 from simpy.core import StopSimulation
 from simpy.events import ProcessGenerator
 
+from sim.model.heap import Entry, pop, push
 from sim.model.slow_life import SlowLife
 
 #: What is so much less in the number of an urgent entry: it comes before all others of its time.
 URGENT: Final = 10**15
-
-#: What is to happen: ``(time, number, function, argument)``. Numbers keep what is due at the same
-#: time in the order in which it was scheduled. Not a tuple of four types, which mypyc would take to
-#: pieces to put it into a variable, and make anew to put it into the queue.
-Entry = tuple[Any, ...]
 
 
 def _nothing_left(_: None) -> None:
@@ -61,7 +56,7 @@ class Clock:
         entries = self.entries
         try:
             while True:
-                entry: Entry = heappop(entries)
+                entry: Entry = pop(entries)
                 self.time = entry[0]
                 entry[2](entry[3])
         except StopSimulation:
@@ -70,7 +65,7 @@ class Clock:
     def after(self, delay: float, function: Callable[[Any], None], argument: object) -> None:
         """Call ``function(argument)`` in ``delay`` s."""
         self.number = number = self.number + 1
-        heappush(self.entries, (self.time + delay, number, function, argument))
+        push(self.entries, (self.time + delay, number, function, argument))
 
     # Slow life.
 
@@ -92,7 +87,7 @@ class Clock:
         self.number = number = self.number + 1
         if urgent:
             number -= URGENT
-        heappush(self.entries, (self.time + delay, number, function, argument))
+        push(self.entries, (self.time + delay, number, function, argument))
 
 
 class Call:

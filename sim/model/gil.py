@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from heapq import heappush
 from random import Random
 from typing import Any, Final
 
 from sim.model.clock import Clock
 from sim.model.cores import SLICE, Core, Cores, Thread
+from sim.model.heap import push
 
 #: s that a thread keeps the GIL while another one waits for it: `sys.getswitchinterval()`.
 SWITCH_INTERVAL: Final = 0.005
@@ -121,8 +121,9 @@ class Gil:
     def free_until(self, time: float, thread: Thread) -> bool:
         """Whether a thread that computes from now to ``time`` disturbs nobody, nor is disturbed."""
         running = thread.core.running
+        next_due: float = self._entries[0][0]
         return (
-            self._entries[0][0] > time
+            next_due > time
             and self.holder is None
             and (running is None or running.is_over())
             and not self.cores.queued
@@ -159,7 +160,7 @@ class Gil:
             core.began = now = clock.time
             self.end = end = now + seconds
             clock.number = number = clock.number + 1
-            heappush(self._entries, (end, number, self._turn_over, work))
+            push(self._entries, (end, number, self._turn_over, work))
         else:
             self._get(core, work)
 
@@ -171,7 +172,8 @@ class Gil:
             return
         core, clock = thread.core, self.clock
         end = clock.time + seconds
-        if core.running is None and seconds <= SHORT and self._entries[0][0] > end:
+        next_due: float = self._entries[0][0]
+        if core.running is None and seconds <= SHORT and next_due > end:
             self.cores.free -= 1
             core.began = clock.time
             core.running = self
@@ -344,9 +346,10 @@ class Gil:
                 self._continue()
                 return
             self.end = end = clock.time + seconds
-            if self._entries[0][0] <= end:
+            next_due: float = self._entries[0][0]
+            if next_due <= end:
                 clock.number = number = clock.number + 1
-                heappush(self._entries, (end, number, self._turn_over, work))
+                push(self._entries, (end, number, self._turn_over, work))
                 return
             # As in `compute_again`: nothing else is due until this turn is over too.
             clock.time = end

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect, insort
 from collections import deque
 from collections.abc import Iterator
@@ -41,21 +42,27 @@ CLIENT_LEAVES: Final = 0.00035
 GAP_WEIGHT: Final = 0.1
 
 
-class Poller(Sleeper, Protocol):
+class Poller(Sleeper, ABC):
     """A worker's main thread, asleep until a connection comes.
 
     Attributes:
         registration: its place in the socket's wait queue; the highest is woken first.
     """
 
-    registration: int
+    __slots__ = ("registration",)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.registration = 0
+
+    @abstractmethod
     def take(self, connection: Connection) -> bool:
         """Run, accept ``connection``, and sleep again, if nothing else is due before that is over.
 
         Whether that is so, and was done: the clock is at its end then.
         """
 
+    @abstractmethod
     def wake(self) -> None:
         """Run, and find the socket readable; accept at once, unless it must wait for its GIL."""
 

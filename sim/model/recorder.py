@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sim.model.columns import Columns
 from sim.run import ProcessEvent, Requests
 
 
@@ -10,7 +11,7 @@ class Recorder:
 
     Attributes:
         start: the model's time at the first moment of the run, s; rows count from it.
-        requests: the source's rows.
+        requests: the columns of the source's rows.
         events: process events so far, in the model's time.
     """
 
@@ -18,7 +19,7 @@ class Recorder:
 
     def __init__(self, requests: Requests) -> None:
         self.start = 0.0
-        self.requests = requests
+        self.requests = Columns(requests)
         self.events: list[tuple[float, str, str]] = []
 
     def event(self, time: float, kind: str, process: str) -> None:

@@ -40,9 +40,9 @@ what comes of that changes by the hour.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
+from math import inf, sqrt
 from random import Random
-from typing import Final, Protocol
+from typing import Final
 
 from sim.costs import Costs
 
@@ -67,14 +67,16 @@ STAYS_AFTER_ACCEPT: Final = 0.3
 LATE: Final = 0.12
 
 
-class Sleeper(Protocol):
+class Sleeper:
     """A poller, as far as the race depends on it.
 
-    Attributes:
-        alone_at: when it last finished a request with a core to itself, s.
+    State: ``alone_at`` (when it last finished a request with a core to itself, s).
     """
 
-    alone_at: float
+    __slots__ = ("alone_at",)
+
+    def __init__(self) -> None:
+        self.alone_at = -inf
 
 
 def rested(gap: float, mean: float) -> float:

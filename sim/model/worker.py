@@ -14,7 +14,7 @@ which queue it in a copy of the master's queue that nobody reads.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from math import floor, inf
@@ -25,8 +25,9 @@ from simpy import Event
 from sim.model.clock import Call
 from sim.model.connection import Connection
 from sim.model.gil import Gil
-from sim.model.kernel import ListeningSocket
+from sim.model.kernel import ListeningSocket, Poller
 from sim.model.launchdarkly import LDClient
+from sim.model.step_costs import StepCosts
 from sim.model.wiring import Wiring
 
 #: s that `handle_quit()` sleeps before `sys.exit(0)`.
@@ -71,14 +72,14 @@ class Traps:
     seconds: float = 0.0
 
 
-class Worker(ABC):
+class Worker(Poller):
     """A worker process.
 
     Constants: ``wiring``, ``parent`` (the master), ``boot_order`` (from 1, over all masters),
-    ``name``, ``listener``, ``gil``, ``answer_pace``, ``cores``, ``rows`` (the recorder's),
-    ``max_requests``, ``poll_timeout`` (s that its main thread sleeps at most), ``ldclient`` (None
-    without LaunchDarkly), ``inherited`` (the master's connections to the flag service, which a
-    fork inherits and nobody closes).
+    ``name``, ``listener``, ``gil``, ``answer_pace``, ``cores``, ``costs`` (of a request's steps),
+    ``life_costs`` (all others), ``rows`` (the recorder's), ``max_requests``, ``poll_timeout`` (s
+    that its main thread sleeps at most), ``ldclient`` (None without LaunchDarkly), ``inherited``
+    (the master's connections to the flag service, which a fork inherits and nobody closes).
 
     State, under Gunicorn's names where it has one:
         alive: whether its main loop is to go on.
@@ -111,7 +112,6 @@ class Worker(ABC):
         "_slowness",
         "aborted",
         "alive",
-        "alone_at",
         "answer_pace",
         "boot_order",
         "booted",
@@ -128,6 +128,7 @@ class Worker(ABC):
         "inherited",
         "joining",
         "ldclient",
+        "life_costs",
         "listener",
         "longest",
         "max_requests",
@@ -139,7 +140,6 @@ class Worker(ABC):
         "poll_timeout",
         "pool_size",
         "recorder",
-        "registration",
         "rows",
         "status",
         "stopped_at",
@@ -152,6 +152,7 @@ class Worker(ABC):
     def __init__(
         self, wiring: Wiring, parent: Parent, listener: ListeningSocket, poll_timeout: float
     ) -> None:
+        super().__init__()
         self.wiring = wiring
         self.parent = parent
         self.listener = listener
@@ -161,7 +162,8 @@ class Worker(ABC):
         self.recorder = wiring.recorder
         self.rows = wiring.recorder.requests
         self.cores = wiring.cores
-        self.costs = wiring.experiment.costs
+        self.costs = StepCosts(wiring.experiment.costs)
+        self.life_costs = wiring.experiment.costs
         self.answer_pace = wiring.answer_pace
         self.boot_order = next(wiring.boot_orders)
         self.name = f"worker {self.boot_order}"
@@ -195,8 +197,6 @@ class Worker(ABC):
         self.stopped_at = inf
         self.traps: Traps | None = None
         self.undisturbed = True
-        self.registration = 0
-        self.alone_at = -inf
         self.waited = 0.0
         self.longest = 0
         self.pool_size = 0
@@ -207,14 +207,6 @@ class Worker(ABC):
     @abstractmethod
     def run(self) -> None:
         """Enter the main loop."""
-
-    @abstractmethod
-    def take(self, connection: Connection) -> bool:
-        """See `sim.model.kernel.Poller`."""
-
-    @abstractmethod
-    def wake(self) -> None:
-        """The listener has become readable, and this worker won the race for it."""
 
     @abstractmethod
     def on_readable(self, connection: Connection) -> None:
@@ -250,17 +242,17 @@ class Worker(ABC):
         if experiment.server.preload_app:
             if self.ldclient is not None and launchdarkly.postfork:
                 connected = yield from self.ldclient.start(launchdarkly.start_wait)
-                yield from self._compute(self.costs.postfork)
+                yield from self._compute(self.life_costs.postfork)
                 if self._left():
                     return
                 self._note("postfork" if connected else "postfork failed")
             self.handles_signals = True
         else:
             self.handles_signals = True
-            yield from self._compute(self.costs.import_app)
+            yield from self._compute(self.life_costs.import_app)
             if self.ldclient is not None:
                 yield from self.ldclient.start(launchdarkly.start_wait)
-        yield from self._compute(self.costs.boot)
+        yield from self._compute(self.life_costs.boot)
         if self._left():
             return
         if self.parent.boot_error:
@@ -354,7 +346,7 @@ class Worker(ABC):
             return
         self.undisturbed = False
         if signal == "KILL":
-            Call(self.clock, lambda _: self.end(None)).after(self.costs.kill)
+            Call(self.clock, lambda _: self.end(None)).after(self.life_costs.kill)
         elif signal == "CONT":
             self._continue()
         elif self.stopped_at < inf:
@@ -442,7 +434,7 @@ class Worker(ABC):
         self.exiting = True
         self.status = status
         self.listener.forget(self)
-        self.gil.compute(self.costs.exit, self._join, None)
+        self.gil.compute(self.life_costs.exit, self._join, None)
 
     def _join(self, _: None) -> None:
         """Python joins the pool threads."""
@@ -453,7 +445,7 @@ class Worker(ABC):
         """End an exiting process as soon as Python has joined the pool threads."""
         if self.joining and not self.busy() and not self.finalizing:
             self.finalizing = True
-            self.gil.compute(self._slowness * self.costs.finalize, self._finalized, None)
+            self.gil.compute(self._slowness * self.life_costs.finalize, self._finalized, None)
 
     def _finalized(self, _: None) -> None:
         # Not at once: this is in the middle of a turn of its GIL.
