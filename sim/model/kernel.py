@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from bisect import bisect, insort
+from bisect import bisect
 from collections import deque
 from collections.abc import Iterator
 from random import Random
@@ -21,6 +21,8 @@ from sim.costs import Costs
 from sim.model.clock import Clock
 from sim.model.connection import Connection
 from sim.model.cores import Cores
+from sim.model.ordered import bisect as place_of
+from sim.model.ordered import insort
 from sim.model.pace import LONG_AGO
 from sim.model.wakeup import Sleeper, rested, winner
 
@@ -224,7 +226,7 @@ class ListeningSocket:
         if self._fair:
             place = next((at for at, entry in enumerate(sleeping) if entry[1] is poller), -1)
         else:
-            place = bisect(sleeping, (-poller.registration, poller)) - 1
+            place = place_of(sleeping, (-poller.registration, poller)) - 1
         if place >= 0 and sleeping[place][1] is poller:
             del sleeping[place]
 
