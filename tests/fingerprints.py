@@ -172,6 +172,12 @@ def fingerprints() -> Iterator[tuple[str, str]]:
         yield path.stem, fingerprint(predict(short))
     for number in range(DRAWN):
         yield f"drawn {number}", fingerprint(predict(drawn(number)))
+    many = Experiment(
+        Server(workers=64, threads=2, worker_class="gthread"),
+        Host(cores=64, clients="remote"),
+        Traffic(rate=1600.0, requests=4_000),
+    )
+    yield "many workers", fingerprint(predict(many))
     passing = Experiment(Server(workers=2, threads=2, worker_class="gthread"))
     yield "rows not kept", fingerprint(predict(passing, keep_rows=False))
 

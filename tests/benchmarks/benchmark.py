@@ -27,19 +27,22 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import simpy
+
+# Beside this file, which is not in a package.
+from compiled import build, environment, why_not
 from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
-
-# Beside this file, which is not in a package.
 from scaling import AXES, point_of
 
 from sim.distribution import Distribution
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
+from sim.model.heap import COMPILED as IS_COMPILED
 from sim.model.simulation import predict
 from sim.one_line_parser import OneLineParser
 from sim.run import Requests
@@ -164,8 +167,11 @@ def mean_response(rows: Requests) -> float:
     return (math.fsum(rows.finished) - math.fsum(rows.arrival)) / len(rows)
 
 
+COMPILED = "ours, compiled"
+
 CONTENDERS: dict[str, Callable[[Experiment], float]] = {
     "ours": ours,
+    COMPILED: ours,
     "SimPy M/M/4": textbook_simpy,
     "heap M/M/4": bare_heap,
     "Ciw M/M/4": ciw,
@@ -195,8 +201,13 @@ def time_here(contender: str, requests: int) -> Timing:
     """Run a contender in this process, which should not have run another.
 
     Raises:
-        ExperimentError: when ``requests`` is out of range.
+        ExperimentError: when ``requests`` is out of range, or the model is not the contender's.
     """
+    if contender in ("ours", COMPILED) and (contender == COMPILED) != IS_COMPILED:
+        raise ExperimentError(
+            f"the model that Python finds is {'' if IS_COMPILED else 'not '}compiled; expected the "
+            f"other for {contender!r}"
+        )
     requests = max(1, requests // SHORTER.get(contender, 1))
     experiment = experiment_of(requests)
     if contender in OPTIONAL:
@@ -206,8 +217,12 @@ def time_here(contender: str, requests: int) -> Timing:
     return Timing(requests / (time.process_time() - before), response)
 
 
-def run_apart(*arguments: str) -> list[float]:
+def run_apart(*arguments: str, model: Path | None = None) -> list[float]:
     """Run this file in a process of its own, where nothing has left the memory in disorder.
+
+    Args:
+        arguments: for that process.
+        model: where it finds the compiled model; None for the one that this process has.
 
     Raises:
         ExperimentError: when the process fails.
@@ -219,6 +234,7 @@ def run_apart(*arguments: str) -> list[float]:
         text=True,
         check=False,
         start_new_session=True,
+        env=None if model is None else environment(model),
     )
     if done.returncode != 0:
         raise ExperimentError(
@@ -227,8 +243,13 @@ def run_apart(*arguments: str) -> list[float]:
     return [float(number) for number in json.loads(done.stdout)]
 
 
-def compare(requests: int, contenders: list[str]) -> dict[str, list[Timing]]:
+def compare(requests: int, contenders: list[str], model: Path | None) -> dict[str, list[Timing]]:
     """Time every contender once in each round, so that a slow moment of the machine hits all.
+
+    Args:
+        requests: of each run.
+        contenders: those that are there.
+        model: where the compiled one is; None if it is not.
 
     Raises:
         ExperimentError: when a contender fails.
@@ -238,11 +259,16 @@ def compare(requests: int, contenders: list[str]) -> dict[str, list[Timing]]:
         for round_ in range(1, ROUNDS + 1):
             for contender in contenders:
                 status.update(f"round {round_} of {ROUNDS}: {contender}")
-                numbers = run_apart("--contender", contender, "--requests", str(requests))
+                numbers = run_apart(
+                    *("--contender", contender, "--requests", str(requests)),
+                    model=model if contender == COMPILED else None,
+                )
                 timings[contender].append(Timing(*numbers))
     # Two programs for one queue and the same requests: a difference is a bug in one of them.
     textbook, floor = timings["SimPy M/M/4"][0].response, timings["heap M/M/4"][0].response
     assert math.isclose(textbook, floor, rel_tol=1e-6), (textbook, floor)
+    if COMPILED in timings:
+        assert timings[COMPILED][0].response == timings["ours"][0].response
     return timings
 
 
@@ -258,49 +284,65 @@ def table_of(requests: int, timings: dict[str, list[Timing]]) -> Table:
         box=MARKDOWN,
     )
     table.add_column("simulator")
-    for heading in ("requests / CPU s", "ours is faster by", "mean response, ms"):
+    models = [model for model in ("ours", COMPILED) if model in timings]
+    faster = (f"{model.removeprefix('ours, ')} is faster by" for model in models)
+    for heading in ("requests / CPU s", *faster, "mean response, ms"):
         table.add_column(heading, justify="right")
     for contender, rounds in timings.items():
-        ratios = [our.rate / its.rate for its, our in zip(rounds, timings["ours"], strict=True)]
         table.add_row(
             contender,
             f"{median(timing.rate for timing in rounds):,.0f}",
-            f"{median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})",
+            *(_ratio(timings[model], rounds) for model in models),
             f"{1e3 * rounds[0].response:.2f}",
         )
     return table
 
 
-def scale() -> Table:
+def _ratio(ours: list[Timing], others: list[Timing]) -> str:
+    ratios = [our.rate / its.rate for its, our in zip(others, ours, strict=True)]
+    return f"{median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+
+
+def scale(model: Path | None) -> Table:
     """What a request costs at every point of every axis; see `scaling`.
+
+    Args:
+        model: where the compiled one is; None if it is not.
 
     Raises:
         ExperimentError: when a run fails.
     """
     points = [(axis, value) for axis, values in AXES.items() for value in values]
-    costs: dict[tuple[str, int], list[list[float]]] = {point: [] for point in points}
+    models = [None] if model is None else [None, model]
+    # By model, axis and value: of each round the s of a request, and how many waited.
+    costs: dict[tuple[Path | None, str, int], list[list[float]]] = {
+        (each, *point): [] for each in models for point in points
+    }
     with Console(stderr=True).status("") as status:
         for round_ in range(1, ROUNDS + 1):
             for axis, value in points:
                 status.update(f"round {round_} of {ROUNDS}: {value} {axis}")
-                costs[axis, value].append(run_apart("--point", axis, str(value)))
+                for each in models:
+                    numbers = run_apart("--point", axis, str(value), model=each)
+                    costs[each, axis, value].append(numbers)
     table = Table(
         title=f"CPU time of a request, {ROUNDS} interleaved rounds: median (lowest-highest)",
         box=MARKDOWN,
     )
     table.add_column("axis")
-    for heading in ("value", "µs / request", "times the first", "waiting, mean"):
+    costs_headings = ["µs / request", "times the first", "compiled", "times the first"]
+    for heading in ("value", *costs_headings[: 2 * len(models)], "waiting, mean"):
         table.add_column(heading, justify="right")
     for axis, value in points:
-        rounds = [cost for cost, _ in costs[axis, value]]
-        firsts = [cost for cost, _ in costs[axis, AXES[axis][0]]]
-        table.add_row(
-            axis,
-            f"{value:,}",
-            f"{1e6 * median(rounds):.2f} ({1e6 * min(rounds):.2f}-{1e6 * max(rounds):.2f})",
-            f"{median(its / first for its, first in zip(rounds, firsts, strict=True)):.2f}",
-            f"{costs[axis, value][0][1]:,.1f}",
-        )
+        cells: list[str] = []
+        for each in models:
+            rounds = [cost for cost, _ in costs[each, axis, value]]
+            firsts = [cost for cost, _ in costs[each, axis, AXES[axis][0]]]
+            cells += [
+                f"{1e6 * median(rounds):.2f} ({1e6 * min(rounds):.2f}-{1e6 * max(rounds):.2f})",
+                f"{median(its / first for its, first in zip(rounds, firsts, strict=True)):.2f}",
+            ]
+        table.add_row(axis, f"{value:,}", *cells, f"{costs[None, axis, value][0][1]:,.1f}")
     return table
 
 
@@ -322,6 +364,26 @@ def machine() -> str:
     packages = ["simpy", *(package for name, package in OPTIONAL.items() if installed(name))]
     libraries = ", ".join(f"{package} {version(package)}" for package in packages)
     return f"{model}, {os.cpu_count()} cores; {python}, {libraries}"
+
+
+def tables(requests: int, model: Path | None) -> None:
+    """Print both.
+
+    Args:
+        requests: of each run of the first.
+        model: an empty directory for the compiled model; None to leave that out.
+
+    Raises:
+        ExperimentError: when a contender fails, or the model cannot be compiled.
+    """
+    if model is not None:
+        with Console(stderr=True).status("compiling the model"):
+            build(model)
+    contenders = [name for name in CONTENDERS if installed(name)]
+    if model is None:
+        contenders.remove(COMPILED)
+    Console().print(table_of(requests, compare(requests, contenders, model)))
+    Console().print(scale(model))
 
 
 def arguments() -> argparse.Namespace:
@@ -364,9 +426,10 @@ def main() -> int:
             sys.stdout.write(json.dumps(astuple(point_of(axis, int(value)))) + "\n")
             return 0
         experiment_of(asked.requests)  # refuses a wrong number before anything is started
-        contenders = [name for name in CONTENDERS if installed(name)]
-        Console().print(table_of(asked.requests, compare(asked.requests, contenders)))
-        Console().print(scale())
+        with TemporaryDirectory() as directory:
+            tables(asked.requests, None if why_not() else Path(directory))
+        if reason := why_not():
+            sys.stderr.write(f"not compiled, left out: {COMPILED}: {reason}\n")
         if missing := [name for name in CONTENDERS if not installed(name)]:
             left_out = ", ".join(missing)
             sys.stderr.write(f"not installed, left out: {left_out}: pip install -e '.[bench]'\n")

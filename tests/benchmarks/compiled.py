@@ -11,6 +11,8 @@ import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
 
+from sim.errors import ExperimentError
+
 ROOT = Path(__file__).parent.parent.parent
 
 #: What compiling takes, of the extra ``compile``.
@@ -33,17 +35,19 @@ def build(directory: Path) -> None:
     """Compile the model, and install it into an empty directory; half a minute.
 
     Raises:
-        subprocess.CalledProcessError: when it fails.
+        ExperimentError: when it fails, after what the compiler says.
     """
-    subprocess.run(
+    done = subprocess.run(
         [
             *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
             *("--no-deps", "--no-build-isolation", "--no-index", "--target", str(directory)),
             str(ROOT),
         ],
         env={**os.environ, "HATCH_BUILD_HOOKS_ENABLE": "1"},
-        check=True,
+        check=False,
     )
+    if done.returncode != 0:
+        raise ExperimentError(f"compiling ended with status {done.returncode}; expected 0")
 
 
 def environment(directory: Path) -> dict[str, str]:
