@@ -15,8 +15,8 @@ from sim.errors import ExperimentError
 
 ROOT = Path(__file__).parent.parent.parent
 
-#: What compiling takes, of the extra ``compile``.
-PACKAGES = ("hatchling", "mypyc", "setuptools")
+#: What compiling takes: pip, and the extra ``compile``.
+PACKAGES = ("hatchling", "mypyc", "pip", "setuptools")
 
 
 def why_not() -> str | None:
