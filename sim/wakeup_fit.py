@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import inf
 from random import Random
 
 from sim.costs import Costs
@@ -36,7 +35,7 @@ def predicted_shares(workers: int, cores: int, costs: Costs, rate: float) -> tup
     # The worker that registered last is woken first.
     sleeping = [(-worker, Sleeper()) for worker in range(workers, 0, -1)]
     accepted = [0] * workers
-    now, since, last = 0.0, -inf, -1
+    now, since, last = 0.0, -1.0, -1
     for _ in range(CONNECTIONS):
         gap = random.expovariate(rate)
         now += gap

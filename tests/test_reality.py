@@ -84,7 +84,7 @@ SHARES = {
         _gthread(workers, 8),
         rate=50.0,
         requests=300,
-        repeats=3,
+        repeats=2,
         io=CONST_5MS,
     )
     for workers in (2, 3, 4, 8)

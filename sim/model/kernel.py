@@ -11,9 +11,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from bisect import bisect
 from collections import deque
 from collections.abc import Iterator
+from math import inf
 from random import Random
 from typing import Final, Protocol
 
@@ -23,7 +23,6 @@ from sim.model.connection import Connection
 from sim.model.cores import Cores
 from sim.model.ordered import bisect as place_of
 from sim.model.ordered import insort
-from sim.model.pace import LONG_AGO
 from sim.model.wakeup import Sleeper, rested, winner
 
 #: SYN-ACKs that are sent again until the server forgets the request (``tcp_synack_retries``), and
@@ -136,10 +135,10 @@ class ListeningSocket:
         self.request_socks = 0
         self.young = 0
         self._fair = fair
-        self._connected = LONG_AGO
+        self._connected = -inf
         self._gap = REST
         self._rest: float | None = None
-        self._since = LONG_AGO
+        self._since = -inf
         self._last = -1
         self._last_winner: Poller | None = None
 

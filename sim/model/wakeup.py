@@ -108,12 +108,15 @@ def winner(
         sleeping: all pollers that sleep, at least one, in the order in which they are woken; each
             with its key in that order.
         last: place of who has won the connection before; -1 if it does not sleep.
-        since: when that came, s.
+        since: when that came, s; -inf before the first, which goes to the first poller: it has
+            waited for its core as it booted, and no other has since (55 of 55 boots).
         cores: of the host.
         costs: its ``wake_*`` values.
         rest: see `rested`; None where all other cores are busy for longer than the client is.
         random: where chance comes from.
     """
+    if since == -inf:
+        return 0
     pollers = len(sleeping)
     elsewhere = 0 if rest is None else min(cores, pollers) - 1
     staying = pollers - 1 - elsewhere
@@ -136,7 +139,8 @@ def winner(
     there = (1 << pollers) - (1 << 1 + elsewhere) & ~here
     if elsewhere > 1:
         head += int(random.random() * elsewhere)
-        there &= _bits(pollers, elsewhere, random)
+        if there:
+            there &= _bits(pollers, elsewhere, random)
     owed = _first_owed(there, sleeping, last, since, costs, random)
     return head if owed < 0 else owed
 
