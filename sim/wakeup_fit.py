@@ -9,8 +9,9 @@ from random import Random
 from sim.costs import Costs
 from sim.model.wakeup import Sleeper, rested, winner
 
-#: Those that shares at low load depend on; ``wake_warm`` shows under load only.
-FITTED = ("wake_first", "wake_owed", "wake_overtake")
+#: Those that change with the hour: from how fast an idle core runs a thread, for the most part. The
+#: others are the scheduler's.
+FITTED = ("wake_owed", "wake_late")
 
 #: Sizes of the search's steps, one after the other.
 STEPS = (0.2, 0.1, 0.05, 0.02, 0.01)

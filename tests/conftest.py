@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
+from typing import TypeVar
 
 import pytest
 from hypothesis import settings
 
 from reference_app.calibration.life import life_costs
 from reference_app.calibration.requests import request_costs
+from reference_app.calibration.shares import RATE, accept_shares
+from sim import wakeup_fit
 from sim.costs import Costs
+
+T = TypeVar("T")
 
 # Other tests, and other people's machines, may have the processor while an example is tried.
 settings.register_profile("unhurried", deadline=None)
@@ -56,6 +62,7 @@ class HostCosts:
         self._measured: list[Costs] = []
         self._when = -math.inf
         self._parts: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
+        self._wakes: Mapping[str, float] = {}
 
     def latest(self) -> Costs:
         """The costs as they were measured last."""
@@ -70,6 +77,26 @@ class HostCosts:
         self._measured.append(costs)
         self._when = time.monotonic()
         return costs
+
+    def accepting(self, *, anew: bool = False) -> Costs:
+        """The latest costs, with what the shares of 2 and 4 workers say of who accepts.
+
+        They are measured when that is first asked for, or ``anew``: how long an idle core takes
+        until it runs a thread, which decides many a race, is twice as long in some minutes.
+        """
+        if anew or not self._wakes:
+            seen = {workers: accept_shares(workers) for workers in (2, 4)}
+            cores = len(os.sched_getaffinity(0))
+            self._wakes = wakeup_fit.fit(seen, cores, Costs(), RATE)
+        return replace(self.latest(), **self._wakes)
+
+    def around(self, look: Callable[[], T]) -> tuple[tuple[Costs, Costs], T]:
+        """What ``look`` returns, and the costs of a process's life before and after it."""
+        before, found, after = self._life(), look(), self._life()
+        return (before, after), found
+
+    def _life(self) -> Costs:
+        return replace(self.latest(), **life_costs(None, launchdarkly=True))
 
     def parts(self) -> tuple[Mapping[str, float], Mapping[str, float]]:
         """The latest, of a process's life and of a request, as they were measured."""

@@ -61,12 +61,13 @@ class Looks:
         return look(*self._again(name))
 
     def _looked_at_again(self, name: str) -> tuple[list[Run], Run]:
-        """With the costs of this moment, and the machine to itself."""
+        """With the costs of this moment, just before and just after, and the machine to itself."""
         wait(self._measured.values())
         if self._costs is None:
             return self._predicted[name], self._measure(name)
-        predicted = self._predict(name, self._experiments[name], self._costs.renewed())
-        return predicted, self._measure(name)
+        costs, measured = self._costs.around(lambda: self._measure(name))
+        predicted = (self._predict(name, self._experiments[name], each) for each in costs)
+        return [run for runs in predicted for run in runs], measured
 
     def _measure(self, name: str) -> Run:
         _forget_round_trips()

@@ -38,7 +38,7 @@ def app(environ, start_response):
     return [b"ok"]
 """
 
-OTHER = {"wake_first": 0.6, "wake_owed": 0.5, "wake_overtake": 0.5}
+OTHER = {"wake_owed": 0.5, "wake_late": 0.3}
 
 
 def test_shares_tell_the_costs_that_they_came_from() -> None:

@@ -197,4 +197,10 @@ def test_the_ideal_queue_is_wrong_where_the_prediction_is_right(host_costs: Host
 
 @pytest.mark.parametrize("workers", SHARES)
 def test_who_accepts_at_low_load(workers: int, host_costs: HostCosts) -> None:
-    _expect_none(_shares_are_off, SHARES[workers], host_costs)
+    """With what two and four workers tell of the machine; it is as fast again in some minutes."""
+    cell = SHARES[workers]
+    if _shares_are_off(_compared(cell, host_costs.accepting())) is None:
+        return
+    costs = host_costs.accepting(anew=True)
+    measured, ideal = _measured(cell, 1)
+    assert _shares_are_off(compare(_predicted(cell, costs), measured, ideal)) is None

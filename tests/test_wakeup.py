@@ -14,7 +14,7 @@ from sim.costs import Costs
 from sim.distribution import Distribution
 from sim.experiment import Experiment, Host, Server, Traffic
 from sim.model.simulation import predict
-from sim.model.wakeup import LATE, OWED_AFTER_ACCEPT, OWED_AFTER_FINISH, Sleeper, winner
+from sim.model.wakeup import OWED_AFTER_ACCEPT, OWED_AFTER_FINISH, Sleeper, winner
 
 #: Share of connections by boot order, which Gunicorn 27.0.1 had on the machine of `sim.costs`:
 #: gthread with 8 threads, requests of 5 ms of I/O; means over 2 to 9 runs of 300 to 2000 requests,
@@ -28,6 +28,8 @@ MEASURED = {
     (3, 150): (0.342, 0.331, 0.327),
     (4, 150): (0.31, 0.27, 0.185, 0.235),
 }
+
+LATE = Costs().wake_late
 
 probability = st.floats(0.0, 1.0)
 

@@ -85,10 +85,8 @@ def _notes(found: Calibration) -> dict[str, str]:
         name: f"Measured {_words_of(name, least)} to {_words_of(name, most)}."
         for name, (least, most) in found.spread.items()
     }
-    notes["wake_warm"] = "The default: it shows under load only, and was not measured here."
-    notes["wake_idle"] = notes["pull"] = (
-        "The default: of the scheduler's traces, not measured here."
-    )
+    for name in ("wake_first", "wake_overtake", "wake_warm", "wake_idle", "pull"):
+        notes[name] = "The default: of the scheduler's traces, not measured here."
     notes["exit"] = "The default."
     if found.demand is not None:
         # Of an application that is not ours we do not know the flags.

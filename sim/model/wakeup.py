@@ -30,7 +30,8 @@ Then the cores race for the accept, if any but the client's idles; otherwise all
 for the first, and the client's core wins. A poller that preempts the client is some 30 us ahead of
 the other core, which needs an interrupt and the way out of its halt first. That nearly always
 decides the race after a rest, when all that is to run is cold and the client's core the least so;
-right after another connection less often. Without preemption the other core wins.
+right after another connection less often. Without preemption the other core wins, unless its
+interrupt is late.
 
 This is how it goes where client and server are in one of the scheduler's groups. Groups of their
 own, such as a session each has (``kernel.sched_autogroup_enabled``), owe each other time too, and
@@ -61,10 +62,6 @@ OWED_AFTER_ACCEPT: Final = 0.5
 #: since, it is there 0.82 to 0.87 of the times, otherwise 0.62 to 0.68.
 STAYS_AFTER_FINISH: Final = 0.65
 STAYS_AFTER_ACCEPT: Final = 0.3
-
-#: Probability that the client's core wins although nobody preempts the client: 0.01 to 0.12 where
-#: one poller waits there, 0.06 to 0.38 where several do.
-LATE: Final = 0.12
 
 
 class Sleeper:
@@ -132,7 +129,7 @@ def winner(
     if preempts >= 0:
         if random.random() < rest + costs.wake_warm * (1 - rest):
             return preempts
-    elif random.random() < LATE:
+    elif random.random() < costs.wake_late:
         return 0
     # Another core wins, all of which are alike.
     head = 1
