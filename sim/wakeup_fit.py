@@ -41,7 +41,7 @@ def predicted_shares(workers: int, cores: int, costs: Costs, rate: float) -> tup
         gap = random.expovariate(rate)
         now += gap
         rest = rested(gap, 1 / rate)
-        won = 0 if workers == 1 else winner(sleeping, last, since, cores, costs, rest, random)
+        won = winner(sleeping, last, since, cores, costs, rest, random)
         accepted[workers - 1 - won] += 1
         since, last = now, won
         sleeping[won][1].alone_at = now + SERVICE
@@ -77,9 +77,9 @@ def fit(
                 for name in FITTED
                 for sign in (1, -1)
             ]
-            nearest = min(tried, key=distance)
-            found = distance(nearest)
-            if found >= least:
+            distances = [distance(costs) for costs in tried]
+            if min(distances) >= least:
                 break
-            best, least = nearest, found
+            least = min(distances)
+            best = tried[distances.index(least)]
     return {name: round(getattr(best, name), 6) for name in FITTED}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TypeVar
 
@@ -62,7 +62,7 @@ class HostCosts:
         self._measured: list[Costs] = []
         self._when = -math.inf
         self._parts: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
-        self._wakes: Mapping[str, float] = {}
+        self._accepting: list[Costs] = []
 
     def latest(self) -> Costs:
         """The costs as they were measured last."""
@@ -78,17 +78,24 @@ class HostCosts:
         self._when = time.monotonic()
         return costs
 
-    def accepting(self, *, anew: bool = False) -> Costs:
-        """The latest costs, with what the shares of 2 and 4 workers say of who accepts.
+    def accepting(self) -> Costs:
+        """The costs, with what the shares of 2 and 4 workers say of who accepts.
 
-        They are measured when that is first asked for, or ``anew``: how long an idle core takes
-        until it runs a thread, which decides many a race, is twice as long in some minutes.
+        How long an idle core takes until it runs a thread, which decides many a race, is twice as
+        long in some minutes.
         """
-        if anew or not self._wakes:
-            seen = {workers: accept_shares(workers) for workers in (2, 4)}
-            cores = len(os.sched_getaffinity(0))
-            self._wakes = wakeup_fit.fit(seen, cores, Costs(), RATE)
-        return replace(self.latest(), **self._wakes)
+        return self._accepting[-1] if self._accepting else self._learn_accepting()
+
+    def accepting_again(self) -> Costs:
+        """The same, learnt anew: the mean of the two latest, as `middle`."""
+        self._learn_accepting()
+        return _mean(self._accepting[-2:])
+
+    def _learn_accepting(self) -> Costs:
+        seen = {workers: accept_shares(workers) for workers in (2, 4)}
+        wakes = wakeup_fit.fit(seen, len(os.sched_getaffinity(0)), Costs(), RATE)
+        self._accepting.append(replace(self.latest(), **wakes))
+        return self._accepting[-1]
 
     def around(self, look: Callable[[], T]) -> tuple[tuple[Costs, Costs], T]:
         """What ``look`` returns, and the costs of a process's life before and after it."""
@@ -104,14 +111,18 @@ class HostCosts:
         return self._parts
 
     def middle(self) -> Costs:
-        """The mean of the two latest, for measurements from before and after the latest."""
-        two = self._measured[-2:]
-        return Costs(
-            **{
-                field.name: sum(getattr(costs, field.name) for costs in two) / len(two)
-                for field in fields(Costs)
-            }
-        )
+        """The mean of those before and those now, for measurements from both times."""
+        self.renewed()
+        return _mean(self._measured[-2:])
+
+
+def _mean(measured: Sequence[Costs]) -> Costs:
+    return Costs(
+        **{
+            field.name: sum(getattr(costs, field.name) for costs in measured) / len(measured)
+            for field in fields(Costs)
+        }
+    )
 
 
 @pytest.fixture(scope="session")
