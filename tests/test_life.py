@@ -204,3 +204,20 @@ def test_a_request_that_meets_the_end_of_keepalive_is_reset() -> None:
     assert outcomes == ["ok", "ok", "ok", "reset"]
     again = replace(asked, traffic=replace(traffic, retries=1))
     assert {row.outcome for row in predict(again).requests} == {"ok"}
+
+
+def test_a_worker_that_wakes_up_for_a_request_has_had_its_heartbeats() -> None:
+    # Every 5 s four requests compute, after 3 s of I/O, when another comes: the main thread has
+    # slept for all that time, and waits for the GIL, sometimes when the master looks.
+    trace = [
+        TraceRow(4.97 * number + late, io, cpu)
+        for number in range(300)
+        for late, io, cpu in (*[(0.0, 3.0, 0.3)] * 4, (3.1, 0.001, 0.0))
+    ]
+    asked = Experiment(
+        Server(workers=1, threads=8, worker_class="gthread", timeout=2),
+        traffic=Traffic(arrivals="trace", trace=tuple(trace)),
+    )
+    run = predict(asked)
+    assert [event.kind for event in run.events if event.kind in {"timeout", "exit"}] == []
+    assert {request.outcome for request in run.requests} == {"ok"}

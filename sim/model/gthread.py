@@ -200,6 +200,7 @@ class ThreadWorker(Worker):
         """
         # As `_begin_turn`, where nothing else is ready: it would have ended the sleep.
         self.in_turn = True
+        self.woken_at = self.clock.time
         self.turns += 1
         if self.gil.busy():
             self.gil.compute(0.0, self._then_awake, None)
@@ -323,6 +324,7 @@ class ThreadWorker(Worker):
     def _begin_turn(self) -> None:
         """`epoll_wait(2)` has returned: handle what is ready, at most one `accept()` of it."""
         self.in_turn = True
+        self.woken_at = self.clock.time
         self.turns += 1
         if self.gil.busy():
             self.gil.compute(0.0, self._then_awake, None)

@@ -96,6 +96,7 @@ class Worker(Poller):
         ended: whether the process is gone; ``status`` is its exit code then, None for a signal.
         notified: the heartbeat file's time, s. Before the first `notify` that is the wall clock's,
             later than any monotonic time: such a worker is never late.
+        woken_at: when its main thread last woke up from its poll, s.
         stopped_at: since when SIGSTOP has it stopped, s; infinity while it runs.
         traps: see `Traps`; None where nothing is set.
         undisturbed: whether all that ever came to it were requests, each on a new connection; False
@@ -147,6 +148,7 @@ class Worker(Poller):
         "undisturbed",
         "waited",
         "wiring",
+        "woken_at",
     )
 
     def __init__(
@@ -194,6 +196,7 @@ class Worker(Poller):
         self.ended = False
         self.status: int | None = None
         self.notified = inf
+        self.woken_at = -inf
         self.stopped_at = inf
         self.traps: Traps | None = None
         self.undisturbed = True
@@ -322,11 +325,11 @@ class Worker(Poller):
         """`WorkerTmp.last_update()`: when it notified last, s.
 
         An idle main thread wakes up every ``poll_timeout`` s to do so; nothing else comes of it,
-        so the model does not wake it.
+        so the model does not wake it. One that is awake did so until it woke up for something.
         """
-        if not self.asleep():
+        until = min(self.clock.time, self.stopped_at) if self.asleep() else self.woken_at
+        if until <= self.notified:
             return self.notified
-        until = min(self.clock.time, self.stopped_at)
         sleeps = floor((until - self.notified) / self.poll_timeout)
         return self.notified + sleeps * self.poll_timeout
 
