@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import inf
 from random import Random
 from typing import Final, Protocol
@@ -76,7 +76,8 @@ class ListeningSocket:
     """One listening socket, shared by master and workers or, with ``--reuse-port``, of one worker.
 
     Constants: ``clock``, ``limit`` (connections that the accept queue holds), ``cores``, ``costs``,
-    ``random`` (stream of the races between pollers).
+    ``random`` (stream of the races between pollers), ``closed`` (called with this when its last
+    holder has closed it).
 
     State:
         queue: connections that no worker has accepted yet, first come first served.
@@ -97,6 +98,7 @@ class ListeningSocket:
         "_rest",
         "_since",
         "clock",
+        "closed",
         "cores",
         "costs",
         "holders",
@@ -118,10 +120,12 @@ class ListeningSocket:
         cores: Cores,
         costs: Costs,
         random: Random,
+        closed: Callable[[ListeningSocket], None],
         *,
         fair: bool,
     ) -> None:
         self.clock = clock
+        self.closed = closed
         # `sk_acceptq_is_full` (include/net/sock.h) lets one more in than it was asked for.
         self.limit = min(backlog, somaxconn) + 1
         self.cores = cores
@@ -231,8 +235,11 @@ class ListeningSocket:
 
     def close(self, holder: Holder) -> Iterator[Connection]:
         """`close(2)` by ``holder``; yields the connections that are reset, if it was the last."""
+        if holder not in self.holders:
+            return
         self.holders.discard(holder)
         if not self.holders:
+            self.closed(self)
             while self.queue:
                 yield self.queue.popleft()
 

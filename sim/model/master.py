@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from math import inf
 
 from simpy import Event, Interrupt, Process
 
@@ -38,6 +39,9 @@ QUICK = 2.0
 #: Probability that a worker which `stop()` kills at last is gone when the master reaps, at once: it
 #: takes the master's core to die. 2 of 14 times on real servers.
 DIES_FIRST = 0.15
+
+#: s by which heartbeats may seem earlier than they are: floats.
+ROUNDING = 1e-6
 
 CHLD = "CHLD"
 
@@ -97,6 +101,7 @@ class Arbiter:
         self.LISTENERS: list[ListeningSocket] = []
         self.num_workers = self.server.workers
         self.worker_age = 0
+        self._late_from = -inf
         self.reexec: Arbiter | None = None
         self.boot_error: int = 0 if first is None else first.boot_error
         self.ldclient: LDClient | None = None
@@ -282,18 +287,23 @@ class Arbiter:
 
     def murder_workers(self) -> None:
         """SIGABRT to workers without a heartbeat for `timeout` s, SIGKILL at the next look."""
-        timeout = self.server.timeout
-        if not timeout:
+        timeout, now = self.server.timeout, self.clock.time
+        if not timeout or now < self._late_from:
             return
+        oldest = now
         for worker in list(self.WORKERS.values()):
-            if self.clock.time - worker.last_update() <= timeout:
+            updated = worker.last_update()
+            oldest = min(oldest, updated)
+            if now - updated <= timeout:
                 continue
             if not worker.aborted:
-                self.recorder.event(self.clock.time, "timeout", worker.name)
+                self.recorder.event(now, "timeout", worker.name)
                 worker.aborted = True
                 worker.kill("ABRT")
             else:
                 worker.kill("KILL")
+        # The real one looks every time. Heartbeats only become later, so nobody is late before.
+        self._late_from = oldest + timeout - ROUNDING
 
     def reap_workers(self) -> None:
         """`waitpid(2)` for all that have ended.
@@ -314,9 +324,10 @@ class Arbiter:
         """Fork what is missing, and SIGTERM the oldest of what is too much."""
         if len(self.WORKERS) < self.num_workers:
             yield from self.spawn_workers()
-        workers = sorted(self.WORKERS.items())
-        for _, worker in workers[: len(workers) - self.num_workers]:
-            worker.kill("TERM")
+        too_many = len(self.WORKERS) - self.num_workers
+        if too_many > 0:
+            for _, worker in sorted(self.WORKERS.items())[:too_many]:
+                worker.kill("TERM")
 
     def spawn_workers(self) -> Steps:
         """Fork as many as are missing now."""

@@ -77,6 +77,8 @@ class _Simulation:
         self.source: Source = source(experiment, replication) if passing is None else passing
         self.recorder = Recorder(self.source.rows)
         self.listeners: list[ListeningSocket] = []
+        # Those that some process has open: the kernel chooses one of them.
+        self._open: list[ListeningSocket] = []
         self.workers: list[Worker] = []
         self.masters: list[Arbiter] = []
         self._accepts = self._chance("accept")
@@ -127,19 +129,20 @@ class _Simulation:
             self.wiring.cores,
             self.experiment.costs,
             self._accepts,
+            self._open.remove,
             fair=server.worker_class == "sync",
         )
         self.listeners.append(listener)
+        self._open.append(listener)
         return listener
 
     def _choose_listener(self) -> ListeningSocket | None:
-        listeners = self.listeners
-        if len(listeners) == 1:
-            return listeners[0] if listeners[0].holders else None
+        listeners = self._open
+        if len(self.listeners) == 1:
+            return listeners[0] if listeners else None
         # `reuseport_select_sock` (net/core/sock_reuseport.c) takes a hash of the connection's
         # addresses and ports, which is uniform over the client's ephemeral ports.
-        open_ = [listener for listener in listeners if listener.holders]
-        return self._hashes.choice(open_) if open_ else None
+        return self._hashes.choice(listeners) if listeners else None
 
     def _new_worker(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> Worker:
         sync = self.experiment.server.worker_class == "sync"
