@@ -115,11 +115,13 @@ def _parser() -> argparse.ArgumentParser:
     validate = commands.add_parser(
         "validate",
         help="hold the model against real Gunicorn on the cells of a grid",
-        description="Predict and measure a fixed sample of servers under loads, which takes half "
-        "an hour, and report the errors. The exit status is 1 when a target is missed.",
+        description="Predict and measure a fixed sample of servers under loads, which takes an "
+        "hour and a half, and report the errors. The exit status is 1 when a target is missed.",
     )
-    _add_count(validate, "--repeat", 3, "times that each cell is measured")
-    _add_count(validate, "--variants", 40, "times that each cell is predicted")
+    _add_count(
+        validate, "--repeat", 3, "times that each cell is measured; noisy ones twice as often"
+    )
+    _add_count(validate, "--variants", 15, "times that each run is predicted")
     add_validate_arguments(validate)
     return parser
 

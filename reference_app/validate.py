@@ -1,19 +1,27 @@
-"""Runs the cells of `sim.validation_grid` on real Gunicorn, and notes what came of each."""
+"""Runs the cells of `sim.validation_grid` on real Gunicorn, and notes what came of each.
+
+What a step costs on a machine changes within half an hour, on a shared one by half. So that is
+learnt anew every few runs, and a cell's runs are spread over the whole time: their spread is what a
+machine repeats that is not the same all the time, and the prediction is of all that it was.
+"""
 
 from __future__ import annotations
 
 import platform
 import resource
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from math import ceil
 from pathlib import Path
 from typing import TextIO
 
 import psutil
 
+from reference_app.calibration.calibrate import Tell
 from reference_app.client import Progress
 from reference_app.measure import measure
 from reference_app.processor import processor
@@ -23,19 +31,27 @@ from sim import validation_rows
 from sim.comparison import ideal_run, values_of
 from sim.costs import Costs
 from sim.experiment import Experiment, Host
+from sim.experiment_file import from_dict, to_dict
 from sim.run import Run, save
 from sim.summary import Summary, summarize
+from sim.validation import QUIET, Result
 from sim.validation_grid import sample
-from sim.validation_rows import Header, Row, Values
+from sim.validation_rows import Header, Look, Row, Values, rows_of
 
 #: Packages whose versions a reader of the rows wants to know.
 PACKAGES = ("gunicorn-sim", "gunicorn", "flask", "simpy")
+
+#: Runs after which the machine is learnt anew: some five minutes.
+LEARNT_FOR = 32
+
+#: Tells what things cost on the machine now.
+Learn = Callable[[Tell], Costs]
 
 #: Predicts the experiment in one variant of the server's chances.
 Predict = Callable[[Experiment, int], Iterable[Run]]
 
 
-def header_of(host: Host, costs: Costs, repeats: int, variants: int) -> Header:
+def header_of(host: Host, repeats: int, variants: int) -> Header:
     """The header of rows that are made here and now."""
     return Header(
         begun=_now(),
@@ -51,13 +67,12 @@ def header_of(host: Host, costs: Costs, repeats: int, variants: int) -> Header:
         },
         repeats=repeats,
         variants=variants,
-        costs=asdict(costs),
     )
 
 
-def experiment_of(number: int, host: Host, costs: Costs) -> Experiment:
+def experiment_of(number: int, host: Host) -> Experiment:
     """The experiment of the cell of that ``number``, which also is its seed."""
-    return replace(sample()[number - 1].experiment(host, seed=number), costs=costs)
+    return sample()[number - 1].experiment(host, seed=number)
 
 
 def run_cells(
@@ -65,100 +80,147 @@ def run_cells(
     header: Header,
     numbers: Collection[int],
     experiment: Callable[[int], Experiment],
+    costs: Costs | None,
+    learn: Learn,
     predict: Predict,
     runs_in: Path | None,
     stream: TextIO,
     *,
     again: bool = False,
+    disturbed_again: bool = False,
 ) -> None:
     """Predict and measure the cells that the file at ``path`` does not have yet.
 
+    Once each, and once more, until each has been measured ``header.repeats`` times. Those whose
+    mean, p50 or p95 the server has not repeated by then are measured as often again, so that their
+    spread, and the mean that a prediction is held against, rest on more than a few runs.
+
     Args:
-        path: of the rows, to which each cell is added once it is measured.
+        path: of the looks, to which each is added once it is measured.
         header: of the file.
         numbers: of the cells.
         experiment: of the cell of a number.
+        costs: of all predictions; learnt anew every `LEARNT_FOR` runs, if None.
+        learn: tells what they are now.
         predict: predicts an experiment.
-        runs_in: directory for every request of every run, one file a cell; None for nowhere.
+        runs_in: directory for every request of every run, one file each; None for nowhere.
         stream: that is told how far it is.
-        again: run those of the ``numbers`` that it has too, and replace their rows.
+        again: run those of the ``numbers`` that it has too, and replace their looks.
+        disturbed_again: replace those looks beside which something else ran.
 
     Raises:
-        ExperimentError: when the file is of other rows, a server does not boot, or a file cannot
+        ExperimentError: when the file is of other looks, a server does not boot, or a file cannot
             be written.
     """
-    rows = validation_rows.resume(path, header)
-    if again:
-        rows = [row for row in rows if row.cell not in numbers]
-        validation_rows.write(path, validation_rows.read(path)[0], rows)
-    there = {row.cell for row in rows}
-    cells = sample()
-    missing = {number: experiment(number) for number in numbers if number not in there}
+    found = validation_rows.resume(path, header)
+    looks = [
+        look
+        for look in found
+        if not (look.cell in numbers and (again or (disturbed_again and look.others > QUIET)))
+    ]
+    if len(looks) < len(found):
+        validation_rows.write(path, validation_rows.read(path)[0], looks)
     with ProgressLine(stream) as line:
-        progress = ValidationProgress(list(missing.values()), header.repeats, line)
-        for number, asked in missing.items():
-            name = cells[number - 1].name
-            progress.begin(number, name)
-            # Before it is measured, and not next to it: it would take a core.
-            predicted = predict_values(asked, header.variants, predict)
-            looks = [_look(asked, progress.run(repeat)) for repeat in range(header.repeats)]
-            measured = [run for run, _ in looks]
-            if runs_in is not None:
-                save(measured, runs_in / f"cell-{number:02}.run")
-            row = row_of(number, name, asked, predicted, measured, [others for _, others in looks])
-            validation_rows.append(path, row)
-            progress.end(row)
+        progress = ValidationProgress(line)
+        now, runs = costs, 0
+        while due := next_pass(numbers, looks, header.repeats):
+            asked = {number: experiment(number) for number in due}
+            done = Counter(look.cell for look in looks)[due[0]]
+            learnings = 0 if costs is not None else ceil(len(due) / LEARNT_FOR)
+            progress.begin_pass(done + 1, header.repeats, list(asked.values()), learnings)
+            for number, general in asked.items():
+                if costs is None and runs % LEARNT_FOR == 0:
+                    now = learn(progress.learn)
+                    progress.learnt()
+                runs += 1
+                one = replace(general, costs=now or Costs())
+                name = sample()[number - 1].name
+                progress.begin(number, name)
+                # Before it is measured, and not next to it: it would take a core.
+                predicted = predict_values(one, done, header.variants, predict)
+                run, others = _measured(one, progress.run())
+                if runs_in is not None:
+                    save([run], runs_in / f"cell-{number:02}-{done + 1}.run")
+                look = look_of(number, name, predicted, run, others)
+                validation_rows.append(path, look)
+                looks.append(look)
+                progress.end(look)
 
 
-def predict_again(path: Path, costs: Costs, variants: int, predict: Predict) -> None:
-    """Predict all rows anew, from the same measurements, with other costs or another model.
+def next_pass(numbers: Iterable[int], looks: Iterable[Look], repeats: int) -> list[int]:
+    """Which cells are to be measured next: those that have the fewest looks of all that lack some.
+
+    Args:
+        numbers: of the cells that are asked for.
+        looks: that there are.
+        repeats: looks that a cell needs; twice as many, if those are noisy.
+    """
+    rows = {row.cell: row for row in rows_of(looks)}
+    missing: dict[int, list[int]] = {}
+    for number in numbers:
+        there = rows[number].looks if number in rows else ()
+        needed = repeats
+        if len(there) >= repeats and Result.of(Row(there[:repeats])).noisy:
+            needed = 2 * repeats
+        if len(there) < needed:
+            missing.setdefault(len(there), []).append(number)
+    return missing[min(missing)] if missing else []
+
+
+def predict_again(path: Path, costs: Costs | None, variants: int, predict: Predict) -> None:
+    """Predict all looks anew, from the same measurements, with other costs or another model.
+
+    Args:
+        path: of the looks.
+        costs: of all predictions; those of each look, if None.
+        variants: predictions of each.
+        predict: predicts an experiment.
 
     Raises:
-        ExperimentError: when the file cannot be read or written.
+        ExperimentError: when the file cannot be read or written, or the costs of a look are not
+            those of today's model.
     """
-    header, rows = validation_rows.read(path)
-    host = Host(header.machine["cores"], header.machine["somaxconn"])
-    anew = [
-        replace(
-            row, variants=predict_values(experiment_of(row.cell, host, costs), variants, predict)
-        )
-        for row in rows
-    ]
-    validation_rows.write(path, replace(header, variants=variants, costs=asdict(costs)), anew)
+    header, looks = validation_rows.read(path)
+    anew = []
+    seen: Counter[int] = Counter()
+    for look in looks:
+        experiment = from_dict(look.experiment, f"{path}: cell {look.cell}")
+        if costs is not None:
+            experiment = replace(experiment, costs=costs)
+        values = predict_values(experiment, seen[look.cell], variants, predict)
+        seen[look.cell] += 1
+        anew.append(replace(look, experiment=to_dict(experiment), variants=values))
+    validation_rows.write(path, replace(header, variants=variants), anew)
 
 
-def predict_values(experiment: Experiment, variants: int, predict: Predict) -> list[Values]:
-    """The values of every variant."""
+def predict_values(
+    experiment: Experiment, look: int, variants: int, predict: Predict
+) -> list[Values]:
+    """The values of so many variants, of which every look, from 0, has its own."""
     return [
-        _values(summarize(predict(experiment, variant)), experiment) for variant in range(variants)
+        _values(summarize(predict(experiment, variant)), experiment.server.workers)
+        for variant in range(look * variants, (look + 1) * variants)
     ]
 
 
-def row_of(
-    number: int,
-    name: str,
-    experiment: Experiment,
-    predicted: list[Values],
-    measured: list[Run],
-    others: list[float],
-) -> Row:
-    """The row of a cell that was measured just now."""
-    summaries = [summarize([run]) for run in measured]
-    return Row(
+def look_of(number: int, name: str, predicted: list[Values], measured: Run, others: float) -> Look:
+    """The look at a cell that was measured just now, beside so many ``others`` (cores)."""
+    summary = summarize([measured])
+    return Look(
         cell=number,
         name=name,
         measured=_now(),
-        experiment=measured[0].experiment,
-        repeats=[_values(summary, experiment) for summary in summaries],
-        outcomes=[{str(o): n for o, n in s.outcomes.items()} for s in summaries],
+        experiment=measured.experiment,
+        values=_values(summary, int(measured.experiment["server"]["workers"])),
+        outcomes={str(outcome): count for outcome, count in summary.outcomes.items()},
         others=others,
         variants=predicted,
-        ideal=values_of(summarize([ideal_run(measured[0])]), ()),
+        ideal=values_of(summarize([ideal_run(measured)]), ()),
     )
 
 
-def _look(experiment: Experiment, progress: Progress) -> tuple[Run, float]:
-    """One repeat, and the mean number of cores that were busy with anything else meanwhile."""
+def _measured(experiment: Experiment, progress: Progress) -> tuple[Run, float]:
+    """One run, and the mean number of cores that were busy with anything else meanwhile."""
     began, all_before, own_before = time.monotonic(), _busy(), _own()
     run = measure(experiment, 0, progress)
     busy = _busy() - all_before - (_own() - own_before)
@@ -177,8 +239,8 @@ def _own() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def _values(summary: Summary, experiment: Experiment) -> Values:
-    return values_of(summary, range(1, experiment.server.workers + 1))
+def _values(summary: Summary, workers: int) -> Values:
+    return values_of(summary, range(1, workers + 1))
 
 
 def _now() -> str:

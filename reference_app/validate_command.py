@@ -9,7 +9,6 @@ from pathlib import Path
 from sim import costs_file, validation_rows
 from sim.cli import predictions, show_report
 from sim.command import writable, write_stdout
-from sim.costs import Costs
 from sim.errors import ExperimentError
 from sim.experiment import Host
 from sim.validation import validation
@@ -31,12 +30,21 @@ def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="print the cells, and run none")
     parser.add_argument("--cells", metavar="1,5-8", help="only these cells [all]")
     parser.add_argument("--again", action="store_true", help="run also those that the rows have")
-    parser.add_argument("--costs", metavar="FILE.toml", help="what each step costs on the host")
+    parser.add_argument(
+        "--disturbed-again",
+        action="store_true",
+        help="repeat the runs beside which something else used the machine",
+    )
+    parser.add_argument(
+        "--costs",
+        metavar="FILE.toml",
+        help="what each step costs on the host [learnt anew every five minutes]",
+    )
     parser.add_argument("--save", metavar="DIR", help="keep every request of every run there")
     parser.add_argument(
         "--predict-again",
         action="store_true",
-        help="predict the rows anew, with the costs and the model of now, and measure nothing",
+        help="predict the rows anew with the model of now, and measure nothing",
     )
 
 
@@ -63,28 +71,34 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
     runs_in = None if args.save is None else Path(args.save)
     if runs_in is not None and not runs_in.is_dir():
         raise ExperimentError(f"--save is {args.save!r}; expected a directory that is there")
-    costs = Costs() if args.costs is None else costs_file.read(Path(args.costs)).costs
+    costs = None if args.costs is None else costs_file.read(Path(args.costs)).costs
     # They need the extra `app`.
     from reference_app import validate  # noqa: PLC0415
+    from reference_app.calibration.calibrate import calibrate  # noqa: PLC0415
     from reference_app.validation_report import print_validation  # noqa: PLC0415
 
     if args.predict_again:
-        if args.again or args.cells is not None:
-            raise ExperimentError("--predict-again measures nothing; expected no --again, --cells")
+        if args.again or args.disturbed_again or args.cells is not None:
+            raise ExperimentError(
+                "--predict-again measures nothing; expected no --again, --disturbed-again, --cells"
+            )
         validate.predict_again(path, costs, args.variants, predictions)
     else:
         validate.run_cells(
             path,
-            validate.header_of(host, costs, args.repeat, args.variants),
+            validate.header_of(host, args.repeat, args.variants),
             numbers,
-            lambda number: validate.experiment_of(number, host, costs),
+            lambda number: validate.experiment_of(number, host),
+            costs,
+            lambda tell: calibrate(None, "/", tell).fitted(host.cores),
             predictions,
             runs_in,
             sys.stderr,
             again=args.again,
+            disturbed_again=args.disturbed_again,
         )
-    header, rows = validation_rows.read(path)
-    result = validation(rows)
+    header, looks = validation_rows.read(path)
+    result = validation(validation_rows.rows_of(looks))
     show_report(lambda console: print_validation(console, header, result, len(sample())))
     if not result.reached:
         raise SystemExit(MISSED)

@@ -1,4 +1,4 @@
-"""How far a validation is: a line that stays for each cell, and on a terminal one that moves."""
+"""How far a validation is: a line that stays for each run, and on a terminal one that moves."""
 
 from __future__ import annotations
 
@@ -8,60 +8,89 @@ from reference_app.client import Progress
 from reference_app.progress_line import ProgressLine
 from reference_app.run_progress import done
 from sim.experiment import Experiment
-from sim.validation import Result
-from sim.validation_rows import Row
+from sim.validation_rows import Look
 
 #: s that a run takes besides its traffic: Gunicorn's start and end, the predictions' part.
 BESIDES = 2.5
 
+#: s that it takes to learn what things cost on the machine.
+LEARNING = 110.0
+
 
 class ValidationProgress:
-    """Tells ``line`` which cell is measured, what came of each, and how far all is.
+    """Tells ``line`` which cell is measured, what came of each run, and how far all is.
 
-    Args:
-        experiments: of the cells that are to be measured, in that order.
-        repeats: how often each is.
-        line: that passes it on.
+    How many cells will be measured more often than others, it cannot know before they are.
     """
 
-    def __init__(self, experiments: Sequence[Experiment], repeats: int, line: ProgressLine) -> None:
-        self._traffics = [experiment.traffic for experiment in experiments]
-        self._seconds = [planned(experiment) for experiment in experiments]
-        self._repeats = repeats
+    def __init__(self, line: ProgressLine) -> None:
         self._line = line
+        self._total = 0.0
+        self._over = 0.0
+        self._pass = ""
+        self._experiments: Sequence[Experiment] = ()
         self._cells = 0
         self._words = ""
+
+    def begin_pass(
+        self, number: int, passes: int, experiments: Sequence[Experiment], learnings: int
+    ) -> None:
+        """Measure these cells once each.
+
+        Args:
+            number: of the pass, from 1.
+            passes: that there are; some cells get as many again.
+            experiments: of the cells, in their order.
+            learnings: how often the machine is learnt meanwhile.
+        """
+        passes *= 1 + (number > passes)
+        self._pass = f"run {number} of {passes}"
+        self._experiments, self._cells = experiments, 0
+        seconds = sum(map(planned, experiments)) + learnings * LEARNING
+        self._total = self._over + (passes - number + 1) * seconds
+
+    def learn(self, what: str, fraction: float, _: float) -> None:
+        """So much of a look at the machine is over, which measures ``what``."""
+        self._tell(f"learning the machine: {what}", LEARNING * fraction)
+
+    def learnt(self) -> None:
+        """That is over."""
+        self._over += LEARNING
 
     def begin(self, number: int, name: str) -> None:
         """The cell of that number is next."""
         self._cells += 1
-        self._words = f"cell {number} ({self._cells} of {len(self._seconds)}), {name}"
-        self._tell("predicting", 0, 0.0)
+        place = f"{self._cells} of {len(self._experiments)}"
+        self._words = f"{self._pass}, cell {number} ({place}), {name}"
+        self._tell(f"{self._words}: predicting", 0.0)
 
-    def run(self, repeat: int) -> Progress:
-        """What the present cell's run of that number, from 0, is to tell its progress."""
-        traffic = self._traffics[self._cells - 1]
-        words = f"run {repeat + 1} of {self._repeats}"
-        self._tell(words, repeat, 0.0)
-        return lambda answered, _, clock: self._tell(words, repeat, done(traffic, answered, clock))
+    def run(self) -> Progress:
+        """What the present cell's run is to tell its progress."""
+        experiment = self._experiments[self._cells - 1]
+        traffic, seconds = experiment.traffic, planned(experiment)
+        words = f"{self._words}: measuring"
+        return lambda answered, _, clock: self._tell(
+            words, done(traffic, answered, clock) * seconds
+        )
 
-    def end(self, row: Row) -> None:
+    def end(self, look: Look) -> None:
         """The present cell is measured."""
-        mean = Result.of(row).figure("latency_mean")
+        self._over += planned(self._experiments[self._cells - 1])
+        means = [mean for values in look.variants if (mean := values["latency_mean"]) is not None]
+        measured = look.values["latency_mean"]
         words = "no request was answered"
-        if mean is not None and mean.predicted is not None and mean.measured is not None:
+        if means and measured:
+            predicted = sum(means) / len(means)
             words = (
-                f"mean {1000 * mean.predicted:.1f} ms predicted, {1000 * mean.measured:.1f} ms "
-                f"measured ({mean.error:+.1%}, spread {mean.spread:.1%})"
+                f"mean {1000 * predicted:.1f} ms predicted, {1000 * measured:.1f} ms measured "
+                f"({predicted / measured - 1:+.1%})"
             )
         self._line.stay(f"{self._words}: {words}")
 
-    def _tell(self, words: str, repeat: int, fraction: float) -> None:
-        cell = self._cells - 1
-        total = sum(self._seconds) * self._repeats
-        over = sum(self._seconds[:cell]) * self._repeats
-        over += self._seconds[cell] * (repeat + fraction)
-        self._line.say(f"{self._words}: {words}", over / total, planned=total)
+    def _tell(self, words: str, seconds: float) -> None:
+        """So many s of what is under way are over."""
+        over = min(1.0, (self._over + seconds) / self._total)
+        self._line.say(words, over, planned=self._total)
 
 
 def planned(experiment: Experiment) -> float:

@@ -26,8 +26,8 @@ def print_validation(console: Console, header: Header, result: Validation, cells
     print_prose(console, _headline(result), "bold")
     print_prose(
         console,
-        f"{len(result.results)} of {cells} cells, each measured {header.repeats} times and "
-        f"predicted {header.variants} times with the same requests; {header.begun}, "
+        f"{len(result.results)} of {cells} cells, each predicted {header.variants} times and "
+        f"measured {result.looks} with the same requests; {header.begun}, "
         f"{machine['processor']}, {machine['cores']} cores, which server and load generator share, "
         f"{machine['system']}, Python {header.versions['python']}, Gunicorn "
         f"{header.versions['gunicorn']}.",
@@ -43,7 +43,8 @@ def print_validation(console: Console, header: Header, result: Validation, cells
     )
     _print_cells(
         console,
-        f"Disturbed: more than {QUIET:g} cores were busy with something else; run these --again",
+        f"Disturbed: more than {QUIET:g} cores were busy with something else; --disturbed-again "
+        "repeats those runs",
         (f"cell {r.cell}, {r.name}: {r.others:.2f} cores" for r in result.results if r.disturbed),
     )
     if result.closer is not None:

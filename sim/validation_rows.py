@@ -1,8 +1,8 @@
-"""The rows of a validation: JSON lines, a header and then one line for each cell that was run.
+"""The looks of a validation: JSON lines, a header and then one line for each run of a cell.
 
-The schema, with a description of every key, is ``sim/schema/validation.schema.json``. A row holds
-what every repeat measured and every variant predicted, so that whoever reads it can compute errors
-and spreads anew; the file is written line by line and may end anywhere.
+The schema, with a description of every key, is ``sim/schema/validation.schema.json``. A look holds
+what one run measured, and what every variant predicted of it just before, so that whoever reads it
+can compute errors and spreads anew; the file is written line by line and may end anywhere.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from sim.errors import ExperimentError
 from sim.whole_file import whole_file
 
-SCHEMA = "gunicorn-validation/1"
+SCHEMA = "gunicorn-validation/2"
 
 #: Value of each figure of `sim.comparison`, by name.
 Values = dict[str, float | None]
@@ -25,15 +25,14 @@ Values = dict[str, float | None]
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What all rows of a file have in common.
+    """What all looks of a file have in common.
 
     Attributes:
         begun: when the first cell was, ISO 8601.
         machine: that was measured, and predicted: ``cores``, ``processor``, ``system``.
         versions: of Python and of the packages that matter.
-        repeats: how often each cell is measured.
-        variants: how often it is predicted.
-        costs: of the predictions, as in an experiment's table ``[costs]``.
+        repeats: how often each cell is measured at least.
+        variants: how often it is predicted for each of those.
     """
 
     begun: str
@@ -41,21 +40,20 @@ class Header:
     versions: dict[str, str]
     repeats: int
     variants: int
-    costs: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One cell.
+class Look:
+    """One run of a cell.
 
     Attributes:
         cell: its number in `sim.validation_grid.sample`, from 1.
         name: of the cell.
         measured: when it was, ISO 8601.
-        experiment: as `sim.experiment_file.to_dict` writes it.
-        repeats: what each measured.
-        outcomes: how many requests of each repeat had which outcome.
-        others: cores that were busy with anything else during each repeat, the mean.
+        experiment: as `sim.experiment_file.to_dict` writes it, with the costs of the predictions.
+        values: what was measured.
+        outcomes: how many requests had which outcome.
+        others: cores that were busy with anything else meanwhile, the mean.
         variants: what each predicted.
         ideal: what one ideal shared queue makes of the same requests.
     """
@@ -64,37 +62,76 @@ class Row:
     name: str
     measured: str
     experiment: dict[str, Any]
-    repeats: list[Values]
-    outcomes: list[dict[str, int]]
-    others: list[float]
+    values: Values
+    outcomes: dict[str, int]
+    others: float
     variants: list[Values]
     ideal: Values
 
 
-def read(path: Path) -> tuple[Header, list[Row]]:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One cell.
+
+    Attributes:
+        looks: at it, at least one, the first first.
+    """
+
+    looks: tuple[Look, ...]
+
+    @property
+    def cell(self) -> int:
+        """Its number."""
+        return self.looks[0].cell
+
+    @property
+    def name(self) -> str:
+        """Of the cell."""
+        return self.looks[0].name
+
+    @property
+    def repeats(self) -> list[Values]:
+        """What each look measured."""
+        return [look.values for look in self.looks]
+
+    @property
+    def variants(self) -> list[Values]:
+        """What was predicted, with the costs of every look."""
+        return [values for look in self.looks for values in look.variants]
+
+
+def rows_of(looks: Iterable[Look]) -> list[Row]:
+    """The looks by cell, in the order in which the cells were first looked at."""
+    by_cell: dict[int, list[Look]] = {}
+    for look in looks:
+        by_cell.setdefault(look.cell, []).append(look)
+    return [Row(tuple(found)) for found in by_cell.values()]
+
+
+def read(path: Path) -> tuple[Header, list[Look]]:
     """Read a file; a last line that is not whole is left out.
 
     Raises:
         ExperimentError: when the file cannot be read, or is of another schema.
     """
-    header, rows, _ = _parse(path)
-    return header, rows
+    header, looks, _ = _parse(path)
+    return header, looks
 
 
-def resume(path: Path, header: Header) -> list[Row]:
-    """Make the file ready for `append`, and return the rows that it has already.
+def resume(path: Path, header: Header) -> list[Look]:
+    """Make the file ready for `append`, and return the looks that it has already.
 
     A file that is not there, or holds no whole line, is begun with ``header``. From one that is,
     a last line that was cut off is removed.
 
     Raises:
         ExperimentError: when the file is of another schema, or its header says anything else than
-            ``header`` but for the date: rows of different kinds do not belong into one table.
+            ``header`` but for the date: looks of different kinds do not belong into one table.
     """
     if not path.exists() or b"\n" not in _bytes(path):
         write(path, header, ())
         return []
-    found, rows, end = _parse(path)
+    found, looks, end = _parse(path)
     theirs, ours = asdict(found), asdict(header)
     for key in ours:
         if key != "begun" and theirs[key] != ours[key]:
@@ -103,31 +140,31 @@ def resume(path: Path, header: Header) -> list[Row]:
                 "this machine, these versions and flags, or a new one"
             )
     os.truncate(path, end)
-    return rows
+    return looks
 
 
-def append(path: Path, row: Row) -> None:
-    """Add a row at the end, all of it at once.
+def append(path: Path, look: Look) -> None:
+    """Add a look at the end, all of it at once.
 
     Raises:
         ExperimentError: when it cannot be written.
     """
     try:
         with path.open("a", encoding="utf-8") as file:
-            file.write(_line(asdict(row)))
+            file.write(_line(asdict(look)))
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
         raise ExperimentError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def write(path: Path, header: Header, rows: Iterable[Row]) -> None:
+def write(path: Path, header: Header, looks: Iterable[Look]) -> None:
     """Write a whole file; it appears whole or not at all.
 
     Raises:
         ExperimentError: when it cannot be written.
     """
-    records = ({"schema": SCHEMA, **asdict(header)}, *(asdict(row) for row in rows))
+    records = ({"schema": SCHEMA, **asdict(header)}, *(asdict(look) for look in looks))
     with whole_file(path) as file:
         file.writelines(map(_line, records))
 
@@ -143,26 +180,26 @@ def _bytes(path: Path) -> bytes:
         raise ExperimentError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _parse(path: Path) -> tuple[Header, list[Row], int]:
-    """Header, rows, and where the last whole line ends."""
+def _parse(path: Path) -> tuple[Header, list[Look], int]:
+    """Header, looks, and where the last whole line ends."""
     content = _bytes(path)
     end = content.rfind(b"\n") + 1
     header: Header | None = None
-    rows: list[Row] = []
+    looks: list[Look] = []
     for number, line in enumerate(content[:end].splitlines(), start=1):
         try:
             record = json.loads(line)
             if header is None:
                 header = _header(record)
             else:
-                rows.append(Row(**record))
+                looks.append(Look(**record))
         except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise ExperimentError(
                 f"{path}: line {number} is not of a {SCHEMA} file ({error})"
             ) from None
     if header is None:
         raise ExperimentError(f"{path}: has no whole line; expected a {SCHEMA} file")
-    return header, rows, end
+    return header, looks, end
 
 
 def _header(record: dict[str, Any]) -> Header:

@@ -69,8 +69,8 @@ def read(path: Path = FILE) -> Validated:
     Raises:
         ExperimentError: when the file cannot be read, or is of another grid than today's.
     """
-    header, rows = validation_rows.read(path)
-    rows.sort(key=lambda row: row.cell)
+    header, looks = validation_rows.read(path)
+    rows = sorted(validation_rows.rows_of(looks), key=lambda row: row.cell)
     for row in rows:
         if cell(row.cell).name != row.name:
             raise ExperimentError(
@@ -90,8 +90,8 @@ def where(path: Path = FILE) -> str:
     found = read(path)
     machine, versions = found.header.machine, found.header.versions
     return (
-        f"{len(found.rows)} of {len(sample())} cells, each measured {found.header.repeats} times "
-        f"and predicted {found.header.variants} times; begun {found.header.begun[:10]}, "
+        f"{len(found.rows)} of {len(sample())} cells, each predicted {found.header.variants} times "
+        f"and measured {found.validation.looks}; begun {found.header.begun[:10]}, "
         f"{machine['processor']}, {machine['cores']} cores, {_system(machine['system'])}, "
         f"CPython {versions['python']}, Gunicorn {versions['gunicorn']}"
     )

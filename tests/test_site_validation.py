@@ -12,13 +12,13 @@ from sim import validation_rows
 from sim.errors import ExperimentError
 from sim.validation import Off, Result
 from sim.validation_grid import sample
-from sim.validation_rows import Header, Row, Values
+from sim.validation_rows import Header, Look, Row, Values
 from site_docs import limits, validated
 from site_docs.charts.agreement import agreement
 from site_docs.charts.misses import misses
 
 MACHINE = {"cores": 2, "processor": "a processor", "system": "Linux-6.18.44-fc-x86_64"}
-HEADER = Header("2026-01-02T03", MACHINE, {"python": "3", "gunicorn": "27"}, 2, 2, {})
+HEADER = Header("2026-01-02T03", MACHINE, {"python": "3", "gunicorn": "27"}, 2, 2)
 
 #: Cells of the grid whose prediction is off by that factor; the server repeats itself within 1 %.
 CELLS = {2: 1.02, 5: 1.3, 9: 0.7}
@@ -39,15 +39,20 @@ def values(scale: float) -> Values:
 
 def row(number: int, scale: float) -> Row:
     return Row(
-        number,
-        sample()[number - 1].name,
-        "2026-01-02",
-        {"server": {"workers": 2, "worker_class": "gthread"}},
-        repeats=[values(1.0), values(1.01)],
-        outcomes=[{"ok": 1}, {"ok": 1}],
-        variants=[values(scale), values(scale)],
-        ideal={**values(0.5), "share_worker_1": None, "share_worker_2": None},
-        others=[0.0, 0.2 if number == 9 else 0.0],
+        tuple(
+            Look(
+                number,
+                sample()[number - 1].name,
+                "2026-01-02",
+                {"server": {"workers": 2, "worker_class": "gthread"}},
+                values=values(measured),
+                outcomes={"ok": 1},
+                others=0.2 if number == 9 else 0.0,
+                variants=[values(scale), values(scale)],
+                ideal={**values(0.5), "share_worker_1": None, "share_worker_2": None},
+            )
+            for measured in (1.0, 1.01)
+        )
     )
 
 
@@ -55,13 +60,14 @@ def row(number: int, scale: float) -> Row:
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with three cells, of which two are off."""
     path = tmp_path_factory.mktemp("validation") / "validation.jsonl"
-    validation_rows.write(path, HEADER, [row(number, scale) for number, scale in CELLS.items()])
+    looks = [look for number, scale in CELLS.items() for look in row(number, scale).looks]
+    validation_rows.write(path, HEADER, looks)
     return path
 
 
 def test_it_is_told_as_its_file_says(path: Path) -> None:
     assert validated.where(path).startswith(
-        "3 of 64 cells, each measured 2 times and predicted 2 times; begun 2026-01-02, "
+        "3 of 64 cells, each predicted 2 times and measured 2 times (3 cells); begun 2026-01-02, "
         "a processor, 2 cores, Linux 6.18, CPython 3, Gunicorn 27"
     )
     assert validated.reached(path) == "3 of 8 targets are reached"
@@ -92,7 +98,7 @@ def test_every_figure_is_a_line_for_a_spreadsheet(path: Path) -> None:
 
 def test_rows_of_another_grid_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.jsonl"
-    validation_rows.write(path, HEADER, [replace(row(1, 1.0), name="another")])
+    validation_rows.write(path, HEADER, [replace(row(1, 1.0).looks[0], name="another")])
     with pytest.raises(ExperimentError, match=r"cell 1 is 'another'; expected 'gthread, 8x1"):
         validated.read(path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -15,8 +16,9 @@ import psutil
 import pytest
 from rich.console import Console
 
+from reference_app.calibration.calibrate import Tell
 from reference_app.cli import main
-from reference_app.validate import header_of, predict_again, run_cells
+from reference_app.validate import header_of, next_pass, predict_again, run_cells
 from reference_app.validation_report import print_validation
 from sim.cli import predictions
 from sim.costs import Costs
@@ -24,13 +26,13 @@ from sim.distribution import Distribution
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host, Server, Traffic
 from sim.experiment_file import to_dict
-from sim.run import load
-from sim.validation import Validation, validation
+from sim.run import OK, Requests, Run, load
+from sim.validation import Result, Validation, validation
 from sim.validation_grid import sample
-from sim.validation_rows import Header, Row, append, read, resume, write
+from sim.validation_rows import Header, Look, Row, append, read, resume, rows_of, write
 
 HOST = Host()
-HEADER = header_of(HOST, Costs(), 3, 2)
+HEADER = header_of(HOST, 3, 2)
 
 
 def schema() -> dict[str, Any]:
@@ -61,18 +63,27 @@ def row(
     others: float = 0.0,
 ) -> Row:
     """A cell whose latencies and first worker's shares (predicted, measured) are these."""
-    server = Server(workers=2, worker_class="gthread")
     return Row(
-        cell=number,
-        name=f"the {number}th",
-        measured="2026-11-24T08:00:00+00:00",
-        experiment=to_dict(Experiment(server)),
-        repeats=[values(each, shares[1]) for each in measured],
-        outcomes=[{"ok": 100} for _ in measured],
-        others=[0.0, others],
-        variants=[values(predicted, shares[0])] * 2,
-        ideal={name: ideal for name in values(0.0) if not name.startswith("share")},
+        tuple(
+            Look(
+                cell=number,
+                name=f"the {number}th",
+                measured="2026-11-24T08:00:00+00:00",
+                experiment=to_dict(Experiment(Server(workers=2, worker_class="gthread"))),
+                values=values(each, shares[1]),
+                outcomes={"ok": 100},
+                others=others if place else 0.0,
+                variants=[values(predicted, shares[0])] * 2,
+                ideal={name: ideal for name in values(0.0) if not name.startswith("share")},
+            )
+            for place, each in enumerate(measured)
+        )
     )
+
+
+def look(number: int, mean: float = 1.0) -> Look:
+    """One look at such a cell."""
+    return row(number, 1.0, [mean]).looks[0]
 
 
 def missed(result: Validation) -> list[str]:
@@ -136,7 +147,7 @@ def test_a_share_may_be_off_by_a_twentieth(shares: Sequence[float], words: list[
 def test_the_shares_of_a_cell_are_judged_together() -> None:
     # The second worker's share is as noisy as the first's, and both are off by as much.
     noisy = row(1, 1.0, [1.0] * 2, shares=(0.62, 0.5))
-    noisy.repeats[1].update(share_worker_1=0.6, share_worker_2=0.4)
+    noisy.looks[1].values.update(share_worker_1=0.6, share_worker_2=0.4)
     (result,) = validation([noisy]).results
     assert result.share is not None
     assert (result.share.error, result.share.spread) == pytest.approx((0.07, 0.1))
@@ -144,7 +155,7 @@ def test_the_shares_of_a_cell_are_judged_together() -> None:
     assert validation([noisy]).measures[-1].within_spread == 1
 
 
-@pytest.mark.parametrize(("others", "told"), [(0.09, False), (0.31, True)])
+@pytest.mark.parametrize(("others", "told"), [(0.04, False), (0.31, True)])
 def test_a_cell_beside_which_something_else_ran_is_named(others: float, told: bool) -> None:
     text = printed([row(1, 1.0, [1.0] * 3, others=others)])
     assert ("cell 1, the 1th: 0.31 cores" in text) == told
@@ -159,10 +170,11 @@ def test_without_a_cell_nothing_is_claimed() -> None:
 def test_the_rows_are_as_their_schema_says(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     assert resume(path, HEADER) == []
-    rows = [row(1, 1.0, [1.0] * 3), row(5, 1.0, [1.0] * 3)]
-    for each in rows:
+    looks = [look(1), look(5), look(1, 1.01)]
+    for each in looks:
         append(path, each)
-    assert read(path) == (HEADER, rows)
+    assert read(path) == (HEADER, looks)
+    assert rows_of(looks) == [Row((looks[0], looks[2])), Row((looks[1],))]
     validator = jsonschema.Draft202012Validator(schema())
     for line in path.read_text(encoding="utf-8").splitlines():
         validator.validate(json.loads(line))
@@ -173,13 +185,13 @@ def test_the_rows_are_as_their_schema_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cut", [1, 20, 400])
 def test_a_line_that_was_cut_off_is_measured_again(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "rows.jsonl"
-    rows = [row(1, 1.0, [1.0] * 3), row(2, 1.0, [1.0] * 3)]
-    write(path, HEADER, rows)
+    looks = [look(1), look(2)]
+    write(path, HEADER, looks)
     path.write_bytes(path.read_bytes()[:-cut])
-    assert read(path) == (HEADER, rows[:1])
-    assert resume(path, HEADER) == rows[:1]
-    append(path, rows[1])
-    assert read(path) == (HEADER, rows)
+    assert read(path) == (HEADER, looks[:1])
+    assert resume(path, HEADER) == looks[:1]
+    append(path, looks[1])
+    assert read(path) == (HEADER, looks)
 
 
 def test_a_header_that_was_cut_off_is_written_again(tmp_path: Path) -> None:
@@ -199,7 +211,7 @@ def test_a_header_that_was_cut_off_is_written_again(tmp_path: Path) -> None:
 )
 def test_rows_of_another_kind_are_not_mixed(tmp_path: Path, other: Header, message: str) -> None:
     path = tmp_path / "rows.jsonl"
-    write(path, other, [row(1, 1.0, [1.0] * 3)])
+    write(path, other, [look(1)])
     before = path.read_bytes()
     with pytest.raises(ExperimentError, match=message):
         resume(path, HEADER)
@@ -223,6 +235,11 @@ def test_what_is_no_validation_is_refused(tmp_path: Path, content: bytes, messag
         read(path)
 
 
+def not_asked(_: Tell) -> Costs:
+    """Where the costs are given, nobody looks at the machine."""
+    raise AssertionError("asked")
+
+
 def small(number: int) -> Experiment:
     """Not a cell of the grid, which would take ten times as long."""
     server = Server(workers=2, threads=2, preload_app=True)
@@ -230,48 +247,139 @@ def small(number: int) -> Experiment:
     return Experiment(server, traffic=traffic, seed=number, replications=1)
 
 
-def test_cells_are_measured_once_and_predicted_as_often_as_asked(tmp_path: Path) -> None:
+def test_cells_are_measured_and_predicted_as_often_as_asked(tmp_path: Path) -> None:
     path, told = tmp_path / "rows.jsonl", io.StringIO()
-    header = header_of(HOST, Costs(), 2, 3)
-    run_cells(path, header, [3], small, predictions, tmp_path, told)
-    _, (measured,) = read(path)
-    assert measured.name == sample()[2].name
-    assert (len(measured.repeats), len(measured.variants)) == (2, 3)
-    assert all(outcomes["ok"] == 60 for outcomes in measured.outcomes)
-    for each in (*measured.repeats, *measured.variants):
-        assert each["share_worker_1"] is not None
-        mean = each["latency_mean"]
-        # A loose bound, for any machine.
-        assert mean is not None
-        assert 0.003 < mean < 0.1
-    assert measured.ideal["latency_mean"] == pytest.approx(0.003, rel=0.2)
-    assert f"cell 3 (1 of 1), {measured.name}: mean " in told.getvalue()
+    header = header_of(HOST, 2, 3)
+    run_cells(path, header, [3], small, Costs(), not_asked, predictions, tmp_path, told)
+    _, looks = read(path)
+    # As often again, if they were far apart.
+    noisy = Result.of(Row(tuple(looks[:2]))).noisy
+    assert len(looks) == (4 if noisy else 2)
+    for measured in looks:
+        assert measured.name == sample()[2].name
+        assert len(measured.variants) == 3
+        assert measured.outcomes["ok"] == 60
+        for each in (measured.values, *measured.variants):
+            assert each["share_worker_1"] is not None
+            mean = each["latency_mean"]
+            # A loose bound, for any machine.
+            assert mean is not None
+            assert 0.003 < mean < 0.1
+        assert measured.ideal["latency_mean"] == pytest.approx(0.003, rel=0.2)
+        # The machine may be busy with anything.
+        assert 0 <= measured.others <= psutil.cpu_count()
+    # Every look has chances of its own.
+    assert looks[0].variants != looks[1].variants
+    for number in (1, 2):
+        assert f"run {number} of 2, cell 3 (1 of 1), {looks[0].name}: mean " in told.getvalue()
     # Every figure can be computed anew from the requests themselves.
-    runs = load(tmp_path / "cell-03.run")
-    latencies = [request.latency for request in runs[1].requests]
-    assert measured.repeats[1]["latency_mean"] == pytest.approx(sum(latencies) / 60)
+    (run,) = load(tmp_path / "cell-03-2.run")
+    latencies = [request.latency for request in run.requests]
+    assert looks[1].values["latency_mean"] == pytest.approx(sum(latencies) / 60)
 
-    # The machine may be busy with anything.
-    assert all(0 <= others <= psutil.cpu_count() for others in measured.others)
-
-    run_cells(path, header, [3], small, predictions, None, told)
-    assert read(path)[1] == [measured]
-    run_cells(path, replace(header, begun="later"), [3], small, predictions, None, told, again=True)
-    begun, (after,) = read(path)
+    run_cells(path, header, [3], small, Costs(), not_asked, predictions, None, told)
+    assert read(path)[1] == looks
+    later = replace(header, begun="later")
+    run_cells(path, later, [3], small, Costs(), not_asked, predictions, None, told, again=True)
+    begun, after = read(path)
     assert begun == header
-    assert after.repeats != measured.repeats
+    assert all(one.values != other.values for one, other in zip(after, looks, strict=False))
 
 
-def test_rows_are_predicted_anew_without_being_measured(tmp_path: Path) -> None:
+def test_a_cell_that_the_server_does_not_repeat_is_measured_as_often_again() -> None:
+    looks: list[Look] = []
+    means = {1: iter([1.0, 1.2, 1.0, 1.0]), 2: iter([1.0, 1.01]), 3: iter([1.0, 1.0])}
+    passes = []
+    while due := next_pass([3, 1, 2], looks, 2):
+        passes.append(due)
+        looks += [look(number, next(means[number])) for number in due]
+    assert passes == [[3, 1, 2], [3, 1, 2], [1], [1]]
+    # One that is interrupted goes on with those that lack most.
+    assert next_pass([3, 1, 2], looks[:2], 2) == [2]
+    assert next_pass([3, 1, 2], looks[:4], 2) == [1, 2]
+    assert next_pass([2], looks[:2], 2) == [2]
+
+
+def test_runs_beside_which_something_else_ran_can_be_repeated(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    before = row(52, 1.0, [1.0] * 3)
-    write(path, HEADER, [before])
-    costs = replace(Costs(), timer_slack=0.5)
-    predict_again(path, costs, 4, predictions)
-    header, (after,) = read(path)
-    assert (after.repeats, after.ideal) == (before.repeats, before.ideal)
-    assert len(after.variants) == header.variants == 4
-    assert header.costs["timer_slack"] == 0.5
+    header = header_of(HOST, 2, 2)
+    disturbed = replace(look(3, 2.0), others=0.3)
+    write(path, header, [look(3), disturbed, replace(look(4), others=0.3), look(4)])
+    run_cells(
+        path,
+        header,
+        [3],
+        small,
+        Costs(),
+        not_asked,
+        predictions,
+        None,
+        io.StringIO(),
+        disturbed_again=True,
+    )
+    _, looks = read(path)
+    assert [each.cell for each in looks[:3]] == [3, 4, 4]
+    assert {each.cell for each in looks[3:]} == {3}
+    assert all(each.experiment["server"]["threads"] == 2 for each in looks[3:])
+
+
+def test_what_things_cost_is_learnt_anew_every_few_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slack = iter(number / 10 for number in range(1, 10))
+
+    def learn(tell: Tell) -> Costs:
+        tell("something", 1.0, 1.0)
+        return replace(Costs(), timer_slack=next(slack))
+
+    def measured(experiment: Experiment, *_: object) -> Run:
+        rows = Requests()
+        rows.append(0.0, 0.0, 0.0)
+        rows.finished = array("d", [0.01])
+        rows.worker = array("i", [1])
+        rows.outcome = array("b", [OK])
+        return Run("reference_app", to_dict(experiment), 0, rows)
+
+    monkeypatch.setattr("reference_app.validate.measure", measured)
+    monkeypatch.setattr("reference_app.validate.LEARNT_FOR", 2)
+    path, told = tmp_path / "rows.jsonl", io.StringIO()
+    header = header_of(HOST, 2, 2)
+    run_cells(path, header, [1, 2, 3], small, None, learn, predictions, None, told)
+    _, looks = read(path)
+    known = [(each.cell, each.experiment["costs"]["timer_slack"]) for each in looks]
+    assert known == [(1, 0.1), (2, 0.1), (3, 0.2), (1, 0.2), (2, 0.3), (3, 0.3)]
+    # One that goes on where another has ended does not know what the machine was then.
+    run_cells(path, header, [3, 4], small, None, learn, predictions, None, told)
+    assert read(path)[1][-1].experiment["costs"]["timer_slack"] == 0.4
+
+
+@pytest.mark.parametrize(("costs", "slack"), [(None, Costs().timer_slack), (0.5, 0.5)])
+def test_rows_are_predicted_anew_without_being_measured(
+    tmp_path: Path, costs: float | None, slack: float
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    experiment = to_dict(small(1))
+    before = [replace(look(52), experiment=experiment) for _ in range(2)]
+    write(path, HEADER, before)
+    others = None if costs is None else replace(Costs(), timer_slack=costs)
+    predict_again(path, others, 4, predictions)
+    header, after = read(path)
+    for old, new in zip(before, after, strict=True):
+        assert (old.values, old.ideal) == (new.values, new.ideal)
+        assert len(new.variants) == header.variants == 4
+        assert new.experiment["costs"]["timer_slack"] == slack
+    assert after[0].variants != after[1].variants
+
+
+def test_costs_of_another_model_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    old = look(52)
+    old.experiment["costs"]["wake_up"] = 0.5
+    write(path, HEADER, [old])
+    before = path.read_bytes()
+    with pytest.raises(ExperimentError, match=r"rows\.jsonl: cell 52: .*wake_up"):
+        predict_again(path, None, 2, predictions)
+    assert path.read_bytes() == before
 
 
 def test_the_exit_status_tells_of_a_missed_target(
@@ -282,10 +390,10 @@ def test_the_exit_status_tells_of_a_missed_target(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("reference_app.cli.SOMAXCONN", tmp_path / "none")
         patch.setattr("os.sched_getaffinity", lambda _: {0, 1})
-        write(path, HEADER, [row(2, 1.01, [1.0] * 3)])
+        write(path, HEADER, row(2, 1.01, [1.0] * 3).looks)
         main(arguments)
         assert "are reached" in capsys.readouterr().out
-        write(path, HEADER, [row(2, 2.0, [1.0] * 3)])
+        write(path, HEADER, row(2, 2.0, [1.0] * 3).looks)
         with pytest.raises(SystemExit) as end:
             main(arguments)
         assert end.value.code == 1

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from reference_app.calibration.life import life_costs
 from reference_app.calibration.memory import OUR_SERVERS, SERVERS, memory_costs
 from reference_app.calibration.requests import Demand, application_costs, request_costs
-from reference_app.calibration.shares import WORKERS, accept_shares
+from reference_app.calibration.shares import RATE, WORKERS, accept_shares
 from reference_app.server import Application
+from sim import wakeup_fit
+from sim.costs import Costs
 from sim.memory_costs import MemoryCosts
 
 #: Times that everything is measured but the shares and the memory; the middle counts.
@@ -46,6 +48,15 @@ class Calibration:
     memory: MemoryCosts
     shares: Mapping[int, tuple[float, ...]]
     demand: Demand | None = None
+
+    def fitted(self, cores: int) -> Costs:
+        """All costs: those that were measured, and what the shares of the accepts tell.
+
+        Args:
+            cores: of the machine.
+        """
+        measured = replace(Costs(), **self.costs)
+        return replace(measured, **wakeup_fit.fit(self.shares, cores, measured, RATE))
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -48,8 +48,7 @@ def run(args: argparse.Namespace) -> None:
             lambda what, over, planned: line.say(what, over, planned=planned),
         )
     cores = len(os.sched_getaffinity(0))
-    measured = replace(Costs(), **found.costs)
-    costs = replace(measured, **wakeup_fit.fit(found.shares, cores, measured, RATE))
+    costs = found.fitted(cores)
     host = costs_file.CostsFile(costs, found.memory)
     with whole_file(path) as file:
         file.write(costs_file.text(host, _about(args, found, costs, cores), _notes(found)))
