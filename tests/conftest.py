@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -14,8 +13,6 @@ from hypothesis import settings
 
 from reference_app.calibration.life import life_costs
 from reference_app.calibration.requests import request_costs
-from reference_app.calibration.shares import RATE, accept_shares
-from sim import wakeup_fit
 from sim.costs import Costs
 
 T = TypeVar("T")
@@ -62,7 +59,6 @@ class HostCosts:
         self._measured: list[Costs] = []
         self._when = -math.inf
         self._parts: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
-        self._accepting: list[Costs] = []
 
     def latest(self) -> Costs:
         """The costs as they were measured last."""
@@ -77,25 +73,6 @@ class HostCosts:
         self._measured.append(costs)
         self._when = time.monotonic()
         return costs
-
-    def accepting(self) -> Costs:
-        """The costs, with what the shares of 2 and 4 workers say of who accepts.
-
-        How long an idle core takes until it runs a thread, which decides many a race, is twice as
-        long in some minutes.
-        """
-        return self._accepting[-1] if self._accepting else self._learn_accepting()
-
-    def accepting_again(self) -> Costs:
-        """The same, learnt anew: the mean of the two latest, as `middle`."""
-        self._learn_accepting()
-        return _mean(self._accepting[-2:])
-
-    def _learn_accepting(self) -> Costs:
-        seen = {workers: accept_shares(workers) for workers in (2, 4)}
-        wakes = wakeup_fit.fit(seen, len(os.sched_getaffinity(0)), Costs(), RATE)
-        self._accepting.append(replace(self.latest(), **wakes))
-        return self._accepting[-1]
 
     def around(self, look: Callable[[], T]) -> tuple[tuple[Costs, Costs], T]:
         """What ``look`` returns, and the costs of a process's life before and after it."""
