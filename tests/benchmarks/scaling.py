@@ -18,6 +18,8 @@ REQUESTS = 50_000
 AXES: dict[str, tuple[int, ...]] = {
     "requests": (2_000, 20_000, 200_000),
     "workers": (1, 4, 16, 64, 256),
+    "sockets": (1, 4, 16, 64, 256),
+    "rate": (25, 100, 400, 1_600, 6_400),
     "threads": (1, 4, 16, 64, 256),
     "waiting": (10, 100, 1_000, 10_000),
 }
@@ -45,19 +47,32 @@ def experiment_of(axis: str, value: int) -> Experiment:
     traffic = Traffic(rate=50.0, requests=REQUESTS, io=Distribution("exp", (0.05,)))
     if axis == "requests":
         return Experiment(server, traffic=replace(traffic, requests=value))
-    if axis == "workers":
-        # A core each: two are worth the CPU of some 1300 requests/s.
-        return Experiment(
-            replace(server, workers=value),
-            # One load generator on these cores would not send so much.
-            Host(cores=value, clients="remote"),
-            replace(traffic, rate=25.0 * value),
-        )
+    if axis in {"workers", "sockets"}:
+        # Longer requests, not more of them, which would be another axis.
+        return _many(value, 25.0, traffic, reuse_port=axis == "sockets")
+    if axis == "rate":
+        return _many(256, float(value), traffic, reuse_port=False)
     if axis == "threads":
         # Longer requests, not more of them, for all threads of a worker share one GIL.
         io = Distribution("exp", (0.025 * value,))
         return Experiment(replace(server, threads=value), traffic=replace(traffic, io=io))
     return _queue_of(value, server)
+
+
+def _many(workers: int, rate: float, traffic: Traffic, *, reuse_port: bool) -> Experiment:
+    """So many workers, with a core each, that share a socket or have one each."""
+    io = Distribution("exp", (1.25 * workers / rate,))
+    # More connections than threads, and one worker of many cores would take more than it can serve.
+    server = Server(
+        worker_class="gthread",
+        workers=workers,
+        threads=2,
+        worker_connections=2,
+        reuse_port=reuse_port,
+    )
+    # One load generator on these cores would not send so much.
+    host = Host(cores=workers, clients="remote")
+    return Experiment(server, host, replace(traffic, rate=rate, io=io))
 
 
 def _queue_of(waiting: int, server: Server) -> Experiment:
