@@ -122,7 +122,7 @@ def run_cells(
         validation_rows.write(path, validation_rows.read(path)[0], looks)
     with ProgressLine(stream) as line:
         progress = ValidationProgress(line)
-        now, runs = costs, 0
+        now, runs = costs or Costs(), 0
         while due := next_pass(numbers, looks, header.repeats):
             asked = {number: experiment(number) for number in due}
             done = Counter(look.cell for look in looks)[due[0]]
@@ -133,7 +133,7 @@ def run_cells(
                     now = learn(progress.learn)
                     progress.learnt()
                 runs += 1
-                one = replace(general, costs=now or Costs())
+                one = replace(general, costs=now)
                 name = sample()[number - 1].name
                 progress.begin(number, name)
                 # Before it is measured, and not next to it: it would take a core.

@@ -43,7 +43,8 @@ class ValidationProgress:
             experiments: of the cells, in their order.
             learnings: how often the machine is learnt meanwhile.
         """
-        passes *= 1 + (number > passes)
+        if number > passes:
+            passes *= 2
         self._pass = f"run {number} of {passes}"
         self._experiments, self._cells = experiments, 0
         seconds = sum(map(planned, experiments)) + learnings * LEARNING

@@ -206,18 +206,26 @@ def _mean(name: str, side: str, costs: Costs, looks: int) -> float:
 def test_equal_capacity_is_not_equal_latency(side: str, host_costs: HostCosts) -> None:
     """Four threads at 56 requests/s: one queue, two queues, four queues.
 
-    Any of them can have a bad minute, so it takes a second look to be sure that they do not differ
-    like this.
+    Any of them can have a bad minute, so it takes a second look at the server to be sure that they
+    do not differ like this. A prediction stays what it is.
     """
     costs = host_costs.latest()
-    if not _differ_as_queues(side, costs, looks=1):
-        assert _differ_as_queues(side, costs, looks=2)
+    wrong = _queues_are_wrong(side, costs, looks=1)
+    if wrong and side == "measured":
+        wrong = _queues_are_wrong(side, costs, looks=2)
+    assert not wrong
 
 
-def _differ_as_queues(side: str, costs: Costs, looks: int) -> bool:
-    names = ("1x4", "2x2, 2 connections each", "sync 4", "2x2 high", "4x1")
-    *shared, two, four = (_mean(name, side, costs, looks) for name in names)
-    return max(shared) < min(1.1 * min(shared), 0.95 * two) and two < 0.95 * four
+def _queues_are_wrong(side: str, costs: Costs, looks: int) -> list[str]:
+    names = ("1x4", "2x2, 2 connections each", "sync 4")
+    shared = [_mean(name, side, costs, looks) for name in names]
+    two, four = _mean("2x2 high", side, costs, looks), _mean("4x1", side, costs, looks)
+    expected = {
+        f"one queue, {shared}, is as good as another": max(shared) < 1.1 * min(shared),
+        f"one queue, {shared}, is better than two, {two}": max(shared) < 0.95 * two,
+        f"two, {two}, are better than four, {four}": two < 0.95 * four,
+    }
+    return [words for words, is_so in expected.items() if not is_so]
 
 
 def test_the_ideal_queue_is_wrong_where_the_prediction_is_right(host_costs: HostCosts) -> None:

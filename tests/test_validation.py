@@ -247,6 +247,21 @@ def small(number: int) -> Experiment:
     return Experiment(server, traffic=traffic, seed=number, replications=1)
 
 
+@pytest.fixture
+def answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of a server: one request, answered after 10 ms."""
+
+    def measured(experiment: Experiment, *_: object) -> Run:
+        rows = Requests()
+        rows.append(0.0, 0.0, 0.0)
+        rows.finished = array("d", [0.01])
+        rows.worker = array("i", [1])
+        rows.outcome = array("b", [OK])
+        return Run("reference_app", to_dict(experiment), 0, rows)
+
+    monkeypatch.setattr("reference_app.validate.measure", measured)
+
+
 def test_cells_are_measured_and_predicted_as_often_as_asked(tmp_path: Path) -> None:
     path, told = tmp_path / "rows.jsonl", io.StringIO()
     header = header_of(HOST, 2, 3)
@@ -300,6 +315,7 @@ def test_a_cell_that_the_server_does_not_repeat_is_measured_as_often_again() -> 
     assert next_pass([2], looks[:2], 2) == [2]
 
 
+@pytest.mark.usefixtures("answers_at_once")
 def test_runs_beside_which_something_else_ran_can_be_repeated(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     header = header_of(HOST, 2, 2)
@@ -323,6 +339,7 @@ def test_runs_beside_which_something_else_ran_can_be_repeated(tmp_path: Path) ->
     assert all(each.experiment["server"]["threads"] == 2 for each in looks[3:])
 
 
+@pytest.mark.usefixtures("answers_at_once")
 def test_what_things_cost_is_learnt_anew_every_few_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,15 +349,6 @@ def test_what_things_cost_is_learnt_anew_every_few_runs(
         tell("something", 1.0, 1.0)
         return replace(Costs(), timer_slack=next(slack))
 
-    def measured(experiment: Experiment, *_: object) -> Run:
-        rows = Requests()
-        rows.append(0.0, 0.0, 0.0)
-        rows.finished = array("d", [0.01])
-        rows.worker = array("i", [1])
-        rows.outcome = array("b", [OK])
-        return Run("reference_app", to_dict(experiment), 0, rows)
-
-    monkeypatch.setattr("reference_app.validate.measure", measured)
     monkeypatch.setattr("reference_app.validate.LEARNT_FOR", 2)
     path, told = tmp_path / "rows.jsonl", io.StringIO()
     header = header_of(HOST, 2, 2)

@@ -237,7 +237,7 @@ class ListeningSocket:
         """`close(2)` by ``holder``; yields the connections that are reset, if it was the last."""
         if holder not in self.holders:
             return
-        self.holders.discard(holder)
+        self.holders.remove(holder)
         if not self.holders:
             self.closed(self)
             while self.queue:
