@@ -51,8 +51,8 @@ class Costs:
         wake_late: probability that no other core runs a poller before the client sleeps.
         wake_overtake: probability that such a one, owed time, comes before all that were woken
             before it.
-        wake_warm: probability that a poller which preempts the client right after another
-            connection is ahead of the other cores, as it is after a long rest.
+        wake_warm: probability that a poller which preempts the client accepts before another core
+            does, just after both have run.
         wake_idle: probability that a thread which wakes up where its own core is busy and another
             idles goes to the idle one; see `sim.model.cores`.
         pull: mean of the s after which an idle core takes a thread that waits for another.

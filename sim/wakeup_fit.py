@@ -2,71 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from random import Random
 
 from sim.costs import Costs
-from sim.model.wakeup import Sleeper, rested, winner
+from sim.distribution import Distribution
+from sim.model.wakeup import Sleeper, winner
 
-#: Those that change with the hour: from how fast an idle core runs a thread, for the most part. The
-#: others are the scheduler's.
-FITTED = ("wake_owed", "wake_late")
+#: Those that change with the machine and the hour, as they are set by how fast an idle core runs a
+#: thread. The others are the scheduler's, and were the same in all of its traces.
+FITTED = ("wake_late", "wake_warm")
 
 #: Sizes of the search's steps, one after the other.
-STEPS = (0.2, 0.1, 0.05, 0.02, 0.01)
+STEPS = (0.2, 0.1, 0.05, 0.02)
 
-#: Connections that are drawn to predict shares: chance moves them by 0.01 then.
-CONNECTIONS = 4_000
+#: Connections that are drawn to predict shares, at least: chance moves them by 0.01 then.
+CONNECTIONS = 6_000
 
-#: s from a connection until its request is finished.
-SERVICE = 0.006
+#: s of a request beside its I/O.
+OVERHEAD = 0.001
 
 
-def predicted_shares(workers: int, cores: int, costs: Costs, rate: float) -> tuple[float, ...]:
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Requests that do nothing but wait, each on a connection of its own, for a gthread server.
+
+    Attributes:
+        workers: at least 1.
+        threads: of each.
+        rate: Poisson arrivals, requests/s.
+        io: of a request, s.
+        requests: after which the server is empty again.
+    """
+
+    workers: int
+    threads: int
+    rate: float
+    io: Distribution
+    requests: int
+
+    def __str__(self) -> str:
+        """As a report names it."""
+        return f"{self.workers} workers x {self.threads} threads at {self.rate:.0f}/s"
+
+
+class _Worker(Sleeper):
+    """A worker, as far as it matters who accepts.
+
+    State: ``busy`` threads, and the ``queue`` of the I/O of requests that wait for one, s.
+    """
+
+    __slots__ = ("busy", "queue")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.busy = 0
+        self.queue: deque[float] = deque()
+
+
+def predicted_shares(load: Load, cores: int, costs: Costs) -> tuple[float, ...]:
     """Share of the connections of each worker, by boot order, where all of them always sleep.
 
     Args:
-        workers: gthread workers, at least 1.
+        load: what comes, and to whom.
         cores: of the host, all of them idle when a connection comes.
         costs: its ``wake_*``.
-        rate: connections / s, whose gaps are exponential.
     """
     random = Random(1)
-    # The worker that registered last is woken first.
-    sleeping = [(-worker, Sleeper()) for worker in range(workers, 0, -1)]
-    accepted = [0] * workers
+    accepted = [0] * load.workers
+    runs = -(-CONNECTIONS // load.requests)
+    for _ in range(runs):
+        for place in _winners(load, cores, costs, random):
+            # The worker that registered last is woken first.
+            accepted[load.workers - 1 - place] += 1
+    return tuple(number / (runs * load.requests) for number in accepted)
+
+
+def _winners(load: Load, cores: int, costs: Costs, random: Random) -> Iterator[int]:
+    """The place of each connection's worker, in the order in which they are woken."""
+    workers = [_Worker() for _ in range(load.workers)]
+    sleeping = list(enumerate(workers))
+    service = load.io.sampler(random)
+    served: list[tuple[float, int]] = []
     now, since, last = 0.0, -1.0, -1
-    for _ in range(CONNECTIONS):
-        gap = random.expovariate(rate)
-        now += gap
-        rest = rested(gap, 1 / rate)
-        won = winner(sleeping, last, since, cores, costs, rest, random)
-        accepted[workers - 1 - won] += 1
-        since, last = now, won
-        sleeping[won][1].alone_at = now + SERVICE
-    return tuple(number / CONNECTIONS for number in accepted)
+    for _ in range(load.requests):
+        now += random.expovariate(load.rate)
+        while served and served[0][0] <= now:
+            finished_at, place = heappop(served)
+            worker = workers[place]
+            worker.finished_at, worker.alone = finished_at, not worker.queue
+            if worker.queue:
+                heappush(served, (finished_at + worker.queue.popleft(), place))
+            else:
+                worker.busy -= 1
+        last = winner(sleeping, last, since, now, cores, costs, random, idle=True)
+        since, worker = now, workers[last]
+        seconds = service() + OVERHEAD
+        if worker.busy < load.threads:
+            worker.busy += 1
+            heappush(served, (now + seconds, last))
+        else:
+            worker.queue.append(seconds)
+        yield last
 
 
-def fit(
-    shares: Mapping[int, Sequence[float]], cores: int, base: Costs, rate: float
-) -> dict[str, float]:
+def fit(measured: Mapping[Load, Sequence[float]], cores: int, base: Costs) -> dict[str, float]:
     """The `FITTED` costs whose shares are next to measured ones, by the sum of squared differences.
 
     Args:
-        shares: measured at low load, by boot order, by number of workers; each sums to 1.
+        measured: shares by boot order of each load; each sums to 1.
         cores: of the host.
         base: the costs besides, and where the search begins.
-        rate: of those connections, 1/s.
     """
 
     def distance(costs: Costs) -> float:
         return sum(
             (ours - theirs) ** 2
-            for workers, measured in shares.items()
-            for ours, theirs in zip(
-                predicted_shares(workers, cores, costs, rate), measured, strict=True
-            )
+            for load, shares in measured.items()
+            for ours, theirs in zip(predicted_shares(load, cores, costs), shares, strict=True)
         )
 
     best, least = base, distance(base)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -20,11 +21,10 @@ from reference_app.server import Application, running_server
 from sim import costs_file, wakeup_fit
 from sim.costs import Costs
 from sim.costs_file import CostsFile
-from sim.distribution import Distribution
-from sim.experiment import Experiment, Server, Traffic
 from sim.memory_costs import MemoryCosts
 from sim.model.pace import Pace
 from sim.model.simulation import predict
+from sim.wakeup_fit import Load
 
 OWN_APPLICATION = """
 import time
@@ -38,28 +38,30 @@ def app(environ, start_response):
     return [b"ok"]
 """
 
-OTHER = {"wake_owed": 0.5, "wake_late": 0.3}
+OTHER = {"wake_late": 0.3, "wake_warm": 0.9}
 
 
 def test_shares_tell_the_costs_that_they_came_from() -> None:
     there = replace(Costs(), **OTHER)
-    seen = {n: wakeup_fit.predicted_shares(n, 2, there, shares.RATE) for n in shares.WORKERS}
-    assert wakeup_fit.fit(seen, 2, Costs(), shares.RATE) == pytest.approx(OTHER, abs=0.02)
+    seen = {load: wakeup_fit.predicted_shares(load, 2, there) for load in shares.LOADS}
+    assert wakeup_fit.fit(seen, 2, Costs()) == pytest.approx(OTHER, abs=0.02)
 
 
 def test_predicted_shares_are_by_boot_order() -> None:
     # Who is woken first, the last to boot, has nothing to preempt the client with.
-    first, second = wakeup_fit.predicted_shares(2, 2, replace(Costs(), wake_first=0.0), 50.0)
+    costs = replace(Costs(), wake_first=0.0, wake_late=0.0)
+    first, second = wakeup_fit.predicted_shares(shares.LOADS[0], 2, costs)
     assert first > 0.8
     assert first + second == pytest.approx(1.0)
 
 
-def test_predicted_shares_are_those_of_the_model() -> None:
-    server = Server(workers=3, threads=8, preload_app=True)
-    traffic = Traffic(rate=20.0, requests=6_000, io=Distribution("const", (0.001,)))
-    worker = predict(Experiment(server=server, traffic=traffic)).requests.worker
-    modelled = [list(worker).count(number) / 6_000 for number in (1, 2, 3)]
-    assert wakeup_fit.predicted_shares(3, 2, Costs(), 20.0) == pytest.approx(modelled, abs=0.02)
+@pytest.mark.parametrize("load", shares.LOADS, ids=str)
+def test_predicted_shares_are_those_of_the_model(load: Load) -> None:
+    asked = replace(shares.experiment_of(load), replications=1)
+    runs = [predict(replace(asked, seed=seed)) for seed in range(20)]
+    accepted = Counter(worker for run in runs for worker in run.requests.worker)
+    modelled = [accepted[order] / accepted.total() for order in range(1, load.workers + 1)]
+    assert wakeup_fit.predicted_shares(load, 2, Costs()) == pytest.approx(modelled, abs=0.025)
 
 
 def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -117,8 +119,7 @@ def test_the_command_writes_a_file_that_predicts(
     host_costs: HostCosts,
 ) -> None:
     monkeypatch.setattr(calibrate, "ROUNDS", 1)
-    monkeypatch.setattr(calibrate, "WORKERS", (2,))
-    monkeypatch.setattr(shares, "REQUESTS", 40)
+    monkeypatch.setattr(calibrate, "LOADS", (replace(shares.LOADS[0], requests=40),))
     # The same functions have measured them for the other tests of this session, in 16 s.
     life, of_requests = host_costs.parts()
     monkeypatch.setattr(calibrate, "life_costs", lambda *_, **__: life)
@@ -130,7 +131,7 @@ def test_the_command_writes_a_file_that_predicts(
     cli.main(["calibrate", "--out", str(path)])
     out, err = capsys.readouterr()
     assert f"written: {path}" in out
-    assert "who of 2 workers accepts" in err
+    assert "who accepts: 2 workers x 8 threads at 50/s" in err
     costs, memory_read = costs_file.read(path)
     assert memory_read == memory
     assert "12.35 MB" in out

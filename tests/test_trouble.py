@@ -31,7 +31,7 @@ VARIANTS = 24
 #: By how much the steps of a process's life are quicker or slower from one time to the next: six
 #: calibrations within half an hour had reloads from 0.5, and kills to 1.6 times their medians.
 PACES = (0.5, 1.6)
-LIFE = ("import_app", "fork", "boot", "postfork", "kill", "reload", "reexec")
+LIFE = ("import_app", "fork", "boot", "postfork", "finalize", "kill", "reload", "reexec")
 
 #: Servers that are measured at the same time: they sleep more than they compute.
 AT_ONCE = 3

@@ -9,11 +9,12 @@ from statistics import median
 from reference_app.calibration.life import life_costs
 from reference_app.calibration.memory import OUR_SERVERS, SERVERS, memory_costs
 from reference_app.calibration.requests import Demand, application_costs, request_costs
-from reference_app.calibration.shares import RATE, WORKERS, accept_shares
+from reference_app.calibration.shares import LOADS, accept_shares
 from reference_app.server import Application
 from sim import wakeup_fit
 from sim.costs import Costs
 from sim.memory_costs import MemoryCosts
+from sim.wakeup_fit import Load
 
 #: Times that everything is measured but the shares and the memory; the middle counts.
 ROUNDS = 3
@@ -38,7 +39,7 @@ class Calibration:
         costs: fields of `Costs`, by name, s.
         spread: the least and the most of each over the rounds, s.
         memory: of the processes.
-        shares: of the accepts by boot order, by number of gthread workers.
+        shares: of the accepts by boot order, by load.
         demand: of the application's own code; None where that is our service's, which does what it
             is asked to.
     """
@@ -46,7 +47,7 @@ class Calibration:
     costs: Mapping[str, float]
     spread: Mapping[str, tuple[float, float]]
     memory: MemoryCosts
-    shares: Mapping[int, tuple[float, ...]]
+    shares: Mapping[Load, tuple[float, ...]]
     demand: Demand | None = None
 
     def fitted(self, cores: int) -> Costs:
@@ -56,7 +57,7 @@ class Calibration:
             cores: of the machine.
         """
         measured = replace(Costs(), **self.costs)
-        return replace(measured, **wakeup_fit.fit(self.shares, cores, measured, RATE))
+        return replace(measured, **wakeup_fit.fit(self.shares, cores, measured))
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ def calibrate(application: Application | None, path: str, tell: Tell) -> Calibra
     rounds, demands = _Rounds(), []
     servers = OUR_SERVERS if application is None else SERVERS
     round_s = LIFE_S + REQUESTS_S + (0.0 if application is None else THEIRS_S)
-    steps = _Steps(tell, ROUNDS * round_s + servers * MEMORY_S + len(WORKERS) * SHARES_S)
+    steps = _Steps(tell, ROUNDS * round_s + servers * MEMORY_S + len(LOADS) * SHARES_S)
     for number in range(1, ROUNDS + 1):
         steps.begin(f"boots, signals and ends, round {number} of {ROUNDS}")
         # Somebody else's application may start a LaunchDarkly client; we cannot know its flags.
@@ -125,9 +126,9 @@ def calibrate(application: Application | None, path: str, tell: Tell) -> Calibra
     steps.begin("what processes and threads take of the memory")
     memory = memory_costs(application, path, lambda: steps.advance(MEMORY_S))
     shares = {}
-    for workers in WORKERS:
-        steps.begin(f"who of {workers} workers accepts")
-        shares[workers] = accept_shares(workers)
+    for load in LOADS:
+        steps.begin(f"who accepts: {load}")
+        shares[load] = accept_shares(load)
         steps.advance(SHARES_S)
     return Calibration(
         {name: median(values) for name, values in rounds.values.items()},

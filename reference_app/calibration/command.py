@@ -15,7 +15,6 @@ from pathlib import Path
 
 from reference_app.calibration.calibrate import Calibration, calibrate
 from reference_app.calibration.requests import Demand
-from reference_app.calibration.shares import RATE
 from reference_app.processor import processor
 from reference_app.progress_line import ProgressLine
 from reference_app.server import Application
@@ -73,10 +72,10 @@ def _about(args: argparse.Namespace, found: Calibration, costs: Costs, cores: in
             f"GET {args.path} itself computes {1000 * found.demand.cpu:.3f} ms and waits "
             f"{1000 * found.demand.io:.3f} ms: {_flags(found.demand)}"
         )
-    yield "Shares of the accepts by boot order, gthread, all workers asleep:"
-    for workers, shares in found.shares.items():
-        ours = wakeup_fit.predicted_shares(workers, cores, costs, RATE)
-        yield f"{workers} workers: measured {_words(shares)}, with these costs {_words(ours)}"
+    yield "Shares of the accepts by boot order, gthread, nearly always all workers asleep:"
+    for load, shares in found.shares.items():
+        ours = wakeup_fit.predicted_shares(load, cores, costs)
+        yield f"{load}: measured {_words(shares)}, with these costs {_words(ours)}"
 
 
 def _notes(found: Calibration) -> dict[str, str]:
@@ -84,7 +83,7 @@ def _notes(found: Calibration) -> dict[str, str]:
         name: f"Measured {_words_of(name, least)} to {_words_of(name, most)}."
         for name, (least, most) in found.spread.items()
     }
-    for name in ("wake_first", "wake_overtake", "wake_warm", "wake_idle", "pull"):
+    for name in ("wake_first", "wake_owed", "wake_overtake", "wake_idle", "pull"):
         notes[name] = "The default: of the scheduler's traces, not measured here."
     notes["exit"] = "The default."
     if found.demand is not None:
@@ -103,9 +102,9 @@ def _report(path: Path, found: Calibration, costs: Costs, cores: int) -> Iterato
     for cost in fields(found.memory):
         megabytes = getattr(found.memory, cost.name) / 1e6
         yield f"{cost.name:23} {megabytes:6,.2f} MB"
-    for workers, shares in found.shares.items():
-        ours = wakeup_fit.predicted_shares(workers, cores, costs, RATE)
-        yield f"{workers} workers accept {_words(shares)}; with these costs {_words(ours)}"
+    for load, shares in found.shares.items():
+        ours = wakeup_fit.predicted_shares(load, cores, costs)
+        yield f"{load}: accepted {_words(shares)}; with these costs {_words(ours)}"
     if found.demand is not None:
         yield f"the application: {_flags(found.demand)}"
     yield f"written: {path}"

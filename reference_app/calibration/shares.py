@@ -1,4 +1,4 @@
-"""Who accepts on this machine, at so low a load that nearly always every worker sleeps.
+"""Who accepts on this machine, where nearly always every worker sleeps.
 
 Connections come as Poisson's do: at even gaps every one finds the threads on the cores where the
 one before has left them, and one of two workers had 0.41, 0.54, 0.81 and 0.88 of them in four runs.
@@ -11,31 +11,33 @@ from collections import Counter
 from reference_app.measure import measure
 from sim.distribution import Distribution
 from sim.experiment import Experiment, Server, Traffic
+from sim.wakeup_fit import Load
 
-#: Numbers of workers to measure: together they tell apart all that `sim.wakeup_fit` fits.
-WORKERS = (2, 3, 4)
+#: Mostly idle servers say how late an idle core runs a thread. How often it is ahead all the same,
+#: two workers tell in whose queues requests wait now and then: 0.37 to 0.56 of the connections are
+#: worker 1's, where that chance is all that differs. A share of a half is known to 0.02 (standard
+#: error), but for what one connection leaves to the next.
+LOADS = (
+    *(Load(workers, 8, 50.0, Distribution("const", (0.005,)), 500) for workers in (2, 3, 4)),
+    Load(2, 4, 112.0, Distribution("exp", (0.05,)), 700),
+)
 
-#: Connections of one measurement. A share of a half is known to 0.02 (standard error), but for what
-#: one connection leaves to the next.
-REQUESTS = 500
 
-#: Of them a second.
-RATE = 50.0
-
-
-def accept_shares(workers: int) -> tuple[float, ...]:
-    """Share of the connections that each of so many gthread workers accepts, by boot order.
+def accept_shares(load: Load) -> tuple[float, ...]:
+    """Share of the connections that each gthread worker accepts, by boot order.
 
     Raises:
         ExperimentError: when the server does not boot.
     """
-    experiment = Experiment(
-        server=Server(workers=workers, threads=8, worker_class="gthread", preload_app=True),
-        traffic=Traffic(
-            rate=RATE,
-            requests=REQUESTS,
-            io=Distribution("const", (0.005,)),
+    accepted = Counter(measure(experiment_of(load), 0, lambda *_: None).requests.worker)
+    return tuple(accepted[worker] / load.requests for worker in range(1, load.workers + 1))
+
+
+def experiment_of(load: Load) -> Experiment:
+    """The experiment that measures a load's shares."""
+    return Experiment(
+        server=Server(
+            workers=load.workers, threads=load.threads, worker_class="gthread", preload_app=True
         ),
+        traffic=Traffic(rate=load.rate, requests=load.requests, io=load.io),
     )
-    accepted = Counter(measure(experiment, 0, lambda *_: None).requests.worker)
-    return tuple(accepted[worker] / REQUESTS for worker in range(1, workers + 1))

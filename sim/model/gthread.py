@@ -430,8 +430,8 @@ class ThreadWorker(Worker):
         self._next_turn()
 
     def _finish_request(self, connection: Connection) -> None:
-        if self.idle_threads:
-            self.alone_at = self.clock.time
+        self.finished_at = self.clock.time
+        self.alone = bool(self.idle_threads)
         if connection.deferred and self.alive:
             self._defer(connection)
             return
@@ -679,7 +679,8 @@ class ThreadWorker(Worker):
         assert connection is not None, "a thread that responds has a connection"
         self.clients.answer_in_passing(connection, self.costs.finish * connection.pace)
         self.nr_conns -= 1
-        self.alone_at = self.clock.time
+        self.finished_at = self.clock.time
+        self.alone = True
         self._take_next(thread)
         if self.exiting:
             self.end_if_idle()
@@ -725,6 +726,8 @@ class ThreadWorker(Worker):
             self.notified = answered + finish
             clock.time = gil.end = self.notified + request
             self._call_in_passing(thread, following.row)
+        self.finished_at = self.notified
+        self.alone = False
         return True
 
     def _take_next(self, thread: PoolThread) -> None:

@@ -23,7 +23,7 @@ from sim.model.connection import Connection
 from sim.model.cores import Cores
 from sim.model.ordered import bisect as place_of
 from sim.model.ordered import insort
-from sim.model.wakeup import Sleeper, rested, winner
+from sim.model.wakeup import Sleeper, winner
 
 #: SYN-ACKs that are sent again until the server forgets the request (``tcp_synack_retries``), and
 #: at least where the request queue is more than half full (`reqsk_timer_handler`).
@@ -33,14 +33,8 @@ SYN_ACK_RETRIES_UNDER_PRESSURE: Final = 2
 #: Requests that are never pressure.
 NO_PRESSURE: Final = 8
 
-#: s without a connection after which the machine is at rest, and more is no more.
-REST: Final = 1.0
-
 #: s until the client sleeps after it has connected: 0.25 to 0.46 ms in the scheduler's traces.
 CLIENT_LEAVES: Final = 0.00035
-
-#: Weight of the last gap between connections in their running mean.
-GAP_WEIGHT: Final = 0.1
 
 
 class Poller(Sleeper, ABC):
@@ -92,10 +86,9 @@ class ListeningSocket:
     __slots__ = (
         "_connected",
         "_fair",
-        "_gap",
+        "_idle",
         "_last",
         "_last_winner",
-        "_rest",
         "_since",
         "clock",
         "closed",
@@ -140,8 +133,7 @@ class ListeningSocket:
         self.young = 0
         self._fair = fair
         self._connected = -inf
-        self._gap = REST
-        self._rest: float | None = None
+        self._idle = False
         self._since = -inf
         self._last = -1
         self._last_winner: Poller | None = None
@@ -158,13 +150,10 @@ class ListeningSocket:
         connection.queued = now = self.clock.time
         if waiting >= self.longest:
             self.longest = waiting + 1
-        self._since = since = self._connected
-        gap, mean = min(now - since, REST), self._gap
-        self._connected = now
-        self._gap = mean + GAP_WEIGHT * (gap - mean)
+        self._since, self._connected = self._connected, now
         sleeping = self.sleeping
         if len(sleeping) > 1 and not self._fair:
-            self._rest = rested(gap, mean) if self.cores.another_idles(CLIENT_LEAVES) else None
+            self._idle = self.cores.another_idles(CLIENT_LEAVES)
         if last and sleeping and not waiting:
             winner = self._winner()
             if sleeping[winner][1].take(connection):
@@ -254,7 +243,14 @@ class ListeningSocket:
         if last >= number or sleeping[last][1] is not self._last_winner:
             last = -1
         self._last = place = winner(
-            sleeping, last, self._since, self.cores.number, self.costs, self._rest, self.random
+            sleeping,
+            last,
+            self._since,
+            self._connected,
+            self.cores.number,
+            self.costs,
+            self.random,
+            idle=self._idle,
         )
         self._last_winner = sleeping[place][1]
         return place

@@ -12,13 +12,15 @@ of real runs (``sched_waking``, ``sched_wakeup``, ``sched_switch``) shows where 
 kernel/sched/fair.c says why:
 
 - The first to be woken is sent to the client's core: `connect(2)` wakes it synchronously, that is
-  as if the client were about to sleep (`wake_affine_idle`).
+  as if the client were about to sleep (`wake_affine_idle`). Now and then it goes astray, to an idle
+  core.
 - The next are sent to an idle core each, as long as there is one (`select_idle_sibling`).
 - All others stay on the core where they ran last, whichever that is.
 
 Who runs first on a core depends on what each is owed (`update_entity_lag`, `place_entity`): time
 that it has waited there when it ran last, as most have at the connection before, which has woken
-all of them. Who has finished a request since, with a core to itself, is owed nothing.
+all of them. So has who has finished a request while others waited for its thread, which went on
+with the next. Who has finished one since, with a core to itself, is owed nothing.
 
 - If any poller on the client's core is owed time, that one preempts the client, for the client is
   not eligible then (`pick_eevdf`). Otherwise all wait until the client sleeps, 0.3 ms later.
@@ -28,10 +30,10 @@ all of them. Who has finished a request since, with a core to itself, is owed no
 
 Then the cores race for the accept, if any but the client's idles; otherwise all pollers stay, but
 for the first, and the client's core wins. A poller that preempts the client is some 30 us ahead of
-the other core, which needs an interrupt and the way out of its halt first. That nearly always
-decides the race after a rest, when all that is to run is cold and the client's core the least so;
-right after another connection less often. Without preemption the other core wins, unless its
-interrupt is late.
+the other core, which needs an interrupt and the way out of its halt first. That decides the race
+after a rest, when the other core has halted deeply and its caches are cold. Right after the rival
+there has run, less often: least if the rival has accepted or finished a request since the one that
+preempts has. Without preemption the other core wins, unless its interrupt is late.
 
 This is how it goes where client and server are in one of the scheduler's groups. Groups of their
 own, such as a session each has (``kernel.sched_autogroup_enabled``), owe each other time too, and
@@ -41,63 +43,73 @@ what comes of that changes by the hour.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf, sqrt
+from math import exp, inf
 from random import Random
 from typing import Final
 
 from sim.costs import Costs
 
-#: s after which the machine has come half-way to rest, for a race between cores. The scheduler's
-#: traces have 6 to 12 ms. Not `Costs.cooling`, which is of caches and as long as the hour has it.
-HALF_REST: Final = 0.009
+#: s after which a race is lost to another core e times less often. Of 11,000 connections of 2, 4
+#: and 8 workers in the scheduler's traces, at 50 and 56 requests/s, each kind has 7 to 15 ms. Not
+#: `Costs.cooling`, which is of caches and as long as the hour has it.
+REST: Final = 0.01
+
+#: How much more often than a rival that has lost the race before, one wins that has accepted since
+#: the preempting poller has, or finished a request (0.54 and 0.6 to 0.68 at once, to 0.28).
+WARMER: Final = 2.1
+
+#: The same where the preempting poller has finished one since the rival ran (0.03 to 0.06).
+COLDER: Final = 0.15
+
+#: By how much more often a race is lost for each poller more that is woken: the client goes on
+#: until all are (of 2, 4 and 8 lost 0.01, 0.06 and 0.09 after rests of 30 ms and more).
+DELAY: Final = 0.02
+
+#: Probability that the first to be woken goes to another core that idles (0.04 to 0.08).
+ASTRAY: Final = 0.06
 
 #: Probability that a poller is owed time whose last turn was to finish a request, with a core to
-#: itself (in the traces 0.02 to 0.4, by whether the client ran there just then), and of one that
-#: has won the connection before and has yet to finish it (0.36 to 0.57).
-OWED_AFTER_FINISH: Final = 0.12
+#: itself (in the traces 0.06 to 0.25, by whether the client ran there just then), of one whose
+#: thread went on with a request that waited (0.76 to 0.89), and of one that has won the connection
+#: before and has yet to finish it: the first to be woken (0.45 to 0.53), or one that stays (0.2).
+OWED_AFTER_FINISH: Final = 0.11
+OWED_AFTER_RELAY: Final = 0.8
 OWED_AFTER_ACCEPT: Final = 0.5
+STAYING_OWED_AFTER_ACCEPT: Final = 0.25
 
 #: Probability that a poller which has won the connection before, and stays, is on the client's core
 #: for more than chance: the client comes from the core of the last answer. If it has finished that
-#: since, it is there 0.82 to 0.87 of the times, otherwise 0.62 to 0.68.
+#: since, alone, it is there 0.76 to 0.89 of the times, and before it has 0.57 to 0.63. If the
+#: thread went on, that has the core (0.4).
 STAYS_AFTER_FINISH: Final = 0.65
-STAYS_AFTER_ACCEPT: Final = 0.3
+STAYS_AFTER_ACCEPT: Final = 0.2
 
 
 class Sleeper:
     """A poller, as far as the race depends on it.
 
-    State: ``alone_at`` (when it last finished a request with a core to itself, s).
+    State:
+        finished_at: when it last finished a request, s.
+        alone: whether none waited for that request's thread then, so that it had a core to itself.
     """
 
-    __slots__ = ("alone_at",)
+    __slots__ = ("alone", "finished_at")
 
     def __init__(self) -> None:
-        self.alone_at = -inf
-
-
-def rested(gap: float, mean: float) -> float:
-    """How far the machine has come to rest before a connection, from 0 to 1.
-
-    It goes with the geometric mean of both: of 5000 connections in the scheduler's traces at 10 to
-    150 requests/s, the gap alone tells less (by 23 of log-likelihood), and the running mean least.
-
-    Args:
-        gap: since the connection before, s.
-        mean: running mean of such gaps, s.
-    """
-    both = sqrt(gap * mean)
-    return both / (both + HALF_REST)
+        self.finished_at = -inf
+        self.alone = False
 
 
 def winner(
     sleeping: Sequence[tuple[int, Sleeper]],
     last: int,
     since: float,
+    now: float,
     cores: int,
     costs: Costs,
-    rest: float | None,
     random: Random,
+    *,
+    idle: bool,
 ) -> int:
     """Draw which poller wins a connection: its place in ``sleeping``.
 
@@ -107,39 +119,67 @@ def winner(
         last: place of who has won the connection before; -1 if it does not sleep.
         since: when that came, s; -inf before the first, which goes to the first poller: it has
             waited for its core as it booted, and no other has since (55 of 55 boots).
+        now: when this one comes, s.
         cores: of the host.
         costs: its ``wake_*`` values.
-        rest: see `rested`; None where all other cores are busy for longer than the client is.
         random: where chance comes from.
+        idle: whether any core idles but the client's, or will before the client sleeps.
     """
     if since == -inf:
         return 0
     pollers = len(sleeping)
-    elsewhere = 0 if rest is None else min(cores, pollers) - 1
-    staying = pollers - 1 - elsewhere
+    elsewhere = min(cores, pollers) - 1 if idle else 0
     # Bit k: whether the k-th to be woken is on the client's core.
-    here = 1 | _bits(staying, cores, random) << 1 + elsewhere if staying else 1
+    here = _bits(pollers - 1 - elsewhere, cores, random) << 1 + elsewhere
     if last > elsewhere:
-        finished = sleeping[last][1].alone_at > since
-        if random.random() < (STAYS_AFTER_FINISH if finished else STAYS_AFTER_ACCEPT):
+        poller = sleeping[last][1]
+        stays = STAYS_AFTER_ACCEPT
+        if poller.finished_at > since:
+            stays = STAYS_AFTER_FINISH if poller.alone else 0.0
+        if random.random() < stays:
             here |= 1 << last
-    preempts = _first_owed(here, sleeping, last, since, costs, random)
-    if rest is None or not elsewhere:
-        return max(preempts, 0)
-    if preempts >= 0:
-        if random.random() < rest + costs.wake_warm * (1 - rest):
-            return preempts
-    elif random.random() < costs.wake_late:
-        return 0
-    # Another core wins, all of which are alike.
-    head = 1
     there = (1 << pollers) - (1 << 1 + elsewhere) & ~here
+    astray = elsewhere > 0 and random.random() < ASTRAY
+    if not astray:
+        here |= 1
+    preempts = _first_owed(here, sleeping, last, since, costs, random)
+    if not elsewhere:
+        return max(preempts, 0)
+    if preempts < 0 and not astray and random.random() < costs.wake_late:
+        return 0
+    # Who is ahead on another core; all those are alike.
+    head = 0 if astray else 1
     if elsewhere > 1:
         head += int(random.random() * elsewhere)
         if there:
             there &= _bits(pollers, elsewhere, random)
-    owed = _first_owed(there, sleeping, last, since, costs, random)
-    return head if owed < 0 else owed
+    rival = _first_owed(there, sleeping, last, since, costs, random)
+    if rival < 0:
+        rival = head
+    if preempts >= 0 and not _overtaken(preempts, rival, sleeping, last, since, now, costs, random):
+        return preempts
+    return rival
+
+
+def _overtaken(
+    preempts: int,
+    rival: int,
+    sleeping: Sequence[tuple[int, Sleeper]],
+    last: int,
+    since: float,
+    now: float,
+    costs: Costs,
+    random: Random,
+) -> bool:
+    """Whether a rival on another core accepts before the poller that preempts the client."""
+    theirs, ours = sleeping[rival][1].finished_at, sleeping[preempts][1].finished_at
+    ran = max(theirs, since)
+    chance = (1 - costs.wake_warm) * exp((ran - now) / REST)
+    if ours > ran:
+        chance *= COLDER
+    elif theirs > since or rival == last:
+        chance *= WARMER
+    return random.random() < chance + DELAY * (len(sleeping) - 2)
 
 
 def _first_owed(
@@ -158,10 +198,11 @@ def _first_owed(
     while queued:
         place = queued.bit_length() - 1
         queued ^= 1 << place
-        if sleeping[place][1].alone_at > since:
-            owed = OWED_AFTER_FINISH
+        poller = sleeping[place][1]
+        if poller.finished_at > since:
+            owed = OWED_AFTER_FINISH if poller.alone else OWED_AFTER_RELAY
         elif place == last:
-            owed = OWED_AFTER_ACCEPT
+            owed = STAYING_OWED_AFTER_ACCEPT if place else OWED_AFTER_ACCEPT
         else:
             owed = costs.wake_owed if place else costs.wake_first
         if random.random() < owed:
@@ -173,7 +214,7 @@ def _first_owed(
 
 def _bits(number: int, of: int, random: Random) -> int:
     """So many bits, each set with a probability of one in ``of``."""
-    if of == 1:
+    if of == 1 or not number:
         return (1 << number) - 1
     if of == 2:
         return random.getrandbits(number)

@@ -101,7 +101,7 @@ class Worker(Poller):
         traps: see `Traps`; None where nothing is set.
         undisturbed: whether all that ever came to it were requests, each on a new connection; False
             for good once it has got a signal or a trap, lost its parent, or is to leave its loop.
-        registration, alone_at: see `sim.model.kernel.Poller`.
+        registration, alone, finished_at: see `sim.model.kernel.Poller`.
         waited: sum of the times that requests have waited inside it for a thread, s.
         longest: most requests that ever waited inside it.
         pool_size: pool threads that it has: Python starts one only when none is idle, and the model
