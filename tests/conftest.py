@@ -40,12 +40,24 @@ COMPUTES = frozenset(
     )
 )
 
+#: Files whose tests start servers, but judge times by half a second and more, and processes by
+#: whose children they are: two at a time may do so.
+SERVES = frozenset(
+    f"test_{name}"
+    for name in (
+        *("access_log", "cli", "faq_launchdarkly", "faq_logs", "faq_sockets", "faq_start"),
+        *("server", "service", "timeline_cli"),
+    )
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of `COMPUTES`."""
+    """Mark the tests of `COMPUTES` and of `SERVES`; what has no mark measures."""
     for item in items:
         if item.path.stem in COMPUTES:
             item.add_marker("computes")
+        elif item.path.stem in SERVES:
+            item.add_marker("serves")
 
 
 class HostCosts:

@@ -108,7 +108,7 @@ def test_what_the_model_charges_an_application_is_what_was_measured() -> None:
     pace = Pace(replace(Costs(), warm=warm, cooling=cooling))
     pace.step(0.0)
     charged = {name: cost * pace.at(gap) for name, cost in costs.items()}
-    measured = {"accept": 300, "request": 700, "respond": 500, "finish": 400, "sync_finish": 400}
+    measured = {"accept": 300, "request": 700, "respond": 900, "finish": 400, "sync_finish": 400}
     assert charged == pytest.approx({name: us / 1e6 for name, us in measured.items()})
 
 

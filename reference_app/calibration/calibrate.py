@@ -21,7 +21,7 @@ ROUNDS = 3
 
 #: s that a step takes, more or less.
 LIFE_S = 5.0
-REQUESTS_S = 11.0
+REQUESTS_S = 12.0
 THEIRS_S = 5.0
 MEMORY_S = 2.5
 SHARES_S = 12.0

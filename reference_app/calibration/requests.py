@@ -1,12 +1,15 @@
 """What the steps of a request cost on this machine.
 
-One worker gets requests one after the other, with a clock at each step (`marked_config`)::
+One worker gets requests, with a clock at each step (`marked_config`)::
 
     arrival --connect--> accept --accept--> handle --request--> application's own code
                                                                      (I/O: timer slack)
     client has all <--receive-- handle is over <--respond-- application's own code ends
 
-Once so rarely that all is cold, once as quickly as they can, and once in between.
+They come at random. At even gaps every request finds the threads on the cores where the one before
+has left them: 11 ms apart, 45 of them began after 1.05 to 1.60 ms in the middle, from one time to
+the next. What is measured are those that had the worker for themselves. A last round comes as
+quickly as it can, for what a step costs right after another.
 """
 
 from __future__ import annotations
@@ -15,10 +18,11 @@ import json
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
 from itertools import pairwise, product
+from random import Random
 from statistics import median
 
 from reference_app.calibration.marked_config import MARKS
@@ -30,13 +34,15 @@ from sim.experiment import Experiment, Server, Traffic
 
 MARKED = "reference_app.calibration.marked_config"
 
-#: Requests of one measurement.
-REQUESTS = 45
+#: Requests of one measurement; the first of them warm caches up.
+REQUESTS = 100
+WARM_UP = 10
 
-#: s from one request to the next, where all is cold, and where half is. Not multiples of the
-#: kernel's tick, 4 ms, or all would come at the same moment of it.
-COLD = 0.0813
-TEPID = 0.0107
+#: Requests to an application of somebody else's, one after the other.
+THEIR_REQUESTS = 60
+
+#: Requests / s: gaps of 2 to 150 ms, over which most of what cools cools.
+RATE = 30.0
 
 #: s that each of them sleeps.
 IO = 0.005
@@ -50,7 +56,8 @@ _COOLING = tuple(0.001 * 1.1**number for number in range(45))
 
 NONE = Distribution("const", (0.0,))
 
-_ONE_WORKER = Server(workers=1, threads=4, worker_class="gthread", preload_app=True)
+#: One thread, so that its notes are in the order of the requests.
+_ONE_WORKER = Server(workers=1, threads=1, worker_class="gthread", preload_app=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +71,20 @@ class Steps:
     app: Sequence[tuple[float, float]]
     answered: Sequence[tuple[float, float]]
 
-    def gap(self) -> float:
-        """From one request to the next, s."""
-        return median(after - before for (before, _), (after, _) in pairwise(self.accept))
+    def idle(self) -> list[float]:
+        """Since the request before, of each but the first, s."""
+        return _gaps(_walls(self.accept))
 
-    def finish(self) -> float:
-        """CPU of the main thread for a request, besides its accept: finishing, and its polls, s."""
-        # From the end of an accept to the beginning of the next.
-        return median(
-            after[1] - accepted[1]
-            for accepted, after in zip(self.accepted, self.accept[1:], strict=False)
-        )
+    def finish(self) -> list[float]:
+        """CPU of the main thread for each request but the last, besides its accept, s.
+
+        That is finishing it and its polls: from the end of its accept to the beginning of the next.
+        """
+        return _apart(_clocks(self.accepted[:-1]), _clocks(self.accept[1:]))
+
+    def release(self) -> list[float]:
+        """CPU of the pool thread for each but the last, from there until it takes the next, s."""
+        return _apart(_clocks(self.handled[:-1]), _clocks(self.handle[1:]))
 
 
 def request_costs() -> dict[str, float]:
@@ -84,35 +94,37 @@ def request_costs() -> dict[str, float]:
         ExperimentError: when the server does not boot or the notes do not come.
     """
     # A worker's notes are about all its traffic, so the first has a server of its own.
-    (new,), steps = _replayed(_apart_by(COLD))
-    (kept, quick, tepid), _ = _replayed(
-        replace(_apart_by(COLD), connection="keepalive"), _AT_ONCE, _apart_by(TEPID)
-    )
-    warm, cooling = _pace(new, quick, tepid)
-    cold = part(COLD, warm, cooling)
-    rows, answers = new.requests, [json.loads(body) for body in new.answers]
-    began = [answer["started"] for answer in answers]
-    ended = [answer["ended"] for answer in answers]
-    arrival = [new.start + due for due in rows.arrival]
-    finished = [new.start + time for time in rows.finished]
+    (new,), steps = _replayed(_AT_RANDOM)
+    (kept, quick), _ = _replayed(replace(_AT_RANDOM, connection="keepalive"), _AT_ONCE)
+    warm, cooling = _pace(new, quick)
+    began, ended = _noted(new, "started"), _noted(new, "ended")
+    arrival = [new.start + due for due in new.requests.arrival]
+    finished = [new.start + time for time in new.requests.finished]
     accept, handle, handled = (
         _walls(notes) for notes in (steps.accept, steps.handle, steps.handled)
     )
-    finish = steps.finish()
-    request, respond = _apart(handle, began), _apart(ended, handled)
-    steps_of_a_request = {
-        "connect": _apart(arrival, accept),
-        "send": max(0.0, _to_start(kept) - finish - request),
-        "accept": _apart(accept, handle),
+    alone = _alone(new)
+
+    def cold(taken: Sequence[float], moments: Sequence[float]) -> float:
+        """What a step costs cold, which took so long for each request, s."""
+        return _cold(taken, _gaps(moments), alone, warm, cooling)
+
+    finish = cold(steps.finish(), ended)
+    request = cold(_apart(handle, began), arrival)
+    respond = cold(_apart(ended, handled), ended) + cold(steps.release(), ended)
+    kept_to_start = _cold(
+        _to_start(kept), _gaps(kept.requests.arrival), _alone(kept), warm, cooling
+    )
+    return {
+        "connect": cold(_apart(arrival, accept), arrival),
+        "send": max(0.0, kept_to_start - finish - request),
+        "accept": cold(_apart(accept, handle), arrival),
         "request": request,
         "respond": respond,
-        "receive": max(0.0, _apart(ended, finished) - respond),
+        "receive": max(0.0, cold(_apart(ended, finished), ended) - respond),
         "finish": finish,
         "sync_finish": finish,
-    }
-    return {
-        **{name: seconds / cold for name, seconds in steps_of_a_request.items()},
-        "timer_slack": _apart(began, ended) - IO,
+        "timer_slack": median(_apart(began, ended)[WARM_UP:]) - IO,
         "warm": warm,
         "cooling": cooling,
     }
@@ -123,43 +135,70 @@ def part(idle: float, warm: float, cooling: float) -> float:
     return warm + (1 - warm) * idle / (idle + cooling)
 
 
-def _pace(cold_ones: Replay, quick: Replay, tepid: Replay) -> tuple[float, float]:
-    """``warm`` and ``cooling`` (s): from what the start of a request takes at three paces."""
-    cold, arrivals = _to_start(cold_ones), quick.requests.arrival
-    seen = {
-        median(b - a for a, b in pairwise(arrivals)): _to_start(quick) / cold,
-        TEPID: _to_start(tepid) / cold,
-    }
+def _pace(new: Replay, quick: Replay) -> tuple[float, float]:
+    """``warm`` and ``cooling`` (s): from what the start of a request takes after so long a gap."""
+    taken, gaps = _to_start(new), _gaps(new.requests.arrival)
+    seen = [(gaps[number - 1], taken[number]) for number in _alone(new)]
+    # As much as all others together: nothing else says what a step costs right after another.
+    at_once = median(_gaps(quick.requests.arrival)), median(_to_start(quick)[WARM_UP:])
+    seen += [at_once] * len(seen)
 
     def distance(values: tuple[float, float]) -> float:
+        parts = [part(gap, *values) for gap, _ in seen]
+        cold = median(seconds / of_it for (_, seconds), of_it in zip(seen, parts, strict=True))
         return sum(
-            (part(g, *values) / part(COLD, *values) - of_cold) ** 2 for g, of_cold in seen.items()
+            abs(seconds - cold * of_it) for (_, seconds), of_it in zip(seen, parts, strict=True)
         )
 
     return min(product(_WARM, _COOLING), key=distance)
 
 
-def _to_start(result: Replay) -> float:
-    """From a request's arrival until the application's code runs, s."""
-    began = [json.loads(body)["started"] - result.start for body in result.answers]
-    return _apart(result.requests.arrival, began)
+def _cold(
+    taken: Sequence[float],
+    gaps: Sequence[float],
+    numbers: Iterable[int],
+    warm: float,
+    cooling: float,
+) -> float:
+    """What a step costs cold, that took so many s for those requests, such gaps after another."""
+    return median(taken[number] / part(gaps[number - 1], warm, cooling) for number in numbers)
 
 
-def _apart(before: Sequence[float], after: Sequence[float]) -> float:
-    """The median time between two steps, without the first ten requests, which warm caches."""
-    return median(b - a for a, b in zip(before[10:], after[10:], strict=True))
+def _alone(result: Replay) -> list[int]:
+    """The numbers of the requests beside which no other was under way."""
+    arrival, finished = result.requests.arrival, result.requests.finished
+    return [
+        number
+        for number in range(WARM_UP, len(arrival) - 1)
+        if finished[number - 1] < arrival[number] and finished[number] < arrival[number + 1]
+    ]
 
 
-def _apart_by(gap: float) -> Traffic:
-    return Traffic(
-        arrivals="constant", rate=1 / gap, requests=REQUESTS, io=Distribution("const", (IO,))
-    )
+def _to_start(result: Replay) -> list[float]:
+    """From each request's arrival until the application's code runs, s."""
+    arrival = [result.start + due for due in result.requests.arrival]
+    return _apart(arrival, _noted(result, "started"))
 
+
+def _noted(result: Replay, name: str) -> list[float]:
+    """What each answer says of its request, s of the monotonic clock."""
+    return [json.loads(body)[name] for body in result.answers]
+
+
+def _apart(before: Sequence[float], after: Sequence[float]) -> list[float]:
+    """The time between two steps of each request."""
+    return [b - a for a, b in zip(before, after, strict=True)]
+
+
+def _gaps(moments: Sequence[float]) -> list[float]:
+    """From each to the next."""
+    return [after - before for before, after in pairwise(moments)]
+
+
+_AT_RANDOM = Traffic(rate=RATE, requests=REQUESTS, io=Distribution("const", (IO,)))
 
 #: One user without a pause.
-_AT_ONCE = Traffic(
-    arrivals="closed", users=1, think=NONE, requests=5 * REQUESTS, duration=PATIENCE, io=NONE
-)
+_AT_ONCE = Traffic(arrivals="closed", users=1, think=NONE, requests=200, duration=PATIENCE, io=NONE)
 
 
 def _replayed(*traffics: Traffic) -> tuple[list[Replay], Steps]:
@@ -206,33 +245,42 @@ def application_costs(
     Raises:
         ExperimentError: when it does not boot or answer.
     """
+    random = Random(1)
     experiment = Experiment(server=_ONE_WORKER)
     with running_server(experiment, replace(application, config=MARKED)) as server:
-        for _ in range(REQUESTS):
+        for _ in range(THEIR_REQUESTS):
             _get(server.port, path)
-            time.sleep(COLD)
+            time.sleep(random.expovariate(RATE))
         steps = _steps(server)
     return gunicorns_costs(steps, warm, cooling), _demand(steps)
 
 
 def gunicorns_costs(steps: Steps, warm: float, cooling: float) -> dict[str, float]:
     """What the steps of Gunicorn cost cold, s; between them they had time to cool only in part."""
-    finish = steps.finish()
-    measured = {
-        "accept": _apart(_walls(steps.accept), _walls(steps.handle)),
-        "request": _apart(_walls(steps.handle), _walls(steps.app)),
-        "respond": _apart(_walls(steps.answered), _walls(steps.handled)),
+    gaps = steps.idle()
+
+    def cold(taken: Sequence[float]) -> float:
+        return _cold(taken, gaps, range(WARM_UP, len(gaps)), warm, cooling)
+
+    finish = cold(steps.finish())
+    return {
+        "accept": cold(_apart(_walls(steps.accept), _walls(steps.handle))),
+        "request": cold(_apart(_walls(steps.handle), _walls(steps.app))),
+        "respond": cold(_apart(_walls(steps.answered), _walls(steps.handled)))
+        + cold(steps.release()),
         "finish": finish,
         "sync_finish": finish,
     }
-    cold = part(steps.gap(), warm, cooling)
-    return {name: seconds / cold for name, seconds in measured.items()}
 
 
 def _demand(steps: Steps) -> Demand:
-    cpu = _apart([c for _, c in steps.app], [c for _, c in steps.answered])
-    wall = _apart(_walls(steps.app), _walls(steps.answered))
+    cpu = median(_apart(_clocks(steps.app), _clocks(steps.answered))[WARM_UP:])
+    wall = median(_apart(_walls(steps.app), _walls(steps.answered))[WARM_UP:])
     return Demand(cpu, max(0.0, wall - cpu))
+
+
+def _clocks(notes: Sequence[tuple[float, float]]) -> list[float]:
+    return [cpu for _, cpu in notes]
 
 
 def _walls(notes: Sequence[tuple[float, float]]) -> list[float]:
