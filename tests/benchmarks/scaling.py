@@ -17,7 +17,7 @@ REQUESTS = 50_000
 #: The points of each axis.
 AXES: dict[str, tuple[int, ...]] = {
     "requests": (2_000, 20_000, 200_000),
-    "workers": (1, 4, 16, 64, 256),
+    "workers": (1, 2, 4, 16, 64, 256),
     "sockets": (1, 4, 16, 64, 256),
     "rate": (25, 100, 400, 1_600, 6_400),
     "threads": (1, 4, 16, 64, 256),
@@ -56,7 +56,8 @@ def experiment_of(axis: str, value: int) -> Experiment:
         # Longer requests, not more of them, for all threads of a worker share one GIL.
         io = Distribution("exp", (0.025 * value,))
         return Experiment(replace(server, threads=value), traffic=replace(traffic, io=io))
-    return _queue_of(value, server)
+    # One worker: of two, the one in which more wait accepts more, and the other's threads idle.
+    return _queue_of(value, replace(server, workers=1, threads=4))
 
 
 def _many(workers: int, rate: float, traffic: Traffic, *, reuse_port: bool) -> Experiment:
