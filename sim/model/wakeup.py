@@ -129,16 +129,11 @@ def winner(
         return 0
     pollers = len(sleeping)
     elsewhere = min(cores, pollers) - 1 if idle else 0
-    # Bit k: whether the k-th to be woken is on the client's core.
-    here = _bits(pollers - 1 - elsewhere, cores, random) << 1 + elsewhere
-    if last > elsewhere:
-        poller = sleeping[last][1]
-        stays = STAYS_AFTER_ACCEPT
-        if poller.finished_at > since:
-            stays = STAYS_AFTER_FINISH if poller.alone else 0.0
-        if random.random() < stays:
-            here |= 1 << last
-    there = (1 << pollers) - (1 << 1 + elsewhere) & ~here
+    # Bit k: whether the k-th to be woken stays on the client's core, or on another.
+    here = there = 0
+    if pollers > 1 + elsewhere:
+        here = _stay_here(1 + elsewhere, sleeping, last, since, cores, random)
+        there = (1 << pollers) - (1 << 1 + elsewhere) & ~here
     astray = elsewhere > 0 and random.random() < ASTRAY
     if not astray:
         here |= 1
@@ -148,17 +143,38 @@ def winner(
     if preempts < 0 and not astray and random.random() < costs.wake_late:
         return 0
     # Who is ahead on another core; all those are alike.
-    head = 0 if astray else 1
+    rival = 0 if astray else 1
     if elsewhere > 1:
-        head += int(random.random() * elsewhere)
+        rival += int(random.random() * elsewhere)
         if there:
             there &= _bits(pollers, elsewhere, random)
-    rival = _first_owed(there, sleeping, last, since, costs, random)
-    if rival < 0:
-        rival = head
+    if there:
+        owed = _first_owed(there, sleeping, last, since, costs, random)
+        if owed >= 0:
+            rival = owed
     if preempts >= 0 and not _overtaken(preempts, rival, sleeping, last, since, now, costs, random):
         return preempts
     return rival
+
+
+def _stay_here(
+    first: int,
+    sleeping: Sequence[tuple[int, Sleeper]],
+    last: int,
+    since: float,
+    cores: int,
+    random: Random,
+) -> int:
+    """Who, from the ``first`` on, stays on the client's core, as it has run there last."""
+    here = _bits(len(sleeping) - first, cores, random) << first
+    if last >= first:
+        poller = sleeping[last][1]
+        stays = STAYS_AFTER_ACCEPT
+        if poller.finished_at > since:
+            stays = STAYS_AFTER_FINISH if poller.alone else 0.0
+        if random.random() < stays:
+            here |= 1 << last
+    return here
 
 
 def _overtaken(
@@ -214,7 +230,7 @@ def _first_owed(
 
 def _bits(number: int, of: int, random: Random) -> int:
     """So many bits, each set with a probability of one in ``of``."""
-    if of == 1 or not number:
+    if of == 1:
         return (1 << number) - 1
     if of == 2:
         return random.getrandbits(number)
