@@ -177,7 +177,8 @@ def _taught(looks: tuple[tuple[Cell, ...], ...]) -> dict[str, float]:
 def _compared(cell: Cell, host_costs: HostCosts, again: tuple[Cell, ...] = ()) -> Comparison:
     """Predicted with what the machine says of itself, and measured; twice, ``again`` with those."""
     costs = host_costs.middle() if again else host_costs.latest()
-    looks = (ALL, (*TEACH, *again)) if again else (ALL,)
+    # One that teaches may be asked for as well: once is enough.
+    looks = (ALL, tuple(dict.fromkeys((*TEACH, *again)))) if again else (ALL,)
     measured = [summary for cells in looks for summary in _looks(cells)[cell].repeats]
     taught = replace(costs, **_taught(looks))
     return compare(_predicted(cell, taught), measured, _looks(ALL)[cell].ideal)

@@ -167,9 +167,10 @@ def test_whoever_is_owed_time_on_the_clients_core_preempts_the_client() -> None:
     late = 0.5 * LATE
     # Gone astray to the other core, the first has the third before it there. What is left of the
     # client's lead is a little less with every poller that it wakes.
-    assert first == pytest.approx((1 - ASTRAY) * late + ASTRAY * 0.5 * DELAY, abs=0.02)
-    assert second == pytest.approx((1 - ASTRAY) * 0.5 * DELAY, abs=0.02)
-    assert third == pytest.approx(1 - first - second)
+    ahead, behind = (1 - ASTRAY) * late + ASTRAY * 0.5 * DELAY, (1 - ASTRAY) * 0.5 * DELAY
+    assert first == pytest.approx(ahead, abs=0.02)
+    assert second == pytest.approx(behind, abs=0.02)
+    assert third == pytest.approx(1 - ahead - behind, abs=0.02)
 
 
 def test_one_core_runs_its_queue_in_order_unless_somebody_is_owed_time() -> None:

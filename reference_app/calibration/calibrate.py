@@ -91,7 +91,7 @@ class _Steps:
 
 
 def calibrate(application: Application | None, path: str, tell: Tell) -> Calibration:
-    """Measure for less than two minutes.
+    """Measure for some two minutes.
 
     Args:
         application: whose import, handling, end and memory to measure; our service, if None. What

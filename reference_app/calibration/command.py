@@ -73,6 +73,10 @@ def _about(args: argparse.Namespace, found: Calibration, costs: Costs, cores: in
             f"{1000 * found.demand.io:.3f} ms: {_flags(found.demand)}"
         )
     yield "Shares of the accepts by boot order, gthread, nearly always all workers asleep:"
+    yield from _shares(found, costs, cores)
+
+
+def _shares(found: Calibration, costs: Costs, cores: int) -> Iterator[str]:
     for load, shares in found.shares.items():
         ours = wakeup_fit.predicted_shares(load, cores, costs)
         yield f"{load}: measured {_words(shares)}, with these costs {_words(ours)}"
@@ -102,9 +106,7 @@ def _report(path: Path, found: Calibration, costs: Costs, cores: int) -> Iterato
     for cost in fields(found.memory):
         megabytes = getattr(found.memory, cost.name) / 1e6
         yield f"{cost.name:23} {megabytes:6,.2f} MB"
-    for load, shares in found.shares.items():
-        ours = wakeup_fit.predicted_shares(load, cores, costs)
-        yield f"{load}: accepted {_words(shares)}; with these costs {_words(ours)}"
+    yield from _shares(found, costs, cores)
     if found.demand is not None:
         yield f"the application: {_flags(found.demand)}"
     yield f"written: {path}"

@@ -83,7 +83,7 @@ class Steps:
         return _apart(_clocks(self.accepted[:-1]), _clocks(self.accept[1:]))
 
     def release(self) -> list[float]:
-        """CPU of the pool thread for each but the last, from there until it takes the next, s."""
+        """CPU of the pool thread for each but the last, from its answer until the next, s."""
         return _apart(_clocks(self.handled[:-1]), _clocks(self.handle[1:]))
 
 
