@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from strategies import FREE, troubled
 
 from sim.distribution import Distribution
+from sim.disturbance import BootError, Signal
 from sim.experiment import Experiment, Server, TraceRow, Traffic
 from sim.model.simulation import predict
 from sim.run import Request
@@ -221,3 +222,15 @@ def test_a_worker_that_wakes_up_for_a_request_has_had_its_heartbeats() -> None:
     run = predict(asked)
     assert [event.kind for event in run.events if event.kind in {"timeout", "exit"}] == []
     assert {request.outcome for request in run.requests} == {"ok"}
+
+
+def test_a_worker_that_a_signal_ends_is_not_gone_at_once() -> None:
+    """Its master, which halts for another that could not boot, finds it gone at the next look."""
+    trace = TraceRow(0.95, 0.2, 0.0), TraceRow(3.0, 0.0, 0.0)
+    traffic = Traffic(arrivals="trace", trace=trace)
+    trouble = BootError(0.5), Signal(1.0, "HUP", "master")
+    costs = replace(FREE, finalize=0.08, kill=0.002)
+    server = Server(threads=1, worker_class="gthread", preload_app=True)
+    run = predict(Experiment(server, traffic=traffic, disturbances=trouble, costs=costs))
+    exits = {event.process: event.time for event in run.events if event.kind == "exit"}
+    assert exits["worker 1"] == pytest.approx(exits["worker 2"] + 0.1)

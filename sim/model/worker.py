@@ -349,7 +349,7 @@ class Worker(Poller):
             return
         self.undisturbed = False
         if signal == "KILL":
-            Call(self.clock, lambda _: self.end(None)).after(self.life_costs.kill)
+            self._die()
         elif signal == "CONT":
             self._continue()
         elif self.stopped_at < inf:
@@ -358,9 +358,13 @@ class Worker(Poller):
             self._stop()
         elif self.finalizing or (signal == "ABRT" and not self.handles_signals):
             # No handler: the default action. Of SIGABRT the master has none that it could inherit.
-            self.end(None)
+            self._die()
         elif self.handles_signals:
             self._deliver(signal)
+
+    def _die(self) -> None:
+        """Of a signal: that takes its time, so the master which sent it does not find it gone."""
+        Call(self.clock, lambda _: self.end(None)).after(self.life_costs.kill)
 
     def _stop(self) -> None:
         self.stopped_at = self.clock.time
