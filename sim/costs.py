@@ -46,8 +46,9 @@ class Costs:
         reexec: from SIGUSR2 until the second master imports the application or listens: Python's
             start, Gunicorn's import and the configuration.
         wake_first: probability that the poller which is woken first for a connection is owed time,
-            if it has lost the one before; for this and the next four see `sim.model.wakeup`.
+            if it has lost the one before; for this and the next five see `sim.model.wakeup`.
         wake_owed: the same of each poller that stays on the core where it ran last.
+        wake_affine: probability that the client's core draws the first to itself.
         wake_late: probability that no other core runs a poller before the client sleeps.
         wake_overtake: probability that such a one, owed time, comes before all that were woken
             before it.
@@ -80,6 +81,7 @@ class Costs:
     reexec: float = _DEFAULTS["reexec"]
     wake_first: float = _DEFAULTS["wake_first"]
     wake_owed: float = _DEFAULTS["wake_owed"]
+    wake_affine: float = _DEFAULTS["wake_affine"]
     wake_late: float = _DEFAULTS["wake_late"]
     wake_overtake: float = _DEFAULTS["wake_overtake"]
     wake_warm: float = _DEFAULTS["wake_warm"]

@@ -6,14 +6,18 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
+from operator import itemgetter
 from random import Random
 
 from sim.costs import Costs
 from sim.distribution import Distribution
 from sim.model.wakeup import Sleeper, winner
 
-#: Those that change with the machine and the hour, as they are set by how fast an idle core runs a
-#: thread. The others are the scheduler's, and were the same in all of its traces.
+#: What `Costs.wake_affine` may be: machines have nearly always the one, or nearly always the other.
+AFFINE = (0.94, 0.02)
+
+#: Those besides that change with the machine and the hour: how fast an idle core runs a thread. The
+#: others were the same in all of the scheduler's traces.
 FITTED = ("wake_late", "wake_warm")
 
 #: Sizes of the search's steps, one after the other.
@@ -110,7 +114,9 @@ def _winners(load: Load, cores: int, costs: Costs, random: Random) -> Iterator[i
 
 
 def fit(measured: Mapping[Load, Sequence[float]], cores: int, base: Costs) -> dict[str, float]:
-    """The `FITTED` costs whose shares are next to measured ones, by the sum of squared differences.
+    """`Costs.wake_affine` and the `FITTED` costs: those whose shares are next to measured ones.
+
+    That is, the sum of the squared differences is the least.
 
     Args:
         measured: shares by boot order of each load; each sums to 1.
@@ -125,17 +131,22 @@ def fit(measured: Mapping[Load, Sequence[float]], cores: int, base: Costs) -> di
             for ours, theirs in zip(predicted_shares(load, cores, costs), shares, strict=True)
         )
 
-    best, least = base, distance(base)
-    for step in STEPS:
-        while True:
-            tried = [
-                replace(best, **{name: min(1.0, max(0.0, getattr(best, name) + sign * step))})
-                for name in FITTED
-                for sign in (1, -1)
-            ]
-            distances = [distance(costs) for costs in tried]
-            if min(distances) >= least:
-                break
-            least = min(distances)
-            best = tried[distances.index(least)]
-    return {name: round(getattr(best, name), 6) for name in FITTED}
+    def nearest(affine: float) -> tuple[float, Costs]:
+        best = replace(base, wake_affine=affine)
+        least = distance(best)
+        for step in STEPS:
+            while True:
+                tried = [
+                    replace(best, **{name: min(1.0, max(0.0, getattr(best, name) + sign * step))})
+                    for name in FITTED
+                    for sign in (1, -1)
+                ]
+                distances = [distance(costs) for costs in tried]
+                if min(distances) >= least:
+                    break
+                least = min(distances)
+                best = tried[distances.index(least)]
+        return least, best
+
+    _, best = min(map(nearest, AFFINE), key=itemgetter(0))
+    return {name: round(getattr(best, name), 6) for name in ("wake_affine", *FITTED)}

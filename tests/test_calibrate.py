@@ -38,13 +38,17 @@ def app(environ, start_response):
     return [b"ok"]
 """
 
-OTHER = {"wake_late": 0.3, "wake_warm": 0.9}
+OTHER = {"wake_affine": 0.94, "wake_late": 0.3, "wake_warm": 0.9}
+
+#: Where the client draws nobody to its core, nothing depends on how late the others are.
+APART = {"wake_affine": 0.02, "wake_late": Costs().wake_late, "wake_warm": 0.9}
 
 
-def test_shares_tell_the_costs_that_they_came_from() -> None:
-    there = replace(Costs(), **OTHER)
+@pytest.mark.parametrize("costs", [OTHER, APART], ids=["drawn", "apart"])
+def test_shares_tell_the_costs_that_they_came_from(costs: dict[str, float]) -> None:
+    there = replace(Costs(), **costs)
     seen = {load: wakeup_fit.predicted_shares(load, 2, there) for load in shares.LOADS}
-    assert wakeup_fit.fit(seen, 2, Costs()) == pytest.approx(OTHER, abs=0.02)
+    assert wakeup_fit.fit(seen, 2, Costs()) == pytest.approx(costs, abs=0.02)
 
 
 def test_predicted_shares_are_by_boot_order() -> None:

@@ -16,7 +16,9 @@ from sim.distribution import Distribution
 from sim.experiment import Experiment, Host, Server, Traffic
 from sim.model.simulation import predict
 from sim.model.wakeup import (
-    ASTRAY,
+    APART_AFTER_FINISH,
+    APART_OWED_AFTER_ACCEPT,
+    APART_OWED_AFTER_FINISH,
     COLDER,
     DELAY,
     OWED_AFTER_ACCEPT,
@@ -117,16 +119,21 @@ def test_a_poller_that_sleeps_wins(
     assert 0 <= winner(sleeping, last, 0.0, 1.0, cores, costs, random, idle=idle) < number
 
 
+#: A machine on which the client's core draws the first poller to itself, always or never.
+DRAWN = Costs(wake_affine=1.0)
+APART = Costs(wake_affine=0.0)
+
+
 def first_of_two(owed: float, lost: float = 0.0) -> float:
     """How often the first of two wins that preempts the client so often, and loses then so often.
 
-    It also wins when it goes astray, or when the other core is late.
+    It also wins when the other core is late.
     """
-    return ASTRAY + (1 - ASTRAY) * (owed * (1 - lost) + (1 - owed) * LATE)
+    return owed * (1 - lost) + (1 - owed) * LATE
 
 
 def test_two_pollers_on_two_cores_race() -> None:
-    costs = Costs(wake_first=0.6, wake_warm=0.5)
+    costs = replace(DRAWN, wake_first=0.6, wake_warm=0.5)
     assert wins(pollers(2), costs)[0] == pytest.approx(first_of_two(0.6), abs=0.02)
     # Right after another connection, to preempt the client decides less.
     warm = wins(pollers(2), costs, gap=1e-6)
@@ -134,7 +141,7 @@ def test_two_pollers_on_two_cores_race() -> None:
 
 
 def test_a_rival_that_has_worked_since_is_quicker_and_one_that_has_not_is_slower() -> None:
-    costs = Costs(wake_first=1.0, wake_warm=0.8)
+    costs = replace(DRAWN, wake_first=1.0, wake_warm=0.8)
     rival = pollers(2)
     finished(rival[1], 0.01, alone=True)
     just_now = wins(rival, costs, gap=0.01)[0]
@@ -147,7 +154,7 @@ def test_a_rival_that_has_worked_since_is_quicker_and_one_that_has_not_is_slower
 
 
 def test_who_has_just_had_its_time_does_not_preempt_the_client() -> None:
-    costs = Costs(wake_first=1.0, wake_warm=1.0)
+    costs = replace(DRAWN, wake_first=1.0, wake_warm=1.0)
     accepted = wins(pollers(2), costs, last=0)[0]
     assert accepted == pytest.approx(first_of_two(OWED_AFTER_ACCEPT), abs=0.02)
     sleeping = pollers(2)
@@ -162,15 +169,42 @@ def test_who_has_just_had_its_time_does_not_preempt_the_client() -> None:
 
 def test_whoever_is_owed_time_on_the_clients_core_preempts_the_client() -> None:
     # The third stays on either core, as likely; if it is on the client's, it always preempts it.
-    costs = Costs(wake_first=0.0, wake_owed=1.0, wake_overtake=1.0, wake_warm=1.0)
+    costs = replace(DRAWN, wake_first=0.0, wake_owed=1.0, wake_overtake=1.0, wake_warm=1.0)
     first, second, third = wins(pollers(3), costs)
-    late = 0.5 * LATE
-    # Gone astray to the other core, the first has the third before it there. What is left of the
-    # client's lead is a little less with every poller that it wakes.
-    ahead, behind = (1 - ASTRAY) * late + ASTRAY * 0.5 * DELAY, (1 - ASTRAY) * 0.5 * DELAY
+    # What is left of the client's lead is a little less with every poller that it wakes.
+    ahead, behind = 0.5 * LATE, 0.5 * DELAY
     assert first == pytest.approx(ahead, abs=0.02)
     assert second == pytest.approx(behind, abs=0.02)
     assert third == pytest.approx(1 - ahead - behind, abs=0.02)
+
+
+def test_a_poller_that_the_client_does_not_draw_is_the_first_on_an_idle_core() -> None:
+    # The second stays: on the client's core it preempts it, on the other it comes first.
+    costs = replace(APART, wake_first=0.0, wake_owed=1.0, wake_overtake=1.0, wake_warm=1.0)
+    assert wins(pollers(2), costs) == [0.0, 1.0]
+    # Nobody is owed anything: none preempts, and the other core is not late, for it is not asked.
+    nobody = replace(costs, wake_owed=0.0)
+    assert wins(pollers(2), nobody) == [1.0, 0.0]
+    # With 4 cores, each of the first 3 has one that idles.
+    assert wins(pollers(4), nobody, cores=4) == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0.0], abs=0.02)
+
+
+def test_a_poller_that_is_not_drawn_and_has_worked_since_is_mostly_on_another_core() -> None:
+    costs = replace(APART, wake_first=0.0, wake_owed=1.0, wake_overtake=1.0, wake_warm=1.0)
+    accepted = wins(pollers(2), costs, last=1)[1]
+    assert accepted == pytest.approx(0.5 + 0.5 * APART_OWED_AFTER_ACCEPT, abs=0.02)
+    # Having rested since, it is owed as much on the client's core as on another.
+    sleeping = pollers(2)
+    finished(sleeping[1], 0.5, alone=True)
+    assert wins(sleeping, costs)[1] == pytest.approx(APART_OWED_AFTER_FINISH, abs=0.02)
+    # On another core it comes first, on the client's it loses to a rival that is warm.
+    finished(sleeping[1], 0.5, alone=False)
+    late = replace(costs, wake_warm=0.0)
+    finished(sleeping[0], 1.0, alone=True)
+    lost = OWED_AFTER_RELAY * 0.5 * APART_AFTER_FINISH
+    relayed = wins(sleeping, late)[1]
+    # The first is as often on the other core, and owed time there.
+    assert relayed == pytest.approx(OWED_AFTER_RELAY - lost, abs=0.02)
 
 
 def test_one_core_runs_its_queue_in_order_unless_somebody_is_owed_time() -> None:

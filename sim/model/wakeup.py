@@ -11,10 +11,11 @@ The kernel wakes every sleeping poller, for Gunicorn uses no EPOLLEXCLUSIVE. The
 of real runs (``sched_waking``, ``sched_wakeup``, ``sched_switch``) shows where each goes;
 kernel/sched/fair.c says why:
 
-- The first to be woken is sent to the client's core: `connect(2)` wakes it synchronously, that is
-  as if the client were about to sleep (`wake_affine_idle`). Now and then it goes astray, to an idle
-  core.
-- The next are sent to an idle core each, as long as there is one (`select_idle_sibling`).
+- The first to be woken is drawn to the client's core: `connect(2)` wakes it synchronously, that is
+  as if the client were about to sleep (`wake_affine_idle`). Machines differ in that: an AMD EPYC
+  had it for nearly all connections, an Intel Xeon for one of fifty (`Costs.wake_affine`).
+- The next are sent to an idle core each, as long as there is one (`select_idle_sibling`). If the
+  first is not drawn, it is the first of these.
 - All others stay on the core where they ran last, whichever that is.
 
 Who runs first on a core depends on what each is owed (`update_entity_lag`, `place_entity`): time
@@ -65,9 +66,6 @@ COLDER: Final = 0.15
 #: until all are (of 2, 4 and 8 lost 0.01, 0.06 and 0.09 after rests of 30 ms and more).
 DELAY: Final = 0.02
 
-#: Probability that the first to be woken goes to another core that idles (0.04 to 0.08).
-ASTRAY: Final = 0.06
-
 #: Probability that a poller is owed time whose last turn was to finish a request, with a core to
 #: itself (in the traces 0.06 to 0.25, by whether the client ran there just then), of one whose
 #: thread went on with a request that waited (0.76 to 0.89), and of one that has won the connection
@@ -83,6 +81,17 @@ STAYING_OWED_AFTER_ACCEPT: Final = 0.25
 #: thread went on, that has the core (0.4).
 STAYS_AFTER_FINISH: Final = 0.65
 STAYS_AFTER_ACCEPT: Final = 0.2
+
+#: Where the client draws nobody, it is not drawn by answers either: it connects from a core of its
+#: own, where a poller that has finished a request since the last connection is so many times less
+#: often than by chance (0.13 to 0.28 on one of two cores; all others 0.38 to 0.51).
+APART_AFTER_FINISH: Final = 0.4
+
+#: Probability there that a poller is owed time which has finished a request (0.29 to 0.67 on the
+#: client's core, 0.2 to 0.5 on another), or has won the connection before: as much as any other on
+#: the client's core (0.73 to 0.76), and little on another (0.06 to 0.2).
+APART_OWED_AFTER_FINISH: Final = 0.4
+APART_OWED_AFTER_ACCEPT: Final = 0.15
 
 
 class Sleeper:
@@ -129,21 +138,20 @@ def winner(
         return 0
     pollers = len(sleeping)
     elsewhere = min(cores, pollers) - 1 if idle else 0
+    if elsewhere and random.random() >= costs.wake_affine:
+        return _winner_apart(sleeping, elsewhere, last, since, now, cores, costs, random)
     # Bit k: whether the k-th to be woken stays on the client's core, or on another.
-    here = there = 0
+    here, there = 1, 0
     if pollers > 1 + elsewhere:
-        here = _stay_here(1 + elsewhere, sleeping, last, since, cores, random)
+        here |= _stay_here(1 + elsewhere, sleeping, last, since, cores, random)
         there = (1 << pollers) - (1 << 1 + elsewhere) & ~here
-    astray = elsewhere > 0 and random.random() < ASTRAY
-    if not astray:
-        here |= 1
     preempts = _first_owed(here, sleeping, last, since, costs, random)
     if not elsewhere:
         return max(preempts, 0)
-    if preempts < 0 and not astray and random.random() < costs.wake_late:
+    if preempts < 0 and random.random() < costs.wake_late:
         return 0
     # Who is ahead on another core; all those are alike.
-    rival = 0 if astray else 1
+    rival = 1
     if elsewhere > 1:
         rival += int(random.random() * elsewhere)
         if there:
@@ -152,6 +160,43 @@ def winner(
         owed = _first_owed(there, sleeping, last, since, costs, random)
         if owed >= 0:
             rival = owed
+    if preempts >= 0 and not _overtaken(preempts, rival, sleeping, last, since, now, costs, random):
+        return preempts
+    return rival
+
+
+def _winner_apart(
+    sleeping: Sequence[tuple[int, Sleeper]],
+    elsewhere: int,
+    last: int,
+    since: float,
+    now: float,
+    cores: int,
+    costs: Costs,
+    random: Random,
+) -> int:
+    """The same where the client does not draw the first; ``elsewhere`` cores idle."""
+    pollers = len(sleeping)
+    ran_here = _bits(pollers, cores, random)
+    left = ran_here
+    while left:
+        place = left.bit_length() - 1
+        left ^= 1 << place
+        if sleeping[place][1].finished_at > since and random.random() >= APART_AFTER_FINISH:
+            ran_here ^= 1 << place
+    sent = (1 << elsewhere) - 1
+    # Those that are sent keep what they are owed, if they need not change their core for it.
+    there = (1 << pollers) - 1 & ~ran_here
+    rival = 0
+    if elsewhere > 1:
+        rival = int(random.random() * elsewhere)
+        there &= _bits(pollers, elsewhere, random)
+    accepted = APART_OWED_AFTER_ACCEPT
+    owed = _first_owed(there, sleeping, last, since, costs, random, accepted)
+    if owed >= 0:
+        rival = owed
+    here = ran_here & ~sent
+    preempts = _first_owed(here, sleeping, last, since, costs, random, costs.wake_owed)
     if preempts >= 0 and not _overtaken(preempts, rival, sleeping, last, since, now, costs, random):
         return preempts
     return rival
@@ -205,10 +250,12 @@ def _first_owed(
     since: float,
     costs: Costs,
     random: Random,
+    apart: float = -1.0,
 ) -> int:
     """Who of those that are queued on a core runs first, for it is owed time; -1: nobody is.
 
-    ``queued`` has a bit for each place in ``sleeping``.
+    ``queued`` has a bit for each place in ``sleeping``. Where the client draws nobody, ``apart`` is
+    the probability that who has won the connection before is owed time.
     """
     found = -1
     while queued:
@@ -216,9 +263,15 @@ def _first_owed(
         queued ^= 1 << place
         poller = sleeping[place][1]
         if poller.finished_at > since:
-            owed = OWED_AFTER_FINISH if poller.alone else OWED_AFTER_RELAY
+            if not poller.alone:
+                owed = OWED_AFTER_RELAY
+            else:
+                owed = OWED_AFTER_FINISH if apart < 0 else APART_OWED_AFTER_FINISH
         elif place == last:
-            owed = STAYING_OWED_AFTER_ACCEPT if place else OWED_AFTER_ACCEPT
+            if apart >= 0:
+                owed = apart
+            else:
+                owed = STAYING_OWED_AFTER_ACCEPT if place else OWED_AFTER_ACCEPT
         else:
             owed = costs.wake_owed if place else costs.wake_first
         if random.random() < owed:
