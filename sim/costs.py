@@ -32,6 +32,8 @@ class Costs:
         receive: from the end of that until the client has read the whole response.
         finish: CPU of the main thread for `finish_request`: closing, or back to the poller.
         sync_finish: CPU of a sync worker from the last byte sent until it can accept again.
+        linger: how much longer the client takes to close: `close_graceful` waits for that, off its
+            core and without the GIL.
         warm: what the steps above cost right after another request's, as a part of what they cost
             cold, which is what they say; see `sim.model.pace`.
         cooling: s without a request after which half of that difference is lost.
@@ -68,6 +70,7 @@ class Costs:
     receive: float = _DEFAULTS["receive"]
     finish: float = _DEFAULTS["finish"]
     sync_finish: float = _DEFAULTS["sync_finish"]
+    linger: float = _DEFAULTS["linger"]
     warm: float = _DEFAULTS["warm"]
     cooling: float = _DEFAULTS["cooling"]
     import_app: float = _DEFAULTS["import_app"]

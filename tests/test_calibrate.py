@@ -108,7 +108,11 @@ def test_what_the_model_charges_an_application_is_what_was_measured() -> None:
         [(moment + offset, number * 0.0004) for number, moment in enumerate(moments)]
         for offset in offsets
     )
-    costs = gunicorns_costs(Steps(accept, accepted, handle, handled, app, answered), warm, cooling)
+    costs = gunicorns_costs(
+        Steps(accept, accepted, handle, handled, app, answered, finish=(), finished=()),
+        warm,
+        cooling,
+    )
     pace = Pace(replace(Costs(), warm=warm, cooling=cooling))
     pace.step(0.0)
     charged = {name: cost * pace.at(gap) for name, cost in costs.items()}

@@ -234,3 +234,20 @@ def test_a_worker_that_a_signal_ends_is_not_gone_at_once() -> None:
     run = predict(Experiment(server, traffic=traffic, disturbances=trouble, costs=costs))
     exits = {event.process: event.time for event in run.events if event.kind == "exit"}
     assert exits["worker 1"] == pytest.approx(exits["worker 2"] + 0.1)
+
+
+@pytest.mark.parametrize(
+    ("server", "held_up"),
+    [
+        (Server(worker_class="sync"), True),
+        (Server(worker_class="gthread", threads=1, worker_connections=1), True),
+        (Server(worker_class="gthread", threads=1), False),
+    ],
+    ids=["sync", "at its limit", "accepts all the while"],
+)
+def test_the_next_is_accepted_once_the_client_has_closed(server: Server, *, held_up: bool) -> None:
+    """`util.close_graceful()` waits for it; which holds up who accepts nothing meanwhile."""
+    traffic = Traffic(arrivals="trace", trace=(TraceRow(0.0, 0.1, 0.0), TraceRow(0.0, 0.1, 0.0)))
+    run = predict(Experiment(server, traffic=traffic, costs=replace(FREE, linger=0.01)))
+    first, second = run.requests.started
+    assert second - first == pytest.approx(0.11 if held_up else 0.1)

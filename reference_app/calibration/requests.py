@@ -18,6 +18,7 @@ import json
 import os
 import signal
 import time
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
@@ -70,17 +71,31 @@ class Steps:
     handled: Sequence[tuple[float, float]]
     app: Sequence[tuple[float, float]]
     answered: Sequence[tuple[float, float]]
+    finish: Sequence[tuple[float, float]]
+    finished: Sequence[tuple[float, float]]
 
     def idle(self) -> list[float]:
         """Since the request before, of each but the first, s."""
         return _gaps(_walls(self.accept))
 
-    def finish(self) -> list[float]:
+    def finishing(self) -> list[float]:
         """CPU of the main thread for each request but the last, besides its accept, s.
 
         That is finishing it and its polls: from the end of its accept to the beginning of the next.
         """
         return _apart(_clocks(self.accepted[:-1]), _clocks(self.accept[1:]))
+
+    def linger(self) -> list[float]:
+        """How long the main thread waits, off its core, as it finishes each request, s."""
+        waits = [
+            (after - before) - (cpu_after - cpu_before)
+            for (before, cpu_before), (after, cpu_after) in zip(
+                self.finish, self.finished, strict=True
+            )
+        ]
+        begins, last = _walls(self.finish), len(waits) - 1
+        # One that is handled while the main thread finishes another is finished with that.
+        return [waits[min(bisect_left(begins, end), last)] for end in _walls(self.handled)]
 
     def release(self) -> list[float]:
         """CPU of the pool thread for each but the last, from its answer until the next, s."""
@@ -95,8 +110,10 @@ def request_costs() -> dict[str, float]:
     """
     # A worker's notes are about all its traffic, so the first has a server of its own.
     (new,), steps = _replayed(_AT_RANDOM)
-    (kept, quick), _ = _replayed(replace(_AT_RANDOM, connection="keepalive"), _AT_ONCE)
-    warm, cooling = _pace(new, quick)
+    (kept, quicker, at_once), _ = _replayed(
+        replace(_AT_RANDOM, connection="keepalive"), _QUICKER, _AT_ONCE
+    )
+    warm, cooling = _pace((new, quicker), at_once)
     began, ended = _noted(new, "started"), _noted(new, "ended")
     arrival = [new.start + due for due in new.requests.arrival]
     finished = [new.start + time for time in new.requests.finished]
@@ -109,7 +126,7 @@ def request_costs() -> dict[str, float]:
         """What a step costs cold, which took so long for each request, s."""
         return _cold(taken, _gaps(moments), alone, warm, cooling)
 
-    finish = cold(steps.finish(), ended)
+    finish = cold(steps.finishing(), ended)
     request = cold(_apart(handle, began), arrival)
     respond = cold(_apart(ended, handled), ended) + cold(steps.release(), ended)
     kept_to_start = _cold(
@@ -124,6 +141,7 @@ def request_costs() -> dict[str, float]:
         "receive": max(0.0, cold(_apart(ended, finished), ended) - respond),
         "finish": finish,
         "sync_finish": finish,
+        "linger": cold(steps.linger(), ended),
         "timer_slack": median(_apart(began, ended)[WARM_UP:]) - IO,
         "warm": warm,
         "cooling": cooling,
@@ -135,13 +153,15 @@ def part(idle: float, warm: float, cooling: float) -> float:
     return warm + (1 - warm) * idle / (idle + cooling)
 
 
-def _pace(new: Replay, quick: Replay) -> tuple[float, float]:
+def _pace(at_random: Iterable[Replay], at_once: Replay) -> tuple[float, float]:
     """``warm`` and ``cooling`` (s): from what the start of a request takes after so long a gap."""
-    taken, gaps = _to_start(new), _gaps(new.requests.arrival)
-    seen = [(gaps[number - 1], taken[number]) for number in _alone(new)]
+    seen = []
+    for result in at_random:
+        taken, gaps = _to_start(result), _gaps(result.requests.arrival)
+        seen += [(gaps[number - 1], taken[number]) for number in _alone(result)]
     # As much as all others together: nothing else says what a step costs right after another.
-    at_once = median(_gaps(quick.requests.arrival)), median(_to_start(quick)[WARM_UP:])
-    seen += [at_once] * len(seen)
+    quickest = median(_gaps(at_once.requests.arrival)), median(_to_start(at_once)[WARM_UP:])
+    seen += [quickest] * len(seen)
 
     def distance(values: tuple[float, float]) -> float:
         parts = [part(gap, *values) for gap, _ in seen]
@@ -196,6 +216,9 @@ def _gaps(moments: Sequence[float]) -> list[float]:
 
 
 _AT_RANDOM = Traffic(rate=RATE, requests=REQUESTS, io=Distribution("const", (IO,)))
+
+#: Gaps of 2 to 20 ms, too short for requests that sleep to be alone.
+_QUICKER = Traffic(rate=120.0, requests=300, io=NONE)
 
 #: One user without a pause.
 _AT_ONCE = Traffic(arrivals="closed", users=1, think=NONE, requests=200, duration=PATIENCE, io=NONE)
@@ -262,7 +285,7 @@ def gunicorns_costs(steps: Steps, warm: float, cooling: float) -> dict[str, floa
     def cold(taken: Sequence[float]) -> float:
         return _cold(taken, gaps, range(WARM_UP, len(gaps)), warm, cooling)
 
-    finish = cold(steps.finish())
+    finish = cold(steps.finishing())
     return {
         "accept": cold(_apart(_walls(steps.accept), _walls(steps.handle))),
         "request": cold(_apart(_walls(steps.handle), _walls(steps.app))),
@@ -315,6 +338,8 @@ def _steps(server: RunningServer) -> Steps:
                         marks["handle_ends"],
                         marks["app_begins"],
                         marks["app_ends"],
+                        marks["finish_begins"],
+                        marks["finish_ends"],
                     )
         if time.monotonic() > deadline:
             raise ExperimentError("a worker wrote no notes about its requests; expected them")

@@ -101,6 +101,7 @@ class Clients:
         )
         self._tried: defaultdict[int, int] = defaultdict(int)
         self._connect_costs = costs.connect
+        self._closes = costs.finish + costs.linger
         self._then_connect = self._connect
         self._then_received = self._received
         self._at_once = not self.answers_matter and first_byte is None
@@ -196,8 +197,6 @@ class Clients:
             connection.ready = self.clock.time + self.first_byte(row)
         if self.body is not None:
             connection.uploaded = max(connection.ready, self.clock.time) + self.body(row)
-        if self.lingering:
-            connection.closes = 0.0
         listener = self.choose_listener()
         last = self._gil is None or not self._gil.waiting
         if listener is None or not listener.connect(connection, last=last):
@@ -239,6 +238,7 @@ class Clients:
 
     def answer(self, connection: Connection) -> None:
         """The worker has sent the whole response just now."""
+        connection.closes = self.clock.time + self._closes * connection.pace
         if connection.abandoned:
             connection.keep = False
         elif self.answers_matter:

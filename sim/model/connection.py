@@ -21,8 +21,7 @@ class Connection:
         ready: when its request has arrived, s; later than the connection if the client is slow, or
             its first packet was dropped.
         uploaded: when that request's body has arrived, s; only where bodies are slow.
-        closes: when the client closes it, if the server does so first, s; only where clients may be
-            slow to do so.
+        closes: when the client closes it, if the server does so first, s; 0 before an answer.
         deferred: whether a thread has given up waiting for the request.
         queued: when it came into the accept queue, s.
         accepted: when a worker accepted it, or saw the present request on it, s.
@@ -49,7 +48,6 @@ class Connection:
     queued: float
     accepted: float
     uploaded: float
-    closes: float
 
     def __init__(self, row: int, client: int) -> None:
         self.row = row
@@ -59,4 +57,5 @@ class Connection:
         self.abandoned = False
         self.pace = 1.0
         self.ready = 0.0
+        self.closes = 0.0
         self.deferred = False

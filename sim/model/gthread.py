@@ -379,7 +379,8 @@ class ThreadWorker(Worker):
             self._accepted(connection)
             self._enqueue_req(connection)
         if finished:
-            if self.clients.lingering:
+            # Where it accepts all the while, that it waits for a client to close holds up nobody.
+            if self.clients.lingering or not self.accepting:
                 self._finish_slowly((finished, readable))
                 return
             for _ in range(finished):
@@ -387,13 +388,13 @@ class ThreadWorker(Worker):
         self._finish_turn(readable)
 
     def _finish_slowly(self, handled: tuple[int, int]) -> None:
-        """`util.close_graceful()` keeps the main thread until the client closes too."""
+        """`util.close_graceful()` keeps the main thread until the client has closed too."""
         finished, readable = handled
         for left in range(finished - 1, -1, -1):
             connection = self.finished.popleft()
             self._finish_request(connection)
             seconds = min(CLOSE_TIMEOUT, connection.closes - self.clock.time)
-            if seconds > 0 and not connection.keep:
+            if seconds > ROUNDING and not connection.keep:
                 self.clock.after(seconds, self._after_close, (left, readable))
                 return
         self._finish_turn(readable)
@@ -617,14 +618,14 @@ class ThreadWorker(Worker):
         gil = self.gil
         if cpu > SOON or gil.busy():
             gil.compute_again(cpu, self._then_send, thread, thread)
-        elif self.in_turn or not (self._answers_in_passing and self.alive):
+        elif not (self.accepting and self._answers_in_passing and self.alive) or self.in_turn:
             gil.compute_again(seconds, self._then_respond, thread, thread)
         elif not self.requests:
             # The main thread gets the GIL as soon as this thread drops it, and has nothing else
             # to do: one turn on the core. The client had its answer when the thread's part ended.
             seconds += costs.finish * pace
             over = self.clock.time + seconds
-            if self.accepting and gil.free_until(over, thread):
+            if gil.free_until(over, thread):
                 self.clock.time = gil.end = over
                 self._respond_and_finish(thread)
             else:

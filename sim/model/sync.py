@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from math import inf
 
 from sim.model.connection import Connection
+from sim.model.gil import ROUNDING
 from sim.model.kernel import ListeningSocket
 from sim.model.wiring import Wiring
 from sim.model.worker import CLOSE_TIMEOUT, Parent, Worker
@@ -155,13 +156,15 @@ class SyncWorker(Worker):
         if connection is None:
             return  # Thrown out while it computed.
         self.clients.answer(connection)
-        then = self._close if self.clients.lingering else self._finish
-        self.gil.go_on(self.costs.sync_finish * connection.pace, then, connection)
+        self.gil.go_on(self.costs.sync_finish * connection.pace, self._close, connection)
 
     def _close(self, connection: Connection) -> None:
-        """`util.close_graceful()`, with a client that may take its time to close."""
-        seconds = max(0.0, min(CLOSE_TIMEOUT, connection.closes - self.clock.time))
-        self.clock.after(seconds, self._after_close, connection)
+        """`util.close_graceful()` waits for the client to close."""
+        seconds = min(CLOSE_TIMEOUT, connection.closes - self.clock.time)
+        if seconds > ROUNDING:
+            self.clock.after(seconds, self._after_close, connection)
+        else:
+            self._finish(connection)
 
     def _after_close(self, connection: Connection) -> None:
         if not self.ended:
