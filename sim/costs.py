@@ -32,11 +32,13 @@ class Costs:
         receive: from the end of that until the client has read the whole response.
         finish: CPU of the main thread for `finish_request`: closing, or back to the poller.
         sync_finish: CPU of a sync worker from the last byte sent until it can accept again.
-        linger: how much longer the client takes to close: `close_graceful` waits for that, off its
-            core and without the GIL.
+        linger: how much longer the client takes to close, if a core idles: `close_graceful` waits
+            for that, off its core and without the GIL.
         warm: what the steps above cost right after another request's, as a part of what they cost
             cold, which is what they say; see `sim.model.pace`.
         cooling: s without a request after which half of that difference is lost.
+        handover: how much longer a thread that has waited for the GIL takes to compute: it must
+            wake up first, and nobody computes meanwhile.
         import_app: CPU of importing the application, once in the master or once in each worker.
         fork: the master's time for one `fork(2)`.
         boot: CPU from the fork until the worker can accept, without hooks and without the import.
@@ -73,6 +75,7 @@ class Costs:
     linger: float = _DEFAULTS["linger"]
     warm: float = _DEFAULTS["warm"]
     cooling: float = _DEFAULTS["cooling"]
+    handover: float = _DEFAULTS["handover"]
     import_app: float = _DEFAULTS["import_app"]
     fork: float = _DEFAULTS["fork"]
     boot: float = _DEFAULTS["boot"]

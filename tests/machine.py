@@ -25,7 +25,8 @@ class Machine:
     def __init__(self, cores: int, seed: int = 1) -> None:
         self.random = Random(seed)
         self.clock = Clock()
-        self.cores = Cores(self.clock, Random(seed), Costs(), cores, cores)
+        costs = Costs(handover=0.0)
+        self.cores = Cores(self.clock, Random(seed), costs, cores, cores)
         self.done: dict[str, float] = {}
 
     def process(self) -> Gil:

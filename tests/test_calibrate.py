@@ -13,6 +13,7 @@ from conftest import HostCosts
 
 from reference_app import cli
 from reference_app.calibration import calibrate, shares
+from reference_app.calibration.handover import COMPUTES, handover
 from reference_app.calibration.memory import occupy
 from reference_app.calibration.requests import Steps, application_costs, gunicorns_costs
 from reference_app.memory import experiment_of
@@ -66,6 +67,10 @@ def test_predicted_shares_are_those_of_the_model(load: Load) -> None:
     accepted = Counter(worker for run in runs for worker in run.requests.worker)
     modelled = [accepted[order] / accepted.total() for order in range(1, load.workers + 1)]
     assert wakeup_fit.predicted_shares(load, 2, Costs()) == pytest.approx(modelled, abs=0.02)
+
+
+def test_handing_the_gil_over_takes_time() -> None:
+    assert 0 < handover() < 10 * COMPUTES
 
 
 def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:

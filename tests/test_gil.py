@@ -32,6 +32,16 @@ def test_threads_of_one_process_take_turns_of_the_switch_interval() -> None:
     assert machine.run() == {"a": pytest.approx(22.0), "b": pytest.approx(24.0)}
 
 
+def test_who_has_waited_for_the_gil_has_to_wake_up_first() -> None:
+    machine = Machine(cores=2)
+    machine.cores.handover = 0.1 * MS
+    gil = machine.process()
+    machine.compute(gil, "first", 7.0)
+    machine.compute(gil, "second", 4.0, at=1.0)
+    # The first is cut at 6.0, and waits as well: 6.0 + 0.1 + 4.0, and 0.1 + 1.0 more.
+    assert machine.run() == {"second": pytest.approx(10.1), "first": pytest.approx(11.2)}
+
+
 # The second case: two intervals have passed, and what is left of the third is as short.
 @pytest.mark.parametrize(("ms", "at"), [(3.0, 1.0), (12.0, 10.0)])
 def test_who_needs_no_whole_interval_more_keeps_the_gil_to_the_end(ms: float, at: float) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from statistics import median
 
+from reference_app.calibration.handover import handover
 from reference_app.calibration.life import life_costs
 from reference_app.calibration.memory import OUR_SERVERS, SERVERS, memory_costs
 from reference_app.calibration.requests import Demand, application_costs, request_costs
@@ -21,7 +22,7 @@ ROUNDS = 3
 
 #: s that a step takes, more or less.
 LIFE_S = 5.0
-REQUESTS_S = 12.0
+REQUESTS_S = 16.0
 THEIRS_S = 5.0
 MEMORY_S = 2.5
 SHARES_S = 12.0
@@ -122,6 +123,7 @@ def calibrate(application: Application | None, path: str, tell: Tell) -> Calibra
             of_requests |= theirs
             demands.append(demand)
             steps.advance(THEIRS_S)
+        of_requests["handover"] = handover()
         rounds.add(of_requests)
     steps.begin("what processes and threads take of the memory")
     memory = memory_costs(application, path, lambda: steps.advance(MEMORY_S))

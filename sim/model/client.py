@@ -101,7 +101,6 @@ class Clients:
         )
         self._tried: defaultdict[int, int] = defaultdict(int)
         self._connect_costs = costs.connect
-        self._closes = costs.finish + costs.linger
         self._then_connect = self._connect
         self._then_received = self._received
         self._at_once = not self.answers_matter and first_byte is None
@@ -238,7 +237,11 @@ class Clients:
 
     def answer(self, connection: Connection) -> None:
         """The worker has sent the whole response just now."""
-        connection.closes = self.clock.time + self._closes * connection.pace
+        cores, seconds = self.cores, self.costs.finish
+        if cores is None or cores.free:
+            # It sleeps on a core that has halted; one that computes runs it at once.
+            seconds += self.costs.linger
+        connection.closes = self.clock.time + seconds * connection.pace
         if connection.abandoned:
             connection.keep = False
         elif self.answers_matter:

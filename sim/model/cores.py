@@ -69,9 +69,9 @@ class Thread:
 class Cores:
     """The host's processors.
 
-    Constants: ``clock``, ``random`` (stream of what the scheduler does when), ``wake_idle`` and
-    ``pull`` (see `Costs`), ``number``, ``each`` (of them). Of ``others``, the processors that are
-    not the client's while it connects, see `another_idles`.
+    Constants: ``clock``, ``random`` (stream of what the scheduler does when), ``wake_idle``,
+    ``pull`` and ``handover`` (see `Costs`), ``number``, ``each`` (of them). Of ``others``, the
+    processors that are not the client's while it connects, see `another_idles`.
 
     State:
         free: processors that idle.
@@ -85,6 +85,7 @@ class Cores:
         "clock",
         "each",
         "free",
+        "handover",
         "number",
         "pull",
         "queued",
@@ -99,6 +100,7 @@ class Cores:
         self.random = random
         self.wake_idle = costs.wake_idle
         self.pull = costs.pull
+        self.handover = costs.handover
         self.number = number
         self._another = min(others, 1 + (others == number))
         self.each = tuple(Core() for _ in range(number))

@@ -191,7 +191,7 @@ class Gil:
 
     def let_go(self, seconds: float, then: Then, argument: Any, thread: Thread) -> None:  # noqa: ANN401
         """From within ``then``: let a thread compute once another has had the GIL."""
-        work: Work = (seconds, then, argument, thread)
+        work: Work = (seconds + self.cores.handover, then, argument, thread)
         self._loser = work
         self.waiting.append(work)
 
@@ -261,6 +261,9 @@ class Gil:
         now = self.clock.time
         if not self.waiting:
             self.asked = now + SWITCH_INTERVAL
+        if self.holder is not _DONE and self.random is not None:
+            # It sleeps until it is signalled, and nobody computes while it wakes up.
+            work = (work[0] + self.cores.handover, *work[1:])
         self.waiting.append(work)
         if self.end > self.asked:
             self.end_by(max(self.asked, now))
@@ -383,6 +386,7 @@ class Gil:
             cores.release(core)
             return
         self.holder = winner = self._winner(work)
+        rest = (rest[0] + self.cores.handover, *work[1:])
         self.waiting.append(rest)
         self.challenger = rest
         self.asked = self.clock.time + SWITCH_INTERVAL

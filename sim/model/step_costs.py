@@ -16,6 +16,7 @@ class StepCosts:
         "accept",
         "connect",
         "finish",
+        "linger",
         "receive",
         "request",
         "respond",
@@ -34,3 +35,4 @@ class StepCosts:
         self.receive = costs.receive
         self.finish = costs.finish
         self.sync_finish = costs.sync_finish
+        self.linger = costs.linger
