@@ -113,7 +113,7 @@ def calibrate(application: Application | None, path: str, tell: Tell) -> Calibra
         rounds.add(life_costs(application, launchdarkly=application is None))
         steps.advance(LIFE_S)
         steps.begin(f"the steps of a request, round {number} of {ROUNDS}")
-        of_requests = request_costs()
+        of_requests = request_costs() | {"handover": handover()}
         steps.advance(REQUESTS_S)
         if application is not None:
             steps.begin(f"requests to {application.target}, round {number} of {ROUNDS}")
@@ -123,7 +123,6 @@ def calibrate(application: Application | None, path: str, tell: Tell) -> Calibra
             of_requests |= theirs
             demands.append(demand)
             steps.advance(THEIRS_S)
-        of_requests["handover"] = handover()
         rounds.add(of_requests)
     steps.begin("what processes and threads take of the memory")
     memory = memory_costs(application, path, lambda: steps.advance(MEMORY_S))

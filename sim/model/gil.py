@@ -191,7 +191,7 @@ class Gil:
 
     def let_go(self, seconds: float, then: Then, argument: Any, thread: Thread) -> None:  # noqa: ANN401
         """From within ``then``: let a thread compute once another has had the GIL."""
-        work: Work = (seconds + self.cores.handover, then, argument, thread)
+        work = self._asleep((seconds, then, argument, thread))
         self._loser = work
         self.waiting.append(work)
 
@@ -256,14 +256,17 @@ class Gil:
         # The turn's first end stays in the queue, and finds another holder.
         self.clock.after(limit - self.clock.time, self._on_cut, self.holder)
 
+    def _asleep(self, work: Work) -> Work:
+        """The work of a thread that sleeps until it is signalled: its wake-up comes first."""
+        return (work[0] + self.cores.handover, *work[1:])
+
     def _wait(self, work: Work) -> None:
         """Let a thread wait for the GIL, until it has waited for a switch interval."""
         now = self.clock.time
         if not self.waiting:
             self.asked = now + SWITCH_INTERVAL
         if self.holder is not _DONE and self.random is not None:
-            # It sleeps until it is signalled, and nobody computes while it wakes up.
-            work = (work[0] + self.cores.handover, *work[1:])
+            work = self._asleep(work)
         self.waiting.append(work)
         if self.end > self.asked:
             self.end_by(max(self.asked, now))
@@ -386,7 +389,7 @@ class Gil:
             cores.release(core)
             return
         self.holder = winner = self._winner(work)
-        rest = (rest[0] + self.cores.handover, *work[1:])
+        rest = self._asleep(rest)
         self.waiting.append(rest)
         self.challenger = rest
         self.asked = self.clock.time + SWITCH_INTERVAL

@@ -146,43 +146,46 @@ def winner(
     pollers = len(sleeping)
     elsewhere = min(cores, pollers) - 1 if idle else 0
     if elsewhere and random.random() >= costs.wake_affine:
-        return _winner_apart(sleeping, elsewhere, last, since, now, cores, costs, random)
-    # Bit k: whether the k-th to be woken stays on the client's core, or on another.
-    here, there = 1, 0
-    if pollers > 1 + elsewhere:
-        here |= _stay_here(1 + elsewhere, sleeping, last, since, cores, random)
-        there = (1 << pollers) - (1 << 1 + elsewhere) & ~here
-    preempts = _first_owed(here, sleeping, last, since, costs, random)
-    if not elsewhere:
-        return max(preempts, 0)
-    if preempts < 0 and random.random() < costs.wake_late:
-        return 0
-    # Who is ahead on another core; all those are alike.
-    rival = 1
-    if elsewhere > 1:
-        rival += int(random.random() * elsewhere)
+        preempts, rival = _first_apart(sleeping, elsewhere, last, since, cores, costs, random)
+    else:
+        # Bit k: whether the k-th to be woken stays on the client's core, or on another.
+        here, there = 1, 0
+        if pollers > 1 + elsewhere:
+            here |= _stay_here(1 + elsewhere, sleeping, last, since, cores, random)
+            there = (1 << pollers) - (1 << 1 + elsewhere) & ~here
+        preempts = _first_owed(here, sleeping, last, since, costs, random)
+        if not elsewhere:
+            return max(preempts, 0)
+        if preempts < 0 and random.random() < costs.wake_late:
+            return 0
+        # Who is ahead on another core; all those are alike.
+        rival = 1
+        if elsewhere > 1:
+            rival += int(random.random() * elsewhere)
+            if there:
+                there &= _bits(pollers, elsewhere, random)
         if there:
-            there &= _bits(pollers, elsewhere, random)
-    if there:
-        owed = _first_owed(there, sleeping, last, since, costs, random)
-        if owed >= 0:
-            rival = owed
+            owed = _first_owed(there, sleeping, last, since, costs, random)
+            if owed >= 0:
+                rival = owed
     if preempts >= 0 and not _overtaken(preempts, rival, sleeping, last, since, now, costs, random):
         return preempts
     return rival
 
 
-def _winner_apart(
+def _first_apart(
     sleeping: Sequence[tuple[int, Sleeper]],
     elsewhere: int,
     last: int,
     since: float,
-    now: float,
     cores: int,
     costs: Costs,
     random: Random,
-) -> int:
-    """The same where the client does not draw the first; ``elsewhere`` cores idle."""
+) -> tuple[int, int]:
+    """Who preempts a client that does not draw the first, and who is ahead on another core.
+
+    The former is -1 if nobody does; ``elsewhere`` cores idle.
+    """
     pollers = len(sleeping)
     ran_here = _bits(pollers, cores, random)
     left = ran_here
@@ -198,15 +201,11 @@ def _winner_apart(
     if elsewhere > 1:
         rival = int(random.random() * elsewhere)
         there &= _bits(pollers, elsewhere, random)
-    accepted = APART_OWED_AFTER_ACCEPT
-    owed = _first_owed(there, sleeping, last, since, costs, random, accepted)
+    owed = _first_owed(there, sleeping, last, since, costs, random, APART_OWED_AFTER_ACCEPT)
     if owed >= 0:
         rival = owed
     here = ran_here & ~sent
-    preempts = _first_owed(here, sleeping, last, since, costs, random, APART_OWED)
-    if preempts >= 0 and not _overtaken(preempts, rival, sleeping, last, since, now, costs, random):
-        return preempts
-    return rival
+    return _first_owed(here, sleeping, last, since, costs, random, APART_OWED), rival
 
 
 def _stay_here(
@@ -275,13 +274,10 @@ def _first_owed(
                 owed = OWED_AFTER_RELAY
             else:
                 owed = OWED_AFTER_FINISH if apart < 0 else APART_OWED_AFTER_FINISH
-        elif place == last:
-            if apart >= 0:
-                owed = apart
-            else:
-                owed = STAYING_OWED_AFTER_ACCEPT if place else OWED_AFTER_ACCEPT
         elif apart >= 0:
-            owed = APART_OWED if place else APART_FIRST_OWED
+            owed = apart if place == last else APART_OWED if place else APART_FIRST_OWED
+        elif place == last:
+            owed = STAYING_OWED_AFTER_ACCEPT if place else OWED_AFTER_ACCEPT
         else:
             owed = costs.wake_owed if place else costs.wake_first
         if random.random() < owed:
