@@ -44,7 +44,7 @@ what comes of that changes by the hour.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, inf
+from math import exp, inf, log, log1p
 from random import Random
 from typing import Final
 
@@ -293,4 +293,10 @@ def _bits(number: int, of: int, random: Random) -> int:
         return (1 << number) - 1
     if of == 2:
         return random.getrandbits(number)
-    return sum(1 << bit for bit in range(number) if random.random() * of < 1)
+    # From each that is set straight to the next: few are, where there are hundreds.
+    bits, place, log_unset = 0, -1, log1p(-1 / of)
+    while True:
+        place += 1 + int(log(1 - random.random()) / log_unset)
+        if place >= number:
+            return bits
+        bits |= 1 << place
