@@ -216,6 +216,20 @@ def test_a_poller_that_is_not_drawn_and_has_worked_since_is_owed_less() -> None:
     assert relayed == pytest.approx(OWED_AFTER_RELAY - lost, abs=0.02)
 
 
+@pytest.mark.parametrize(("number", "of"), [(8, 2), (8, 4), (5, 64), (200, 64)])
+def test_each_poller_has_run_on_each_core_as_often(number: int, of: int) -> None:
+    random, draws = Random(1), 20_000
+    counts = Counter[int]()
+    for _ in range(draws):
+        bits = wakeup._bits(number, of, random)
+        counts.update(place for place in range(bits.bit_length()) if bits >> place & 1)
+    # Five standard deviations of a binomial count.
+    chance = 1 / of
+    margin = 5 * (draws * chance * (1 - chance)) ** 0.5
+    assert set(counts) == set(range(number))
+    assert all(abs(count - draws * chance) < margin for count in counts.values())
+
+
 def test_one_core_runs_its_queue_in_order_unless_somebody_is_owed_time() -> None:
     assert wins(pollers(4), Costs(wake_owed=0.0), cores=1) == [1.0, 0.0, 0.0, 0.0]
     half = wins(pollers(4), Costs(wake_owed=0.5, wake_overtake=1.0), cores=1)
