@@ -34,9 +34,14 @@ class Costs:
         sync_finish: CPU of a sync worker from the last byte sent until it can accept again.
         linger: how much longer the client takes to close, if a core idles: `close_graceful` waits
             for that, off its core and without the GIL.
-        warm: what the steps above cost right after another request's, as a part of what they cost
-            cold, which is what they say; see `sim.model.pace`.
+        warm: what `connect`, `send`, `receive` and `linger` cost right after another request's, as
+            a part of what they cost cold, which is what they say; see `sim.model.pace`.
         cooling: s without a request after which half of that difference is lost.
+        cached: what `accept`, `request`, `respond`, `finish` and `sync_finish` cost right after the
+            same step of another request in the same worker, as a part of what they cost cold, which
+            is what they say; see `sim.model.cached_pace`.
+        cached_elsewhere: the same right after that step in another worker.
+        eviction: s after which the caches have lost 63 % of that.
         handover: how much longer a thread that has waited for the GIL takes to compute: it must
             wake up first, and nobody computes meanwhile.
         import_app: CPU of importing the application, once in the master or once in each worker.
@@ -75,6 +80,9 @@ class Costs:
     linger: float = _DEFAULTS["linger"]
     warm: float = _DEFAULTS["warm"]
     cooling: float = _DEFAULTS["cooling"]
+    cached: float = _DEFAULTS["cached"]
+    cached_elsewhere: float = _DEFAULTS["cached_elsewhere"]
+    eviction: float = _DEFAULTS["eviction"]
     handover: float = _DEFAULTS["handover"]
     import_app: float = _DEFAULTS["import_app"]
     fork: float = _DEFAULTS["fork"]

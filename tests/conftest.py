@@ -30,7 +30,8 @@ FRESH = 120.0
 COMPUTES = frozenset(
     f"test_{name}"
     for name in (
-        *("arguments", "bad_input", "candidates", "capacity", "chrome_trace", "claims"),
+        *("arguments", "bad_input", "cached_pace", "candidates", "capacity", "chrome_trace"),
+        "claims",
         *("comparison", "compiled", "convoy", "cores", "dask", "disturbance", "document"),
         *("executors", "experiment_file", "faq_rules", "gil", "gunicorn_config", "handshake"),
         *("in_passing", "life", "model", "model_theory", "pace", "parameter", "progress_line"),
@@ -88,10 +89,11 @@ class HostCosts:
 
     def around(self, look: Callable[[], T]) -> tuple[tuple[Costs, Costs], T]:
         """What ``look`` returns, and the costs of a process's life before and after it."""
-        before, found, after = self._life(), look(), self._life()
+        before, found, after = self.life_now(), look(), self.life_now()
         return (before, after), found
 
-    def _life(self) -> Costs:
+    def life_now(self) -> Costs:
+        """The latest, with those of a process's life measured anew: `FRESH` ones surprise too."""
         return replace(self.latest(), **life_costs(None, launchdarkly=True))
 
     def parts(self) -> tuple[Mapping[str, float], Mapping[str, float]]:

@@ -60,8 +60,14 @@ DEMANDS = tuple(
 #: Nothing costs time, so that many things happen at one moment.
 FREE = replace(
     Costs(),
-    **{cost.name: 0.0 for cost in fields(Costs) if not cost.name.startswith(("wake_", "warm"))},
+    **{
+        cost.name: 0.0
+        for cost in fields(Costs)
+        if not cost.name.startswith(("wake_", "warm", "cached"))
+    },
     warm=1.0,
+    cached=1.0,
+    cached_elsewhere=1.0,
 )
 COSTS = (Costs(), Costs(), Costs(), FREE, Costs(receive=0.02), Costs(finish=0.0, accept=0.01))
 

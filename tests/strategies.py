@@ -24,7 +24,7 @@ from sim.experiment import Experiment, Host, LaunchDarkly, Server, TraceRow, Tra
 FREE = replace(
     Costs(),
     **{
-        cost.name: 1.0 if cost.name == "warm" else 0.0
+        cost.name: 1.0 if cost.name in ("warm", "cached", "cached_elsewhere") else 0.0
         for cost in fields(Costs)
         if not cost.name.startswith("wake_")
     },

@@ -119,4 +119,4 @@ def test_boot(
         return difference(ours, measured(experiment), costs.fork)
 
     if look(host_costs.latest()) is not None:
-        assert look(host_costs.renewed()) is None
+        assert look(host_costs.life_now()) is None

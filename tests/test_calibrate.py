@@ -7,12 +7,13 @@ import sys
 from collections import Counter
 from dataclasses import fields, replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from conftest import HostCosts
 
 from reference_app import cli
-from reference_app.calibration import calibrate, shares
+from reference_app.calibration import caches, calibrate, shares
 from reference_app.calibration.handover import COMPUTES, handover
 from reference_app.calibration.memory import occupy
 from reference_app.calibration.requests import Steps, application_costs, gunicorns_costs
@@ -23,7 +24,8 @@ from sim import costs_file, wakeup_fit
 from sim.costs import Costs
 from sim.costs_file import CostsFile
 from sim.memory_costs import MemoryCosts
-from sim.model.pace import Pace
+from sim.model.cached_pace import CachedPace
+from sim.model.host_steps import Computing, HostSteps
 from sim.model.simulation import predict
 from sim.wakeup_fit import Load
 
@@ -43,6 +45,21 @@ OTHER = {"wake_affine": 0.94, "wake_late": 0.3, "wake_warm": 0.9}
 
 #: Where the client draws nobody to its core, nothing depends on how late the others are.
 APART = {"wake_affine": 0.02, "wake_late": Costs().wake_late, "wake_warm": 0.9}
+
+
+CACHING = {"cached": 0.5, "cached_elsewhere": 0.8, "eviction": 0.006}
+
+
+def test_the_cpu_of_requests_tells_what_the_caches_save() -> None:
+    random, costs = Random(3), replace(Costs(), **CACHING)
+    steps = HostSteps(Computing(2))
+    paces = [CachedPace(costs, steps) for _ in range(2)]
+    seen: list[list[tuple[float, float]]] = [[], []]
+    for row in caches.traffic().trace:
+        worker = random.randrange(2)
+        cpu = 0.001 * paces[worker].step(row.arrival_s) * random.uniform(0.9, 1.1)
+        seen[worker].append((row.arrival_s, cpu))
+    assert caches.fit(seen) == pytest.approx(CACHING, rel=0.2)
 
 
 @pytest.mark.parametrize("costs", [OTHER, APART], ids=["drawn", "apart"])
@@ -95,7 +112,7 @@ def test_every_cost_is_explained_in_the_file() -> None:
 def test_the_demand_of_an_application_is_told_from_gunicorns_costs(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN_APPLICATION, encoding="utf-8")
     application = Application("own:app", directory=tmp_path)
-    costs, demand = application_costs(application, "/", warm=0.2, cooling=0.01)
+    costs, demand = application_costs(application, "/", CACHING)
     assert demand.cpu == pytest.approx(0.003, rel=0.1)
     assert 0.02 <= demand.io <= 0.022
     # No Flask in between, and none of what the application did.
@@ -105,8 +122,8 @@ def test_the_demand_of_an_application_is_told_from_gunicorns_costs(tmp_path: Pat
 
 
 def test_what_the_model_charges_an_application_is_what_was_measured() -> None:
-    """Requests 80 ms apart find the caches half cold; the costs are those of cold ones."""
-    gap, warm, cooling = 0.08, 0.2, 0.02
+    """Requests 8 ms apart find something in the caches; the costs are those of cold ones."""
+    gap = 0.008
     moments = [gap * number for number in range(45)]
     offsets = (0.0, 0.0002, 0.0003, 0.001, 0.005, 0.0055)
     accept, accepted, handle, app, answered, handled = (
@@ -115,10 +132,9 @@ def test_what_the_model_charges_an_application_is_what_was_measured() -> None:
     )
     costs = gunicorns_costs(
         Steps(accept, accepted, handle, handled, app, answered, finish=(), finished=()),
-        warm,
-        cooling,
+        CACHING,
     )
-    pace = Pace(replace(Costs(), warm=warm, cooling=cooling))
+    pace = CachedPace(replace(Costs(), **CACHING), HostSteps(Computing(2)))
     pace.step(0.0)
     charged = {name: cost * pace.at(gap) for name, cost in costs.items()}
     measured = {"accept": 300, "request": 700, "respond": 900, "finish": 400, "sync_finish": 400}
@@ -153,8 +169,8 @@ def test_the_command_writes_a_file_that_predicts(
     for name in measured:
         (paragraph,) = (text for text in paragraphs if f"\n{name} = " in text)
         assert "Measured" in paragraph, name
-    # These two are chosen from a grid, on which the defaults are too.
-    measured -= {"warm", "cooling"}
+    # These are chosen from grids, on which the defaults may be too.
+    measured -= {"warm", "cooling", "cached", "cached_elsewhere", "eviction"}
     assert not [name for name in measured if getattr(costs, name) == getattr(Costs(), name)]
     # An import takes longer than a fork, and a request's steps are below 20 ms on any machine.
     assert costs.import_app > costs.fork

@@ -28,6 +28,8 @@ STEPS = Costs(
     finish=STEP,
     sync_finish=STEP,
     warm=1.0,
+    cached=1.0,
+    cached_elsewhere=1.0,
 )
 TOGETHER = tuple(
     TraceRow(place // 4 * 32 * STEP, (3 + place * 7 % 61) * STEP, 0.0) for place in range(2000)

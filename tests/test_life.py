@@ -199,7 +199,7 @@ def test_a_request_that_meets_the_end_of_keepalive_is_reset() -> None:
     asked = Experiment(
         server=Server(threads=4, worker_class="gthread", keepalive=1),
         traffic=traffic,
-        costs=replace(FREE, finish=0.02, warm=1.0),
+        costs=replace(FREE, finish=0.02),
     )
     outcomes = [row.outcome for row in predict(asked).requests]
     assert outcomes == ["ok", "ok", "ok", "reset"]

@@ -70,7 +70,6 @@ CELLS = {
     cell.name: cell
     for cell in (
         Cell("2x2 low", _gthread(2, 2), rate=24.0, requests=150),
-        Cell("2x2 medium", _gthread(2, 2), rate=40.0, requests=240, repeats=3),
         Cell("2x2 high", _gthread(2, 2), repeats=3),
         Cell("1x4", _gthread(1, 4)),
         # One of these workers is next to saturation: a few points of its share, which the server

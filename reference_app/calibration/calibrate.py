@@ -117,9 +117,7 @@ def calibrate(application: Application | None, path: str, tell: Tell) -> Calibra
         steps.advance(REQUESTS_S)
         if application is not None:
             steps.begin(f"requests to {application.target}, round {number} of {ROUNDS}")
-            theirs, demand = application_costs(
-                application, path, of_requests["warm"], of_requests["cooling"]
-            )
+            theirs, demand = application_costs(application, path, of_requests)
             of_requests |= theirs
             demands.append(demand)
             steps.advance(THEIRS_S)

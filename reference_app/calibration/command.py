@@ -28,6 +28,10 @@ from sim.whole_file import whole_file
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(\(\))?")
 
 
+#: Costs that are parts of others; all others are s.
+PARTS = ("warm", "cached", "cached_elsewhere")
+
+
 def run(args: argparse.Namespace) -> None:
     """Do what the command line asks for; the file appears whole, at the end, or not at all.
 
@@ -117,7 +121,7 @@ def _flags(demand: Demand) -> str:
 
 
 def _words_of(name: str, value: float) -> str:
-    return f"{value:.2f}" if name == "warm" else _us(value)
+    return f"{value:.2f}" if name in PARTS else _us(value)
 
 
 def _us(seconds: float) -> str:

@@ -6,8 +6,8 @@ r"""Gunicorn's configuration under calibration: the rig's, and a clock at each s
                         \                 ^
     pool thread:         handle --> app --+
 
-Each step notes the wall clock and its thread's CPU clock. A worker writes what it has noted as one
-line when it exits.
+Each step notes the wall clock and its thread's CPU clock; of each request it also notes when its
+handling began and the CPU that took. A worker writes what it has noted as one line when it exits.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
@@ -39,10 +40,9 @@ __all__ = ["child_exit", "logger_class", "post_fork", "post_worker_init", "worke
 #: What the line begins with.
 MARKS = "MARKS "
 
+_SIDES = product(("accept", "handle", "app", "finish"), ("begins", "ends"))
 _marks: dict[str, list[tuple[float, float]]] = {
-    f"{step}_{side}": []
-    for step in ("accept", "handle", "app", "finish")
-    for side in ("begins", "ends")
+    name: [] for name in ("handled", *(f"{step}_{side}" for step, side in _SIDES))
 }
 
 
@@ -61,10 +61,21 @@ def _between(step: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return noted
 
 
+def _handled(handle: Callable[..., Any]) -> Callable[..., Any]:
+    def noted(*args: Any) -> Any:  # noqa: ANN401 - as above
+        began, cpu = time.monotonic(), time.thread_time()
+        try:
+            return handle(*args)
+        finally:
+            _marks["handled"].append((began, time.thread_time() - cpu))
+
+    return noted
+
+
 def post_worker_init(worker: Worker) -> None:
     """Put the clocks in; the worker is about to enter its loop."""
     ThreadWorker.accept = _between("accept", ThreadWorker.accept)
-    ThreadWorker.handle = _between("handle", ThreadWorker.handle)
+    ThreadWorker.handle = _handled(_between("handle", ThreadWorker.handle))
     PollableMethodQueue.run_callbacks = _between("finish", PollableMethodQueue.run_callbacks)
     application = worker.wsgi
 

@@ -6,6 +6,9 @@ One worker gets requests, with a clock at each step (`marked_config`)::
                                                                      (I/O: timer slack)
     client has all <--receive-- handle is over <--respond-- application's own code ends
 
+What is computed is told apart from the rest, which takes its time: the caches keep the one in
+another way than the other cools, see `caches`.
+
 They come at random. At even gaps every request finds the threads on the cores where the one before
 has left them: 11 ms apart, 45 of them began after 1.05 to 1.60 ms in the middle, from one time to
 the next. What is measured are those that had the worker for themselves. A last round comes as
@@ -15,17 +18,21 @@ quickly as it can, for what a step costs right after another.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
 from itertools import pairwise, product
 from random import Random
 from statistics import median
+from typing import Any
 
+from reference_app.calibration import caches
+from reference_app.calibration.caches import own_part
 from reference_app.calibration.marked_config import MARKS
 from reference_app.client_process import Replay, replay
 from reference_app.server import HOST, SERVICE, Application, RunningServer, running_server
@@ -102,18 +109,30 @@ class Steps:
         return _apart(_clocks(self.handled[:-1]), _clocks(self.handle[1:]))
 
 
+def cache_costs() -> dict[str, float]:
+    """Measure, with our service, what of a request's CPU the caches save: fields of `Costs`.
+
+    Raises:
+        ExperimentError: when the server does not boot or the notes do not come.
+    """
+    experiment = Experiment(server=caches.SERVER, traffic=caches.traffic())
+    with running_server(experiment, replace(SERVICE, config=MARKED)) as server:
+        _replay(experiment, server)
+        return caches.fit(sorted(notes["handled"]) for notes in _notes(server))
+
+
 def request_costs() -> dict[str, float]:
     """Measure, with our service, the fields of `Costs` that are about requests, in s.
 
     Raises:
         ExperimentError: when the server does not boot or the notes do not come.
     """
+    caching = cache_costs()
     # A worker's notes are about all its traffic, so the first has a server of its own.
     (new,), steps = _replayed(_AT_RANDOM)
     (kept, quicker, at_once), _ = _replayed(
         replace(_AT_RANDOM, connection="keepalive"), _QUICKER, _AT_ONCE
     )
-    warm, cooling = _pace((new, quicker), at_once)
     began, ended = _noted(new, "started"), _noted(new, "ended")
     arrival = [new.start + due for due in new.requests.arrival]
     finished = [new.start + time for time in new.requests.finished]
@@ -122,23 +141,44 @@ def request_costs() -> dict[str, float]:
     )
     alone = _alone(new)
 
-    def cold(taken: Sequence[float], moments: Sequence[float]) -> float:
-        """What a step costs cold, which took so long for each request, s."""
-        return _cold(taken, _gaps(moments), alone, warm, cooling)
+    def computed(taken: Sequence[float], moments: Sequence[float]) -> float:
+        """What a step computes cold, which took so long for each request, s."""
+        return _cold(taken, _gaps(moments), alone, lambda idle: own_part(idle, caching))
 
-    finish = cold(steps.finishing(), ended)
-    request = cold(_apart(handle, began), arrival)
-    respond = cold(_apart(ended, handled), ended) + cold(steps.release(), ended)
-    kept_to_start = _cold(
-        _to_start(kept), _gaps(kept.requests.arrival), _alone(kept), warm, cooling
+    finish = computed(steps.finishing(), ended)
+    request = computed(_apart(handle, began), arrival)
+    accepting = computed(_apart(accept, handle), arrival)
+    sending = _apart(ended, handled)
+    respond = computed(sending, ended) + computed(steps.release(), ended)
+
+    def woken(result: Replay, computes: float) -> list[float]:
+        """From each arrival, what does not compute until the application's code runs, s."""
+        gaps = (math.inf, *_gaps(result.requests.arrival))
+        return [
+            taken - computes * own_part(gap, caching)
+            for taken, gap in zip(_to_start(result), gaps, strict=True)
+        ]
+
+    of_new = accepting + request
+    warm, cooling = _pace(
+        [(result, woken(result, of_new)) for result in (new, quicker)],
+        (at_once, woken(at_once, of_new)),
     )
-    return {
+
+    def cold(
+        taken: Sequence[float], moments: Sequence[float], numbers: Sequence[int] = alone
+    ) -> float:
+        """What else takes its time cold, s."""
+        return _cold(taken, _gaps(moments), numbers, lambda idle: part(idle, warm, cooling))
+
+    receiving = _apart(_apart(ended, handled), _apart(ended, finished))
+    return caching | {
         "connect": cold(_apart(arrival, accept), arrival),
-        "send": max(0.0, kept_to_start - finish - request),
-        "accept": cold(_apart(accept, handle), arrival),
+        "send": max(0.0, cold(woken(kept, finish + request), kept.requests.arrival, _alone(kept))),
+        "accept": accepting,
         "request": request,
         "respond": respond,
-        "receive": max(0.0, cold(_apart(ended, finished), ended) - respond),
+        "receive": max(0.0, cold(receiving, ended) - computed(steps.release(), ended)),
         "finish": finish,
         "sync_finish": finish,
         "linger": cold(steps.linger(), ended),
@@ -149,18 +189,22 @@ def request_costs() -> dict[str, float]:
 
 
 def part(idle: float, warm: float, cooling: float) -> float:
-    """What a step costs after ``idle`` s, as a part of what it costs cold: `Costs.warm` says so."""
+    """What waking up takes after ``idle`` s, as a part of what it takes cold; see `Costs.warm`."""
     return warm + (1 - warm) * idle / (idle + cooling)
 
 
-def _pace(at_random: Iterable[Replay], at_once: Replay) -> tuple[float, float]:
-    """``warm`` and ``cooling`` (s): from what the start of a request takes after so long a gap."""
+#: Requests, and what waking up for each took, s.
+_Woken = tuple[Replay, Sequence[float]]
+
+
+def _pace(at_random: Iterable[_Woken], at_once: _Woken) -> tuple[float, float]:
+    """``warm`` and ``cooling`` (s): from what waking up takes after so long a gap."""
     seen = []
-    for result in at_random:
-        taken, gaps = _to_start(result), _gaps(result.requests.arrival)
+    for result, taken in at_random:
+        gaps = _gaps(result.requests.arrival)
         seen += [(gaps[number - 1], taken[number]) for number in _alone(result)]
-    # As much as all others together: nothing else says what a step costs right after another.
-    quickest = median(_gaps(at_once.requests.arrival)), median(_to_start(at_once)[WARM_UP:])
+    # As much as all others together: nothing else says what it takes right after another.
+    quickest = median(_gaps(at_once[0].requests.arrival)), median(at_once[1][WARM_UP:])
     seen += [quickest] * len(seen)
 
     def distance(values: tuple[float, float]) -> float:
@@ -177,11 +221,10 @@ def _cold(
     taken: Sequence[float],
     gaps: Sequence[float],
     numbers: Iterable[int],
-    warm: float,
-    cooling: float,
+    part_after: Callable[[float], float],
 ) -> float:
     """What a step costs cold, that took so many s for those requests, such gaps after another."""
-    return median(taken[number] / part(gaps[number - 1], warm, cooling) for number in numbers)
+    return median(taken[number] / part_after(gaps[number - 1]) for number in numbers)
 
 
 def _alone(result: Replay) -> list[int]:
@@ -229,16 +272,13 @@ def _replayed(*traffics: Traffic) -> tuple[list[Replay], Steps]:
     application = replace(SERVICE, config=MARKED)
     with running_server(Experiment(server=_ONE_WORKER), application) as server:
         results = [
-            replay(
-                Experiment(server=_ONE_WORKER, traffic=traffic),
-                0,
-                (HOST, server.port),
-                lambda _: None,
-                lambda *_: None,
-            )
-            for traffic in traffics
+            _replay(Experiment(server=_ONE_WORKER, traffic=traffic), server) for traffic in traffics
         ]
         return results, _steps(server)
+
+
+def _replay(experiment: Experiment, server: RunningServer) -> Replay:
+    return replay(experiment, 0, (HOST, server.port), lambda _: None, lambda *_: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,15 +295,14 @@ class Demand:
 
 
 def application_costs(
-    application: Application, path: str, warm: float, cooling: float
+    application: Application, path: str, caching: Mapping[str, float]
 ) -> tuple[dict[str, float], Demand]:
     """Measure Gunicorn's part of the costs of an application of somebody else's, and its demand.
 
     Args:
         application: whose module and callable to serve.
         path: to ask for.
-        warm: of this machine, as `request_costs` has measured it.
-        cooling: the same, s.
+        caching: what the caches of this machine save, as `cache_costs` has measured it.
 
     Raises:
         ExperimentError: when it does not boot or answer.
@@ -275,15 +314,15 @@ def application_costs(
             _get(server.port, path)
             time.sleep(random.expovariate(RATE))
         steps = _steps(server)
-    return gunicorns_costs(steps, warm, cooling), _demand(steps)
+    return gunicorns_costs(steps, caching), _demand(steps)
 
 
-def gunicorns_costs(steps: Steps, warm: float, cooling: float) -> dict[str, float]:
+def gunicorns_costs(steps: Steps, caching: Mapping[str, float]) -> dict[str, float]:
     """What the steps of Gunicorn cost cold, s; between them they had time to cool only in part."""
     gaps = steps.idle()
 
     def cold(taken: Sequence[float]) -> float:
-        return _cold(taken, gaps, range(WARM_UP, len(gaps)), warm, cooling)
+        return _cold(taken, gaps, range(WARM_UP, len(gaps)), lambda idle: own_part(idle, caching))
 
     finish = cold(steps.finishing())
     return {
@@ -323,24 +362,35 @@ def _get(port: int, path: str) -> None:
 
 def _steps(server: RunningServer) -> Steps:
     """Let the worker exit, and read its notes."""
-    (process,) = server.living_workers().values()
-    os.kill(process.pid, signal.SIGTERM)
+    (marks,) = _notes(server)
+    return Steps(
+        marks["accept_begins"],
+        marks["accept_ends"],
+        marks["handle_begins"],
+        marks["handle_ends"],
+        marks["app_begins"],
+        marks["app_ends"],
+        marks["finish_begins"],
+        marks["finish_ends"],
+    )
+
+
+def _notes(server: RunningServer) -> list[dict[str, Any]]:
+    """Let the workers exit, and read the notes of each."""
+    processes = server.living_workers().values()
+    for process in processes:
+        os.kill(process.pid, signal.SIGTERM)
     deadline = time.monotonic() + PATIENCE
     while True:
-        for line in server.text().split("\n")[:-1]:
-            if line.startswith(MARKS) and len(line) > len(MARKS):
-                marks = json.loads(line.removeprefix(MARKS))
-                if marks["accept_begins"]:
-                    return Steps(
-                        marks["accept_begins"],
-                        marks["accept_ends"],
-                        marks["handle_begins"],
-                        marks["handle_ends"],
-                        marks["app_begins"],
-                        marks["app_ends"],
-                        marks["finish_begins"],
-                        marks["finish_ends"],
-                    )
+        lines = (line for line in server.text().split("\n")[:-1] if line.startswith(MARKS))
+        notes = [json.loads(line.removeprefix(MARKS)) for line in lines]
+        # The workers that take their places have none, if they have exited at all.
+        notes = [marks for marks in notes if marks["accept_begins"]]
+        if len(notes) == len(processes):
+            return notes
         if time.monotonic() > deadline:
-            raise ExperimentError("a worker wrote no notes about its requests; expected them")
+            raise ExperimentError(
+                f"{len(notes)} of {len(processes)} workers wrote notes about their requests; "
+                "expected all"
+            )
         time.sleep(0.02)

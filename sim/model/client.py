@@ -30,12 +30,13 @@ class Clients:
     """Everybody who sends requests.
 
     Constants: ``clock``, ``cores`` (that they use; None where they are not on the host), ``costs``,
-    ``source``, ``recorder``, ``pace`` (of what begins a request), ``traffic``, ``keep`` (whether
-    clients ask for keep-alive), ``choose_listener`` (the kernel's choice of a socket for a new
-    connection; None where nothing listens), ``first_byte`` (s that the client of a row takes until
-    it sends, once it is connected; None where all send at once), ``body`` and ``read`` (the same
-    for its request's body, and for reading the answer), ``lingering`` (whether clients may take
-    their time to close), ``handshakes`` (that a full accept queue has delayed).
+    ``source``, ``recorder``, ``pace`` (of what begins a request), ``answer_pace`` (of reading an
+    answer), ``traffic``, ``keep`` (whether clients ask for keep-alive), ``choose_listener`` (the
+    kernel's choice of a socket for a new connection; None where nothing listens), ``first_byte`` (s
+    that the client of a row takes until it sends, once it is connected; None where all send at
+    once), ``body`` and ``read`` (the same for its request's body, and for reading the answer),
+    ``lingering`` (whether clients may take their time to close), ``handshakes`` (that a full accept
+    queue has delayed).
 
     Constant too: ``answers_matter``, whether anything that a client does depends on an answer. It
     does not in an open loop with new connections, where answers need no events of their own. If all
@@ -57,6 +58,7 @@ class Clients:
         recorder: Recorder,
         traffic: Traffic,
         pace: Pace,
+        answer_pace: Pace,
         choose_listener: Callable[[], ListeningSocket | None],
         first_byte: Callable[[int], float] | None,
         body: Callable[[int], float] | None,
@@ -74,6 +76,7 @@ class Clients:
         self.recorder = recorder
         self.rows = recorder.requests
         self.pace = pace
+        self.answer_pace = answer_pace
         self.choose_listener = choose_listener
         self.first_byte = first_byte
         self.body = body
@@ -237,32 +240,33 @@ class Clients:
 
     def answer(self, connection: Connection) -> None:
         """The worker has sent the whole response just now."""
-        cores, seconds = self.cores, self.costs.finish
+        cores, costs, now = self.cores, self.costs, self.clock.time
+        pace = self.answer_pace.step(now)
+        connection.closes = now + costs.finish * connection.pace
         if cores is None or cores.free:
             # It sleeps on a core that has halted; one that computes runs it at once.
-            seconds += self.costs.linger
-        connection.closes = self.clock.time + seconds * connection.pace
+            connection.closes += costs.linger * pace
         if connection.abandoned:
             connection.keep = False
         elif self.answers_matter:
             # No longer on the connection: the next request may be there before this is finished.
             row, connection.row = connection.row, -1
-            end = self.costs.receive * connection.pace
+            end = costs.receive * pace
             if not self.lingering:
                 self._compute(end, self._on_answer, (connection, row))
             else:
                 # A client reads no answer before its own request is sent.
                 if self.body is not None:
-                    end = max(end, connection.uploaded - self.clock.time)
+                    end = max(end, connection.uploaded - now)
                 end += 0.0 if self.read is None else self.read(row)
-                connection.closes = self.clock.time + end
+                connection.closes = now + end
                 self.clock.after(end, self._on_answer, (connection, row))
-        elif self.cores is None or self.cores.free:
-            self.answer_in_passing(connection, 0.0)
-            connection.row = -1
         else:
             row, connection.row = connection.row, -1
-            self._compute(self.costs.receive * connection.pace, self._then_received, row)
+            if cores is None or cores.free:
+                self._note_answer(row, now + costs.receive * pace)
+            else:
+                self._compute(costs.receive * pace, self._then_received, row)
 
     def answer_in_passing(self, connection: Connection, ago: float) -> None:
         """The worker has sent the response ``ago`` s ago; allowed where no answer matters.
@@ -270,7 +274,8 @@ class Clients:
         Where the client had a core for it at once: that it was busy for so short a time goes
         without an event.
         """
-        received = self.clock.time - ago + self.costs.receive * connection.pace
+        sent = self.clock.time - ago
+        received = sent + self.costs.receive * self.answer_pace.step(sent)
         self._note_answer(connection.row, received)
 
     def _received(self, row: int) -> None:

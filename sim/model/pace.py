@@ -1,8 +1,8 @@
-"""How quickly a step of a request runs: the longer it has not run, the more the caches have lost.
+"""How quickly the kernel and the client act: the longer they have not, the longer it takes.
 
-On a virtual machine a request costs three times as much CPU after 100 ms of idleness as right after
-another, whichever worker served that: the host has given the core and its caches to others. The
-processes share the pages of their code, so it is the host's idleness that counts, not a worker's.
+On a virtual machine the handshake of a connection and the wake-up of a poller take five times as
+long after 100 ms of idleness as right after another request, whichever worker served that: the host
+has given the core to others. What a worker computes is in `sim.model.cached_pace`.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from sim.model.clock import Clock
 from sim.model.cores import Cores
 from sim.model.disturb import disturb
 from sim.model.gthread import ThreadWorker
+from sim.model.host_steps import Computing, HostSteps
 from sim.model.kernel import ListeningSocket
 from sim.model.launchdarkly import CLIENT_THREADS, FlagService
 from sim.model.master import CHLD, Arbiter
@@ -95,6 +96,7 @@ class _Simulation:
             self.recorder,
             experiment.traffic,
             Pace(experiment.costs),
+            Pace(experiment.costs),
             self._choose_listener,
             slowness(experiment, replication, "first_byte"),
             slowness(experiment, replication, "body"),
@@ -102,11 +104,13 @@ class _Simulation:
             TimerWheel(clock, self._chance("jiffies")),
             self.cores if local else None,
         )
+        computing = Computing(host.cores)
         self.wiring = Wiring(
             experiment=experiment,
             clock=clock,
             cores=self.cores,
-            answer_pace=Pace(experiment.costs),
+            starts=HostSteps(computing),
+            ends=HostSteps(computing),
             clients=self.clients,
             recorder=self.recorder,
             flag_service=FlagService(clock, experiment.launchdarkly),

@@ -71,7 +71,7 @@ class SyncWorker(Worker):
             self._begin_request(connection)
 
     def _begin_request(self, connection: Connection) -> None:
-        seconds = self.costs.request * connection.pace
+        seconds = self.costs.request * self.start_pace.step(self.clock.time)
         self.gil.compute(seconds, self._call_application, connection.row)
 
     def _after_wait(self, connection: Connection) -> None:
@@ -136,7 +136,7 @@ class SyncWorker(Worker):
         if io > 0:
             self.clock.after(io + self.costs.timer_slack, self._after_io, connection)
         else:
-            connection.pace = self.answer_pace.step(self.clock.time)
+            connection.pace = self.end_pace.step(self.clock.time)
             seconds = rows.cpu[row] + self.costs.respond * connection.pace
             self.gil.go_on(seconds, self._respond, None)
 
@@ -147,7 +147,7 @@ class SyncWorker(Worker):
             self.hangs = False
             self._note("hang over")
         cpu = self.recorder.requests.cpu[connection.row]
-        connection.pace = self.answer_pace.step(self.clock.time)
+        connection.pace = self.end_pace.step(self.clock.time)
         seconds = cpu + self.costs.respond * connection.pace
         self.gil.compute_again(seconds, self._respond, None, self.gil.main_thread)
 
@@ -155,6 +155,7 @@ class SyncWorker(Worker):
         connection, self.connection = self.connection, None
         if connection is None:
             return  # Thrown out while it computed.
+        self.end_pace.computing.computed(self.rows.cpu[connection.row])
         self.clients.answer(connection)
         self.gil.go_on(self.costs.sync_finish * connection.pace, self._close, connection)
 

@@ -11,9 +11,9 @@ from sim.experiment import Experiment
 from sim.model.client import Clients
 from sim.model.clock import Clock
 from sim.model.cores import Cores
+from sim.model.host_steps import HostSteps
 from sim.model.kernel import ListeningSocket
 from sim.model.launchdarkly import FlagService
-from sim.model.pace import Pace
 from sim.model.recorder import Recorder
 
 
@@ -25,7 +25,8 @@ class Wiring:
         experiment: what is asked.
         clock: the model's time.
         cores: of the host.
-        answer_pace: of what ends a request, on whichever worker.
+        starts: what begins a request, over all workers.
+        ends: what ends one.
         clients: who sends the requests.
         recorder: where everything is noted.
         flag_service: LaunchDarkly.
@@ -38,7 +39,8 @@ class Wiring:
     experiment: Experiment
     clock: Clock
     cores: Cores
-    answer_pace: Pace
+    starts: HostSteps
+    ends: HostSteps
     clients: Clients
     recorder: Recorder
     flag_service: FlagService

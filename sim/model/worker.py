@@ -22,6 +22,7 @@ from typing import Final, Protocol
 
 from simpy import Event
 
+from sim.model.cached_pace import CachedPace
 from sim.model.clock import Call
 from sim.model.connection import Connection
 from sim.model.gil import Gil
@@ -76,7 +77,7 @@ class Worker(Poller):
     """A worker process.
 
     Constants: ``wiring``, ``parent`` (the master), ``boot_order`` (from 1, over all masters),
-    ``name``, ``listener``, ``gil``, ``answer_pace``, ``cores``, ``costs`` (of a request's steps),
+    ``name``, ``listener``, ``gil``, ``cores``, ``costs`` (of a request's steps),
     ``life_costs`` (all others), ``rows`` (the recorder's), ``max_requests``, ``poll_timeout`` (s
     that its main thread sleeps at most), ``ldclient`` (None without LaunchDarkly), ``inherited``
     (the master's connections to the flag service, which a fork inherits and nobody closes).
@@ -113,13 +114,13 @@ class Worker(Poller):
         "_slowness",
         "aborted",
         "alive",
-        "answer_pace",
         "boot_order",
         "booted",
         "clients",
         "clock",
         "cores",
         "costs",
+        "end_pace",
         "ended",
         "exiting",
         "finalizing",
@@ -142,6 +143,7 @@ class Worker(Poller):
         "pool_size",
         "recorder",
         "rows",
+        "start_pace",
         "status",
         "stopped_at",
         "traps",
@@ -166,7 +168,8 @@ class Worker(Poller):
         self.cores = wiring.cores
         self.costs = StepCosts(wiring.experiment.costs)
         self.life_costs = wiring.experiment.costs
-        self.answer_pace = wiring.answer_pace
+        self.start_pace = CachedPace(self.life_costs, wiring.starts)
+        self.end_pace = CachedPace(self.life_costs, wiring.ends)
         self.boot_order = next(wiring.boot_orders)
         self.name = f"worker {self.boot_order}"
         self.gil = Gil(wiring.clock, wiring.cores, wiring.stream(f"{self.name} gil"))

@@ -1,0 +1,111 @@
+"""What of a request's CPU the caches save on this machine, and for how long.
+
+Gaps between requests are of all sizes, as many from 1 to 2 ms as from 10 to 20, and two workers
+take turns by chance. So each worker has, within the same seconds, requests that follow one of its
+own, of the other's, and none for long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from itertools import product
+from math import exp, inf, log
+from random import Random
+from statistics import median
+
+from sim.experiment import Server, TraceRow, Traffic
+
+#: Two workers, each with a thread for every request.
+SERVER = Server(workers=2, threads=4, worker_class="gthread", preload_app=True)
+
+#: Requests, and the first that warm caches up.
+REQUESTS = 500
+WARM_UP = 10
+
+#: s between two requests, at least and at most.
+SHORTEST, LONGEST = 0.0002, 0.045
+
+#: s that each of them sleeps.
+IO = 0.005
+
+#: s after which all is cold: what a request costs then is what it costs cold.
+COLD = 0.016
+
+#: What is tried for `Costs.cached` and `Costs.cached_elsewhere`, and for `Costs.eviction`, s.
+_PARTS = tuple(number / 20 for number in range(21))
+_EVICTIONS = tuple(0.001 * 1.2**number for number in range(20))
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """A request, and what ran before it.
+
+    Attributes:
+        own: since the worker's last request began, s; infinity for none.
+        any: since any worker's last one began, s.
+        cpu: of the thread that handled it, s.
+    """
+
+    own: float
+    any: float
+    cpu: float
+
+
+def traffic() -> Traffic:
+    """Requests that do nothing but wait."""
+    random, now, rows = Random(1), 0.0, []
+    for _ in range(REQUESTS):
+        now += exp(random.uniform(log(SHORTEST), log(LONGEST)))
+        rows.append(TraceRow(now, IO, 0.0))
+    return Traffic(arrivals="trace", trace=tuple(rows))
+
+
+def fit(workers: Iterable[Sequence[tuple[float, float]]]) -> dict[str, float]:
+    """`Costs.cached`, `Costs.cached_elsewhere` and `Costs.eviction`.
+
+    Those with which the model's parts of the cold CPU are next to the measured ones: the sum of the
+    differences is the least.
+
+    Args:
+        workers: of each, when requests began, in order, and the CPU of each, s.
+
+    Raises:
+        ValueError: when no request came after a rest.
+    """
+    handled = [request for request in requests_of(workers) if request.own < inf]
+    cold = median(request.cpu for request in handled if request.any > COLD)
+
+    def distance(values: tuple[float, float, float]) -> float:
+        return sum(abs(request.cpu / cold - part(request, *values)) for request in handled)
+
+    tried = (
+        (own, other, eviction)
+        for own, other, eviction in product(_PARTS, _PARTS, _EVICTIONS)
+        if own <= other
+    )
+    cached, elsewhere, eviction = min(tried, key=distance)
+    return {"cached": cached, "cached_elsewhere": elsewhere, "eviction": eviction}
+
+
+def requests_of(workers: Iterable[Sequence[tuple[float, float]]]) -> list[Handled]:
+    """All but the first, in order."""
+    lasts: dict[int, float] = {}
+    last, handled = -inf, []
+    of_each = ([(began, number, cpu) for began, cpu in rows] for number, rows in enumerate(workers))
+    for began, number, cpu in merge(*of_each):
+        handled.append(Handled(began - lasts.get(number, -inf), began - last, cpu))
+        lasts[number] = last = began
+    return handled[WARM_UP:]
+
+
+def part(request: Handled, cached: float, elsewhere: float, eviction: float) -> float:
+    """What a request costs, as a part of what it costs cold; see `sim.model.cached_pace`."""
+    own = (1 - cached) * exp(-request.own / eviction)
+    return 1 - max(own, (1 - elsewhere) * exp(-request.any / eviction))
+
+
+def own_part(idle: float, costs: Mapping[str, float]) -> float:
+    """What a step of a lone worker costs after ``idle`` s, as a part of what it costs cold."""
+    return 1 - (1 - costs["cached"]) * exp(-idle / costs["eviction"])
