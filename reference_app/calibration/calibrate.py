@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from statistics import median
+from statistics import fmean
 
 from reference_app.calibration.handover import handover
 from reference_app.calibration.life import life_costs
@@ -17,15 +17,15 @@ from sim.costs import Costs
 from sim.memory_costs import MemoryCosts
 from sim.wakeup_fit import Load
 
-#: Times that everything is measured but the shares and the memory; the middle counts.
-ROUNDS = 3
+#: Times that everything is measured but the shares and the memory; the mean counts.
+ROUNDS = 2
 
 #: s that a step takes, more or less.
 LIFE_S = 5.0
-REQUESTS_S = 16.0
+REQUESTS_S = 22.0
 THEIRS_S = 5.0
 MEMORY_S = 2.5
-SHARES_S = 12.0
+SHARES_S = 10.0
 
 #: Called with what is measured, how much of all is over, from 0 to 1, and what all is planned to
 #: take, s.
@@ -92,7 +92,7 @@ class _Steps:
 
 
 def calibrate(application: Application | None, path: str, tell: Tell) -> Calibration:
-    """Measure for some two minutes.
+    """Measure for a minute and a half.
 
     Args:
         application: whose import, handling, end and memory to measure; our service, if None. What
@@ -130,9 +130,9 @@ def calibrate(application: Application | None, path: str, tell: Tell) -> Calibra
         shares[load] = accept_shares(load)
         steps.advance(SHARES_S)
     return Calibration(
-        {name: median(values) for name, values in rounds.values.items()},
+        {name: fmean(values) for name, values in rounds.values.items()},
         {name: (min(values), max(values)) for name, values in rounds.values.items()},
         memory,
         shares,
-        Demand(median(d.cpu for d in demands), median(d.io for d in demands)) if demands else None,
+        Demand(fmean(d.cpu for d in demands), fmean(d.io for d in demands)) if demands else None,
     )

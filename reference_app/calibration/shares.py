@@ -18,7 +18,7 @@ from sim.wakeup_fit import Load
 #: connections where `Costs.wake_warm` is 0.6, and 0.29 where it is 1. A share of a half is known to
 #: 0.02 (standard error), but for what one connection leaves to the next.
 LOADS = (
-    *(Load(workers, 8, 50.0, Distribution("const", (0.005,)), 500) for workers in (2, 3, 4)),
+    *(Load(workers, 8, 50.0, Distribution("const", (0.005,)), 500) for workers in (2, 4)),
     Load(2, 4, 112.0, Distribution("exp", (0.05,)), 700),
 )
 
