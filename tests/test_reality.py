@@ -131,12 +131,15 @@ class Look:
 def _looks(cells: tuple[Cell, ...]) -> dict[Cell, Look]:
     """One look at the server with each, in turns: what teaches and what is taught share minutes.
 
-    Two runs a minute apart can have worker 2 of 2 accept 0.53 and 0.71 of the connections.
+    Two runs a minute apart can have worker 2 of 2 accept 0.53 and 0.71 of the connections. Those
+    that teach a few others are looked at once each: they are next to all of them then.
     """
     runs: dict[Cell, list[Run]] = {cell: [] for cell in cells}
-    for repeat in range(max(cell.repeats for cell in cells)):
+    once = () if cells in (ALL, TEACH) else TEACH
+    repeats = {cell: 1 if cell in once else cell.repeats for cell in cells}
+    for repeat in range(max(repeats.values())):
         for cell in cells:
-            if repeat < cell.repeats:
+            if repeat < repeats[cell]:
                 runs[cell].append(_measured(cell))
     return {
         cell: Look(tuple(summarize([run]) for run in repeats), summarize([ideal_run(repeats[0])]))
