@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
             "calibrate",
             help="learn what the model needs to know of this machine and an application",
             description="Measure on real Gunicorn what each step of a request and of a process's "
-            "life costs here, and what processes take of the memory, for a minute and a half, "
+            "life costs here, and what processes take of the memory, for less than two minutes, "
             "and write a file for --costs.",
         )
     )

@@ -92,7 +92,7 @@ class _Steps:
 
 
 def calibrate(application: Application | None, path: str, tell: Tell) -> Calibration:
-    """Measure for a minute and a half.
+    """Measure for less than two minutes.
 
     Args:
         application: whose import, handling, end and memory to measure; our service, if None. What
