@@ -40,18 +40,21 @@ class CachedPace:
 
     def at(self, now: float) -> float:
         """What a step that ran ``now`` would cost, as a part of what it costs cold."""
-        eviction, last, host_last = self.eviction, self.last, self.host.last
+        last, host_last = self.last, self.host.last
         idle = now - self.computing.seconds
         # Both cores may have computed since, for longer than it took: that is no idleness.
-        saved = self.own * exp(min(0.0, last - idle) / eviction)
+        saved = self.own * exp((last - idle) / self.eviction) if last < idle else self.own
         if host_last > last:
-            saved = max(saved, self.elsewhere * exp(min(0.0, host_last - idle) / eviction))
+            gap = host_last - idle
+            other = self.elsewhere * exp(gap / self.eviction) if gap < 0 else self.elsewhere
+            if other > saved:  # noqa: PLR1730 - the call would cost more
+                saved = other
         return 1.0 - saved
 
     def step(self, now: float) -> float:
         """The same of a step that does run."""
         pace = self.at(now)
-        self.ran(now)
+        self.last = self.host.last = now - self.computing.seconds
         return pace
 
     def ran(self, now: float) -> None:
