@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import Final
 
 from sim.default_costs import DEFAULTS
 from sim.errors import ExperimentError
 
 _DEFAULTS = DEFAULTS["costs"]
+
+#: Those that say what is left of other costs, and not how long something takes: at 1, nothing is
+#: ever saved. Probabilities are not among them.
+PARTS: Final = ("warm", "cached", "cached_elsewhere")
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,13 +31,12 @@ COMPUTES = frozenset(
     f"test_{name}"
     for name in (
         *("arguments", "bad_input", "cached_pace", "candidates", "capacity", "chrome_trace"),
-        "claims",
-        *("comparison", "compiled", "convoy", "cores", "dask", "disturbance", "document"),
-        *("executors", "experiment_file", "faq_rules", "gil", "gunicorn_config", "handshake"),
-        *("in_passing", "life", "model", "model_theory", "pace", "parameter", "progress_line"),
-        *("recovery", "report", "run", "sequential", "site", "site_data", "site_validation"),
-        *("sizing", "sketch", "store", "study_cli", "summary", "tally", "theory", "timeline"),
-        *("traffic", "validation", "validation_grid", "wakeup", "walls"),
+        *("claims", "comparison", "compiled", "convoy", "cores", "dask", "disturbance"),
+        *("document", "executors", "experiment_file", "faq_rules", "gil", "gunicorn_config"),
+        *("handshake", "in_passing", "life", "model", "model_theory", "pace", "parameter"),
+        *("progress_line", "recovery", "report", "run", "sequential", "site", "site_data"),
+        *("site_validation", "sizing", "sketch", "store", "study_cli", "summary", "tally"),
+        *("theory", "timeline", "traffic", "validation", "validation_grid", "wakeup", "walls"),
     )
 )
 

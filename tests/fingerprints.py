@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from random import Random
+
+from strategies import FREE
 
 from sim.costs import Costs
 from sim.distribution import Distribution
@@ -57,18 +59,7 @@ DEMANDS = tuple(
     )
 )
 
-#: Nothing costs time, so that many things happen at one moment.
-FREE = replace(
-    Costs(),
-    **{
-        cost.name: 0.0
-        for cost in fields(Costs)
-        if not cost.name.startswith(("wake_", "warm", "cached"))
-    },
-    warm=1.0,
-    cached=1.0,
-    cached_elsewhere=1.0,
-)
+#: Where nothing costs time, many things happen at one moment.
 COSTS = (Costs(), Costs(), Costs(), FREE, Costs(receive=0.02), Costs(finish=0.0, accept=0.01))
 
 

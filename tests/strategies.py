@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from hypothesis import strategies as st
 
-from sim.costs import Costs
+from sim.costs import PARTS, Costs
 from sim.distribution import Distribution
 from sim.disturbance import (
     MASTER_SIGNALS,
@@ -24,7 +24,7 @@ from sim.experiment import Experiment, Host, LaunchDarkly, Server, TraceRow, Tra
 FREE = replace(
     Costs(),
     **{
-        cost.name: 1.0 if cost.name in ("warm", "cached", "cached_elsewhere") else 0.0
+        cost.name: 1.0 if cost.name in PARTS else 0.0
         for cost in fields(Costs)
         if not cost.name.startswith("wake_")
     },

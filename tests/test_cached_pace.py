@@ -12,8 +12,9 @@ from sim.distribution import Distribution
 from sim.experiment import Connection, Experiment, Server, TraceRow, Traffic, WorkerClass
 from sim.model import gthread
 from sim.model.cached_pace import CachedPace
+from sim.model.computing import Computing
 from sim.model.gthread import AT_ONCE
-from sim.model.host_steps import Computing, HostSteps
+from sim.model.host_steps import HostSteps
 from sim.model.simulation import predict
 
 COSTS = replace(Costs(), cached=0.4, cached_elsewhere=0.7, eviction=0.005)

@@ -25,7 +25,8 @@ from sim.costs import Costs
 from sim.costs_file import CostsFile
 from sim.memory_costs import MemoryCosts
 from sim.model.cached_pace import CachedPace
-from sim.model.host_steps import Computing, HostSteps
+from sim.model.computing import Computing
+from sim.model.host_steps import HostSteps
 from sim.model.simulation import predict
 from sim.wakeup_fit import Load
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sim.costs import Costs
+from sim.costs import PARTS, Costs
 from sim.distribution import Distribution
 from sim.disturbance import Signal
 from sim.experiment import Experiment, Host, Server, TraceRow, Traffic
@@ -27,9 +27,7 @@ STEPS = Costs(
     receive=STEP,
     finish=STEP,
     sync_finish=STEP,
-    warm=1.0,
-    cached=1.0,
-    cached_elsewhere=1.0,
+    **dict.fromkeys(PARTS, 1.0),
 )
 TOGETHER = tuple(
     TraceRow(place // 4 * 32 * STEP, (3 + place * 7 % 61) * STEP, 0.0) for place in range(2000)

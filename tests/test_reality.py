@@ -70,6 +70,7 @@ CELLS = {
     cell.name: cell
     for cell in (
         Cell("2x2 low", _gthread(2, 2), rate=24.0, requests=150),
+        Cell("2x2 medium", _gthread(2, 2), rate=40.0, requests=240, repeats=3),
         Cell("2x2 high", _gthread(2, 2), repeats=3),
         Cell("1x4", _gthread(1, 4)),
         # One of these workers is next to saturation: a few points of its share, which the server
@@ -136,10 +137,10 @@ def _looks(cells: tuple[Cell, ...]) -> dict[Cell, Look]:
     """
     runs: dict[Cell, list[Run]] = {cell: [] for cell in cells}
     once = () if cells in (ALL, TEACH) else TEACH
-    repeats = {cell: 1 if cell in once else cell.repeats for cell in cells}
-    for repeat in range(max(repeats.values())):
+    times = {cell: 1 if cell in once else cell.repeats for cell in cells}
+    for repeat in range(max(times.values())):
         for cell in cells:
-            if repeat < repeats[cell]:
+            if repeat < times[cell]:
                 runs[cell].append(_measured(cell))
     return {
         cell: Look(tuple(summarize([run]) for run in repeats), summarize([ideal_run(repeats[0])]))

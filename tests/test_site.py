@@ -33,17 +33,19 @@ SCREENSHOTS = ROOT / "build" / "screenshots"
 #: Where a site lies that is built already; set by ``.ci/run``.
 BUILT = "BUILT_SITE"
 
-#: Themes and widths, px, in which each page is looked at: a desk, a tablet, a telephone. A theme
-#: changes nothing but colours, so that one width does in the dark.
+#: Themes and widths, px, in which each page is looked at: a desk, a tablet, a telephone.
 LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
     ("light", 1440),
     ("light", 768),
     ("light", 360),
+    ("dark", 360),
+    ("dark", 768),
     ("dark", 1440),
 )
 
-#: The rules about colours: axe is asked for them at a desk in both themes, and for all others at a
-#: desk and on a telephone in the light. On a tablet the page is laid out as on either.
+#: The rules about colours, which are all that a theme changes: axe is asked for them at a desk in
+#: both themes, and for all others at a desk and on a telephone in the light. On a tablet the page
+#: is laid out as on either.
 COLOURS = ("color-contrast", "link-in-text-block")
 RULES: dict[tuple[str, int], dict[str, Any]] = {
     ("light", 1440): {},

@@ -78,7 +78,9 @@ def fit(workers: Iterable[Sequence[tuple[float, float]]]) -> dict[str, float]:
     cold = median(request.cpu for request in handled if request.any > COLD)
 
     def distance(values: tuple[float, float, float]) -> float:
-        return sum(abs(request.cpu / cold - part(request, *values)) for request in handled)
+        return sum(
+            abs(request.cpu / cold - part(request.own, request.any, *values)) for request in handled
+        )
 
     tried = (
         (own, other, eviction)
@@ -100,12 +102,20 @@ def requests_of(workers: Iterable[Sequence[tuple[float, float]]]) -> list[Handle
     return handled[WARM_UP:]
 
 
-def part(request: Handled, cached: float, elsewhere: float, eviction: float) -> float:
-    """What a request costs, as a part of what it costs cold; see `sim.model.cached_pace`."""
-    own = (1 - cached) * exp(-request.own / eviction)
-    return 1 - max(own, (1 - elsewhere) * exp(-request.any / eviction))
+def part(own: float, any_: float, cached: float, elsewhere: float, eviction: float) -> float:
+    """What a step costs, as a part of what it costs cold; see `sim.model.cached_pace`.
+
+    Args:
+        own: s since the same of another request in this worker.
+        any_: s since the same in any worker.
+        cached: see `Costs.cached`; so for the other two.
+        elsewhere: `Costs.cached_elsewhere`.
+        eviction: `Costs.eviction`, s.
+    """
+    saved = (1 - cached) * exp(-own / eviction)
+    return 1 - max(saved, (1 - elsewhere) * exp(-any_ / eviction))
 
 
 def own_part(idle: float, costs: Mapping[str, float]) -> float:
     """What a step of a lone worker costs after ``idle`` s, as a part of what it costs cold."""
-    return 1 - (1 - costs["cached"]) * exp(-idle / costs["eviction"])
+    return part(idle, idle, costs["cached"], costs["cached_elsewhere"], costs["eviction"])

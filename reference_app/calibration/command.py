@@ -20,16 +20,12 @@ from reference_app.progress_line import ProgressLine
 from reference_app.server import Application
 from sim import costs_file, wakeup_fit
 from sim.command import writable, write_stdout
-from sim.costs import Costs
+from sim.costs import PARTS, Costs
 from sim.errors import ExperimentError
 from sim.whole_file import whole_file
 
 #: A module and a callable in it, as on Gunicorn's command line.
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(\(\))?")
-
-
-#: Costs that are parts of others; all others are s.
-PARTS = ("warm", "cached", "cached_elsewhere")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -148,8 +148,8 @@ def request_costs() -> dict[str, float]:
     finish = computed(steps.finishing(), ended)
     request = computed(_apart(handle, began), arrival)
     accepting = computed(_apart(accept, handle), arrival)
-    sending = _apart(ended, handled)
-    respond = computed(sending, ended) + computed(steps.release(), ended)
+    sending, release = _apart(ended, handled), computed(steps.release(), ended)
+    respond = computed(sending, ended) + release
 
     def woken(result: Replay, computes: float) -> list[float]:
         """From each arrival, what does not compute until the application's code runs, s."""
@@ -171,14 +171,14 @@ def request_costs() -> dict[str, float]:
         """What else takes its time cold, s."""
         return _cold(taken, _gaps(moments), numbers, lambda idle: part(idle, warm, cooling))
 
-    receiving = _apart(_apart(ended, handled), _apart(ended, finished))
+    receiving = _apart(sending, _apart(ended, finished))
     return caching | {
         "connect": cold(_apart(arrival, accept), arrival),
         "send": max(0.0, cold(woken(kept, finish + request), kept.requests.arrival, _alone(kept))),
         "accept": accepting,
         "request": request,
         "respond": respond,
-        "receive": max(0.0, cold(receiving, ended) - computed(steps.release(), ended)),
+        "receive": max(0.0, cold(receiving, ended) - release),
         "finish": finish,
         "sync_finish": finish,
         "linger": cold(steps.linger(), ended),

@@ -17,7 +17,8 @@ class Connection:
         worker: that accepted it; None before.
         keep: whether the worker will keep it after the present answer, or keeps it while idle.
         timeout: when an idle one expires, s.
-        pace: what its steps cost now, as a part of what they cost cold; see `sim.model.pace`.
+        pace: what its steps cost now, as a part of what they cost cold; see
+            `sim.model.cached_pace`.
         ready: when its request has arrived, s; later than the connection if the client is slow, or
             its first packet was dropped.
         uploaded: when that request's body has arrived, s; only where bodies are slow.

@@ -175,17 +175,18 @@ class ThreadWorker(Worker):
     def take(self, connection: Connection) -> bool:
         """See `Poller`: all that would begin with `wake` and end in `_next_turn`."""
         clock, row = self.clock, connection.row
-        pace = self.start_pace.at(clock.time)
         thread = self.idle_threads[0] if self.idle_threads else None
-        seconds = self.costs.accept if thread is None else self._accept_and_request
-        over = clock.time + seconds * pace
-        runs = self.gil.main_thread if thread is None else thread
         if (
-            not (self.gil.free_until(over, runs) and self.undisturbed)
+            not self.undisturbed
             or self.clients.slow
             or self.nr_conns + 1 >= self.worker_connections
             or (thread is not None and not self._can_call(row))
         ):
+            return False
+        pace = self.start_pace.at(clock.time)
+        seconds = self.costs.accept if thread is None else self._accept_and_request
+        over = clock.time + seconds * pace
+        if not self.gil.free_until(over, self.gil.main_thread if thread is None else thread):
             return False
         self.turns += 1
         connection.accepted = clock.time
@@ -360,12 +361,11 @@ class ThreadWorker(Worker):
         """What the main thread computes for what is ready, and what it does then."""
         finished, readable = len(self.finished), len(self.readable)
         seconds = 0.0
-        pace = self.start_pace.at(self.clock.time)
         if finished or readable:
-            first = self.finished[0].pace if finished else pace
-            seconds = self.costs.finish * first * (finished + readable)
+            pace = self.finished[0].pace if finished else self.start_pace.at(self.clock.time)
+            seconds = self.costs.finish * pace * (finished + readable)
         if self.in_hand is not None:
-            seconds += self.costs.accept * pace
+            seconds += self.costs.accept * self.start_pace.at(self.clock.time)
         return seconds, self._then_end_turn, (finished, readable)
 
     def _accept_and_call(self, connection: Connection) -> None:
@@ -533,7 +533,7 @@ class ThreadWorker(Worker):
         if connection is None:
             return  # The process has ended.
         if connection.ready <= self.clock.time + ROUNDING:
-            self._begin_request(thread, connection, 1.0)
+            self._begin_request(thread, connection)
             return
         connection.deferred = True
         self.finished.append(connection)
@@ -543,7 +543,7 @@ class ThreadWorker(Worker):
         else:
             self.look_up()
 
-    def _begin_request(self, thread: PoolThread, connection: Connection, part: float) -> None:
+    def _begin_request(self, thread: PoolThread, connection: Connection, part: float = 1.0) -> None:
         connection.pace = pace = part * self.start_pace.step(self.clock.time)
         seconds = self.costs.request * pace
         if not self.gil.waiting:
@@ -709,12 +709,9 @@ class ThreadWorker(Worker):
         connection, following = thread.connection, self.requests[0]
         assert connection is not None, "a thread that responds has a connection"
         costs, clock, gil = self.costs, self.clock, self.gil
-        answered = clock.time + seconds
-        request = costs.request * self.start_pace.at(answered)
         finish = costs.finish * connection.pace
-        over = answered + request + finish
         if (
-            not (gil.free_until(over, thread) and self.undisturbed and self.accepting)
+            not (self.undisturbed and self.accepting)
             or self.clients.slow
             or self.listener.queue
             # One core is for the client, if it is on the same host: it reads meanwhile.
@@ -722,6 +719,11 @@ class ThreadWorker(Worker):
             or not self._can_call(following.row)
             or self.rows.io[following.row] <= finish
         ):
+            return False
+        answered = clock.time + seconds
+        request = costs.request * self.start_pace.at(answered)
+        over = answered + request + finish
+        if not gil.free_until(over, thread):
             return False
         clock.time = answered
         self.clients.answer_in_passing(connection, 0.0)

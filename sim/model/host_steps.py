@@ -2,26 +2,8 @@
 
 from __future__ import annotations
 
+from sim.model.computing import Computing
 from sim.model.pace import LONG_AGO
-
-
-class Computing:
-    """What applications have computed.
-
-    Constants: ``share`` (of all cores that one computation keeps busy).
-
-    State: ``seconds`` (for which all cores would have been busy).
-    """
-
-    __slots__ = ("seconds", "share")
-
-    def __init__(self, cores: int) -> None:
-        self.share = 1.0 / cores
-        self.seconds = 0.0
-
-    def computed(self, seconds: float) -> None:
-        """A request has taken so many s of CPU."""
-        self.seconds += seconds * self.share
 
 
 class HostSteps:

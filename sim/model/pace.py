@@ -1,8 +1,8 @@
 """How quickly the kernel and the client act: the longer they have not, the longer it takes.
 
-On a virtual machine the handshake of a connection and the wake-up of a poller take five times as
-long after 100 ms of idleness as right after another request, whichever worker served that: the host
-has given the core to others. What a worker computes is in `sim.model.cached_pace`.
+On a virtual machine the handshake of a connection and the wake-up of a poller take seven to ten
+times as long after 50 ms of idleness as right after another request, whichever worker served that:
+the host has given the core to others. What a worker computes is in `sim.model.cached_pace`.
 """
 
 from __future__ import annotations

@@ -24,10 +24,11 @@ from sim.experiment_file import to_dict
 from sim.memory import predict_memory
 from sim.model.client import Clients
 from sim.model.clock import Clock
+from sim.model.computing import Computing
 from sim.model.cores import Cores
 from sim.model.disturb import disturb
 from sim.model.gthread import ThreadWorker
-from sim.model.host_steps import Computing, HostSteps
+from sim.model.host_steps import HostSteps
 from sim.model.kernel import ListeningSocket
 from sim.model.launchdarkly import CLIENT_THREADS, FlagService
 from sim.model.master import CHLD, Arbiter

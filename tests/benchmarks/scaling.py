@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import dataclass, replace
 
-from sim.costs import Costs
+from sim.costs import PARTS, Costs
 from sim.distribution import Distribution
 from sim.experiment import Experiment, Host, Server, TraceRow, Traffic
 from sim.model.simulation import predict
@@ -84,7 +84,7 @@ def _queue_of(waiting: int, server: Server) -> Experiment:
     host = Host(somaxconn=10**6, clients="remote")  # for all those that come at once
     # Without the pace of steps: those that come at once would cost less than those that come later,
     # and more would come than leave.
-    costs = Costs(warm=1.0, cached=1.0, cached_elsewhere=1.0)
+    costs = Costs(**dict.fromkeys(PARTS, 1.0))
     experiment = Experiment(server, host, served, costs=costs)
     at_once = waiting + server.concurrency
     # They leave later where others come meanwhile than where all came at once: nearer each time.
