@@ -59,8 +59,11 @@ DEMANDS = tuple(
     )
 )
 
+#: Each step longer than the turn that a thread may take on a core.
+SLOW = Costs(accept=0.002, request=0.004, respond=0.003, finish=0.002)
+
 #: Where nothing costs time, many things happen at one moment.
-COSTS = (Costs(), Costs(), Costs(), FREE, Costs(receive=0.02), Costs(finish=0.0, accept=0.01))
+COSTS = (Costs(), Costs(), Costs(), FREE, SLOW, Costs(receive=0.02), Costs(finish=0, accept=0.01))
 
 
 def drawn(number: int) -> Experiment:

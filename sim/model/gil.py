@@ -127,7 +127,6 @@ class Gil:
             and self.holder is None
             and (running is None or running.is_over())
             and not self.cores.queued
-            and time <= self.clock.time + SHORT
         )
 
     def compute(

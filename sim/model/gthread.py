@@ -27,7 +27,7 @@ from typing import Final
 
 from sim.model.clock import Call
 from sim.model.connection import Connection
-from sim.model.gil import SOON, Then
+from sim.model.gil import SHORT, SOON, Then
 from sim.model.kernel import ListeningSocket
 from sim.model.pool_thread import PoolThread
 from sim.model.wiring import Wiring
@@ -409,7 +409,11 @@ class ThreadWorker(Worker):
         self._finish_turn(readable)
 
     def _after_close(self, left: tuple[int, int]) -> None:
-        if not self.ended:
+        if self.ended:
+            return
+        if self.gil.free_until(self.clock.time, self.gil.main_thread):
+            self._finish_slowly(left)
+        else:
             self.gil.compute(0.0, self._finish_slowly, left)
 
     def _finish_turn(self, readable: int) -> None:
@@ -723,7 +727,7 @@ class ThreadWorker(Worker):
         answered = clock.time + seconds
         request = costs.request * self.start_pace.at(answered)
         over = answered + request + finish
-        if not gil.free_until(over, thread):
+        if request > SHORT or not gil.free_until(over, thread):
             return False
         clock.time = answered
         self.clients.answer_in_passing(connection, 0.0)
