@@ -10,6 +10,7 @@ sources are in the wheel beside it, for tracebacks; what Python finds first is t
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -44,6 +45,11 @@ class CompileModel(BuildHookInterface[Any]):
             target_dir=str(scratch / "c"),
             group_name="gunicorn_sim",
         )
+        if sys.platform != "win32":
+            for extension in extensions:
+                # One rounding instead of two, where the processor can multiply and add at once,
+                # would be another prediction than the interpreter's.
+                extension.extra_compile_args.append("-ffp-contract=off")
         command: Any = Distribution({"ext_modules": extensions}).get_command_obj("build_ext")
         command.build_lib = str(scratch / "lib")
         command.build_temp = str(scratch / "o")

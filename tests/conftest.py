@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
 from typing import TypeVar
 
 import pytest
@@ -20,10 +19,6 @@ T = TypeVar("T")
 # Other tests, and other people's machines, may have the processor while an example is tried.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
-
-#: s for which the costs are those of this moment: they change with the hour, and a test whose
-#: neighbour has just had them measured need not pay for that again.
-FRESH = 120.0
 
 #: Files whose tests start no Gunicorn and judge no time, so that they may run beside each other:
 #: `.ci/run` does so with all that is marked ``computes``.
@@ -64,27 +59,19 @@ class HostCosts:
     """This machine's costs, measured when they are first asked for, as `calibrate` does.
 
     Python imports and ends twice as slowly in one hour of a shared machine as in another. So a
-    prediction that surprises is looked at again with costs measured anew, just before.
+    boot or an end that surprises is looked at again with its costs measured anew, just before.
     """
 
-    def __init__(self) -> None:
-        self._measured: list[Costs] = []
-        self._when = -math.inf
-        self._parts: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
+    @cached_property
+    def measured(self) -> Costs:
+        """All of them, as they were measured."""
+        life, of_requests = self.parts
+        return replace(Costs(), **life, **of_requests)
 
-    def latest(self) -> Costs:
-        """The costs as they were measured last."""
-        return self._measured[-1] if self._measured else self.renewed()
-
-    def renewed(self) -> Costs:
-        """The costs now; measured anew unless they are `FRESH`."""
-        if time.monotonic() < self._when + FRESH:
-            return self._measured[-1]
-        self._parts = life_costs(None, launchdarkly=True), request_costs()
-        costs = replace(Costs(), **self._parts[0], **self._parts[1])
-        self._measured.append(costs)
-        self._when = time.monotonic()
-        return costs
+    @cached_property
+    def parts(self) -> tuple[Mapping[str, float], Mapping[str, float]]:
+        """The same, of a process's life and of a request."""
+        return life_costs(None, launchdarkly=True), request_costs()
 
     def around(self, look: Callable[[], T]) -> tuple[tuple[Costs, Costs], T]:
         """What ``look`` returns, and the costs of a process's life before and after it."""
@@ -92,27 +79,8 @@ class HostCosts:
         return (before, after), found
 
     def life_now(self) -> Costs:
-        """The latest, with those of a process's life measured anew: `FRESH` ones surprise too."""
-        return replace(self.latest(), **life_costs(None, launchdarkly=True))
-
-    def parts(self) -> tuple[Mapping[str, float], Mapping[str, float]]:
-        """The latest, of a process's life and of a request, as they were measured."""
-        self.latest()
-        return self._parts
-
-    def middle(self) -> Costs:
-        """The mean of those before and those now, for measurements from both times."""
-        self.renewed()
-        return _mean(self._measured[-2:])
-
-
-def _mean(measured: Sequence[Costs]) -> Costs:
-    return Costs(
-        **{
-            field.name: sum(getattr(costs, field.name) for costs in measured) / len(measured)
-            for field in fields(Costs)
-        }
-    )
+        """The same, with those of a process's life measured anew."""
+        return replace(self.measured, **life_costs(None, launchdarkly=True))
 
 
 @pytest.fixture(scope="session")

@@ -155,7 +155,7 @@ def test_the_command_writes_a_file_that_predicts(
     monkeypatch.setattr(calibrate, "ROUNDS", 1)
     monkeypatch.setattr(calibrate, "LOADS", (replace(shares.LOADS[0], requests=40),))
     # The same functions have measured them for the other tests of this session, in 16 s.
-    life, of_requests = host_costs.parts()
+    life, of_requests = host_costs.parts
     monkeypatch.setattr(calibrate, "life_costs", lambda *_, **__: life)
     monkeypatch.setattr(calibrate, "request_costs", lambda: of_requests)
     # What measures it takes 15 s; tests/test_memory.py holds it to real servers.

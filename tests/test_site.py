@@ -1,7 +1,7 @@
 """The site as readers get it: built strictly, and looked at in a real browser.
 
 Chromium is Debian's, or whatever ``CHROMIUM`` names. Pages are visited once, several at a time, and
-the tests ask what was seen. Screenshots are left in ``build/screenshots``.
+the tests ask what was seen. Screenshots of where axe looks are left in ``build/screenshots``.
 """
 
 from __future__ import annotations
@@ -268,12 +268,12 @@ async def _look(page: Page, path: str, seen: Seen, theme: str, width: int) -> No
         seen.too_wide.append(width)
     seen.hidden += [f"{name} at {width} px, {theme}" for name in found["hidden"]]
     seen.charts[theme] = found["colours"]
+    if (theme, width) not in RULES:
+        return
     name = path.strip("/").replace("/", "-") or "home"
     file = SCREENSHOTS / f"{name}-{theme}-{width}.jpeg"
     clip: Any = {"x": 0, "y": 0, "width": width, "height": min(found["height"], TALLEST)}
     await page.screenshot(path=file, type="jpeg", quality=70, full_page=True, clip=clip)
-    if (theme, width) not in RULES:
-        return
     # The charts' insides are pictures to axe; that each is named is looked at above.
     # Without `preload` it does not fetch the style sheets once more, for rules that are not asked.
     options = {"resultTypes": ["violations"], "preload": False} | RULES[theme, width]
