@@ -190,7 +190,7 @@ def predict_again(path: Path, costs: Costs | None, variants: int, predict: Predi
         values = predict_values(experiment, seen[look.cell], variants, predict)
         seen[look.cell] += 1
         anew.append(replace(look, experiment=to_dict(experiment), variants=values))
-    validation_rows.write(path, replace(header, variants=variants), anew)
+    validation_rows.write(path, replace(header, variants=variants, predicted=_now()), anew)
 
 
 def predict_values(

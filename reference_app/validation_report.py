@@ -28,6 +28,7 @@ def print_validation(console: Console, header: Header, result: Validation, cells
         console,
         f"{len(result.results)} of {cells} cells, each predicted {header.variants} times and "
         f"measured {result.looks} with the same requests; {header.begun}, "
+        f"{'' if header.predicted is None else f'predicted anew {header.predicted}, '}"
         f"{machine['processor']}, {machine['cores']} cores, which server and load generator share, "
         f"{machine['system']}, Python {header.versions['python']}, Gunicorn "
         f"{header.versions['gunicorn']}.",

@@ -33,6 +33,8 @@ class Header:
         versions: of Python and of the packages that matter.
         repeats: how often each cell is measured at least.
         variants: how often it is predicted for each of those.
+        predicted: when all looks were predicted anew, ISO 8601; None where each was predicted just
+            before it was measured.
     """
 
     begun: str
@@ -40,6 +42,7 @@ class Header:
     versions: dict[str, str]
     repeats: int
     variants: int
+    predicted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,7 @@ def resume(path: Path, header: Header) -> list[Look]:
 
     Raises:
         ExperimentError: when the file is of another schema, or its header says anything else than
-            ``header`` but for the date: looks of different kinds do not belong into one table.
+            ``header`` but for the dates: looks of different kinds do not belong into one table.
     """
     if not path.exists() or b"\n" not in _bytes(path):
         write(path, header, ())
@@ -134,7 +137,7 @@ def resume(path: Path, header: Header) -> list[Look]:
     found, looks, end = _parse(path)
     theirs, ours = asdict(found), asdict(header)
     for key in ours:
-        if key != "begun" and theirs[key] != ours[key]:
+        if key not in {"begun", "predicted"} and theirs[key] != ours[key]:
             raise ExperimentError(
                 f"{path}: its {key} is {_differences(theirs[key], ours[key])}; expected a file of "
                 "this machine, these versions and flags, or a new one"

@@ -89,9 +89,11 @@ def where(path: Path = FILE) -> str:
     """Where and when it was measured, in words."""
     found = read(path)
     machine, versions = found.header.machine, found.header.versions
+    predicted = found.header.predicted
+    anew = "" if predicted is None else f"predicted anew from the same requests {predicted[:10]}, "
     return (
         f"{len(found.rows)} of {len(sample())} cells, each predicted {found.header.variants} times "
-        f"and measured {found.validation.looks}; begun {found.header.begun[:10]}, "
+        f"and measured {found.validation.looks}; begun {found.header.begun[:10]}, {anew}"
         f"{machine['processor']}, {machine['cores']} cores, {_system(machine['system'])}, "
         f"CPython {versions['python']}, Gunicorn {versions['gunicorn']}"
     )

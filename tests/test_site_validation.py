@@ -65,11 +65,16 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_it_is_told_as_its_file_says(path: Path) -> None:
+def test_it_is_told_as_its_file_says(path: Path, tmp_path: Path) -> None:
     assert validated.where(path).startswith(
         "3 of 64 cells, each predicted 2 times and measured 2 times (3 cells); begun 2026-01-02, "
         "a processor, 2 cores, Linux 6.18, CPython 3, Gunicorn 27"
     )
+    header, looks = validation_rows.read(path)
+    later = tmp_path / "later.jsonl"
+    validation_rows.write(later, replace(header, predicted="2026-03-04T05:06:07+00:00"), looks)
+    anew = "begun 2026-01-02, predicted anew from the same requests 2026-03-04, a processor"
+    assert anew in validated.where(later)
     assert validated.reached(path) == "3 of 8 targets are reached"
     (worst,) = (
         line for line in validated.targets(path).splitlines() if "worst error of the mean" in line

@@ -375,6 +375,7 @@ def test_rows_are_predicted_anew_without_being_measured(
     for old, new in zip(before, after, strict=True):
         assert (old.values, old.ideal) == (new.values, new.ideal)
         assert len(new.variants) == header.variants == 4
+        assert header.predicted is not None
         assert new.experiment["costs"]["timer_slack"] == slack
     assert after[0].variants != after[1].variants
 
