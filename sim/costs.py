@@ -31,6 +31,9 @@ class Costs:
         accept: CPU of the worker's main thread for one `accept(2)` and the hand-over to the pool.
         request: CPU of a pool thread from taking a connection until the application's code runs:
             reading, parsing, Flask's dispatch.
+        first_request: how much longer `request` takes, with `preload_app`, for the first of a
+            worker: it touches pages that it has shared with the master since the fork, and the
+            kernel copies them.
         timer_slack: how much longer than asked a sleep takes; the application's I/O is a sleep.
         respond: CPU of a pool thread from the end of the application's code until it takes the
             next connection.
@@ -77,6 +80,7 @@ class Costs:
     send: float = _DEFAULTS["send"]
     accept: float = _DEFAULTS["accept"]
     request: float = _DEFAULTS["request"]
+    first_request: float = _DEFAULTS["first_request"]
     timer_slack: float = _DEFAULTS["timer_slack"]
     respond: float = _DEFAULTS["respond"]
     receive: float = _DEFAULTS["receive"]

@@ -26,8 +26,8 @@ STEPS = (0.2, 0.1, 0.05, 0.02)
 #: Connections that are drawn to predict shares, at least: chance moves them by 0.01 then.
 CONNECTIONS = 6_000
 
-#: s of a request beside its I/O.
-OVERHEAD = 0.001
+#: s that a request has its thread besides its I/O: `Costs.request`, `respond` and `timer_slack`.
+OVERHEAD = 0.0015
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,7 @@ def _winners(load: Load, cores: int, costs: Costs, random: Random) -> Iterator[i
                 worker.busy -= 1
         last = winner(sleeping, last, since, now, cores, costs, random, idle=True)
         since, worker = now, workers[last]
+        worker.fresh = False
         seconds = service() + OVERHEAD
         if worker.busy < load.threads:
             worker.busy += 1

@@ -135,10 +135,14 @@ def test_what_the_model_charges_an_application_is_what_was_measured() -> None:
         [(moment + offset, number * 0.0004) for number, moment in enumerate(moments)]
         for offset in offsets
     )
+    # The first of a worker takes longer, which is told apart.
+    app[0] = (app[0][0] + 0.002, app[0][1])
     costs = gunicorns_costs(
         Steps(accept, accepted, handle, handled, app, answered, finish=(), finished=()),
         CACHING,
     )
+    first = costs.pop("first_request")
+    assert first + costs["request"] == pytest.approx(0.0027)
     pace = CachedPace(replace(Costs(), **CACHING), HostSteps(Computing(2)))
     pace.step(0.0)
     charged = {name: cost * pace.at(gap) for name, cost in costs.items()}

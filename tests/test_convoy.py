@@ -8,6 +8,7 @@ from statistics import mean
 
 import pytest
 
+from sim.costs import Costs
 from sim.experiment import Connection, Experiment, Server, TraceRow, Traffic
 from sim.model.gil import SWITCH_INTERVAL
 from sim.model.simulation import predict
@@ -30,7 +31,9 @@ def short_requests(
     server = Server(workers=workers, threads=4, worker_class="gthread", preload_app=True)
     trace = (LONG, *short) if long else short
     traffic = Traffic(arrivals="trace", trace=trace, connection=connection)
-    experiment = Experiment(server, traffic=traffic)
+    # How long a worker's first request takes is another matter.
+    costs = replace(Costs(), first_request=0.0)
+    experiment = Experiment(server, traffic=traffic, costs=costs)
     runs = [predict(experiment, 0, variant) for variant in range(5)]
     return [request for run in runs for request in list(run.requests)[long:]]
 

@@ -22,6 +22,7 @@ STEPS = Costs(
     send=STEP,
     accept=STEP,
     request=STEP,
+    first_request=STEP,
     timer_slack=0.0,
     respond=STEP,
     receive=STEP,
@@ -59,6 +60,11 @@ EXPERIMENTS = {
             Signal(at=9.0, signal="STOP", to="worker", worker=2),
             Signal(at=12.0, signal="CONT", to="worker", worker=2),
         ),
+    ),
+    "steps longer than a slice": Experiment(
+        SERVER,
+        traffic=Traffic(rate=40.0, requests=2000, io=IO),
+        costs=Costs(accept=0.002, request=0.004, respond=0.003, finish=0.002),
     ),
     "at one moment": Experiment(
         SERVER, traffic=Traffic(arrivals="trace", trace=TOGETHER), costs=STEPS

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sim.costs import Costs
 from sim.distribution import Distribution
-from sim.experiment import Experiment, Host, Server, Traffic
+from sim.experiment import Experiment, Host, Server, TraceRow, Traffic
 from sim.model import wakeup
 from sim.model.simulation import predict
 from sim.model.wakeup import (
@@ -53,9 +53,26 @@ LONG = 1.0
 probability = st.floats(0.0, 1.0)
 
 
+#: Of so many boots, in how many the second connection went to the worker that had the first, by
+#: workers, s between the two, and s that the first request slept.
+SECOND = {
+    (2, 0.004, 0.1): (1, 16),
+    (2, 0.0069, 0.1): (13, 17),
+    (2, 0.009, 0.1): (38, 40),
+    (2, 0.015, 0.1): (15, 16),
+    (2, 0.03, 0.1): (17, 28),
+    (2, 0.06, 0.1): (13, 16),
+    (4, 0.009, 0.1): (12, 16),
+    (4, 0.03, 0.1): (12, 16),
+}
+
+
 def pollers(number: int) -> list[tuple[int, Sleeper]]:
-    """So many, in the order in which they are woken."""
-    return [(place, Sleeper()) for place in range(number)]
+    """So many, in the order in which they are woken; they have been awake before."""
+    sleeping = [(place, Sleeper()) for place in range(number)]
+    for _, poller in sleeping:
+        poller.fresh = False
+    return sleeping
 
 
 def wins(
@@ -273,3 +290,21 @@ def test_shares_move_with_the_load() -> None:
 def test_sync_workers_share_evenly() -> None:
     # They sleep in `select()`, and measured shares differ by chance only.
     assert shares(Server(workers=4), 50) == pytest.approx([0.25] * 4, abs=0.03)
+
+
+@pytest.mark.parametrize(("workers", "gap", "io"), SECOND)
+def test_who_gets_the_second_connection_after_a_boot(workers: int, gap: float, io: float) -> None:
+    """Who has had the first has copied its pages, and the others have yet to."""
+    rows = (TraceRow(0.0, io, 0.0), TraceRow(gap, io, 0.0))
+    asked = Experiment(
+        server=Server(workers=workers, threads=4, worker_class="gthread", preload_app=True),
+        traffic=Traffic(arrivals="trace", trace=rows),
+    )
+    ours = [predict(asked, variant=variant).requests.worker for variant in range(200)]
+    assert {worker for worker, _ in ours} == {workers}
+    same, boots = SECOND[workers, gap, io]
+    predicted = sum(first == second for first, second in ours) / len(ours)
+    # Two standard errors of both.
+    chance = same / boots
+    error = (max(chance * (1 - chance), 0.06) * (1 / boots + 1 / len(ours))) ** 0.5
+    assert predicted == pytest.approx(chance, abs=2 * error)

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
 from itertools import pairwise, product
 from random import Random
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from reference_app.calibration import caches
@@ -172,11 +172,14 @@ def request_costs() -> dict[str, float]:
         return _cold(taken, _gaps(moments), numbers, lambda idle: part(idle, warm, cooling))
 
     receiving = _apart(sending, _apart(ended, finished))
+    connect = cold(_apart(arrival, accept), arrival)
+    first = fmean(_to_start(result)[0] for result in (new, kept))
     return caching | {
-        "connect": cold(_apart(arrival, accept), arrival),
+        "connect": connect,
         "send": max(0.0, cold(woken(kept, finish + request), kept.requests.arrival, _alone(kept))),
         "accept": accepting,
         "request": request,
+        "first_request": max(0.0, first - connect - accepting - request),
         "respond": respond,
         "receive": max(0.0, cold(receiving, ended) - release),
         "finish": finish,
@@ -324,10 +327,15 @@ def gunicorns_costs(steps: Steps, caching: Mapping[str, float]) -> dict[str, flo
     def cold(taken: Sequence[float]) -> float:
         return _cold(taken, gaps, range(WARM_UP, len(gaps)), lambda idle: own_part(idle, caching))
 
-    finish = cold(steps.finishing())
+    finish, to_application = (
+        cold(steps.finishing()),
+        _apart(_walls(steps.handle), _walls(steps.app)),
+    )
+    request = cold(to_application)
     return {
         "accept": cold(_apart(_walls(steps.accept), _walls(steps.handle))),
-        "request": cold(_apart(_walls(steps.handle), _walls(steps.app))),
+        "request": request,
+        "first_request": max(0.0, to_application[0] - request),
         "respond": cold(_apart(_walls(steps.answered), _walls(steps.handled)))
         + cold(steps.release()),
         "finish": finish,

@@ -94,7 +94,6 @@ class ThreadWorker(Worker):
     """
 
     __slots__ = (
-        "_accept_and_request",
         "_answers_in_passing",
         "_bodies",
         "_keeps",
@@ -102,7 +101,6 @@ class ThreadWorker(Worker):
         "_then_after_io",
         "_then_awake",
         "_then_call_application",
-        "_then_end_accept",
         "_then_end_turn",
         "_then_respond",
         "_then_respond_and_finish",
@@ -135,7 +133,6 @@ class ThreadWorker(Worker):
         self.keepalive = float(server.keepalive) if self.clients.keep else 0.0
         self.graceful_timeout = float(server.graceful_timeout)
         # Bound once: what a request asks of the GIL and the clock would be bound with every one.
-        self._then_end_accept = self._end_accept
         self._then_call_application = self._call_application
         self._then_awake = self._awake
         self._then_end_turn = self._end_turn
@@ -143,7 +140,6 @@ class ThreadWorker(Worker):
         self._then_send = self._send
         self._then_respond = self._respond
         self._then_respond_and_finish = self._respond_and_finish
-        self._accept_and_request = self.costs.accept + self.costs.request
         self._races = wiring.stream(f"{self.name} races")
         self._answers_in_passing = not self.clients.answers_matter
         self._keeps = self.clients.slow or self.keepalive > 0
@@ -178,27 +174,31 @@ class ThreadWorker(Worker):
         thread = self.idle_threads[0] if self.idle_threads else None
         if (
             not self.undisturbed
+            or self.copying
             or self.clients.slow
             or self.nr_conns + 1 >= self.worker_connections
             or (thread is not None and not self._can_call(row))
         ):
             return False
-        pace = self.start_pace.at(clock.time)
-        seconds = self.costs.accept if thread is None else self._accept_and_request
-        over = clock.time + seconds * pace
-        if not self.gil.free_until(over, self.gil.main_thread if thread is None else thread):
+        # The main thread's turn, and that of a thread that is free.
+        came = clock.time
+        accepted = over = came + self.costs.accept * self.start_pace.at(came)
+        if thread is not None:
+            over += self.costs.request * self.start_pace.at(accepted)
+        if not self.gil.free_until(over, self.gil.main_thread):
             return False
         self.turns += 1
-        connection.accepted = clock.time
-        clock.time = self.gil.end = self.notified = over
+        connection.accepted = came
+        self.notified = accepted
+        clock.time = self.gil.end = over
         self._accepted(connection)
         if thread is None:
             self._queue(connection)
         else:
             del self.idle_threads[0]
             thread.connection = connection
-            self.start_pace.ran(connection.accepted)
-            self.waited += self.costs.accept * pace
+            self.start_pace.ran(accepted)
+            self.waited += accepted - came
             self._call_in_passing(thread, row)
         return True
 
@@ -214,13 +214,9 @@ class ThreadWorker(Worker):
         if self.gil.busy():
             self.gil.compute(0.0, self._then_awake, None)
             return
-        connection = self._accept()
-        if self.idle_threads and not self.clients.slow:
-            self._accept_and_call(connection)
-        else:
-            self.in_hand = connection
-            accept = self.costs.accept * self.start_pace.at(self.clock.time)
-            self.gil.compute(accept, self._then_end_turn, _ACCEPT_ONLY)
+        self.in_hand = self._accept()
+        accept = self.costs.accept * self.start_pace.at(self.clock.time)
+        self.gil.compute(accept, self._then_end_turn, _ACCEPT_ONLY)
 
     def on_readable(self, connection: Connection) -> None:
         """A kept connection has become readable."""
@@ -339,11 +335,7 @@ class ThreadWorker(Worker):
             self.gil.compute(0.0, self._then_awake, None)
             return
         if self.accepting and self.listener.queue:
-            connection = self._accept()
-            if self.idle_threads and not (self.finished or self.readable or self.clients.slow):
-                self._accept_and_call(connection)
-                return
-            self.in_hand = connection
+            self.in_hand = self._accept()
         self.gil.compute(*self._events())
 
     def _awake(self, _: None) -> None:
@@ -355,6 +347,7 @@ class ThreadWorker(Worker):
     def _accept(self) -> Connection:
         connection = self.listener.accept()
         assert connection is not None, "the queue is not empty"
+        self.fresh = False
         return connection
 
     def _events(self) -> tuple[float, Then, tuple[int, int]]:
@@ -367,18 +360,6 @@ class ThreadWorker(Worker):
         if self.in_hand is not None:
             seconds += self.costs.accept * self.start_pace.at(self.clock.time)
         return seconds, self._then_end_turn, (finished, readable)
-
-    def _accept_and_call(self, connection: Connection) -> None:
-        """Accept for a thread that is free: it gets the GIL as soon as the main thread drops it.
-
-        That is one turn on the core, during which this worker wins no other connection.
-        """
-        thread = self.idle_threads.popleft()
-        thread.connection = connection
-        pace = self.start_pace.step(self.clock.time)
-        self.waited += self.costs.accept * pace
-        seconds = self._accept_and_request * pace
-        self.gil.compute(seconds, self._then_end_accept, thread, thread)
 
     def _end_turn(self, handled: tuple[int, int]) -> None:
         finished, readable = handled
@@ -417,6 +398,10 @@ class ThreadWorker(Worker):
             self.gil.compute(0.0, self._finish_slowly, left)
 
     def _finish_turn(self, readable: int) -> None:
+        if readable:
+            # To the scheduler that is as good as finishing a request: it has had time since.
+            self.finished_at = self.clock.time
+            self.alone = True
         for _ in range(readable):
             self._on_client_socket_readable(self.readable.popleft())
         if self._keeps:
@@ -433,15 +418,6 @@ class ThreadWorker(Worker):
         rows = self.rows
         rows.accepted[row] = connection.accepted - self.recorder.start
         rows.worker[row] = self.boot_order
-
-    def _end_accept(self, thread: PoolThread) -> None:
-        """The main thread has accepted, and a thread is about to call the application."""
-        assert thread.connection is not None, "a thread that runs has a connection"
-        self._accepted(thread.connection)
-        self._call_application(thread)
-        if self._keeps:
-            self._murder_keepalived(force=False)
-        self._next_turn()
 
     def _finish_request(self, connection: Connection) -> None:
         self.finished_at = self.clock.time
@@ -548,9 +524,9 @@ class ThreadWorker(Worker):
             self.look_up()
 
     def _begin_request(self, thread: PoolThread, connection: Connection, part: float = 1.0) -> None:
-        connection.pace = pace = part * self.start_pace.step(self.clock.time)
-        seconds = self.costs.request * pace
+        connection.pace = part * self.start_pace.step(self.clock.time)
         if not self.gil.waiting:
+            seconds = self._request_cost(connection)
             self.gil.compute(seconds, self._then_call_application, thread, thread)
             return
         calls = CALLS_KEPT if connection.keep else CALLS_NEW
@@ -559,6 +535,7 @@ class ThreadWorker(Worker):
         if thread.takes:
             self.gil.let_go(0.0, self._read, thread, thread)
         else:
+            seconds = self._request_cost(connection)
             self.gil.compute_next(seconds, self._then_call_application, thread, thread)
 
     def _read(self, thread: PoolThread) -> None:
@@ -569,8 +546,13 @@ class ThreadWorker(Worker):
         if thread.takes and self.gil.waiting:
             self.gil.let_go(0.0, self._read, thread, thread)
         else:
-            seconds = self.costs.request * connection.pace
+            seconds = self._request_cost(connection)
             self.gil.go_on(seconds, self._then_call_application, thread)
+
+    def _request_cost(self, connection: Connection) -> float:
+        """CPU from taking a connection until the application's code runs, s."""
+        copying, self.copying = self.copying, 0.0
+        return self.costs.request * connection.pace + copying
 
     def _call_application(self, thread: PoolThread) -> None:
         connection = thread.connection

@@ -16,6 +16,7 @@ class StepCosts:
         "accept",
         "connect",
         "finish",
+        "first_request",
         "linger",
         "receive",
         "request",
@@ -30,6 +31,7 @@ class StepCosts:
         self.send = costs.send
         self.accept = costs.accept
         self.request = costs.request
+        self.first_request = costs.first_request
         self.timer_slack = costs.timer_slack
         self.respond = costs.respond
         self.receive = costs.receive

@@ -71,7 +71,8 @@ class SyncWorker(Worker):
             self._begin_request(connection)
 
     def _begin_request(self, connection: Connection) -> None:
-        seconds = self.costs.request * self.start_pace.step(self.clock.time)
+        seconds = self.costs.request * self.start_pace.step(self.clock.time) + self.copying
+        self.copying = 0.0
         self.gil.compute(seconds, self._call_application, connection.row)
 
     def _after_wait(self, connection: Connection) -> None:

@@ -18,10 +18,12 @@ from abc import abstractmethod
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from math import floor, inf
+from random import Random
 from typing import Final, Protocol
 
 from simpy import Event
 
+from sim.experiment import Server
 from sim.model.cached_pace import CachedPace
 from sim.model.clock import Call
 from sim.model.connection import Connection
@@ -41,6 +43,15 @@ CLOSE_TIMEOUT: Final = 2.0
 #: nearly all of it after the pool threads are joined. A reload that goes wrong has two outcomes
 #: for it.
 SLOWEST_END: Final = 2.2
+
+#: Part by which `Costs.first_request` is more or less for one worker than for another: in one hour
+#: first requests began 5.2 to 7.6 ms after their arrival, others after 2.
+PAGES: Final = 0.25
+
+#: What is left of it where each worker has imported the application itself, and shares less with
+#: the master: they began after 3.7 ms in the median, with `preload_app` after 5.5, others after 1.7
+#: (gthread; sync 3.9, 5.8 and 1.7).
+NOT_PRELOADED: Final = 0.5
 
 
 class Parent(Protocol):
@@ -102,6 +113,7 @@ class Worker(Poller):
         traps: see `Traps`; None where nothing is set.
         undisturbed: whether all that ever came to it were requests, each on a new connection; False
             for good once it has got a signal or a trap, lost its parent, or is to leave its loop.
+        copying: s that its next request takes longer, for it is the first: see `first_request`.
         registration, alone, finished_at: see `sim.model.kernel.Poller`.
         waited: sum of the times that requests have waited inside it for a thread, s.
         longest: most requests that ever waited inside it.
@@ -118,6 +130,7 @@ class Worker(Poller):
         "booted",
         "clients",
         "clock",
+        "copying",
         "cores",
         "costs",
         "end_pace",
@@ -174,18 +187,18 @@ class Worker(Poller):
         self.name = f"worker {self.boot_order}"
         self.gil = Gil(wiring.clock, wiring.cores, wiring.stream(f"{self.name} gil"))
         listener.holders.add(self)
-        server = wiring.experiment.server
-        self.max_requests: float = inf
-        if server.max_requests > 0:
-            # `randint(0, max_requests_jitter)`, drawn in the master at the fork.
-            jitter = wiring.stream(f"{self.name} jitter").randint(0, server.max_requests_jitter)
-            self.max_requests = float(server.max_requests + jitter)
+        self.max_requests = _max_requests(
+            wiring.experiment.server, wiring.stream(f"{self.name} jitter")
+        )
         self.ldclient: LDClient | None = None
         if wiring.experiment.launchdarkly.enabled:
             stream = wiring.stream(f"{self.name} launchdarkly")
             self.ldclient = LDClient(wiring.clock, wiring.flag_service, stream)
         self.inherited = () if parent.ldclient is None else parent.ldclient.connections()
         self._slowness = wiring.stream(f"{self.name} exit").uniform(1.0, SLOWEST_END)
+        self.copying = self.costs.first_request * _pages(
+            wiring.experiment.server, wiring.stream(f"{self.name} pages")
+        )
         self.alive = True
         self.parent_alive = True
         self.aborted = False
@@ -480,3 +493,15 @@ class Worker(Poller):
         """Close this process's copy of the listening socket."""
         for connection in self.listener.close(self):
             self.clients.closed(connection)
+
+
+def _pages(server: Server, random: Random) -> float:
+    """What a worker's first request copies, as a part of `Costs.first_request`."""
+    return random.uniform(1.0 - PAGES, 1.0 + PAGES) * (1.0 if server.preload_app else NOT_PRELOADED)
+
+
+def _max_requests(server: Server, random: Random) -> float:
+    """After how many requests a worker leaves its loop; `randint` is drawn at its fork."""
+    if server.max_requests == 0:
+        return inf
+    return float(server.max_requests + random.randint(0, server.max_requests_jitter))
