@@ -1,4 +1,4 @@
-"""The table of errors: its rows on disk, what they come to, and one small cell for real."""
+"""The table of errors: its rows on disk, and what they come to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import psutil
 import pytest
 from rich.console import Console
 
@@ -26,8 +25,8 @@ from sim.distribution import Distribution
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host, Server, Traffic
 from sim.experiment_file import to_dict
-from sim.run import OK, Requests, Run, load
-from sim.validation import Result, Validation, validation
+from sim.run import OK, Requests, Run
+from sim.validation import Validation, validation
 from sim.validation_grid import sample
 from sim.validation_rows import Header, Look, Row, append, read, resume, rows_of, write
 
@@ -260,45 +259,6 @@ def answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return Run("reference_app", to_dict(experiment), 0, rows)
 
     monkeypatch.setattr("reference_app.validate.measure", measured)
-
-
-def test_cells_are_measured_and_predicted_as_often_as_asked(tmp_path: Path) -> None:
-    path, told = tmp_path / "rows.jsonl", io.StringIO()
-    header = header_of(HOST, 2, 3)
-    run_cells(path, header, [3], small, Costs(), not_asked, predictions, tmp_path, told)
-    _, looks = read(path)
-    # As often again, if they were far apart.
-    noisy = Result.of(Row(tuple(looks[:2]))).noisy
-    assert len(looks) == (4 if noisy else 2)
-    for measured in looks:
-        assert measured.name == sample()[2].name
-        assert len(measured.variants) == 3
-        assert measured.outcomes["ok"] == 60
-        for each in (measured.values, *measured.variants):
-            assert each["share_worker_1"] is not None
-            mean = each["latency_mean"]
-            # A loose bound, for any machine.
-            assert mean is not None
-            assert 0.003 < mean < 0.1
-        assert measured.ideal["latency_mean"] == pytest.approx(0.003, rel=0.2)
-        # The machine may be busy with anything.
-        assert 0 <= measured.others <= psutil.cpu_count()
-    # Every look has chances of its own.
-    assert looks[0].variants != looks[1].variants
-    for number in (1, 2):
-        assert f"run {number} of 2, cell 3 (1 of 1), {looks[0].name}: mean " in told.getvalue()
-    # Every figure can be computed anew from the requests themselves.
-    (run,) = load(tmp_path / "cell-03-2.run")
-    latencies = [request.latency for request in run.requests]
-    assert looks[1].values["latency_mean"] == pytest.approx(sum(latencies) / 60)
-
-    run_cells(path, header, [3], small, Costs(), not_asked, predictions, None, told)
-    assert read(path)[1] == looks
-    later = replace(header, begun="later")
-    run_cells(path, later, [3], small, Costs(), not_asked, predictions, None, told, again=True)
-    begun, after = read(path)
-    assert begun == header
-    assert all(one.values != other.values for one, other in zip(after, looks, strict=False))
 
 
 def test_a_cell_that_the_server_does_not_repeat_is_measured_as_often_again() -> None:
