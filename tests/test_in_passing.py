@@ -40,6 +40,9 @@ EXPERIMENTS = {
         Server(worker_class="gthread", workers=2, threads=2, backlog=16, worker_connections=6),
         traffic=Traffic(rate=90.0, requests=2000, io=IO),
     ),
+    "as many connections as threads": Experiment(
+        Server(worker_class="gthread", workers=2, threads=2, worker_connections=2), traffic=TRAFFIC
+    ),
     "many workers": Experiment(
         Server(worker_class="gthread", workers=8, threads=1), Host(cores=4), TRAFFIC
     ),

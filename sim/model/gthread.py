@@ -176,7 +176,6 @@ class ThreadWorker(Worker):
             not self.undisturbed
             or self.copying
             or self.clients.slow
-            or self.nr_conns + 1 >= self.worker_connections
             or (thread is not None and not self._can_call(row))
         ):
             return False
@@ -188,10 +187,14 @@ class ThreadWorker(Worker):
         if not self.gil.free_until(over, self.gil.main_thread):
             return False
         self.turns += 1
+        self.fresh = False
         connection.accepted = came
         self.notified = accepted
         clock.time = self.gil.end = over
         self._accepted(connection)
+        if self.nr_conns >= self.worker_connections:
+            self.listener.forget(self)
+            self._register(accept=False)
         if thread is None:
             self._queue(connection)
         else:
@@ -259,8 +262,7 @@ class ThreadWorker(Worker):
             self._see()
         can_accept = self.nr_conns < self.worker_connections
         if can_accept != self.accepting:
-            self.accepting = can_accept
-            self.registration = next(self.wiring.registrations)
+            self._register(accept=can_accept)
         if self.finished or self.readable or (can_accept and self.listener.queue):
             self._begin_turn()
             return
@@ -269,6 +271,11 @@ class ThreadWorker(Worker):
             self.listener.sleep(self)
         if self._keeps and (self.keepalived_conns or self.pending_conns):
             self._sleep_for(SELECT_TIMEOUT)
+
+    def _register(self, *, accept: bool) -> None:
+        """Register the listener, or unregister it."""
+        self.accepting = accept
+        self.registration = next(self.wiring.registrations)
 
     def _see(self) -> None:
         """Poll the connections that have become readable since the last poll."""
