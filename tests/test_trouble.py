@@ -26,7 +26,9 @@ from sim.model.simulation import predict
 from sim.recovery import recoveries
 from sim.run import Request, Run
 
-VARIANTS = 24
+#: With 24 of them one real run of 12 has its time outside of theirs by chance alone, and a scenario
+#: has several such times; each costs a second look.
+VARIANTS = 60
 
 #: By how much the steps of a process's life are quicker or slower from one time to the next: six
 #: calibrations within half an hour had reloads from 0.5, and kills to 1.6 times their medians.
