@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from random import Random
 
-from strategies import FREE
+from strategies import FREE, SLOW
 
 from sim.costs import Costs
 from sim.distribution import Distribution
@@ -58,9 +58,6 @@ DEMANDS = tuple(
         *("uniform:0,0.02", "lognorm:0.02,2", "bimodal:0.8,0,0.2"),
     )
 )
-
-#: Each step longer than the turn that a thread may take on a core.
-SLOW = Costs(accept=0.002, request=0.004, respond=0.003, finish=0.002)
 
 #: Where nothing costs time, many things happen at one moment.
 COSTS = (Costs(), Costs(), Costs(), FREE, SLOW, Costs(receive=0.02), Costs(finish=0, accept=0.01))

@@ -31,6 +31,10 @@ FREE = replace(
 )
 
 
+#: Each step longer than the turn that a thread may take on a core.
+SLOW = Costs(accept=0.002, request=0.004, respond=0.003, finish=0.002)
+
+
 def _constant(seconds: float) -> Distribution:
     return Distribution("const", (seconds,))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from strategies import SLOW
 
 from sim.costs import PARTS, Costs
 from sim.distribution import Distribution
@@ -65,9 +66,12 @@ EXPERIMENTS = {
         ),
     ),
     "steps longer than a slice": Experiment(
+        SERVER, traffic=Traffic(rate=40.0, requests=2000, io=IO), costs=SLOW
+    ),
+    "longer steps, and an application that computes": Experiment(
         SERVER,
-        traffic=Traffic(rate=40.0, requests=2000, io=IO),
-        costs=Costs(accept=0.002, request=0.004, respond=0.003, finish=0.002),
+        traffic=Traffic(rate=30.0, requests=2000, io=IO, cpu=Distribution("exp", (0.01,))),
+        costs=SLOW,
     ),
     "at one moment": Experiment(
         SERVER, traffic=Traffic(arrivals="trace", trace=TOGETHER), costs=STEPS

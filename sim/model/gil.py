@@ -119,7 +119,10 @@ class Gil:
         return self.holder is _DONE and not self.waiting
 
     def free_until(self, time: float, thread: Thread) -> bool:
-        """Whether a thread that computes from now to ``time`` disturbs nobody, nor is disturbed."""
+        """Whether a thread that computes from now to ``time`` disturbs nobody, nor is disturbed.
+
+        So may others after it, unless they need more than `SHORT`: they go where they ran last.
+        """
         running = thread.core.running
         next_due: float = self._entries[0][0]
         return (

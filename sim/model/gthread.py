@@ -66,9 +66,6 @@ ROUNDING: Final = 1e-9
 #: s that a stopping worker keeps its idle connections (``STOP_KEEPALIVE_LINGER``).
 STOP_KEEPALIVE_LINGER: Final = 2.0
 
-#: What is ready in a turn that only accepts: no finished request, no readable connection.
-_ACCEPT_ONLY: Final = (0, 0)
-
 
 class ThreadWorker(Worker):
     """One gthread worker; see `Worker` for what every class has.
@@ -184,7 +181,7 @@ class ThreadWorker(Worker):
         accepted = over = came + self.costs.accept * self.start_pace.at(came)
         if thread is not None:
             over += self.costs.request * self.start_pace.at(accepted)
-        if not self.gil.free_until(over, self.gil.main_thread):
+        if over - accepted > SHORT or not self.gil.free_until(over, self.gil.main_thread):
             return False
         self.turns += 1
         self.fresh = False
@@ -210,16 +207,7 @@ class ThreadWorker(Worker):
 
         It accepts at once, unless another thread of its own has the GIL.
         """
-        # As `_begin_turn`, where nothing else is ready: it would have ended the sleep.
-        self.in_turn = True
-        self.woken_at = self.clock.time
-        self.turns += 1
-        if self.gil.busy():
-            self.gil.compute(0.0, self._then_awake, None)
-            return
-        self.in_hand = self._accept()
-        accept = self.costs.accept * self.start_pace.at(self.clock.time)
-        self.gil.compute(accept, self._then_end_turn, _ACCEPT_ONLY)
+        self._begin_turn()
 
     def on_readable(self, connection: Connection) -> None:
         """A kept connection has become readable."""
@@ -533,7 +521,7 @@ class ThreadWorker(Worker):
     def _begin_request(self, thread: PoolThread, connection: Connection, part: float = 1.0) -> None:
         connection.pace = part * self.start_pace.step(self.clock.time)
         if not self.gil.waiting:
-            seconds = self._request_cost(connection)
+            seconds = self.request_cost(connection.pace)
             self.gil.compute(seconds, self._then_call_application, thread, thread)
             return
         calls = CALLS_KEPT if connection.keep else CALLS_NEW
@@ -542,7 +530,7 @@ class ThreadWorker(Worker):
         if thread.takes:
             self.gil.let_go(0.0, self._read, thread, thread)
         else:
-            seconds = self._request_cost(connection)
+            seconds = self.request_cost(connection.pace)
             self.gil.compute_next(seconds, self._then_call_application, thread, thread)
 
     def _read(self, thread: PoolThread) -> None:
@@ -553,13 +541,8 @@ class ThreadWorker(Worker):
         if thread.takes and self.gil.waiting:
             self.gil.let_go(0.0, self._read, thread, thread)
         else:
-            seconds = self._request_cost(connection)
+            seconds = self.request_cost(connection.pace)
             self.gil.go_on(seconds, self._then_call_application, thread)
-
-    def _request_cost(self, connection: Connection) -> float:
-        """CPU from taking a connection until the application's code runs, s."""
-        copying, self.copying = self.copying, 0.0
-        return self.costs.request * connection.pace + copying
 
     def _call_application(self, thread: PoolThread) -> None:
         connection = thread.connection

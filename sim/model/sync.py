@@ -71,8 +71,7 @@ class SyncWorker(Worker):
             self._begin_request(connection)
 
     def _begin_request(self, connection: Connection) -> None:
-        seconds = self.costs.request * self.start_pace.step(self.clock.time) + self.copying
-        self.copying = 0.0
+        seconds = self.request_cost(self.start_pace.step(self.clock.time))
         self.gil.compute(seconds, self._call_application, connection.row)
 
     def _after_wait(self, connection: Connection) -> None:

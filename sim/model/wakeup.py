@@ -105,8 +105,8 @@ APART_OVERTAKE: Final = 0.6
 
 #: s in which the caches of who has accepted the connection before lose so much that it is e times
 #: less often ahead of a fresh poller, which has to copy pages before it can accept. Second
-#: connections to 2 and 4 workers after a boot: of 56 that came 9 and 15 ms after the first 53 went
-#: to the same worker, of 56 that came 30 and 60 ms after it 37.
+#: connections to 2 workers after a boot: of 56 that came 9 and 15 ms after the first 53 went to the
+#: same worker, of 44 that came 30 and 60 ms after it 30 (`tests/test_wakeup.py` has more).
 COPYING: Final = 0.035
 
 

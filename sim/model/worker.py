@@ -335,6 +335,11 @@ class Worker(Poller):
         own = () if self.ldclient is None else self.ldclient.connections()
         return len(own) + sum(connection.open for connection in self.inherited)
 
+    def request_cost(self, pace: float) -> float:
+        """CPU from taking a connection until the application's code runs, s; pages only once."""
+        copying, self.copying = self.copying, 0.0
+        return self.costs.request * pace + copying
+
     # The heartbeat.
 
     def last_update(self) -> float:
