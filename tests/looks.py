@@ -45,8 +45,8 @@ class Looks:
         self._predict = predict
         self._costs = costs
         # All predictions first: they would take a core from what is measured.
-        latest = Costs() if costs is None else costs.measured
-        self._predicted = {name: predict(name, it, latest) for name, it in experiments.items()}
+        known = Costs() if costs is None else costs.measured
+        self._predicted = {name: predict(name, it, known) for name, it in experiments.items()}
         # The longest first, or one would be measured alone at the end.
         self._measured = {
             name: pool.submit(self._measure, name)

@@ -167,7 +167,6 @@ DRAINED = """
 from sim.distribution import Distribution
 from sim.experiment import Experiment, Server, Traffic
 from sim.model.simulation import predict
-from sim.model.worker import NOT_PRELOADED, PAGES
 
 for server in (Server(), Server(worker_class="gthread")):
     for number in range(100):
@@ -252,10 +251,8 @@ CLOSED = replace(
 SAVE_PREDICTION = """
 import sys
 from pathlib import Path
-from statistics import fmean
 from sim.experiment_file import from_dict
 from sim.model.simulation import predict
-from sim.model.worker import NOT_PRELOADED, PAGES
 from sim.run import load, save
 
 path = Path(sys.argv[1])

@@ -327,10 +327,8 @@ def gunicorns_costs(steps: Steps, caching: Mapping[str, float]) -> dict[str, flo
     def cold(taken: Sequence[float]) -> float:
         return _cold(taken, gaps, range(WARM_UP, len(gaps)), lambda idle: own_part(idle, caching))
 
-    finish, to_application = (
-        cold(steps.finishing()),
-        _apart(_walls(steps.handle), _walls(steps.app)),
-    )
+    finish = cold(steps.finishing())
+    to_application = _apart(_walls(steps.handle), _walls(steps.app))
     request = cold(to_application)
     return {
         "accept": cold(_apart(_walls(steps.accept), _walls(steps.handle))),
