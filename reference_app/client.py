@@ -106,7 +106,7 @@ class LoadGenerator:
                 last_arrival = due
                 task = loop.create_task(self._request(*self._source.take()))
                 self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                task.add_done_callback(self._ended)
                 await asyncio.sleep(0)
                 continue
             give_up = last_arrival + self._traffic.drain if due == math.inf else math.inf
@@ -132,6 +132,12 @@ class LoadGenerator:
         timer = asyncio.get_running_loop().call_later(seconds, self._answered.set)
         await self._answered.wait()
         timer.cancel()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A request is over; after the last of all, nothing is left to wait for."""
+        self._tasks.discard(task)
+        if not self._tasks and self._source.due() == math.inf:
+            self._answered.set()
 
     async def _request(self, row: int, client: int) -> None:
         rows = self._source.rows
