@@ -104,8 +104,8 @@ def _parser() -> argparse.ArgumentParser:
             "calibrate",
             help="learn what the model needs to know of this machine and an application",
             description="Measure on real Gunicorn what each step of a request and of a process's "
-            "life costs here, and what processes take of the memory, for less than two minutes, "
-            "and write a file for --costs.",
+            "life costs here, and what processes take of the memory, for little more than a "
+            "minute, and write a file for --costs.",
         )
     )
     for command in (measure, compare):

@@ -21,11 +21,14 @@ from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
 from sim.memory_costs import MemoryCosts
 from sim.run import Memory
 
+#: Workers of the servers that are measured, which show what more of them take.
+WORKERS = 2
+
 #: Pool threads of the server that shows what one of them takes.
 MANY_THREADS = 16
 
 #: Requests for each worker: what a first request imports and allocates is there after them.
-REQUESTS = 100
+REQUESTS = 50
 
 #: s between two looks at a worker that collects garbage, and that it may take.
 LOOK = 0.05
@@ -120,7 +123,7 @@ def measure_memory(
     launchdarkly: bool = True,
     advance: Callable[[], None] = lambda: None,
 ) -> MemoryCosts:
-    """Learn this machine's `MemoryCosts` from four servers, or six; some 2 s each.
+    """Learn this machine's `MemoryCosts` from three servers, or five; some 2 s each.
 
     Args:
         serve: starts a server.
@@ -132,52 +135,10 @@ def measure_memory(
         ExperimentError: when a server does not boot, or the kernel does not tell what memory
             its processes have.
     """
-    own = _measure_mode(serve, exercise, advance, preload=False, launchdarkly=launchdarkly)
-    preloaded = _measure_mode(serve, exercise, advance, preload=True, launchdarkly=launchdarkly)
-    costs = MemoryCosts(
-        shared=own.lasting.shared,
-        master=own.lasting.master,
-        worker=own.lasting.worker,
-        preloaded_shared=preloaded.lasting.shared,
-        preloaded_master=preloaded.lasting.master,
-        preloaded_worker=preloaded.lasting.worker,
-        thread=(own.thread + preloaded.thread) / 2,
-        copied=own.copied,
-        preloaded_copied=preloaded.copied,
-    )
-    if not launchdarkly:
-        return costs
-    return replace(
-        costs,
-        flag_client=(own.flag_client + preloaded.flag_client) / 2,
-        preloaded_client_copied=preloaded.client_copied,
-    )
 
-
-@dataclass(frozen=True, slots=True)
-class _Mode:
-    """What servers of two workers, all with `preload_app` or all without, have shown."""
-
-    lasting: Memory
-    copied: float
-    thread: float
-    flag_client: float
-    client_copied: float
-
-
-def _measure_mode(
-    serve: Serve,
-    exercise: Callable[[RunningServer, Experiment], None],
-    advance: Callable[[], None],
-    *,
-    preload: bool,
-    launchdarkly: bool,
-) -> _Mode:
-    workers = 2
-
-    def look(threads: int, *, enabled: bool = False) -> tuple[Memory, Memory]:
+    def look(threads: int, *, preload: bool, enabled: bool = False) -> tuple[Memory, Memory]:
         """The memory before and after the workers' full collections."""
-        experiment = experiment_of(workers, threads, preload=preload, launchdarkly=enabled)
+        experiment = experiment_of(WORKERS, threads, preload=preload, launchdarkly=enabled)
         with serve(experiment) as server:
             exercise(server, experiment)
             first = memory_of(server)
@@ -191,22 +152,34 @@ def _measure_mode(
             )
         return first, lasting
 
-    first, lasting = look(1)
-    _, threaded = look(MANY_THREADS)
-    copied = max(0.0, (lasting.total - first.total) / workers)
-    flag_client = client_copied = 0.0
-    if launchdarkly:
-        client_first, client_lasting = look(1, enabled=True)
-        flag_client = max(0.0, (client_lasting.total - lasting.total) / workers)
-        left = max(0.0, (client_lasting.total - client_first.total) / workers)
-        client_copied = max(0.0, copied - left)
-    return _Mode(
-        lasting,
-        copied,
-        thread=max(0.0, (threaded.total - lasting.total) / (workers * (MANY_THREADS - 1))),
-        flag_client=flag_client,
-        client_copied=client_copied,
+    own_first, own = look(1, preload=False)
+    first, lasting = look(1, preload=True)
+    _, threaded = look(MANY_THREADS, preload=True)
+    costs = MemoryCosts(
+        shared=own.shared,
+        master=own.master,
+        worker=own.worker,
+        preloaded_shared=lasting.shared,
+        preloaded_master=lasting.master,
+        preloaded_worker=lasting.worker,
+        thread=_more(threaded, lasting) / (MANY_THREADS - 1),
+        copied=_more(own, own_first),
+        preloaded_copied=_more(lasting, first),
     )
+    if not launchdarkly:
+        return costs
+    _, own_client = look(1, preload=False, enabled=True)
+    client_first, client = look(1, preload=True, enabled=True)
+    return replace(
+        costs,
+        flag_client=(_more(own_client, own) + _more(client, lasting)) / 2,
+        preloaded_client_copied=max(0.0, costs.preloaded_copied - _more(client, client_first)),
+    )
+
+
+def _more(one: Memory, other: Memory) -> float:
+    """By how much one server has more memory than another, or than before, for each worker."""
+    return max(0.0, (one.total - other.total) / WORKERS)
 
 
 def experiment_of(workers: int, threads: int, *, preload: bool, launchdarkly: bool) -> Experiment:

@@ -21,7 +21,7 @@ from sim.experiment import Server, TraceRow, Traffic
 SERVER = Server(workers=2, threads=4, worker_class="gthread", preload_app=True)
 
 #: Requests, and the first that warm caches up.
-REQUESTS = 500
+REQUESTS = 300
 WARM_UP = 10
 
 #: s between two requests, at least and at most.
@@ -77,18 +77,19 @@ def fit(workers: Iterable[Sequence[tuple[float, float]]]) -> dict[str, float]:
     handled = [request for request in requests_of(workers) if request.own < inf]
     cold = median(request.cpu for request in handled if request.any > COLD)
 
-    def distance(values: tuple[float, float, float]) -> float:
-        return sum(
-            abs(request.cpu / cold - part(request.own, request.any, *values)) for request in handled
-        )
-
-    tried = (
-        (own, other, eviction)
-        for own, other, eviction in product(_PARTS, _PARTS, _EVICTIONS)
-        if own <= other
-    )
-    cached, elsewhere, eviction = min(tried, key=distance)
-    return {"cached": cached, "cached_elsewhere": elsewhere, "eviction": eviction}
+    best = (inf, 0.0, 0.0, 0.0)
+    for eviction in _EVICTIONS:
+        # What of each request is saved, in parts of what the caches save at once.
+        left = [
+            (1 - request.cpu / cold, exp(-request.own / eviction), exp(-request.any / eviction))
+            for request in handled
+        ]
+        for cached, elsewhere in product(_PARTS, _PARTS):
+            if cached <= elsewhere:
+                own, other = 1 - cached, 1 - elsewhere
+                distance = sum(abs(saved - max(own * o, other * a)) for saved, o, a in left)
+                best = min(best, (distance, cached, elsewhere, eviction))
+    return dict(zip(("cached", "cached_elsewhere", "eviction"), best[1:], strict=True))
 
 
 def requests_of(workers: Iterable[Sequence[tuple[float, float]]]) -> list[Handled]:

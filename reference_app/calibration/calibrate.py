@@ -21,11 +21,11 @@ from sim.wakeup_fit import Load
 ROUNDS = 2
 
 #: s that a step takes, more or less.
-LIFE_S = 5.0
-REQUESTS_S = 22.0
+LIFE_S = 4.0
+REQUESTS_S = 12.5
 THEIRS_S = 5.0
-MEMORY_S = 2.5
-SHARES_S = 10.0
+MEMORY_S = 1.7
+SHARES_S = 8.5
 
 #: Called with what is measured, how much of all is over, from 0 to 1, and what all is planned to
 #: take, s.
@@ -92,7 +92,7 @@ class _Steps:
 
 
 def calibrate(application: Application | None, path: str, tell: Tell) -> Calibration:
-    """Measure for less than two minutes.
+    """Measure for little more than a minute.
 
     Args:
         application: whose import, handling, end and memory to measure; our service, if None. What

@@ -16,7 +16,7 @@ THREADS = 4
 COMPUTES, SLEEPS = 0.001, 0.0005
 
 #: s that they do so.
-DURATION = 1.0
+DURATION = 0.7
 
 
 def handover() -> float:

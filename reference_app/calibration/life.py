@@ -17,7 +17,7 @@ from sim.experiment import Experiment, LaunchDarkly, Server
 from sim.run import ProcessEvent
 
 #: Times that each step is measured.
-TIMES = 3
+TIMES = 2
 
 #: s that a signal may take to show.
 PATIENCE = 10.0

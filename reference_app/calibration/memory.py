@@ -13,10 +13,10 @@ from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.memory_costs import MemoryCosts
 
-#: Servers that are measured: with one pool thread and with many, with `preload_app` and without,
-#: and of our own service with LaunchDarkly too.
-SERVERS = 4
-OUR_SERVERS = 6
+#: Servers that are measured: with one pool thread and with many, with `preload_app`, and of our own
+#: service with LaunchDarkly too.
+SERVERS = 3
+OUR_SERVERS = 5
 
 #: s that silent connections keep pool threads waiting; Gunicorn takes them back after 5.
 BUSY = 0.3

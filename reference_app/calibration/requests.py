@@ -43,7 +43,7 @@ from sim.experiment import Experiment, Server, Traffic
 MARKED = "reference_app.calibration.marked_config"
 
 #: Requests of one measurement; the first of them warm caches up.
-REQUESTS = 100
+REQUESTS = 60
 WARM_UP = 10
 
 #: Requests to an application of somebody else's, one after the other.
@@ -264,10 +264,10 @@ def _gaps(moments: Sequence[float]) -> list[float]:
 _AT_RANDOM = Traffic(rate=RATE, requests=REQUESTS, io=Distribution("const", (IO,)))
 
 #: Gaps of 2 to 20 ms, too short for requests that sleep to be alone.
-_QUICKER = Traffic(rate=120.0, requests=300, io=NONE)
+_QUICKER = Traffic(rate=120.0, requests=200, io=NONE)
 
 #: One user without a pause.
-_AT_ONCE = Traffic(arrivals="closed", users=1, think=NONE, requests=200, duration=PATIENCE, io=NONE)
+_AT_ONCE = Traffic(arrivals="closed", users=1, think=NONE, requests=150, duration=PATIENCE, io=NONE)
 
 
 def _replayed(*traffics: Traffic) -> tuple[list[Replay], Steps]:

@@ -16,10 +16,10 @@ from sim.wakeup_fit import Load
 #: Mostly idle servers say how late an idle core runs a thread. How often it is ahead all the same,
 #: two workers tell in whose queues requests wait now and then: worker 1 is predicted 0.57 of the
 #: connections where `Costs.wake_warm` is 0.6, and 0.29 where it is 1. A share of a half is known to
-#: 0.02 (standard error), but for what one connection leaves to the next.
+#: 0.03 (standard error), but for what one connection leaves to the next.
 LOADS = (
-    *(Load(workers, 8, 50.0, Distribution("const", (0.005,)), 500) for workers in (2, 4)),
-    Load(2, 4, 112.0, Distribution("exp", (0.05,)), 700),
+    *(Load(workers, 8, 50.0, Distribution("const", (0.005,)), 350) for workers in (2, 4)),
+    Load(2, 4, 112.0, Distribution("exp", (0.05,)), 600),
 )
 
 
