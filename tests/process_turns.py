@@ -19,16 +19,18 @@ DURATION = 8.0
 
 
 def turns(seed: int, sleeps: float, computes: float) -> list[float]:
-    """The ms that each computation of one process took, which sleeps and computes so many ms."""
+    """From when each computation of one process was due, which sleeps and computes so many ms."""
     random = Random(seed)
     took: list[float] = []
     end = time.monotonic() + DURATION
     while time.monotonic() < end:
-        time.sleep(random.expovariate(1 / sleeps) / 1000)
-        began, stop = time.monotonic(), time.thread_time() + computes / 1000
+        sleep = random.expovariate(1 / sleeps) / 1000
+        due = time.monotonic() + sleep
+        time.sleep(sleep)
+        stop = time.thread_time() + computes / 1000
         while time.thread_time() < stop:
             pass
-        took.append(1000 * (time.monotonic() - began))
+        took.append(1000 * (time.monotonic() - due))
     return took
 
 

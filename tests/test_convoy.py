@@ -61,6 +61,26 @@ def test_how_often_a_request_waits_for_the_gil_behind_a_thread_that_computes(
     assert mean(after) == pytest.approx(36 / 38, abs=0.05)
 
 
+@pytest.mark.parametrize(
+    ("connection", "before", "after"),
+    # Means over 30 requests of the real server, three times each.
+    [
+        ("new", [2.23, 2.1, 1.77], [0.5, 0.27, 0.13]),
+        ("keepalive", [1.4, 1.23, 1.13], [0.23, 0, 0.03]),
+    ],
+)
+def test_it_waits_less_often_where_another_worker_computes_on_the_other_core(
+    connection: Connection, before: list[float], after: list[float]
+) -> None:
+    also_long = TraceRow(0.05, 0.0, 4.0)
+    requests = short_requests(2, connection, long=True, short=(also_long, *SHORT))
+    them = [request for request in requests if request.cpu == 0]
+    waits = switches(request.wait for request in them)
+    assert mean(waits) == pytest.approx(mean(before), abs=0.4)
+    sends = switches(request.finished - request.started for request in them)
+    assert mean(sends) == pytest.approx(mean(after), abs=0.3)
+
+
 def test_a_request_that_comes_back_from_its_io_waits_for_the_gil_too() -> None:
     # The real server: 10.8 to 11.0 ms longer than asked, of 38 and of 42 requests.
     sleeping = tuple(replace(row, io_s=0.005) for row in SHORT)

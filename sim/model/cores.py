@@ -50,9 +50,9 @@ PASSED: Final = 0.3
 LAST: Final = 0.5
 
 #: How much less often a busy core takes a thread from a longer queue than an idle one does. Where
-#: one queue had two more than the other, it did so every 130 ms in traces of Gunicorn, and every 64
-#: ms in those of six processes that compute for 12.5 ms by turns. The model takes 24 ms: more would
-#: make those six slower than they are (`tests/test_cores.py`).
+#: one queue had two more than the other, it did so every 130 ms in traces of Gunicorn, and every
+#: 64 ms in those of six processes that compute for 12.5 ms by turns. The model takes 24 ms: with
+#: 60, the slowest twentieth of those takes 4 % longer than on Linux (`tests/test_cores.py`).
 BALANCE: Final = 0.25
 
 
@@ -156,6 +156,19 @@ class Cores:
         ):
             return self.idle_core() or core
         return core
+
+    def crowded(self) -> bool:
+        """Whether a worker computes on every core, so that no thread can wake up at once.
+
+        The client does not count: it leaves its core soon.
+        """
+        if self.free:
+            return False
+        for core in self.each:
+            running = core.running
+            if running is None or running.random is None:
+                return False
+        return True
 
     def another_idles(self, within: float) -> bool:
         """Whether a core idles, or will ``within`` s, that is not the client's, who is connecting.
