@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         "validate",
         help="hold the model against real Gunicorn on the cells of a grid",
         description="Predict and measure a fixed sample of servers under loads, which takes an "
-        "hour and a half, and report the errors. The exit status is 1 when a target is missed.",
+        "hour, and report the errors. The exit status is 1 when a target is missed.",
     )
     _add_count(
         validate, "--repeat", 3, "times that each cell is measured; noisy ones twice as often"

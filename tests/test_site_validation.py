@@ -151,9 +151,10 @@ def missed(path: Path) -> list[tuple[Result, Off]]:
     return validated.missed(path)
 
 
-def test_the_causes_of_the_repository_are_whole() -> None:
-    assert limits.read()
-    assert limits.explained()
+def test_the_causes_of_the_repository_are_those_of_its_misses() -> None:
+    explained = limits.explained()
+    assert [cause for cause, _ in explained] == list(limits.read())
+    assert sum(len(found) for _, found in explained) == len(validated.missed())
 
 
 def test_the_first_cause_that_fits_explains_a_miss(path: Path, tmp_path: Path) -> None:
