@@ -69,7 +69,6 @@ def _gthread(workers: int, threads: int, worker_connections: int = 1000) -> Serv
 CELLS = {
     cell.name: cell
     for cell in (
-        Cell("2x2 low", _gthread(2, 2), rate=24.0, requests=150),
         Cell("2x2 high", _gthread(2, 2), repeats=3),
         Cell("1x4", _gthread(1, 4)),
         # One of these workers is next to saturation: a few points of its share, which the server
