@@ -79,7 +79,8 @@ def fit(workers: Iterable[Sequence[tuple[float, float]]]) -> dict[str, float]:
 
     best = (inf, 0.0, 0.0, 0.0)
     for eviction in _EVICTIONS:
-        # What of each request is saved, in parts of what the caches save at once.
+        # As `part` has it, with what does not depend on the other two computed once: what of each
+        # request is saved, and what is left of that which the caches save at once.
         left = [
             (1 - request.cpu / cold, exp(-request.own / eviction), exp(-request.any / eviction))
             for request in handled

@@ -13,8 +13,8 @@ from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.memory_costs import MemoryCosts
 
-#: Servers that are measured: with one pool thread and with many, with `preload_app`, and of our own
-#: service with LaunchDarkly too.
+#: Servers that are measured: one without `preload_app`, and two with it, of which one has many pool
+#: threads; of our own service one of each kind with LaunchDarkly too.
 SERVERS = 3
 OUR_SERVERS = 5
 

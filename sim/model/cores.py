@@ -162,13 +162,9 @@ class Cores:
 
         The client does not count: it leaves its core soon.
         """
-        if self.free:
-            return False
-        for core in self.each:
-            running = core.running
-            if running is None or running.random is None:
-                return False
-        return True
+        return not self.free and all(
+            core.running is not None and core.running.random is not None for core in self.each
+        )
 
     def another_idles(self, within: float) -> bool:
         """Whether a core idles, or will ``within`` s, that is not the client's, who is connecting.

@@ -532,15 +532,17 @@ class ThreadWorker(Worker):
             self.gil.compute(seconds, self._then_call_application, thread, thread)
             return
         calls = CALLS_KEPT if connection.keep else CALLS_NEW
-        taken = TAKEN[min(len(self.gil.waiting), len(TAKEN)) - 1]
-        if self.cores.crowded():
-            taken *= CROWDED
+        taken = self._here(TAKEN[min(len(self.gil.waiting), len(TAKEN)) - 1])
         thread.takes = sum(self._races.random() < taken for _ in range(calls))
         if thread.takes:
             self.gil.let_go(0.0, self._read, thread, thread)
         else:
             seconds = self.request_cost(connection.pace)
             self.gil.compute_next(seconds, self._then_call_application, thread, thread)
+
+    def _here(self, taken: float) -> float:
+        """The probability that the GIL is taken, which is ``taken`` where a core idles."""
+        return taken * CROWDED if self.cores.crowded() else taken
 
     def _read(self, thread: PoolThread) -> None:
         """A thread has the GIL once more on its way to the application."""
@@ -636,9 +638,7 @@ class ThreadWorker(Worker):
         seconds = self.costs.respond * connection.pace
         waiting = len(self.gil.waiting)
         taken = SEND_TAKEN_BY_ONE if waiting == 1 else SEND_TAKEN_BY_SEVERAL
-        if self.cores.crowded():
-            taken *= CROWDED
-        if waiting and self._races.random() < taken:
+        if waiting and self._races.random() < self._here(taken):
             self.gil.let_go(seconds, self._then_respond, thread, thread)
         else:
             self.gil.go_on(seconds, self._then_respond, thread)
