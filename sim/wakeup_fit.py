@@ -88,7 +88,6 @@ def predicted_shares(load: Load, cores: int, costs: Costs) -> tuple[float, ...]:
 def _winners(load: Load, cores: int, costs: Costs, random: Random) -> Iterator[int]:
     """The place of each connection's worker, in the order in which they are woken."""
     workers = [_Worker() for _ in range(load.workers)]
-    sleeping = list(enumerate(workers))
     service = load.io.sampler(random)
     served: list[tuple[float, int]] = []
     now, since, last = 0.0, -1.0, -1
@@ -102,7 +101,7 @@ def _winners(load: Load, cores: int, costs: Costs, random: Random) -> Iterator[i
                 heappush(served, (finished_at + worker.queue.popleft(), place))
             else:
                 worker.busy -= 1
-        last = winner(sleeping, last, since, now, cores, costs, random, idle=True)
+        last = winner(workers, last, since, now, cores, costs, random, idle=True)
         since, worker = now, workers[last]
         worker.fresh = False
         seconds = service() + OVERHEAD

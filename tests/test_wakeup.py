@@ -67,16 +67,16 @@ SECOND = {
 }
 
 
-def pollers(number: int) -> list[tuple[int, Sleeper]]:
+def pollers(number: int) -> list[Sleeper]:
     """So many, in the order in which they are woken; they have been awake before."""
-    sleeping = [(place, Sleeper()) for place in range(number)]
-    for _, poller in sleeping:
+    sleeping = [Sleeper() for _ in range(number)]
+    for poller in sleeping:
         poller.fresh = False
     return sleeping
 
 
 def wins(
-    sleeping: list[tuple[int, Sleeper]],
+    sleeping: list[Sleeper],
     costs: Costs,
     *,
     cores: int = 2,
@@ -95,9 +95,9 @@ def wins(
     return [won[place] / 20_000 for place in range(len(sleeping))]
 
 
-def finished(poller: tuple[int, Sleeper], at: float, *, alone: bool) -> None:
+def finished(poller: Sleeper, at: float, *, alone: bool) -> None:
     """Let it have finished a request."""
-    poller[1].finished_at, poller[1].alone = at, alone
+    poller.finished_at, poller.alone = at, alone
 
 
 def shares(server: Server, rate: float, host: Host | None = None, **costs: float) -> list[float]:

@@ -44,6 +44,7 @@ PURE = {
     "heapq",
     "itertools",
     "math",
+    "mypy_extensions",  # types, for the compiler only
     "operator",
     "random",
     "sim",

@@ -41,7 +41,8 @@ class Clock:
         self.time = 0.0
         self.number = 0
         # So that there is always a next entry to compare times with.
-        self.entries: list[Entry] = [(inf, URGENT, _nothing_left, None)]
+        self.entries: list[Entry] = []
+        push(self.entries, (inf, URGENT, _nothing_left, None))
         self._slow_life = SlowLife(self._schedule)
 
     def run_until(self, end: Event) -> None:
@@ -56,9 +57,9 @@ class Clock:
         entries = self.entries
         try:
             while True:
-                entry: Entry = pop(entries)
-                self.time = entry[0]
-                entry[2](entry[3])
+                time, _, function, argument = pop(entries)
+                self.time = time
+                function(argument)
         except StopSimulation:
             return
 

@@ -1,76 +1,90 @@
 """The queue of what is to happen: a heap of entries.
 
-In Python nothing is faster than `heapq`. Compiled, this is: it compares two floats, where `heapq`
-asks two tuples that ask two floats.
+In Python nothing is faster than `heapq`, and an entry is what is put into it. Compiled, a heap of
+objects is, whose times and numbers are not Python's: no entry is a tuple then, for mypyc passes
+those as what they consist of.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, final
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 #: Whether this is. ``hatch_build.py`` tells mypyc that it is true, and it leaves out what is not.
 COMPILED = not __file__.endswith((".py", ".pyc"))
 
-#: What is to happen: ``(time, number, function, argument)``. Numbers keep what is due at the same
-#: time in the order in which it was scheduled. Not a tuple of four types, which mypyc would take to
-#: pieces to put it into a variable, and make anew to put it into the queue.
-Entry = tuple[Any, ...]
+#: What is to happen: time, number, function, argument. Numbers keep what is due at the same time in
+#: the order in which it was scheduled.
+Due = tuple[float, int, Callable[[Any], None], Any]
 
 
-def push(entries: list[Entry], entry: Entry) -> None:
+@final
+class Entry:
+    """What is to happen, in the queue; interpreted it is as it was, a tuple."""
+
+    __slots__ = ("argument", "function", "number", "time")
+
+    def __init__(
+        self, time: float, number: i64, function: Callable[[Any], None], argument: object
+    ) -> None:
+        self.time = time
+        self.number = number
+        self.function = function
+        self.argument = argument
+
+    def __getitem__(self, at: int) -> float:
+        """When it is due; 0 is all that anybody asks an entry in the queue for."""
+        return self.time
+
+
+def push(entries: list[Entry], due: Due) -> None:
     """`heapq.heappush`."""
-    place = len(entries)
+    entry = Entry(due[0], due[1], due[2], due[3])
+    place: i64 = len(entries)
     entries.append(entry)
-    time: float = entry[0]
+    _rise(entries, entry, place)
+
+
+def pop(entries: list[Entry]) -> Due:
+    """`heapq.heappop`, of a heap that is not empty."""
+    first = last = entries.pop()
+    size: i64 = len(entries)
+    if size > 0:
+        first = entries[0]
+        # The smaller child moves up, down to the end; then the last entry finds its place from
+        # there, which is mostly near: it was at an end before.
+        place: i64 = 0
+        child: i64 = 1
+        while child < size:
+            smaller = entries[child]
+            if child + 1 < size:
+                right = entries[child + 1]
+                if right.time < smaller.time or (
+                    right.time == smaller.time and right.number < smaller.number
+                ):
+                    smaller = right
+                    child += 1
+            entries[place] = smaller
+            place = child
+            child = 2 * child + 1
+        _rise(entries, last, place)
+    return first.time, first.number, first.function, first.argument
+
+
+def _rise(entries: list[Entry], entry: Entry, place: i64) -> None:
+    """Put ``entry`` where it belongs, between the top and ``place``, which is free."""
+    time, number = entry.time, entry.number
     while place > 0:
         above = (place - 1) >> 1
         parent = entries[above]
-        its: float = parent[0]
-        if its < time or (its == time and _number(parent) < _number(entry)):
+        if parent.time < time or (parent.time == time and parent.number < number):
             break
         entries[place] = parent
         place = above
     entries[place] = entry
-
-
-def pop(entries: list[Entry]) -> Entry:
-    """`heapq.heappop`, of a heap that is not empty."""
-    last = entries.pop()
-    size = len(entries)
-    if size == 0:
-        return last
-    first = entries[0]
-    # The smaller child moves up, down to the end; then the last entry finds its place from
-    # there, which is mostly near: it was at an end before.
-    place, child = 0, 1
-    while child + 1 < size:
-        left, right = entries[child], entries[child + 1]
-        its: float = left[0]
-        other: float = right[0]
-        if other < its or (other == its and _number(right) < _number(left)):
-            left = right
-            child += 1
-        entries[place] = left
-        place, child = child, 2 * child + 1
-    if child < size:
-        entries[place] = entries[child]
-        place = child
-    time: float = last[0]
-    while place > 0:
-        above = (place - 1) >> 1
-        parent = entries[above]
-        its = parent[0]
-        if its < time or (its == time and _number(parent) < _number(last)):
-            break
-        entries[place] = parent
-        place = above
-    entries[place] = last
-    return first
-
-
-def _number(entry: Entry) -> int:
-    number: int = entry[1]
-    return number
 
 
 if not COMPILED:

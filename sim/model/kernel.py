@@ -21,8 +21,7 @@ from sim.costs import Costs
 from sim.model.clock import Clock
 from sim.model.connection import Connection
 from sim.model.cores import Cores
-from sim.model.ordered import bisect as place_of
-from sim.model.ordered import insort
+from sim.model.ordered import bisect
 from sim.model.wakeup import Sleeper, winner
 
 #: SYN-ACKs that are sent again until the server forgets the request (``tcp_synack_retries``), and
@@ -89,6 +88,7 @@ class ListeningSocket:
         "_idle",
         "_last",
         "_last_winner",
+        "_order",
         "_since",
         "clock",
         "closed",
@@ -125,12 +125,14 @@ class ListeningSocket:
         self.costs = costs
         self.random = random
         self.queue: deque[Connection] = deque()
-        self.sleeping: list[tuple[int, Poller]] = []
+        self.sleeping: list[Poller] = []
         self.waited = 0.0
         self.longest = 0
         self.holders: set[Holder] = set()
         self.request_socks = 0
         self.young = 0
+        # The key of each in `sleeping`, by which they are sorted.
+        self._order: list[int] = []
         self._fair = fair
         self._connected = -inf
         self._idle = False
@@ -156,17 +158,17 @@ class ListeningSocket:
             self._idle = self.cores.another_idles(CLIENT_LEAVES)
         if last and sleeping and not waiting:
             winner = self._winner()
-            if sleeping[winner][1].take(connection):
+            if sleeping[winner].take(connection):
                 return True
             queue.append(connection)
-            sleeping.pop(winner)[1].wake()
+            self._wake(winner)
         else:
             queue.append(connection)
         # All wake up; those that lose find nothing and sleep again, which costs them less than the
         # winner needs for its accept. So only the winner leaves the list, and whoever would have
         # won but must wait for its GIL first: it looks for a connection when it has it.
         while sleeping and queue:
-            sleeping.pop(self._winner())[1].wake()
+            self._wake(self._winner())
         return True
 
     def full(self) -> bool:
@@ -207,20 +209,20 @@ class ListeningSocket:
 
     def sleep(self, poller: Poller) -> None:
         """Let ``poller`` sleep until a connection comes; the queue must be empty for it."""
-        if self._fair:
-            self.sleeping.append((0, poller))
-        else:
-            insort(self.sleeping, (-poller.registration, poller))
+        key = 0 if self._fair else -poller.registration
+        place = bisect(self._order, key)
+        self._order.insert(place, key)
+        self.sleeping.insert(place, poller)
 
     def forget(self, poller: Poller) -> None:
         """``poller`` does not wait any more."""
         sleeping = self.sleeping
         if self._fair:
-            place = next((at for at, entry in enumerate(sleeping) if entry[1] is poller), -1)
+            place = sleeping.index(poller) if poller in sleeping else -1
         else:
-            place = place_of(sleeping, (-poller.registration, poller)) - 1
-        if place >= 0 and sleeping[place][1] is poller:
-            del sleeping[place]
+            place = bisect(self._order, -poller.registration) - 1
+        if place >= 0 and sleeping[place] is poller:
+            del self._order[place], sleeping[place]
 
     def close(self, holder: Holder) -> Iterator[Connection]:
         """`close(2)` by ``holder``; yields the connections that are reset, if it was the last."""
@@ -232,6 +234,11 @@ class ListeningSocket:
             while self.queue:
                 yield self.queue.popleft()
 
+    def _wake(self, place: int) -> None:
+        """Let the poller at ``place`` in `sleeping` go to look for a connection."""
+        del self._order[place]
+        self.sleeping.pop(place).wake()
+
     def _winner(self) -> int:
         """The place in `sleeping` of the poller that wins the race for a connection."""
         number = len(self.sleeping)
@@ -240,7 +247,7 @@ class ListeningSocket:
         if self._fair:
             return int(self.random.random() * number)
         last, sleeping = self._last, self.sleeping
-        if last >= number or sleeping[last][1] is not self._last_winner:
+        if last >= number or sleeping[last] is not self._last_winner:
             last = -1
         self._last = place = winner(
             sleeping,
@@ -252,5 +259,5 @@ class ListeningSocket:
             self.random,
             idle=self._idle,
         )
-        self._last_winner = sleeping[place][1]
+        self._last_winner = sleeping[place]
         return place

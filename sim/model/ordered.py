@@ -1,4 +1,4 @@
-"""`bisect` on the list of sleeping pollers, by their keys alone.
+"""`bisect` on a list of integers.
 
 As in `sim.model.heap`: interpreted nothing is faster than Python's own, and compiled this is.
 """
@@ -10,25 +10,23 @@ from typing import TYPE_CHECKING
 from sim.model.heap import COMPILED
 
 if TYPE_CHECKING:
-    from sim.model.kernel import Poller
+    from mypy_extensions import i64
 
 
-def bisect(entries: list[tuple[int, Poller]], entry: tuple[int, Poller]) -> int:
+def bisect(keys: list[int], key: int) -> int:
     """`bisect.bisect`."""
-    low, high, key = 0, len(entries), entry[0]
+    low: i64 = 0
+    high: i64 = len(keys)
+    wanted: i64 = key
     while low < high:
         middle = (low + high) >> 1
-        if key < entries[middle][0]:
+        its: i64 = keys[middle]
+        if wanted < its:
             high = middle
         else:
             low = middle + 1
     return low
 
 
-def insort(entries: list[tuple[int, Poller]], entry: tuple[int, Poller]) -> None:
-    """`bisect.insort`."""
-    entries.insert(bisect(entries, entry), entry)
-
-
 if not COMPILED:
-    from bisect import bisect, insort  # type: ignore[assignment]  # noqa: F401
+    from bisect import bisect  # type: ignore[assignment]  # noqa: F401

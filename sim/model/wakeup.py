@@ -128,7 +128,7 @@ class Sleeper:
 
 
 def winner(
-    sleeping: Sequence[tuple[int, Sleeper]],
+    sleeping: Sequence[Sleeper],
     last: int,
     since: float,
     now: float,
@@ -141,8 +141,7 @@ def winner(
     """Draw which poller wins a connection: its place in ``sleeping``.
 
     Args:
-        sleeping: all pollers that sleep, at least one, in the order in which they are woken; each
-            with its key in that order.
+        sleeping: all pollers that sleep, at least one, in the order in which they are woken.
         last: place of who has won the connection before; -1 if it does not sleep.
         since: when that came, s; -inf before the first, which goes to the first poller: it has
             waited for its core as it booted, and no other has since (55 of 55 boots).
@@ -183,7 +182,7 @@ def winner(
         preempts, rival, sleeping, last, since, now, costs, random
     )
     ahead = rival if overtaken else preempts
-    if sleeping[ahead][1].fresh or sleeping[rival][1].fresh:
+    if sleeping[ahead].fresh or sleeping[rival].fresh:
         return _after_copying(ahead, rival, sleeping, last, since - now, random)
     return ahead
 
@@ -191,7 +190,7 @@ def winner(
 def _after_copying(
     ahead: int,
     rival: int,
-    sleeping: Sequence[tuple[int, Sleeper]],
+    sleeping: Sequence[Sleeper],
     last: int,
     ago: float,
     random: Random,
@@ -200,14 +199,14 @@ def _after_copying(
 
     ``ago`` is when the connection before came, in s from now.
     """
-    late = sleeping[ahead][1].fresh and last >= 0 and random.random() < exp(ago / COPYING)
+    late = sleeping[ahead].fresh and last >= 0 and random.random() < exp(ago / COPYING)
     for place in (ahead, rival):
-        sleeping[place][1].fresh = False
+        sleeping[place].fresh = False
     return last if late else ahead
 
 
 def _first_apart(
-    sleeping: Sequence[tuple[int, Sleeper]],
+    sleeping: Sequence[Sleeper],
     elsewhere: int,
     last: int,
     since: float,
@@ -225,7 +224,7 @@ def _first_apart(
     while left:
         place = left.bit_length() - 1
         left ^= 1 << place
-        if sleeping[place][1].finished_at > since and random.random() >= APART_AFTER_FINISH:
+        if sleeping[place].finished_at > since and random.random() >= APART_AFTER_FINISH:
             ran_here ^= 1 << place
     sent = (1 << elsewhere) - 1
     # Those that are sent keep what they are owed, if they need not change their core for it.
@@ -243,7 +242,7 @@ def _first_apart(
 
 def _stay_here(
     first: int,
-    sleeping: Sequence[tuple[int, Sleeper]],
+    sleeping: Sequence[Sleeper],
     last: int,
     since: float,
     cores: int,
@@ -252,7 +251,7 @@ def _stay_here(
     """Who, from the ``first`` on, stays on the client's core, as it has run there last."""
     here = _bits(len(sleeping) - first, cores, random) << first
     if last >= first:
-        poller = sleeping[last][1]
+        poller = sleeping[last]
         stays = STAYS_AFTER_ACCEPT
         if poller.finished_at > since:
             stays = STAYS_AFTER_FINISH if poller.alone else 0.0
@@ -264,7 +263,7 @@ def _stay_here(
 def _overtaken(
     preempts: int,
     rival: int,
-    sleeping: Sequence[tuple[int, Sleeper]],
+    sleeping: Sequence[Sleeper],
     last: int,
     since: float,
     now: float,
@@ -272,7 +271,7 @@ def _overtaken(
     random: Random,
 ) -> bool:
     """Whether a rival on another core accepts before the poller that preempts the client."""
-    theirs, ours = sleeping[rival][1].finished_at, sleeping[preempts][1].finished_at
+    theirs, ours = sleeping[rival].finished_at, sleeping[preempts].finished_at
     ran = max(theirs, since)
     chance = (1 - costs.wake_warm) * exp((ran - now) / REST)
     if ours > ran:
@@ -284,7 +283,7 @@ def _overtaken(
 
 def _first_owed(
     queued: int,
-    sleeping: Sequence[tuple[int, Sleeper]],
+    sleeping: Sequence[Sleeper],
     last: int,
     since: float,
     costs: Costs,
@@ -301,7 +300,7 @@ def _first_owed(
     while queued:
         place = queued.bit_length() - 1
         queued ^= 1 << place
-        poller = sleeping[place][1]
+        poller = sleeping[place]
         if poller.finished_at > since:
             if not poller.alone:
                 owed = OWED_AFTER_RELAY
