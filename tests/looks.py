@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 
-from conftest import HostCosts
+from host_costs import HostCosts
 
 from reference_app.measure import measure
 from reference_app.server import HOST

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
-from conftest import HostCosts
+from host_costs import HostCosts
 
 from reference_app.process_start import process_start
 from reference_app.server import running_server

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from conftest import HostCosts
+from host_costs import HostCosts
 
 from reference_app import cli
 from reference_app.calibration import caches, calibrate, shares

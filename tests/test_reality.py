@@ -15,7 +15,7 @@ from functools import cache
 from statistics import mean
 
 import pytest
-from conftest import HostCosts
+from host_costs import HostCosts
 
 from reference_app.measure import measure
 from sim import wakeup_fit

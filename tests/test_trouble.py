@@ -15,7 +15,7 @@ from functools import partial
 from random import Random
 
 import pytest
-from conftest import HostCosts
+from host_costs import HostCosts
 from looks import Looks, looks_at
 
 from sim.costs import Costs

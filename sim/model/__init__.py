@@ -1,1 +1,5 @@
 """The SimPy model, one file for each real thing."""
+
+from sim.compiled import prefer
+
+prefer(__path__)

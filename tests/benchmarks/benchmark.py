@@ -27,18 +27,15 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import simpy
-
-# Beside this file, which is not in a package.
-from compiled import build, environment, why_not
 from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
-from scaling import AXES, point_of
+from scaling import AXES, point_of  # in no package, beside this file
 
+from sim import compiled
 from sim.distribution import Distribution
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
@@ -69,7 +66,7 @@ def experiment_of(requests: int) -> Experiment:
 
 
 def ours(experiment: Experiment) -> float:
-    """Gunicorn, as `sim.model` has it, with every cost at its default."""
+    """Gunicorn, as `sim.model` has it, with every cost at its default; it is compiled, or not."""
     return mean_response(predict(experiment).requests)
 
 
@@ -167,11 +164,11 @@ def mean_response(rows: Requests) -> float:
     return (math.fsum(rows.finished) - math.fsum(rows.arrival)) / len(rows)
 
 
-COMPILED = "ours, compiled"
+OURS, INTERPRETED = "ours", "ours, interpreted"
 
 CONTENDERS: dict[str, Callable[[Experiment], float]] = {
-    "ours": ours,
-    COMPILED: ours,
+    OURS: ours,
+    INTERPRETED: ours,
     "SimPy M/M/4": textbook_simpy,
     "heap M/M/4": bare_heap,
     "Ciw M/M/4": ciw,
@@ -203,7 +200,7 @@ def time_here(contender: str, requests: int) -> Timing:
     Raises:
         ExperimentError: when ``requests`` is out of range, or the model is not the contender's.
     """
-    if contender in ("ours", COMPILED) and (contender == COMPILED) != IS_COMPILED:
+    if contender in (OURS, INTERPRETED) and (contender == OURS) != IS_COMPILED:
         raise ExperimentError(
             f"the model that Python finds is {'' if IS_COMPILED else 'not '}compiled; expected the "
             f"other for {contender!r}"
@@ -217,12 +214,12 @@ def time_here(contender: str, requests: int) -> Timing:
     return Timing(requests / (time.process_time() - before), response)
 
 
-def run_apart(*arguments: str, model: Path | None = None) -> list[float]:
+def run_apart(*arguments: str, interpreted: bool = False) -> list[float]:
     """Run this file in a process of its own, where nothing has left the memory in disorder.
 
     Args:
         arguments: for that process.
-        model: where it finds the compiled model; None for the one that this process has.
+        interpreted: whether the model is Python there, though it is compiled here.
 
     Raises:
         ExperimentError: when the process fails.
@@ -234,7 +231,7 @@ def run_apart(*arguments: str, model: Path | None = None) -> list[float]:
         text=True,
         check=False,
         start_new_session=True,
-        env=None if model is None else environment(model),
+        env={**os.environ, compiled.INTERPRETED: "1" if interpreted else ""},
     )
     if done.returncode != 0:
         raise ExperimentError(
@@ -243,13 +240,12 @@ def run_apart(*arguments: str, model: Path | None = None) -> list[float]:
     return [float(number) for number in json.loads(done.stdout)]
 
 
-def compare(requests: int, contenders: list[str], model: Path | None) -> dict[str, list[Timing]]:
+def compare(requests: int, contenders: list[str]) -> dict[str, list[Timing]]:
     """Time every contender once in each round, so that a slow moment of the machine hits all.
 
     Args:
         requests: of each run.
         contenders: those that are there.
-        model: where the compiled one is; None if it is not.
 
     Raises:
         ExperimentError: when a contender fails.
@@ -261,14 +257,14 @@ def compare(requests: int, contenders: list[str], model: Path | None) -> dict[st
                 status.update(f"round {round_} of {ROUNDS}: {contender}")
                 numbers = run_apart(
                     *("--contender", contender, "--requests", str(requests)),
-                    model=model if contender == COMPILED else None,
+                    interpreted=contender == INTERPRETED,
                 )
                 timings[contender].append(Timing(*numbers))
     # Two programs for one queue and the same requests: a difference is a bug in one of them.
     textbook, floor = timings["SimPy M/M/4"][0].response, timings["heap M/M/4"][0].response
     assert math.isclose(textbook, floor, rel_tol=1e-6), (textbook, floor)
-    if COMPILED in timings:
-        assert timings[COMPILED][0].response == timings["ours"][0].response
+    if OURS in timings:
+        assert timings[OURS][0].response == timings[INTERPRETED][0].response
     return timings
 
 
@@ -284,7 +280,7 @@ def table_of(requests: int, timings: dict[str, list[Timing]]) -> Table:
         box=MARKDOWN,
     )
     table.add_column("simulator")
-    models = [model for model in ("ours", COMPILED) if model in timings]
+    models = [model for model in (OURS, INTERPRETED) if model in timings]
     faster = (f"{model.removeprefix('ours, ')} is faster by" for model in models)
     for heading in ("requests / CPU s", *faster, "mean response, ms"):
         table.add_column(heading, justify="right")
@@ -303,51 +299,55 @@ def _ratio(ours: list[Timing], others: list[Timing]) -> str:
     return f"{median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
 
 
-def scale(model: Path | None) -> Table:
+def scale(models: list[str]) -> Table:
     """What a request costs at every point of every axis; see `scaling`.
 
     Args:
-        model: where the compiled one is; None if it is not.
+        models: `OURS` and `INTERPRETED`, or the latter only.
 
     Raises:
         ExperimentError: when a run fails.
     """
     points = [(axis, value) for axis, values in AXES.items() for value in values]
-    models = [None] if model is None else [None, model]
     # By model, axis and value: of each round the s of a request, and how many waited.
-    costs: dict[tuple[Path | None, str, int], list[list[float]]] = {
-        (each, *point): [] for each in models for point in points
+    costs: dict[tuple[str, str, int], list[list[float]]] = {
+        (model, *point): [] for model in models for point in points
     }
     with Console(stderr=True).status("") as status:
         for round_ in range(1, ROUNDS + 1):
             for axis, value in points:
                 status.update(f"round {round_} of {ROUNDS}: {value} {axis}")
-                for each in models:
-                    numbers = run_apart("--point", axis, str(value), model=each)
-                    costs[each, axis, value].append(numbers)
+                for model in models:
+                    numbers = run_apart(
+                        *("--point", axis, str(value)), interpreted=model == INTERPRETED
+                    )
+                    costs[model, axis, value].append(numbers)
     table = Table(
         title=f"CPU time of a request, {ROUNDS} interleaved rounds: median (lowest-highest)",
         box=MARKDOWN,
     )
     table.add_column("axis")
-    costs_headings = ["µs / request", "times the first", "compiled", "times the first"]
-    for heading in ("value", *costs_headings[: 2 * len(models)], "waiting, mean"):
+    headings = (f"{model.removeprefix('ours, ')}, µs / request" for model in models)
+    columns = [column for heading in headings for column in (heading, "times the first")]
+    for heading in ("value", *columns, "waiting, mean"):
         table.add_column(heading, justify="right")
     for axis, value in points:
         cells: list[str] = []
-        for each in models:
-            rounds = [cost for cost, _ in costs[each, axis, value]]
-            firsts = [cost for cost, _ in costs[each, axis, AXES[axis][0]]]
+        for model in models:
+            rounds = [cost for cost, _ in costs[model, axis, value]]
+            firsts = [cost for cost, _ in costs[model, axis, AXES[axis][0]]]
             cells += [
                 f"{1e6 * median(rounds):.2f} ({1e6 * min(rounds):.2f}-{1e6 * max(rounds):.2f})",
                 f"{median(its / first for its, first in zip(rounds, firsts, strict=True)):.2f}",
             ]
-        table.add_row(axis, f"{value:,}", *cells, f"{costs[None, axis, value][0][1]:,.1f}")
+        table.add_row(axis, f"{value:,}", *cells, f"{costs[models[0], axis, value][0][1]:,.1f}")
     return table
 
 
 def installed(contender: str) -> bool:
-    """Whether the contender's package is there."""
+    """Whether the contender's package is there, or the compiled model is."""
+    if contender == OURS:
+        return IS_COMPILED
     package = OPTIONAL.get(contender)
     return package is None or importlib.util.find_spec(package) is not None
 
@@ -366,24 +366,18 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores; {python}, {libraries}"
 
 
-def tables(requests: int, model: Path | None) -> None:
+def tables(requests: int) -> None:
     """Print both.
 
     Args:
         requests: of each run of the first.
-        model: an empty directory for the compiled model; None to leave that out.
 
     Raises:
-        ExperimentError: when a contender fails, or the model cannot be compiled.
+        ExperimentError: when a contender fails.
     """
-    if model is not None:
-        with Console(stderr=True).status("compiling the model"):
-            build(model)
     contenders = [name for name in CONTENDERS if installed(name)]
-    if model is None:
-        contenders.remove(COMPILED)
-    Console().print(table_of(requests, compare(requests, contenders, model)))
-    Console().print(scale(model))
+    Console().print(table_of(requests, compare(requests, contenders)))
+    Console().print(scale([name for name in contenders if name in (OURS, INTERPRETED)]))
 
 
 def arguments() -> argparse.Namespace:
@@ -426,11 +420,12 @@ def main() -> int:
             sys.stdout.write(json.dumps(astuple(point_of(axis, int(value)))) + "\n")
             return 0
         experiment_of(asked.requests)  # refuses a wrong number before anything is started
-        with TemporaryDirectory() as directory:
-            tables(asked.requests, None if why_not() else Path(directory))
-        if reason := why_not():
-            sys.stderr.write(f"not compiled, left out: {COMPILED}: {reason}\n")
-        if missing := [name for name in CONTENDERS if not installed(name)]:
+        tables(asked.requests)
+        if not IS_COMPILED:
+            sys.stderr.write(
+                f"not compiled, left out: {OURS}: pip install -e . with a C compiler\n"
+            )
+        if missing := [name for name in OPTIONAL if not installed(name)]:
             left_out = ", ".join(missing)
             sys.stderr.write(f"not installed, left out: {left_out}: pip install -e '.[bench]'\n")
     except ExperimentError as error:

@@ -11,8 +11,9 @@ from sim.distribution import Distribution
 from sim.experiment import Experiment, Host, Server, TraceRow, Traffic
 from sim.model.simulation import predict
 
-#: Requests of every point, but of those on the axis of requests.
-REQUESTS = 50_000
+#: Requests of every point, but of those on the axis of requests; of many workers, so many for each,
+#: for each has booted.
+REQUESTS, OF_A_WORKER = 50_000, 1_000
 
 #: The points of each axis.
 AXES: dict[str, tuple[int, ...]] = {
@@ -73,7 +74,8 @@ def _many(workers: int, rate: float, traffic: Traffic, *, reuse_port: bool) -> E
     )
     # One load generator on these cores would not send so much.
     host = Host(cores=workers, clients="remote")
-    return Experiment(server, host, replace(traffic, rate=rate, io=io))
+    requests = max(REQUESTS, OF_A_WORKER * workers)
+    return Experiment(server, host, replace(traffic, rate=rate, io=io, requests=requests))
 
 
 def _queue_of(waiting: int, server: Server) -> Experiment:
