@@ -21,7 +21,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import astuple
 from heapq import heappop, heappush
 from importlib import import_module
 from importlib.metadata import version
@@ -33,7 +32,7 @@ import simpy
 from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
-from scaling import AXES, point_of  # in no package, beside this file
+from scaling import AXES, experiment_at  # in no package, beside this file
 
 from sim import compiled
 from sim.distribution import Distribution
@@ -71,10 +70,10 @@ def ours(experiment: Experiment) -> float:
 
 
 def textbook_simpy(experiment: Experiment) -> float:
-    """M/M/4 as SimPy's documentation teaches it: a process for each request, and a resource."""
+    """One queue, as SimPy's documentation teaches it: a process a request, and a resource."""
     rows = schedule(experiment, 0)
     environment = simpy.Environment()
-    servers = simpy.Resource(environment, SERVERS)
+    servers = simpy.Resource(environment, experiment.server.concurrency)
 
     def request(row: int) -> Generator[simpy.Event, object, None]:
         with servers.request() as turn:
@@ -94,12 +93,12 @@ def textbook_simpy(experiment: Experiment) -> float:
 
 
 def bare_heap(experiment: Experiment) -> float:
-    """M/M/4 as a loop over a heap of events, without an engine: the floor for Python."""
+    """One queue as a loop over a heap of events, without an engine: the floor for Python."""
     rows = schedule(experiment, 0)
     arrival, started, finished, service = rows.arrival, rows.started, rows.finished, rows.io
     last = len(rows) - 1
     waiting: deque[int] = deque()
-    free = SERVERS
+    free = experiment.server.concurrency
     # An event is (time, row, whether the row arrives); it leaves otherwise.
     events = [(arrival[0], 0, True)]
     while events:
@@ -166,13 +165,23 @@ def mean_response(rows: Requests) -> float:
 
 OURS, INTERPRETED = "ours", "ours, interpreted"
 
+SIMPY, HEAP = "SimPy M/M/4", "heap M/M/4"
+
 CONTENDERS: dict[str, Callable[[Experiment], float]] = {
     OURS: ours,
     INTERPRETED: ours,
-    "SimPy M/M/4": textbook_simpy,
-    "heap M/M/4": bare_heap,
+    SIMPY: textbook_simpy,
+    HEAP: bare_heap,
     "Ciw M/M/4": ciw,
     "salabim M/M/4": salabim,
+}
+
+#: What grows with the experiment too, and what the table calls it: as many servers as threads.
+GROWING = {
+    OURS: "ours",
+    INTERPRETED: "interpreted",
+    SIMPY: "SimPy, one queue",
+    HEAP: "heap, one queue",
 }
 
 #: Requests of the others for one of these, which would take minutes.
@@ -200,11 +209,7 @@ def time_here(contender: str, requests: int) -> Timing:
     Raises:
         ExperimentError: when ``requests`` is out of range, or the model is not the contender's.
     """
-    if contender in (OURS, INTERPRETED) and (contender == OURS) != IS_COMPILED:
-        raise ExperimentError(
-            f"the model that Python finds is {'' if IS_COMPILED else 'not '}compiled; expected the "
-            f"other for {contender!r}"
-        )
+    _expect_model(contender)
     requests = max(1, requests // SHORTER.get(contender, 1))
     experiment = experiment_of(requests)
     if contender in OPTIONAL:
@@ -212,6 +217,37 @@ def time_here(contender: str, requests: int) -> Timing:
     before = time.process_time()
     response = CONTENDERS[contender](experiment)
     return Timing(requests / (time.process_time() - before), response)
+
+
+def time_point(contender: str, axis: str, value: int) -> list[float]:
+    """Run a contender at a point of an axis, in this process.
+
+    Returns:
+        CPU s of a request, from drawing the traffic to the last row; and how many requests waited
+        for a thread, on average over time, where the contender is ours.
+
+    Raises:
+        ExperimentError: when the model is not the contender's.
+    """
+    _expect_model(contender)
+    experiment = experiment_at(axis, value)
+    before = time.process_time()
+    if contender in (OURS, INTERPRETED):
+        run = predict(experiment)
+        cost = time.process_time() - before
+        waiting = math.fsum(queue.time_average for queue in run.queues)
+    else:
+        CONTENDERS[contender](experiment)
+        cost, waiting = time.process_time() - before, math.nan
+    return [cost / len(schedule(experiment, 0)), waiting]
+
+
+def _expect_model(contender: str) -> None:
+    if contender in (OURS, INTERPRETED) and (contender == OURS) != IS_COMPILED:
+        raise ExperimentError(
+            f"the model that Python finds is {'' if IS_COMPILED else 'not '}compiled; expected the "
+            f"other for {contender!r}"
+        )
 
 
 def run_apart(*arguments: str, interpreted: bool = False) -> list[float]:
@@ -261,7 +297,7 @@ def compare(requests: int, contenders: list[str]) -> dict[str, list[Timing]]:
                 )
                 timings[contender].append(Timing(*numbers))
     # Two programs for one queue and the same requests: a difference is a bug in one of them.
-    textbook, floor = timings["SimPy M/M/4"][0].response, timings["heap M/M/4"][0].response
+    textbook, floor = timings[SIMPY][0].response, timings[HEAP][0].response
     assert math.isclose(textbook, floor, rel_tol=1e-6), (textbook, floor)
     if OURS in timings:
         assert timings[OURS][0].response == timings[INTERPRETED][0].response
@@ -295,52 +331,55 @@ def table_of(requests: int, timings: dict[str, list[Timing]]) -> Table:
 
 
 def _ratio(ours: list[Timing], others: list[Timing]) -> str:
-    ratios = [our.rate / its.rate for its, our in zip(others, ours, strict=True)]
+    return _range([our.rate / its.rate for its, our in zip(others, ours, strict=True)])
+
+
+def _range(ratios: list[float]) -> str:
     return f"{median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
 
 
-def scale(models: list[str]) -> Table:
+def scale(contenders: list[str]) -> Table:
     """What a request costs at every point of every axis; see `scaling`.
 
     Args:
-        models: `OURS` and `INTERPRETED`, or the latter only.
+        contenders: those of `GROWING` that are there.
 
     Raises:
         ExperimentError: when a run fails.
     """
     points = [(axis, value) for axis, values in AXES.items() for value in values]
-    # By model, axis and value: of each round the s of a request, and how many waited.
-    costs: dict[tuple[str, str, int], list[list[float]]] = {
-        (model, *point): [] for model in models for point in points
+    # By contender, axis and value: of each round the s of a request, and how many waited.
+    found: dict[tuple[str, str, int], list[list[float]]] = {
+        (contender, *point): [] for contender in contenders for point in points
     }
     with Console(stderr=True).status("") as status:
         for round_ in range(1, ROUNDS + 1):
             for axis, value in points:
                 status.update(f"round {round_} of {ROUNDS}: {value} {axis}")
-                for model in models:
+                for contender in contenders:
                     numbers = run_apart(
-                        *("--point", axis, str(value)), interpreted=model == INTERPRETED
+                        *("--contender", contender, "--point", axis, str(value)),
+                        interpreted=contender == INTERPRETED,
                     )
-                    costs[model, axis, value].append(numbers)
+                    found[contender, axis, value].append(numbers)
     table = Table(
-        title=f"CPU time of a request, {ROUNDS} interleaved rounds: median (lowest-highest)",
+        title=f"µs of CPU for a request, and times the first; {ROUNDS} interleaved rounds: median",
         box=MARKDOWN,
     )
     table.add_column("axis")
-    headings = (f"{model.removeprefix('ours, ')}, µs / request" for model in models)
-    columns = [column for heading in headings for column in (heading, "times the first")]
-    for heading in ("value", *columns, "waiting, mean"):
+    names = [name for contender in contenders for name in (GROWING[contender], "times")]
+    for heading in ("value", *names, "waiting, mean"):
         table.add_column(heading, justify="right")
     for axis, value in points:
         cells: list[str] = []
-        for model in models:
-            rounds = [cost for cost, _ in costs[model, axis, value]]
-            firsts = [cost for cost, _ in costs[model, axis, AXES[axis][0]]]
+        for contender in contenders:
+            rounds = [cost for cost, _ in found[contender, axis, value]]
+            firsts = [cost for cost, _ in found[contender, axis, AXES[axis][0]]]
             cells += [
-                f"{1e6 * median(rounds):.2f} ({1e6 * min(rounds):.2f}-{1e6 * max(rounds):.2f})",
-                f"{median(its / first for its, first in zip(rounds, firsts, strict=True)):.2f}",
+                f"{1e6 * median(rounds):.2f}",
+                _range([its / first for its, first in zip(rounds, firsts, strict=True)]),
             ]
-        table.add_row(axis, f"{value:,}", *cells, f"{costs[models[0], axis, value][0][1]:,.1f}")
+        table.add_row(axis, f"{value:,}", *cells, f"{found[contenders[0], axis, value][0][1]:,.1f}")
     return table
 
 
@@ -377,7 +416,7 @@ def tables(requests: int) -> None:
     """
     contenders = [name for name in CONTENDERS if installed(name)]
     Console().print(table_of(requests, compare(requests, contenders)))
-    Console().print(scale([name for name in contenders if name in (OURS, INTERPRETED)]))
+    Console().print(scale([name for name in contenders if name in GROWING]))
 
 
 def arguments() -> argparse.Namespace:
@@ -397,7 +436,8 @@ def arguments() -> argparse.Namespace:
         "--point",
         nargs=2,
         metavar=("AXIS", "VALUE"),
-        help="run only this point, once, in this process; print [CPU s / request, mean waiting]",
+        help="run only this point with the contender, in this process, instead; print [CPU s / "
+        "request, mean waiting]",
     )
     return parser.parse_args()
 
@@ -408,16 +448,22 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     asked = arguments()
     try:
-        if asked.contender:
-            sys.stdout.write(json.dumps(time_here(asked.contender, asked.requests)) + "\n")
-            return 0
         if asked.point:
             axis, value = asked.point
-            if axis not in AXES or not value.isdecimal():
+            if axis not in AXES or not value.isdecimal() or int(value) < 1:
                 raise ExperimentError(
                     f"--point is {axis} {value}; expected one of {', '.join(AXES)}, and a number"
                 )
-            sys.stdout.write(json.dumps(astuple(point_of(axis, int(value)))) + "\n")
+            if asked.contender not in GROWING:
+                raise ExperimentError(
+                    f"--contender is {asked.contender} at --point; expected one of "
+                    f"{', '.join(map(repr, GROWING))}"
+                )
+            numbers = time_point(asked.contender, axis, int(value))
+            sys.stdout.write(json.dumps(numbers) + "\n")
+            return 0
+        if asked.contender:
+            sys.stdout.write(json.dumps(time_here(asked.contender, asked.requests)) + "\n")
             return 0
         experiment_of(asked.requests)  # refuses a wrong number before anything is started
         tables(asked.requests)

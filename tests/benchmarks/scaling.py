@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sim.costs import PARTS, Costs
 from sim.distribution import Distribution
@@ -26,20 +24,7 @@ AXES: dict[str, tuple[int, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One run.
-
-    Attributes:
-        cost: CPU s of a request, from drawing the traffic to the last row.
-        waiting: requests that waited for a thread, on average over time.
-    """
-
-    cost: float
-    waiting: float
-
-
-def experiment_of(axis: str, value: int) -> Experiment:
+def experiment_at(axis: str, value: int) -> Experiment:
     """The experiment at ``value`` on ``axis``, with all costs, the cores and the GIL.
 
     Five of eight threads are busy, but all of them on the axis "waiting".
@@ -96,13 +81,3 @@ def _queue_of(waiting: int, server: Server) -> Experiment:
         trace = tuple(replace(row, arrival_s=arrival) for arrival in arrivals)
         experiment = replace(experiment, traffic=replace(served, trace=trace))
     return experiment
-
-
-def point_of(axis: str, value: int) -> Point:
-    """Run the experiment at ``value`` on ``axis``, in this process."""
-    experiment = experiment_of(axis, value)
-    before = time.process_time()
-    run = predict(experiment)
-    seconds = time.process_time() - before
-    waiting = math.fsum(queue.time_average for queue in run.queues)
-    return Point(seconds / len(run.requests), waiting)
