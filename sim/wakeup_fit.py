@@ -11,7 +11,7 @@ from random import Random
 
 from sim.costs import Costs
 from sim.distribution import Distribution
-from sim.model.wakeup import Sleeper, winner
+from sim.model.wakeup import RaceCosts, Sleeper, winner
 
 #: What `Costs.wake_affine` may be: machines have nearly always the one, or nearly always the other.
 AFFINE = (0.94, 0.02)
@@ -79,13 +79,13 @@ def predicted_shares(load: Load, cores: int, costs: Costs) -> tuple[float, ...]:
     accepted = [0] * load.workers
     runs = -(-CONNECTIONS // load.requests)
     for _ in range(runs):
-        for place in _winners(load, cores, costs, random):
+        for place in _winners(load, cores, RaceCosts(costs), random):
             # The worker that registered last is woken first.
             accepted[load.workers - 1 - place] += 1
     return tuple(number / (runs * load.requests) for number in accepted)
 
 
-def _winners(load: Load, cores: int, costs: Costs, random: Random) -> Iterator[int]:
+def _winners(load: Load, cores: int, costs: RaceCosts, random: Random) -> Iterator[int]:
     """The place of each connection's worker, in the order in which they are woken."""
     workers = [_Worker() for _ in range(load.workers)]
     service = load.io.sampler(random)

@@ -28,6 +28,7 @@ from sim.model.wakeup import (
     OWED_AFTER_RELAY,
     REST,
     WARMER,
+    RaceCosts,
     Sleeper,
     winner,
 )
@@ -88,9 +89,9 @@ def wins(
 
     The connection before came at 0 s.
     """
-    random = Random(3)
+    random, race = Random(3), RaceCosts(costs)
     won = Counter(
-        winner(sleeping, last, 0.0, gap, cores, costs, random, idle=idle) for _ in range(20_000)
+        winner(sleeping, last, 0.0, gap, cores, race, random, idle=idle) for _ in range(20_000)
     )
     return [won[place] / 20_000 for place in range(len(sleeping))]
 
@@ -129,7 +130,7 @@ def test_a_poller_that_sleeps_wins(
     idle: bool,
     seed: int,
 ) -> None:
-    costs = Costs(wake_first=first, wake_owed=owed, wake_overtake=overtake)
+    costs = RaceCosts(Costs(wake_first=first, wake_owed=owed, wake_overtake=overtake))
     random = Random(seed)
     last = random.randrange(-1, number)
     sleeping = pollers(number)

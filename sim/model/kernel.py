@@ -22,7 +22,7 @@ from sim.model.clock import Clock
 from sim.model.connection import Connection
 from sim.model.cores import Cores
 from sim.model.ordered import bisect
-from sim.model.wakeup import Sleeper, winner
+from sim.model.wakeup import RaceCosts, Sleeper, winner
 
 #: SYN-ACKs that are sent again until the server forgets the request (``tcp_synack_retries``), and
 #: at least where the request queue is more than half full (`reqsk_timer_handler`).
@@ -122,7 +122,7 @@ class ListeningSocket:
         # `sk_acceptq_is_full` (include/net/sock.h) lets one more in than it was asked for.
         self.limit = min(backlog, somaxconn) + 1
         self.cores = cores
-        self.costs = costs
+        self.costs = RaceCosts(costs)
         self.random = random
         self.queue: deque[Connection] = deque()
         self.sleeping: list[Poller] = []

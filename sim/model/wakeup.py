@@ -46,10 +46,9 @@ what comes of that changes by the hour.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import exp, inf, log, log1p
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 from sim.costs import Costs
 
@@ -127,13 +126,37 @@ class Sleeper:
         self.fresh = True
 
 
+S = TypeVar("S", bound=Sleeper)
+
+
+class RaceCosts:
+    """The part of `Costs` that a race depends on, under the same names; see `StepCosts`."""
+
+    __slots__ = (
+        "wake_affine",
+        "wake_first",
+        "wake_late",
+        "wake_overtake",
+        "wake_owed",
+        "wake_warm",
+    )
+
+    def __init__(self, costs: Costs) -> None:
+        self.wake_affine = costs.wake_affine
+        self.wake_late = costs.wake_late
+        self.wake_first = costs.wake_first
+        self.wake_owed = costs.wake_owed
+        self.wake_overtake = costs.wake_overtake
+        self.wake_warm = costs.wake_warm
+
+
 def winner(
-    sleeping: Sequence[Sleeper],
+    sleeping: list[S],
     last: int,
     since: float,
     now: float,
     cores: int,
-    costs: Costs,
+    costs: RaceCosts,
     random: Random,
     *,
     idle: bool,
@@ -190,7 +213,7 @@ def winner(
 def _after_copying(
     ahead: int,
     rival: int,
-    sleeping: Sequence[Sleeper],
+    sleeping: list[S],
     last: int,
     ago: float,
     random: Random,
@@ -206,12 +229,12 @@ def _after_copying(
 
 
 def _first_apart(
-    sleeping: Sequence[Sleeper],
+    sleeping: list[S],
     elsewhere: int,
     last: int,
     since: float,
     cores: int,
-    costs: Costs,
+    costs: RaceCosts,
     random: Random,
 ) -> tuple[int, int]:
     """Who preempts a client that does not draw the first, and who is ahead on another core.
@@ -242,7 +265,7 @@ def _first_apart(
 
 def _stay_here(
     first: int,
-    sleeping: Sequence[Sleeper],
+    sleeping: list[S],
     last: int,
     since: float,
     cores: int,
@@ -263,11 +286,11 @@ def _stay_here(
 def _overtaken(
     preempts: int,
     rival: int,
-    sleeping: Sequence[Sleeper],
+    sleeping: list[S],
     last: int,
     since: float,
     now: float,
-    costs: Costs,
+    costs: RaceCosts,
     random: Random,
 ) -> bool:
     """Whether a rival on another core accepts before the poller that preempts the client."""
@@ -283,10 +306,10 @@ def _overtaken(
 
 def _first_owed(
     queued: int,
-    sleeping: Sequence[Sleeper],
+    sleeping: list[S],
     last: int,
     since: float,
-    costs: Costs,
+    costs: RaceCosts,
     random: Random,
     apart: float = -1.0,
 ) -> int:
