@@ -45,7 +45,11 @@ from sim.run import Requests
 from sim.theory import mmc_mean_sojourn
 from sim.traffic import schedule
 
-ROUNDS = 3
+#: Rounds of the first table, and of the second.
+ROUNDS, SCALING_ROUNDS = 3, 2
+
+#: How often a point of an axis and the first of it are run by turns in a round.
+TURNS = 3
 RATE = 50.0  # requests / s
 SERVICE = 0.05  # mean s of a request
 SERVERS = 4  # of the textbook's queue; ours has 2 workers x 2 threads
@@ -219,18 +223,28 @@ def time_here(contender: str, requests: int) -> Timing:
     return Timing(requests / (time.process_time() - before), response)
 
 
-def time_point(contender: str, axis: str, value: int) -> list[float]:
-    """Run a contender at a point of an axis, in this process.
+def time_points(contender: str, axis: str, value: int) -> list[list[float]]:
+    """Run a contender at a point of an axis and at the axis's first, by turns, in this process.
 
     Returns:
-        CPU s of a request, from drawing the traffic to the last row; and how many requests waited
-        for a thread, on average over time, where the contender is ours.
+        Of each turn: CPU s of a request at the point, from drawing the traffic to the last row; by
+        how much that is more than at the first; and how many requests waited for a thread at the
+        point, on average over time, where the contender is ours.
 
     Raises:
         ExperimentError: when the model is not the contender's.
     """
     _expect_model(contender)
-    experiment = experiment_at(axis, value)
+    first, point = experiment_at(axis, AXES[axis][0]), experiment_at(axis, value)
+    turns: list[list[float]] = []
+    for _ in range(TURNS):
+        cost, _ = _time_experiment(contender, first)
+        its, waiting = _time_experiment(contender, point)
+        turns.append([its, its / cost, waiting])
+    return turns
+
+
+def _time_experiment(contender: str, experiment: Experiment) -> tuple[float, float]:
     before = time.process_time()
     if contender in (OURS, INTERPRETED):
         run = predict(experiment)
@@ -239,7 +253,7 @@ def time_point(contender: str, axis: str, value: int) -> list[float]:
     else:
         CONTENDERS[contender](experiment)
         cost, waiting = time.process_time() - before, math.nan
-    return [cost / len(schedule(experiment, 0)), waiting]
+    return cost / len(schedule(experiment, 0)), waiting
 
 
 def _expect_model(contender: str) -> None:
@@ -250,12 +264,15 @@ def _expect_model(contender: str) -> None:
         )
 
 
-def run_apart(*arguments: str, interpreted: bool = False) -> list[float]:
+def run_apart(*arguments: str, interpreted: bool = False) -> Any:  # noqa: ANN401 - JSON
     """Run this file in a process of its own, where nothing has left the memory in disorder.
 
     Args:
         arguments: for that process.
         interpreted: whether the model is Python there, though it is compiled here.
+
+    Returns:
+        What it prints.
 
     Raises:
         ExperimentError: when the process fails.
@@ -273,7 +290,7 @@ def run_apart(*arguments: str, interpreted: bool = False) -> list[float]:
         raise ExperimentError(
             f"{' '.join(arguments)} ended with status {done.returncode}; expected 0"
         )
-    return [float(number) for number in json.loads(done.stdout)]
+    return json.loads(done.stdout)
 
 
 def compare(requests: int, contenders: list[str]) -> dict[str, list[Timing]]:
@@ -331,10 +348,7 @@ def table_of(requests: int, timings: dict[str, list[Timing]]) -> Table:
 
 
 def _ratio(ours: list[Timing], others: list[Timing]) -> str:
-    return _range([our.rate / its.rate for its, our in zip(others, ours, strict=True)])
-
-
-def _range(ratios: list[float]) -> str:
+    ratios = [our.rate / its.rate for its, our in zip(others, ours, strict=True)]
     return f"{median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
 
 
@@ -348,22 +362,24 @@ def scale(contenders: list[str]) -> Table:
         ExperimentError: when a run fails.
     """
     points = [(axis, value) for axis, values in AXES.items() for value in values]
-    # By contender, axis and value: of each round the s of a request, and how many waited.
+    # By contender, axis and value: what `time_points` returns, of all rounds.
     found: dict[tuple[str, str, int], list[list[float]]] = {
         (contender, *point): [] for contender in contenders for point in points
     }
     with Console(stderr=True).status("") as status:
-        for round_ in range(1, ROUNDS + 1):
+        for round_ in range(1, SCALING_ROUNDS + 1):
             for axis, value in points:
-                status.update(f"round {round_} of {ROUNDS}: {value} {axis}")
+                status.update(f"round {round_} of {SCALING_ROUNDS}: {value} {axis}")
                 for contender in contenders:
-                    numbers = run_apart(
+                    found[contender, axis, value] += run_apart(
                         *("--contender", contender, "--point", axis, str(value)),
                         interpreted=contender == INTERPRETED,
                     )
-                    found[contender, axis, value].append(numbers)
     table = Table(
-        title=f"µs of CPU for a request, and times the first; {ROUNDS} interleaved rounds: median",
+        title=(
+            f"µs of CPU for a request, the least of {SCALING_ROUNDS * TURNS}; "
+            "and how many times the axis's first, the median"
+        ),
         box=MARKDOWN,
     )
     table.add_column("axis")
@@ -373,13 +389,9 @@ def scale(contenders: list[str]) -> Table:
     for axis, value in points:
         cells: list[str] = []
         for contender in contenders:
-            rounds = [cost for cost, _ in found[contender, axis, value]]
-            firsts = [cost for cost, _ in found[contender, axis, AXES[axis][0]]]
-            cells += [
-                f"{1e6 * median(rounds):.2f}",
-                _range([its / first for its, first in zip(rounds, firsts, strict=True)]),
-            ]
-        table.add_row(axis, f"{value:,}", *cells, f"{found[contenders[0], axis, value][0][1]:,.1f}")
+            costs, ratios, _ = zip(*found[contender, axis, value], strict=True)
+            cells += [f"{1e6 * min(costs):.2f}", f"{median(ratios):.2f}"]
+        table.add_row(axis, f"{value:,}", *cells, f"{found[contenders[0], axis, value][0][2]:,.1f}")
     return table
 
 
@@ -436,8 +448,8 @@ def arguments() -> argparse.Namespace:
         "--point",
         nargs=2,
         metavar=("AXIS", "VALUE"),
-        help="run only this point with the contender, in this process, instead; print [CPU s / "
-        "request, mean waiting]",
+        help="run only this point with the contender, and the first of its axis, in this process; "
+        "print of each turn [CPU s / request, times the first, mean waiting]",
     )
     return parser.parse_args()
 
@@ -459,8 +471,8 @@ def main() -> int:
                     f"--contender is {asked.contender} at --point; expected one of "
                     f"{', '.join(map(repr, GROWING))}"
                 )
-            numbers = time_point(asked.contender, axis, int(value))
-            sys.stdout.write(json.dumps(numbers) + "\n")
+            turns = time_points(asked.contender, axis, int(value))
+            sys.stdout.write(json.dumps(turns) + "\n")
             return 0
         if asked.contender:
             sys.stdout.write(json.dumps(time_here(asked.contender, asked.requests)) + "\n")

@@ -9,9 +9,14 @@ from sim.distribution import Distribution
 from sim.experiment import Experiment, Host, Server, TraceRow, Traffic
 from sim.model.simulation import predict
 
-#: Requests of every point, but of those on the axis of requests; of many workers, so many for each,
-#: for each has booted.
-REQUESTS, OF_A_WORKER = 50_000, 1_000
+#: Requests of every point, but of those on the axes of requests and of what waits.
+REQUESTS = 20_000
+
+#: Requests for each worker, at least, for each has booted.
+OF_A_WORKER = 500
+
+#: Requests of which as many wait from the beginning to the end, but while the last ones leave.
+QUEUED = 50_000
 
 #: The points of each axis.
 AXES: dict[str, tuple[int, ...]] = {
@@ -67,7 +72,7 @@ def _queue_of(waiting: int, server: Server) -> Experiment:
     """As many requests wait from the beginning to the end: one comes whenever one has left."""
     server = replace(server, worker_connections=10**6, backlog=10**6)
     row = TraceRow(0.0, 0.05, 0.0)
-    served = Traffic(arrivals="trace", trace=(row,) * REQUESTS, drain=1e6)
+    served = Traffic(arrivals="trace", trace=(row,) * QUEUED, drain=1e6)
     host = Host(somaxconn=10**6, clients="remote")  # for all those that come at once
     # Without the pace of steps: those that come at once would cost less than those that come later,
     # and more would come than leave.
@@ -77,7 +82,7 @@ def _queue_of(waiting: int, server: Server) -> Experiment:
     # They leave later where others come meanwhile than where all came at once: nearer each time.
     for _ in range(5):
         leaves = sorted(predict(experiment).requests.finished)
-        arrivals = [0.0] * at_once + leaves[: REQUESTS - at_once]
+        arrivals = [0.0] * at_once + leaves[: QUEUED - at_once]
         trace = tuple(replace(row, arrival_s=arrival) for arrival in arrivals)
         experiment = replace(experiment, traffic=replace(served, trace=trace))
     return experiment
