@@ -53,16 +53,19 @@ class Load:
         return f"{self.workers} workers x {self.threads} threads at {self.rate:.0f}/s"
 
 
-class _Worker(Sleeper):
+class _Worker:
     """A worker, as far as it matters who accepts.
+
+    Constants: ``poller``, what the race knows of it. A class under that would be shorter, but the
+    compiled model's have none.
 
     State: ``busy`` threads, and the ``queue`` of the I/O of requests that wait for one, s.
     """
 
-    __slots__ = ("busy", "queue")
+    __slots__ = ("busy", "poller", "queue")
 
     def __init__(self) -> None:
-        super().__init__()
+        self.poller = Sleeper()
         self.busy = 0
         self.queue: deque[float] = deque()
 
@@ -88,6 +91,7 @@ def predicted_shares(load: Load, cores: int, costs: Costs) -> tuple[float, ...]:
 def _winners(load: Load, cores: int, costs: RaceCosts, random: Random) -> Iterator[int]:
     """The place of each connection's worker, in the order in which they are woken."""
     workers = [_Worker() for _ in range(load.workers)]
+    sleeping = [worker.poller for worker in workers]
     service = load.io.sampler(random)
     served: list[tuple[float, int]] = []
     now, since, last = 0.0, -1.0, -1
@@ -96,14 +100,14 @@ def _winners(load: Load, cores: int, costs: RaceCosts, random: Random) -> Iterat
         while served and served[0][0] <= now:
             finished_at, place = heappop(served)
             worker = workers[place]
-            worker.finished_at, worker.alone = finished_at, not worker.queue
+            worker.poller.finished_at, worker.poller.alone = finished_at, not worker.queue
             if worker.queue:
                 heappush(served, (finished_at + worker.queue.popleft(), place))
             else:
                 worker.busy -= 1
-        last = winner(workers, last, since, now, cores, costs, random, idle=True)
+        last = winner(sleeping, last, since, now, cores, costs, random, idle=True)
         since, worker = now, workers[last]
-        worker.fresh = False
+        worker.poller.fresh = False
         seconds = service() + OVERHEAD
         if worker.busy < load.threads:
             worker.busy += 1

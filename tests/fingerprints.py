@@ -42,6 +42,7 @@ from sim.experiment_file import read
 from sim.model import gil
 from sim.model.simulation import predict
 from sim.run import Run
+from sim.wakeup_fit import Load, predicted_shares
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 
@@ -157,7 +158,7 @@ def fingerprint(run: Run) -> str:
 
 
 def fingerprints() -> Iterator[tuple[str, str]]:
-    """The name of each experiment, and its run's fingerprint."""
+    """The name of each experiment, and its run's fingerprint; and of what a part predicts."""
     for path in sorted(EXPERIMENTS.rglob("*.toml")):
         experiment = read(path)
         short = replace(
@@ -177,6 +178,10 @@ def fingerprints() -> Iterator[tuple[str, str]]:
     yield "many workers", fingerprint(predict(many))
     passing = Experiment(Server(workers=2, threads=2, worker_class="gthread"))
     yield "rows not kept", fingerprint(predict(passing, keep_rows=False))
+    # What uses a part of the model from outside.
+    load = Load(4, 2, 50.0, Distribution("exp", (0.03,)), 300)
+    accepted = predicted_shares(load, 2, Costs())
+    yield "who accepts", sha256(repr(accepted).encode()).hexdigest()
 
 
 def main() -> None:

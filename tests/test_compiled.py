@@ -126,6 +126,25 @@ def test_its_fingerprint_covers_all_that_the_model_imports() -> None:
     assert found == set(compiled.BESIDE)
 
 
+def test_no_class_is_under_one_of_the_models() -> None:
+    # Which Python refuses as soon as there is to be one, if that is compiled.
+    for package in ("sim", "reference_app", "site_docs"):
+        for path in (ROOT / package).rglob("*.py"):
+            if path.parent.name == "model":
+                continue
+            tree = ast.parse(path.read_text())
+            imported = {
+                alias.asname or alias.name
+                for node in ast.walk(tree)
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sim.model")
+                for alias in node.names
+            }
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ClassDef):
+                    bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+                    assert not bases & imported, f"{path}: {node.name}"
+
+
 def test_an_install_goes_on_where_it_cannot_be_compiled(tmp_path: Path) -> None:
     if find_spec("hatchling") is None:
         pytest.skip("hatchling is not installed: pip install -e '.[compile]'")
