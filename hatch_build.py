@@ -32,15 +32,15 @@ class CompileModel(BuildHookInterface[Any]):
         lib = Path(self._scratch.name) / "lib"
         try:
             _compile(root, self.config["interpreted"], compiled["GROUP"], lib)
+            if version == "editable":
+                directory: Path = compiled["DIRECTORY"]
+                # Not over what is there, which a running process may have mapped into its memory.
+                shutil.rmtree(directory, ignore_errors=True)
+                shutil.copytree(lib, directory)
+                compiled["MADE_OF"].write_text(compiled["fingerprint"]())
+                return
         except (Exception, SystemExit) as error:  # mypyc exits, where it finds fault
             self.app.display_warning(f"the model is not compiled, and stays Python: {error!r}")
-            return
-        if version == "editable":
-            directory: Path = compiled["DIRECTORY"]
-            # Not over what is there, which a running process may have mapped into its memory.
-            shutil.rmtree(directory, ignore_errors=True)
-            shutil.copytree(lib, directory)
-            (directory / "fingerprint").write_text(compiled["fingerprint"]())
             return
         for path in lib.rglob("*"):
             if path.is_file():

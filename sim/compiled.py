@@ -24,6 +24,9 @@ INTERPRETED = "GUNICORN_SIM_INTERPRETED"
 #: Where it is: a directory for each kind of Python that shares these sources.
 DIRECTORY = (PACKAGE.parent / "build" / f"model{EXTENSION_SUFFIXES[0]}").with_suffix("")
 
+#: In it, the `fingerprint` of what it was made of.
+MADE_OF = DIRECTORY / "fingerprint"
+
 #: The extension that those of all modules share, by mypyc's rule for the name of the group.
 GROUP = "gunicorn_sim"
 SHARED = f"{GROUP}__mypyc"
@@ -43,10 +46,10 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
-def is_fresh(directory: Path = DIRECTORY) -> bool:
+def is_fresh() -> bool:
     """Whether a compiled model is there, and of these sources."""
     try:
-        return (directory / "fingerprint").read_text() == fingerprint()
+        return MADE_OF.read_text() == fingerprint()
     except OSError:
         return False
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from sim.compiled import INTERPRETED
+
 if TYPE_CHECKING:
     from host_costs import HostCosts
 
 # What is judged is what one reads, and may be patched; `test_compiled.py` holds the compiled model
 # to it. So nothing may be imported before this that imports the model.
-os.environ["GUNICORN_SIM_INTERPRETED"] = "1"
+os.environ[INTERPRETED] = "1"
 
 # Other tests, and other people's machines, may have the processor while an example is tried.
 settings.register_profile("unhurried", deadline=None)

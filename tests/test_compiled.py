@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from imports import imports
 
 from sim import compiled
 
@@ -33,6 +34,16 @@ def why_not() -> str | None:
     if not Path(sysconfig.get_path("include"), "Python.h").exists():
         return "no C compiler that knows Python: Python.h is not there"
     return None
+
+
+def install(target: Path, **environment: str) -> None:
+    """Install a wheel of these sources in ``target``, with this environment besides."""
+    flags = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(target))
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *flags, str(ROOT)],
+        check=True,
+        env={**os.environ, **environment},
+    )
 
 
 def fingerprints(**environment: str) -> dict[str, Any]:
@@ -57,8 +68,7 @@ def test_it_predicts_the_same_as_the_interpreted_model(tmp_path: Path) -> None:
         assert where.exists(), "the model has not been compiled: pip install -e '.[dev]' does it"
         # The sources have been changed since: a wheel of them, somewhere else.
         where, path = tmp_path, str(tmp_path)
-        flags = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", path)
-        subprocess.run([sys.executable, "-m", "pip", "install", *flags, str(ROOT)], check=True)
+        install(tmp_path)
     found = fingerprints(**{compiled.INTERPRETED: "", "PYTHONPATH": path})
     assert Path(found["model"]).is_relative_to(where)
     assert not found["model"].endswith(".py")
@@ -77,7 +87,7 @@ def copy(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "sim", tmp_path / "sim", ignore=shutil.ignore_patterns("__pycache__"))
     directory = tmp_path / compiled.DIRECTORY.relative_to(ROOT)
     directory.mkdir(parents=True)
-    (directory / "fingerprint").write_text(compiled.fingerprint())
+    (tmp_path / compiled.MADE_OF.relative_to(ROOT)).write_text(compiled.fingerprint())
     return tmp_path
 
 
@@ -116,14 +126,14 @@ def test_one_that_cannot_be_loaded_is_left_alone(copy: Path) -> None:
 
 
 def test_its_fingerprint_covers_all_that_the_model_imports() -> None:
-    found = set()
-    for path in (ROOT / "sim" / "model").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module and path.name != "__init__.py":
-                package, _, module = node.module.partition(".")
-                if package == "sim" and not module.startswith("model"):
-                    found.add(module)
-    assert found == set(compiled.BESIDE)
+    found = {
+        name.split(".")[1]
+        for path in (ROOT / "sim" / "model").glob("*.py")
+        if path.name != "__init__.py"
+        for name in imports(path.read_text())
+        if name.startswith("sim.")
+    }
+    assert found - {"model"} == set(compiled.BESIDE)
 
 
 def test_no_class_is_under_one_of_the_models() -> None:
@@ -151,10 +161,6 @@ def test_an_install_goes_on_where_it_cannot_be_compiled(tmp_path: Path) -> None:
     refuses, target = tmp_path / "refuses" / "mypyc", tmp_path / "target"
     refuses.mkdir(parents=True)
     (refuses / "__init__.py").write_text("raise SystemExit('what mypyc does at a wrong type')\n")
-    flags = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(target))
-    environment = {**os.environ, "PYTHONPATH": str(refuses.parent)}
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", *flags, str(ROOT)], check=True, env=environment
-    )
+    install(target, PYTHONPATH=str(refuses.parent))
     assert (target / "sim" / "model" / "gil.py").exists()
     assert not [path for path in target.rglob("*") if path.name.endswith(SUFFIX)]

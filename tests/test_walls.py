@@ -6,10 +6,10 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from imports import imports
 
 ROOT = Path(__file__).parent.parent
 MODEL = sorted((ROOT / "sim" / "model").glob("*.py"))
@@ -61,18 +61,6 @@ before = set(sys.modules)
 __import__(sys.argv[1])
 print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - before})))
 """
-
-
-def imports(source: str) -> Iterator[str]:
-    """Every module that a source text imports, as far as its text can tell, dots included."""
-    for node in ast.walk(ast.parse(source)):
-        match node:
-            case ast.Import(names=names):
-                yield from (alias.name for alias in names)
-            case ast.ImportFrom(module=module, names=names, level=level):
-                package = "." * level + (module or "")
-                yield package
-                yield from (f"{package}.{alias.name}" for alias in names)
 
 
 def name_of(path: Path) -> str:

@@ -236,24 +236,24 @@ def time_points(contender: str, axis: str, value: int) -> list[list[float]]:
     """
     _expect_model(contender)
     first, point = experiment_at(axis, AXES[axis][0]), experiment_at(axis, value)
+    requests = [len(schedule(each, 0)) for each in (first, point)]
     turns: list[list[float]] = []
     for _ in range(TURNS):
-        cost, _ = _time_experiment(contender, first)
-        its, waiting = _time_experiment(contender, point)
-        turns.append([its, its / cost, waiting])
+        cost = _time_experiment(contender, first)[0] / requests[0]
+        seconds, waiting = _time_experiment(contender, point)
+        turns.append([seconds / requests[1], seconds / requests[1] / cost, waiting])
     return turns
 
 
 def _time_experiment(contender: str, experiment: Experiment) -> tuple[float, float]:
+    """CPU s of a run, and how many requests waited, where the contender is ours."""
     before = time.process_time()
     if contender in (OURS, INTERPRETED):
         run = predict(experiment)
-        cost = time.process_time() - before
-        waiting = math.fsum(queue.time_average for queue in run.queues)
-    else:
-        CONTENDERS[contender](experiment)
-        cost, waiting = time.process_time() - before, math.nan
-    return cost / len(schedule(experiment, 0)), waiting
+        seconds = time.process_time() - before
+        return seconds, math.fsum(queue.time_average for queue in run.queues)
+    CONTENDERS[contender](experiment)
+    return time.process_time() - before, math.nan
 
 
 def _expect_model(contender: str) -> None:
