@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from sim.cli import (
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host
 from sim.one_line_parser import OneLineParser
+from sim.release import release_notices
 from sim.run import Run, save
 from sim.summary import summarize
 
@@ -72,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     experiment, notices = experiment_from(args)
     notices += _about_host(experiment, _this_machine())
+    if args.config is None:
+        notices += release_notices(version("gunicorn"))
     path, trace = save_path(args), trace_path(args)
     if args.command == "compare":
         _compare(args, experiment, notices, path, trace)

@@ -89,11 +89,18 @@ def _question(comparison: Comparison) -> str:
     closed = comparison.experiment["traffic"]["arrivals"] == "closed"
     whose = "the same users, about" if closed else "the same"
     return (
-        f"{server['worker_class']}, {_count(server['workers'], 'worker')} x "
+        f"{_releases(comparison)}{server['worker_class']}, {_count(server['workers'], 'worker')} x "
         f"{_count(server['threads'], 'thread')}; {whose} {requests:,.0f} requests predicted in "
         f"{_count(comparison.variants, 'variant')} and measured "
         f"{_count(comparison.repeats, 'time')}."
     )
+
+
+def _releases(comparison: Comparison) -> str:
+    predicted, measured = comparison.predicted_gunicorn, comparison.measured_gunicorn
+    if predicted is None or measured is None:
+        return ""
+    return f"Gunicorn {predicted} predicted, {measured} measured; "
 
 
 def _figures_table(figures: Iterable[Figure]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
+from importlib.metadata import version
 from urllib.parse import urlsplit
 
 import psutil
@@ -45,6 +46,7 @@ def measure(experiment: Experiment, replication: int, progress: Progress) -> Run
         events,
         census=census,
         memory=memory,
+        gunicorn=version("gunicorn"),
     )
 
 

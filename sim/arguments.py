@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
+from importlib.metadata import version
 from pathlib import Path
 
 from sim import (
@@ -34,6 +35,7 @@ from sim.experiment import ARRIVALS, Experiment, Server
 from sim.flags import FLAGS, UNREAD, add_flag, dest, reader
 from sim.gunicorn_config import SERVER_FIELDS
 from sim.progress import progress
+from sim.release import limit_notices, release_notices
 
 COMMAND_LINE = "command line"
 
@@ -137,11 +139,13 @@ def experiment_from(args: argparse.Namespace) -> tuple[Experiment, tuple[str, ..
         if config.postfork:
             changes.setdefault("launchdarkly", {}).update(enabled=True, postfork=True)
         notices += gunicorn_flags.not_modelled(args.config, config.ignored, config.harmless)
+        notices += release_notices(version("gunicorn"))
     _take_flags(args, changes)
     notices += _take_access_log(args, changes)
     experiment = experiment_file.apply(changes, COMMAND_LINE, base)
     _refuse_unread(args, experiment)
     notices += _too_late(experiment)
+    notices += limit_notices([experiment.server])
     notices += gunicorn_flags.other_flags(args, known, COMMAND_LINE)
     return experiment, tuple(notices)
 

@@ -44,7 +44,8 @@ def save(runs: Mapping[str, Run], path: Path) -> None:
     """Write runs beside each other into one file, which appears whole or not at all.
 
     Times in the file count from the first moment that any of the runs knows of, since those of
-    the boot are negative; ``zero_s`` in its ``otherData`` says which moment that is.
+    the boot are negative; ``zero_s`` in its ``otherData`` says which moment that is, and
+    ``gunicorn`` of which release each run is.
 
     Args:
         runs: by the word that the names of their processes begin with; ``""`` for no word.
@@ -58,6 +59,7 @@ def save(runs: Mapping[str, Run], path: Path) -> None:
         "displayTimeUnit": "ms",
         "otherData": {
             "zero_s": zero,
+            "gunicorn": {word: run.gunicorn for word, run in runs.items()},
             "zero": f"ts 0 is at {zero:g} s of the run, whose first moment is 0 s",
         },
     }

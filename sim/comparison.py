@@ -81,6 +81,8 @@ class Comparison:
 
     Attributes:
         experiment: the experiment, as `sim.experiment_file.to_dict` writes it.
+        predicted_gunicorn: release that was predicted; None where the runs do not say.
+        measured_gunicorn: the same of the measurement.
         repeats: how often it was measured.
         variants: how often it was predicted.
         figures: times first, then throughput, utilization, and each worker's share.
@@ -92,6 +94,8 @@ class Comparison:
     """
 
     experiment: dict[str, Any]
+    predicted_gunicorn: str | None
+    measured_gunicorn: str | None
     repeats: int
     variants: int
     figures: tuple[Figure, ...]
@@ -126,6 +130,8 @@ def compare(
     orders = sorted({w.boot_order for summary in (*predicted, *measured) for w in summary.workers})
     return Comparison(
         experiment=measured[0].experiment,
+        predicted_gunicorn=predicted[0].gunicorn,
+        measured_gunicorn=measured[0].gunicorn,
         repeats=len(measured),
         variants=len(predicted),
         figures=figures_of(
@@ -229,7 +235,7 @@ def ideal_run(run: Run) -> Run:
     none = array("i", [0]) * len(rows)
     ok = array("b", [OK]) * len(rows)
     answered = Requests(rows.arrival, started, started, finished, ones, none, ok, rows.io, rows.cpu)
-    return Run("sim", run.experiment, run.replication, answered)
+    return Run("sim", run.experiment, run.replication, answered, gunicorn=run.gunicorn)
 
 
 def document(comparison: Comparison, notices: Iterable[str] = ()) -> dict[str, Any]:
@@ -244,6 +250,10 @@ def document(comparison: Comparison, notices: Iterable[str] = ()) -> dict[str, A
     """
     return {
         "schema": SCHEMA,
+        "gunicorn": {
+            "predicted": comparison.predicted_gunicorn,
+            "measured": comparison.measured_gunicorn,
+        },
         "experiment": comparison.experiment,
         "repeats": comparison.repeats,
         "variants": comparison.variants,

@@ -32,7 +32,10 @@ GROUP = "gunicorn_sim"
 SHARED = f"{GROUP}__mypyc"
 
 #: What modules of the model import from beside it, in `sim`.
-BESIDE = ("costs", "disturbance", "experiment", "experiment_file", "memory", "run", "traffic")
+BESIDE = (
+    *("costs", "disturbance", "experiment", "experiment_file", "memory", "release", "run"),
+    "traffic",
+)
 
 
 def fingerprint() -> str:

@@ -32,6 +32,7 @@ def document(summary: Summary, notices: Sequence[str] = ()) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "source": summary.source,
+        "gunicorn": summary.gunicorn,
         "experiment": summary.experiment,
         "replications": summary.replications,
         "latency_s": _times(summary.latency),

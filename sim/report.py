@@ -54,7 +54,8 @@ def print_report(console: Console, summary: Summary, notices: Sequence[str] = ()
 def _headline(summary: Summary) -> str:
     server = summary.experiment["server"]
     workers, threads = int(server["workers"]), int(server["threads"])
-    who = f"{server['worker_class']}, {_count(workers, 'worker')}"
+    who = "" if summary.gunicorn is None else f"Gunicorn {summary.gunicorn}, "
+    who += f"{server['worker_class']}, {_count(workers, 'worker')}"
     if server["worker_class"] != "sync":
         who += f" x {_count(threads, 'thread')}"
     how = "Predicted for" if summary.source == "sim" else "Measured on"

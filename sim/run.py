@@ -238,6 +238,7 @@ class Run:
         census: one row for each worker that lived at the end of the traffic, by boot order.
         memory: of all processes; None where the interpreter did not look.
         tally: what is left of the requests where their rows were not kept.
+        gunicorn: release of Gunicorn that was predicted or measured; None in files that do not say.
     """
 
     source: Source
@@ -249,6 +250,7 @@ class Run:
     census: tuple[Census, ...] = ()
     memory: Memory | None = None
     tally: Tally | None = None
+    gunicorn: str | None = None
 
 
 def _time(value: float) -> float | None:
@@ -268,6 +270,7 @@ def save(runs: Iterable[Run], path: Path) -> None:
             header = {
                 "schema": SCHEMA,
                 "source": run.source,
+                "gunicorn": run.gunicorn,
                 "replication": run.replication,
                 "requests": len(run.requests),
                 "experiment": run.experiment,
@@ -361,6 +364,7 @@ def _read_header(header: dict[str, Any]) -> _Unread:
             queues=tuple(QueueLength(**queue) for queue in header["queues"]),
             census=tuple(Census(**row) for row in header.get("census", ())),
             memory=Memory(**memory) if (memory := header.get("memory")) is not None else None,
+            gunicorn=None if (gunicorn := header.get("gunicorn")) is None else str(gunicorn),
         ),
         int(header["requests"]),
     )

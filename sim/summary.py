@@ -78,6 +78,7 @@ class Summary:
 
     Attributes:
         source: which interpreter made the runs.
+        gunicorn: release that was predicted or measured; None where the runs do not say.
         experiment: the experiment, as `sim.experiment_file.to_dict` writes it.
         replications: number of runs.
         outcomes: number of requests with each outcome, all replications together.
@@ -104,6 +105,7 @@ class Summary:
     """
 
     source: Source
+    gunicorn: str | None
     experiment: dict[str, Any]
     replications: int
     outcomes: dict[Outcome, int]
@@ -145,7 +147,7 @@ def summarize(runs: Iterable[Run]) -> Summary:
             first = run
         elif not _same_experiment(first, run):
             raise ExperimentError(
-                f"run {len(samples) + 1} is of another experiment or source than run 1; "
+                f"run {len(samples) + 1} is of another experiment, source or release than run 1; "
                 "expected replications of one experiment"
             )
         samples.append(sample_of(run))
@@ -156,6 +158,7 @@ def summarize(runs: Iterable[Run]) -> Summary:
     workers = _workers(first.experiment, samples)
     return Summary(
         source=first.source,
+        gunicorn=first.gunicorn,
         experiment=first.experiment,
         replications=len(samples),
         outcomes=dict(zip(OUTCOMES, counts, strict=True)),
@@ -244,7 +247,7 @@ def _same_experiment(one: Run, other: Run) -> bool:
         {key: value for key, value in run.experiment.items() if key not in ("seed", "replications")}
         for run in (one, other)
     )
-    return one.source == other.source and left == right
+    return (one.source, one.gunicorn) == (other.source, other.gunicorn) and left == right
 
 
 def _load(experiment: dict[str, Any], samples: Sequence[Sample], workers: Sequence[Worker]) -> Load:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from mkdocs.structure.files import File
 from mkdocs.utils import get_relative_url
 
 from sim.errors import ExperimentError
+from sim.release import LIMIT_UNSAFE, MODELLED_RELEASE
 from site_docs import language, measured, validated
 from site_docs.charts import catalogue
 from site_docs.prepare import prepare
@@ -26,13 +28,15 @@ _DIAGRAM = re.compile(r'<div data-diagram="([\w-]+)"></div>')
 #: The theme's search, which has no name for a screen reader.
 _SEARCH = 'data-md-component="search" role="dialog"'
 
+#: A page's title.
+_TITLE = re.compile(r"^# .+\n", re.MULTILINE)
+
 _FROM_ROOT = re.compile(r'href="([^"]+)" data-root')
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Say at the foot of each page which versions it is about."""
-    own, gunicorns = version("gunicorn-sim"), version("gunicorn")
-    config.copyright = f"gunicorn-sim {own}, about Gunicorn {gunicorns}"
+    config.copyright = f"gunicorn-sim {version('gunicorn-sim')}, about Gunicorn {MODELLED_RELEASE}"
     return config
 
 
@@ -67,7 +71,18 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
                 files.append(File.generated(config, path, content=content))
     except ExperimentError as error:
         raise PluginError(str(error)) from None
+    text = _TITLE.sub(lambda match: f"{match[0]}\n{_about_release(page.file.src_uri)}\n", text, 1)
     return _FROM_ROOT.sub(lambda match: f'href="{get_relative_url(match[1], page.url)}"', text)
+
+
+def _about_release(page: str) -> str:
+    """A line under a page's title: which release the page is about, and where others differ."""
+    limits = posixpath.relpath("choosing.md", posixpath.dirname(page) or ".")
+    return (
+        f"About Gunicorn {MODELLED_RELEASE}. On {LIMIT_UNSAFE}, "
+        f"[do not limit connections]({limits}#which-releases-may-limit-connections).\n"
+        "{ .release }\n"
+    )
 
 
 def on_post_page(output: str, **_: Any) -> str:  # noqa: ANN401 - MkDocs's own

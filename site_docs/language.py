@@ -25,11 +25,12 @@ from markdown.extensions.toc import slugify
 from sim.comparison import Unit
 from sim.errors import ExperimentError
 from sim.experiment import Server
+from sim.release import MODELLED_RELEASE
 from sim.settings import HARMLESS
 from sim.side_by_side import PairedRecovery
 from sim.summary import summarize
 from sim.timeline import words
-from site_docs import limits, numbers, validated
+from site_docs import limited, limits, numbers, validated
 from site_docs.case_table import tried
 from site_docs.charts import catalogue
 from site_docs.charts.chart import Chart
@@ -288,7 +289,10 @@ def chart(name: str) -> str:
     drawn = catalogue.draw(name)
     dates = {provenance_words(evidence(each).provenance) for each in entry.experiments}
     if dates:
-        made = f"Predicted when this page was built; measured {'; '.join(sorted(dates))}."
+        made = (
+            f"Predicted for Gunicorn {MODELLED_RELEASE} when this page was built; measured "
+            f"{'; '.join(sorted(dates))}."
+        )
     else:
         made = f"{validated.where()}."
     return (
@@ -380,6 +384,7 @@ _VOCABULARY: dict[str, Any] = {
     "help_of": help_of,
     "ideal": ideal,
     "killed": killed,
+    "limited": limited,
     "limits": limits,
     "measured": measured,
     "most_of_burst": most_of_burst,

@@ -61,4 +61,4 @@ def queue_run(
     queues = [QueueLength("accept queue", 0.0, 1)]
     for worker, total in enumerate(waited, start=1):
         queues.append(QueueLength(f"worker {worker}", total / span, 1 if total else 0))
-    return Run("sim", experiment, replication, rows, queues=tuple(queues))
+    return Run("sim", experiment, replication, rows, queues=tuple(queues), gunicorn="27.0")

@@ -301,6 +301,7 @@ def test_two_runs_are_beside_each_other(tmp_path: Path) -> None:
     assert one["ts"] == other["ts"] == 3_000_000
     document = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))
     assert document["otherData"]["zero_s"] == -2.0
+    assert set(document["otherData"]) == {"zero_s", "zero", "gunicorn"}
 
 
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

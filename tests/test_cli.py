@@ -73,7 +73,9 @@ def test_json_is_one_document_and_nothing_else() -> None:
 def test_text_in_a_pipe_is_plain_and_fits() -> None:
     done = shell([*SIM, *SMALL], env={**os.environ, "TERM": "xterm-256color"})
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("Predicted for gthread, 2 workers x 2 threads: answers take ")
+    assert done.stdout.startswith(
+        "Predicted for Gunicorn 27.0, gthread, 2 workers x 2 threads: answers take "
+    )
     assert "\x1b" not in done.stdout
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80

@@ -44,7 +44,9 @@ def test_the_answer_comes_first(summary: Summary) -> None:
     assert summary.latency is not None
     text = words(printed(summary))
     mean = round(1000 * summary.latency.mean.value)
-    assert text.startswith(f"Predicted for gthread, 2 workers x 2 threads: answers take {mean} ms")
+    assert text.startswith(
+        f"Predicted for Gunicorn 27.0, gthread, 2 workers x 2 threads: answers take {mean} ms"
+    )
     assert "56 requests/s at random (poisson), io exp:0.05 s, cpu const:0 s" in text
     assert "3 replications of 1,680 requests" in text
 

@@ -125,6 +125,26 @@ def test_size_answers_writes_and_resumes(sim: Sim, tmp_path: Path) -> None:
     assert conf.read_text() == text
 
 
+def test_a_limit_that_is_recommended_names_its_releases(sim: Sim, tmp_path: Path) -> None:
+    conf = tmp_path / "gunicorn.conf.py"
+    asked = ("size", "--slo", "mean=1s", "--requests", "100", "--replications", "3")
+    server = ("--worker-class", "gthread", "--workers", "2", "--threads", "2")
+    limited = sim(*asked, *server, "--over", "worker_connections=2", "--write", str(conf))
+    assert limited.returncode == 0
+    assert "Gunicorn 27.0; 56 requests/s" in " ".join(limited.stdout.split())
+    assert "Gunicorn 24 and later, not for 21 to 23." in " ".join(limited.stdout.split())
+    text = " ".join(conf.read_text(encoding="utf-8").replace("\n#", "").split())
+    assert "which predicts Gunicorn 27.0." in text
+    assert "Gunicorn 24 and later, not for 21 to 23." in text
+    assert gunicorn_config.read(str(conf)).settings["worker_connections"] == 2
+    free = sim(*asked, *server, "--over", "worker_connections=1000", "--json")
+    assert document("size", free.stdout)["notices"] == []
+    over = sim("sweep", *server, "--over", "worker_connections=2,9", "--requests", "50", "--json")
+    (notice,) = document("sweep", over.stdout)["notices"]
+    assert "not for 21 to 23" in notice
+    assert document("sweep", over.stdout)["gunicorn"] == "27.0"
+
+
 def test_what_files_say_is_what_you_have_and_flags_fix(sim: Sim, tmp_path: Path) -> None:
     (tmp_path / "gunicorn.conf.py").write_text("workers = 2\nthreads = 3\nkeepalive = 7\n")
     done = sim(

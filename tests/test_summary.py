@@ -298,7 +298,7 @@ def test_queues_are_joined_by_place() -> None:
 
 def test_runs_of_different_experiments_are_refused() -> None:
     one = Run("sim", experiment_of(), 0, Requests())
-    with pytest.raises(ExperimentError, match="run 2 is of another experiment or source"):
+    with pytest.raises(ExperimentError, match="run 2 is of another experiment, source or release"):
         summarize([one, Run("sim", experiment_of(traffic={"rate": 11.0}), 1, Requests())])
     with pytest.raises(ExperimentError, match="run 2"):
         summarize([one, Run("reference_app", experiment_of(), 1, Requests())])

@@ -38,6 +38,7 @@ from sim.model.sync import SyncWorker
 from sim.model.timer_wheel import TimerWheel
 from sim.model.wiring import Wiring
 from sim.model.worker import Parent, Worker
+from sim.release import MODELLED_RELEASE
 from sim.run import Census, QueueLength, Requests, Run
 from sim.traffic import LEAD, PassingLoop, Source, slowness, source, stream
 
@@ -183,6 +184,7 @@ class _Simulation:
             self._queues(),
             self._census(),
             predict_memory(self.experiment),
+            gunicorn=MODELLED_RELEASE,
         )
 
     def _queues(self) -> tuple[QueueLength, ...]:

@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 
 from sim.errors import ExperimentError
+from sim.release import MODELLED_RELEASE
 from sim.study.observation import UNITS, estimate
 from sim.study.parameter import Parameter, Point, shown
 from sim.study.sweep import Row, Sweep
@@ -77,6 +78,7 @@ def svg(asked: Sweep, rows: Sequence[Row], measure: str) -> str:
             axes.set_ylim(bottom=0)
         axes.set_xlabel(axis.name)
         axes.set_ylabel(HEADINGS[measure])
+        axes.set_title(f"Predicted for Gunicorn {MODELLED_RELEASE}")
         axes.grid(alpha=0.3)
         if len(asked.parameters) > 1:
             axes.legend()

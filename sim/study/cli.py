@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack
 from dataclasses import replace
@@ -19,6 +19,7 @@ from sim.experiment import Experiment, Server
 from sim.experiment_file import to_dict
 from sim.memory import predict_memory
 from sim.one_line_parser import OneLineParser
+from sim.release import limit_notices
 from sim.study import compare, documents, sizing, sweep
 from sim.study.candidates import SEARCHED, THREADS, Candidate, candidates, default_workers
 from sim.study.conduct import Plan, conduct
@@ -28,11 +29,12 @@ from sim.study.memory_size import parse as parse_memory
 from sim.study.objective import Objective, complete
 from sim.study.objective import parse as parse_objective
 from sim.study.observation import UNITS, Observation
-from sim.study.parameter import Parameter, Value
+from sim.study.parameter import Parameter, Value, at
 from sim.study.parameter import parse as parse_parameter
 from sim.study.progress import progress
 from sim.study.question import Limits, Question
 from sim.study.sequential import FIRST_LOOK, looks
+from sim.study.sizing import Answer, Choice
 from sim.study.store import Store
 from sim.study.trial import Known, Trial, submitter
 from sim.whole_file import whole_file
@@ -180,6 +182,7 @@ def _size(args: argparse.Namespace) -> None:
     answer = sizing.conclude(question, known)
     notices = (
         *notices,
+        *_about_limits((choice.candidate.server for choice in _choices(answer)), notices),
         *_about_trace(experiment),
         *_interruption(args, len(known), stopped=stopped),
     )
@@ -276,6 +279,7 @@ def _sweep(args: argparse.Namespace) -> None:
     rows = sweep.rows(asked, known)
     notices = (
         *notices,
+        *_about_limits((at(experiment, row.point).server for row in rows), notices),
         *_about_trace(experiment),
         *_interruption(args, len(known), stopped=stopped),
     )
@@ -355,6 +359,17 @@ def _about_traffic(bases: Sequence[Experiment]) -> tuple[str, ...]:
         "The traffic of A and B differs, so the difference is not of the servers alone; where it "
         "differs, the requests are not the same.",
     )
+
+
+def _choices(answer: Answer) -> tuple[Choice, ...]:
+    """The configurations that the answer offers."""
+    first = answer.best or answer.closest
+    return answer.alternatives if first is None else (first, *answer.alternatives)
+
+
+def _about_limits(servers: Iterable[Server], said: Sequence[str]) -> tuple[str, ...]:
+    """On which releases not to limit connections, unless the notices have said so."""
+    return tuple(notice for notice in limit_notices(servers) if notice not in said)
 
 
 def _about_trace(*bases: Experiment) -> tuple[str, ...]:

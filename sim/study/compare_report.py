@@ -10,6 +10,7 @@ from rich.table import Table
 
 from sim.estimate import Estimate
 from sim.prose import print_prose, print_remarks, print_table
+from sim.release import MODELLED_RELEASE
 from sim.study.compare import DECISIVE, Contrast, verdict
 from sim.study.words import HEADINGS, NONE, half_width_of, number, value_of
 
@@ -33,8 +34,8 @@ def print_contrasts(
     print_prose(console, sentence(names, found), "bold")
     print_prose(
         console,
-        f"A is {names['A']}, B is {names['B']}; {replications} replications, in each of which "
-        "both get the same requests.",
+        f"Gunicorn {MODELLED_RELEASE}; A is {names['A']}, B is {names['B']}; {replications} "
+        "replications, in each of which both get the same requests.",
         "dim",
     )
     console.print()

@@ -12,6 +12,7 @@ from typing import Any
 
 from sim.estimate import CONFIDENCE, Estimate
 from sim.experiment_file import to_dict
+from sim.release import MODELLED_RELEASE
 from sim.study.compare import Contrast, verdict
 from sim.study.death import Death
 from sim.study.headroom import Headroom
@@ -50,6 +51,7 @@ def size(answer: Answer, notices: Sequence[str] = ()) -> dict[str, Any]:
     return {
         "schema": SIZE,
         "complete": answer.complete,
+        "gunicorn": MODELLED_RELEASE,
         "experiment": to_dict(question.base),
         "objectives": [
             {"measure": o.measure, "limit": o.limit, "floor": floors.get(o.measure)}
@@ -85,6 +87,7 @@ def sweep(
     return {
         "schema": SWEEP,
         "complete": complete,
+        "gunicorn": MODELLED_RELEASE,
         "experiment": to_dict(asked.base),
         "parameters": [
             {"name": parameter.name, "values": list(parameter.values)}
@@ -116,6 +119,7 @@ def compared(
     return {
         "schema": DIFFERENCE,
         "complete": complete,
+        "gunicorn": MODELLED_RELEASE,
         "names": dict(names),
         "experiments": dict(experiments),
         "replications": replications,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server
+from sim.release import MODELLED_RELEASE, limit_notices
 from sim.study.candidates import SEARCHED
 from sim.study.sizing import Answer, Choice
 from sim.study.sizing_report import headline
@@ -55,7 +57,7 @@ def text(answer: Answer, best: Choice) -> str:
     """The file, comments included."""
     base, server = answer.question.base, best.candidate.server
     lines = [
-        "# Chosen by `python -m sim size`, which predicts Gunicorn 27.",
+        f"# Chosen by `python -m sim size`, which predicts Gunicorn {MODELLED_RELEASE}.",
         "#",
         *_wrapped(headline(answer)),
         *_wrapped(f"Asked: {traffic(base)}."),
@@ -68,7 +70,10 @@ def text(answer: Answer, best: Choice) -> str:
         lines += _wrapped(f"A killed worker is replaced in {ms(best.death.restored)}.")
     lines += [*_about_hooks(base), ""]
     for name in SEARCHED:
-        lines += [f"# {ABOUT[name]}", f"{name} = {getattr(server, name)!r}", ""]
+        lines += _wrapped(ABOUT[name])
+        if name == "worker_connections":
+            lines += chain.from_iterable(map(_wrapped, limit_notices([server])))
+        lines += [f"{name} = {getattr(server, name)!r}", ""]
     others = [
         f"{field.name} = {getattr(server, field.name)!r}"
         for field in fields(Server)
@@ -89,5 +94,4 @@ def _about_hooks(base: Experiment) -> list[str]:
 
 
 def _wrapped(words: str) -> list[str]:
-
     return [f"# {line}" for line in textwrap.wrap(words, 96)]

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sim.prose import print_prose, print_remarks, print_table
+from sim.release import MODELLED_RELEASE
 from sim.study.headroom import Headroom
 from sim.study.objective import LOST, Objective
 from sim.study.observation import difference, estimate
@@ -95,7 +96,8 @@ def _asked(question: Question) -> str:
     order = "least memory, then" if question.candidates[0].memory is not None else "fewest"
     order += " processes, then threads" if order == "fewest" else " fewest processes, then threads"
     return (
-        f"{traffic(question.base)}{memory}; up to {count(limits.workers, 'worker')} of "
+        f"Gunicorn {MODELLED_RELEASE}; {traffic(question.base)}{memory}; up to "
+        f"{count(limits.workers, 'worker')} of "
         f"{count(limits.threads, 'thread')}: {len(question.candidates):,} configurations, the "
         f"smallest first ({order})."
     )

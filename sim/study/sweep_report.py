@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.prose import print_prose, print_remarks, print_table
+from sim.release import MODELLED_RELEASE
 from sim.study.observation import DISTURBED, UNITS, estimate
 from sim.study.parameter import shown
 from sim.study.sweep import Row, Sweep
@@ -36,8 +37,8 @@ def print_sweep(
     each = f"{most}" if least == most else f"{least} to {most}"
     print_prose(
         console,
-        f"{traffic(asked.base)}, but for what is varied; {each} replications of the same "
-        "requests everywhere.",
+        f"Gunicorn {MODELLED_RELEASE}; {traffic(asked.base)}, but for what is varied; {each} "
+        "replications of the same requests everywhere.",
         "dim",
     )
     console.print()
