@@ -73,6 +73,10 @@ class Disturber:
             case Signal(to="master", signal=name):
                 with suppress(ProcessLookupError):
                     os.kill(server.master_pid, signal.Signals[f"SIG{name}"])
+            case Signal(to="all", signal=name):
+                for pid in server.pids():
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.Signals[f"SIG{name}"])
             case Signal(signal=name, worker=worker):
                 for pid in self._pid(worker):
                     os.kill(pid, signal.Signals[f"SIG{name}"])

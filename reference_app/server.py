@@ -127,6 +127,12 @@ class RunningServer:
         """The pid of every worker that was ever forked, by boot order, from 1."""
         return worker_pids(self.lines())
 
+    def pids(self) -> list[int]:
+        """The pids of all processes that live, the masters' first."""
+        workers = set(self.workers().values())
+        members = {process.pid for process in _group(self.master_pid)}
+        return [*sorted(members - workers), *sorted(members & workers)]
+
     def living_workers(self) -> dict[int, psutil.Process]:
         """The workers that have not ended, by boot order."""
         living = {}

@@ -25,6 +25,12 @@ LONGEST_HANG = 86_400.0
 CLIENTS = "clients"
 FLAG_SERVICE = "flag service"
 
+#: How it names the master and all workers, where they are sent one signal together.
+EVERYBODY = "all processes"
+
+#: Signals that both the master and a worker may be sent.
+SHARED_SIGNALS = tuple(signal for signal in MASTER_SIGNALS if signal in WORKER_SIGNALS)
+
 
 def _at_least(name: str, value: float, low: float, *, above: bool = False) -> None:
     if not math.isfinite(value) or value < low or (above and value == low):
@@ -39,42 +45,45 @@ def _whole(name: str, value: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A signal to the master or to one worker.
+    """A signal to the master, to one worker, or to all processes of the service.
 
     Attributes:
         at: when, s.
-        signal: its name without ``SIG``; one of `MASTER_SIGNALS` or `WORKER_SIGNALS`.
-        to: ``master`` (the first one, also when USR2 has started a second) or ``worker``.
-        worker: which worker, by boot order; nothing happens if it is no longer there. It is not
-            given for a signal to the master.
+        signal: its name without ``SIG``; one of `MASTER_SIGNALS`, `WORKER_SIGNALS` or
+            `SHARED_SIGNALS`.
+        to: ``master`` (the first one, also when USR2 has started a second), ``worker``, or ``all``:
+            the masters and every worker, as SIGKILL reaches a container at the end of its
+            ``terminationGracePeriodSeconds``, and SIGINT a terminal's foreground processes.
+        worker: which worker, by boot order; nothing happens if it is no longer there. Only for a
+            signal to one worker.
     """
 
     kind: ClassVar[str] = "signal"
 
     at: float
     signal: str
-    to: Literal["master", "worker"] = "worker"
+    to: Literal["master", "worker", "all"] = "worker"
     worker: int = 1
 
     def __post_init__(self) -> None:
         _at_least("at", self.at, 0)
-        known = {"master": MASTER_SIGNALS, "worker": WORKER_SIGNALS}
+        known = {"master": MASTER_SIGNALS, "worker": WORKER_SIGNALS, "all": SHARED_SIGNALS}
         if self.to not in known:
-            raise ExperimentError(f"to is {self.to!r}; expected master or worker")
+            raise ExperimentError(f"to is {self.to!r}; expected master, worker or all")
         if self.signal not in known[self.to]:
+            to = EVERYBODY if self.to == "all" else f"a {self.to}"
             raise ExperimentError(
-                f"signal is {self.signal!r}; to a {self.to}, expected one of "
-                f"{', '.join(known[self.to])}"
+                f"signal is {self.signal!r}; to {to}, expected one of {', '.join(known[self.to])}"
             )
         _whole("worker", self.worker)
-        if self.to == "master" and self.worker != 1:
+        if self.to != "worker" and self.worker != 1:
             raise ExperimentError(
-                f"worker is {self.worker} beside to = 'master'; expected one of them"
+                f"worker is {self.worker} beside to = {self.to!r}; expected one of them"
             )
 
     def event(self) -> ProcessEvent:
         """The process event that notes it."""
-        process = "master" if self.to == "master" else f"worker {self.worker}"
+        process = {"master": "master", "all": EVERYBODY}.get(self.to, f"worker {self.worker}")
         return ProcessEvent(self.at, f"sent SIG{self.signal}", process)
 
 
@@ -199,7 +208,8 @@ class Rate:
 
     Attributes:
         at: from when on, s.
-        rate: requests / s.
+        rate: requests / s; 0: none come until the next change, as when a load balancer has taken
+            the server out.
     """
 
     kind: ClassVar[str] = "traffic"
@@ -209,7 +219,7 @@ class Rate:
 
     def __post_init__(self) -> None:
         _at_least("at", self.at, 0)
-        _at_least("rate", self.rate, 0, above=True)
+        _at_least("rate", self.rate, 0)
 
     def event(self) -> ProcessEvent:
         """The process event that notes it."""

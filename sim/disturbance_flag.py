@@ -16,7 +16,7 @@ from sim.errors import ExperimentError
 
 #: How each of `sim.disturbance.KINDS` is written.
 FORMS: dict[str, str] = {
-    "signal": "AT signal NAME [master | worker N]",
+    "signal": "AT signal NAME [master | worker N | all]",
     "crash": "AT crash [worker N]",
     "hang": "AT hang [worker N] [threads N] [seconds S]",
     "boot_error": "AT boot_error [exit_code 3 | 4]",
@@ -26,7 +26,7 @@ FORMS: dict[str, str] = {
 
 #: Words that stand alone, by kind: the fields that each sets.
 ALONE: dict[str, dict[str, dict[str, Any]]] = {
-    "signal": {"master": {"to": "master"}},
+    "signal": {"master": {"to": "master"}, "all": {"to": "all"}},
     "launchdarkly": {"reachable": {"reachable": True}, "unreachable": {"reachable": False}},
 }
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from sim.disturbance import BootError, Crash, Disturbance, FlagService, Hang, Rate, Signal
+from sim.disturbance import (
+    EVERYBODY,
+    BootError,
+    Crash,
+    Disturbance,
+    FlagService,
+    Hang,
+    Rate,
+    Signal,
+)
 
 
 def words(disturbance: Disturbance) -> str:
     """What is done, as a part of a sentence without a time: ``SIGKILL to worker 1``."""
     match disturbance:
         case Signal(signal=signal, to=to, worker=worker):
-            what = f"SIG{signal} to {'the master' if to == 'master' else f'worker {worker}'}"
+            whom = {"master": "the master", "all": EVERYBODY}.get(to, f"worker {worker}")
+            what = f"SIG{signal} to {whom}"
         case Crash(worker=worker):
             what = f"the next request crashes worker {worker}"
         case Hang(worker=worker, threads=threads, seconds=seconds):
@@ -23,5 +33,5 @@ def words(disturbance: Disturbance) -> str:
             changes += [] if latency is None else [f"has a latency of {latency:g} s"]
             what = f"the flag service {' and '.join(changes)}"
         case Rate(rate=rate):
-            what = f"{rate:g} requests/s from then on"
+            what = f"{rate:g} requests/s from then on" if rate else "no more requests come"
     return what

@@ -326,15 +326,21 @@ class Experiment:
 
     @property
     def expected_requests(self) -> float:
-        """Requests of an open loop in one replication; on average, where a duration limits them."""
-        if self.traffic.requests is not None:
-            return self.traffic.requests
-        duration = self.traffic.duration
+        """Requests of an open loop in one replication; on average, where a duration limits them.
+
+        Fewer than `Traffic.requests` where the last rate is 0, and so many do not come before it.
+        """
+        requests = self.traffic.requests
+        if requests is not None and self.rates[-1][1] > 0:
+            return requests
+        duration = math.inf if requests is not None else self.traffic.duration
         ends = [*(since for since, _ in self.rates[1:]), duration]
-        return sum(
+        number = sum(
             rate * max(0.0, min(end, duration) - since)
             for (since, rate), end in zip(self.rates, ends, strict=True)
+            if rate
         )
+        return number if requests is None else min(number, requests)
 
     @property
     def rates(self) -> tuple[tuple[float, float], ...]:

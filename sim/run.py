@@ -163,8 +163,8 @@ class ProcessEvent(NamedTuple):
         time: s since the start of the run; negative during boot, before the first arrival.
         kind: one of the above.
         process: ``master``, ``master 2`` (after USR2), ``worker N`` by boot order; workers of the
-            second master are counted on. ``clients`` and ``flag service`` are no processes of
-            Gunicorn's.
+            second master are counted on. ``all processes`` is the masters and all workers.
+            ``clients`` and ``flag service`` are no processes of Gunicorn's.
     """
 
     time: float

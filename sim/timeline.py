@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sim.disturbance import CLIENTS, FLAG_SERVICE
+from sim.disturbance import CLIENTS, EVERYBODY, FLAG_SERVICE
 from sim.prose import print_table
 from sim.run import ProcessEvent
 
@@ -43,15 +43,18 @@ _WORDS: Mapping[str, str] = {
 #: Begins the kind of a signal that a master handles, and of one that the experiment sends.
 _HANDLED, _SENT = "signal ", "sent "
 
+#: The kind of `sim.disturbance.Rate.event` where none come.
+NO_REQUESTS = "rate 0"
+
 
 def words(kind: str, process: str) -> str:
     """What an event of that ``kind`` means for ``process``, as it follows the process's name."""
     if kind.startswith(_HANDLED):
         return f"handles SIG{kind.removeprefix(_HANDLED).upper()}"
     if kind.startswith(_SENT):
-        return f"is {kind}"
+        return f"{'are' if process == EVERYBODY else 'is'} {kind}"
     if process == CLIENTS:
-        return f"go on at {kind} / s"
+        return "send no more requests" if kind == NO_REQUESTS else f"go on at {kind} / s"
     if process == FLAG_SERVICE:
         return f"is now: {kind}"
     return _WORDS.get(kind, kind)

@@ -272,6 +272,8 @@ def _constant(rates: Sequence[tuple[float, float]]) -> Iterator[float]:
     """Request ``n`` comes when the integral of the rate is ``n``: a change keeps the phase."""
     number, integral = 0, 0.0
     for since, rate, until in _pieces(rates):
+        if not rate:
+            continue  # Not multiplied: the last piece is endless.
         at_end = integral + rate * (until - since)
         # Multiplied, not added up: no rounding error grows over the run.
         while number < at_end:
@@ -289,6 +291,8 @@ def _poisson(rates: Sequence[tuple[float, float]], random: Random) -> Iterator[f
     draw, log = random.random, math.log
     left = -log(1.0 - draw())
     for since, rate, until in _pieces(rates):
+        if not rate:
+            continue
         now = since
         while (then := now + left / rate) < until:
             now = then

@@ -35,6 +35,7 @@ SAID: dict[str, tuple[str, Disturbance]] = {
     "10 signal KILL worker 2": ("signal = 'KILL'\nworker = 2", Signal(10.0, "KILL", worker=2)),
     "10 signal TERM": ("signal = 'TERM'", Signal(10.0, "TERM")),
     "10.5 signal HUP master": ("signal = 'HUP'\nto = 'master'", Signal(10.5, "HUP", "master")),
+    "10 signal KILL all": ("signal = 'KILL'\nto = 'all'", Signal(10.0, "KILL", "all")),
     "5 crash": ("", Crash(5.0)),
     "5 crash worker 3": ("worker = 3", Crash(5.0, 3)),
     "5 hang worker 2 threads 2 seconds 30": (
@@ -50,6 +51,7 @@ SAID: dict[str, tuple[str, Disturbance]] = {
         FlagService(8.0, reachable=True, latency=1.0),
     ),
     "5 traffic rate 80": ("rate = 80", Rate(5.0, 80.0)),
+    "5 traffic rate 0": ("rate = 0", Rate(5.0, 0.0)),
 }
 
 ENABLED = Experiment(launchdarkly=LaunchDarkly(enabled=True))
@@ -148,7 +150,7 @@ TABLES_REFUSED: dict[str, tuple[str, str]] = {
     ),
     "no such end": (
         "kind = 'signal'\nat = 1\nsignal = 'HUP'\nto = 'client'",
-        "to is 'client'; expected master or worker",
+        "to is 'client'; expected master, worker or all",
     ),
     "worker of the master": (
         "kind = 'signal'\nat = 1\nsignal = 'HUP'\nto = 'master'\nworker = 2",
@@ -195,9 +197,11 @@ SPECS_REFUSED: dict[str, str] = {
     "5 hang worker 1 worker 2": "'worker' is one too many; expected 'AT hang",
     "5 signal": "there is no signal; expected 'AT signal NAME",
     "5 signal HUP": "signal is 'HUP'; to a worker, expected one of KILL,",
+    "5 signal HUP all": "signal is 'HUP'; to all processes, expected one of TERM, INT, QUIT, KILL",
+    "5 signal TERM all worker 1": "'worker' is one too many; expected 'AT signal",
     "5 signal TERM master worker 1": "'worker' is one too many; expected 'AT signal",
     "5 traffic": "there is no rate; expected 'AT traffic rate PER_S'",
-    "5 traffic rate 0": "rate is 0.0; expected a finite number > 0",
+    "5 traffic rate -1": "rate is -1.0; expected a finite number >= 0",
     "5 launchdarkly": "neither reachable nor latency is given",
     "5 launchdarkly reachable unreachable": "'unreachable' is one too many",
 }

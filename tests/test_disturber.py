@@ -17,12 +17,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from reference_app.disturber import disturber
 from reference_app.gunicorn_log import log_lines, process_events, worker_pids
 from reference_app.measure import measure
 from reference_app.server import running_server
 from reference_app.traps import MOST, TrapBoard
 from sim.distribution import Distribution
-from sim.disturbance import BootError, Crash, Disturbance, Hang, Signal
+from sim.disturbance import BootError, Crash, Disturbance, Hang, Rate, Signal
 from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,6 +147,18 @@ def test_the_workers_of_a_second_master_are_counted_on() -> None:
 # --- nothing is left -----------------------------------------------------------------------------
 
 
+def test_a_signal_to_all_processes_reaches_masters_and_workers() -> None:
+    disturbances = (Hang(0.2, worker=1, threads=2), Signal(0.7, "KILL", "all"))
+    with running_server(Experiment(SERVER, disturbances=disturbances)) as server:
+        pids = server.pids()
+        assert pids[0] == server.master_pid
+        assert sorted(pids[1:]) == sorted(server.workers().values())
+        with disturber((Signal(0.0, "KILL", "all"),), server) as disturbing:
+            disturbing.begin(time.monotonic())
+            wait_for(lambda: not server.pids())
+    assert [event.process for event in disturbing.events] == ["all processes"]
+
+
 @pytest.mark.parametrize(
     "disturbances",
     [
@@ -153,8 +166,9 @@ def test_the_workers_of_a_second_master_are_counted_on() -> None:
         (Hang(0.2, worker=1, threads=2), Signal(0.7, "KILL", "master")),
         (Signal(0.2, "USR2", "master"), Signal(1.2, "KILL", "master")),
         (BootError(0.2, exit_code=4), Crash(0.3)),
+        (Hang(0.2, worker=1, threads=2), Rate(0.5, 0.0), Signal(0.7, "KILL", "all")),
     ],
-    ids=["stopped worker", "orphans that hang", "second master", "halted server"],
+    ids=["stopped worker", "orphans that hang", "second master", "halted server", "killed pod"],
 )
 def test_nothing_is_left(disturbances: tuple[Disturbance, ...]) -> None:
     before = processes_of_the_rig(), files(), open_files()

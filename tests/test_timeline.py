@@ -73,6 +73,8 @@ def test_everything_that_the_experiment_does_has_words() -> None:
         (FlagService(1.0, reachable=False), "is now: unreachable"),
         (FlagService(1.0, latency=0.5), "is now: latency 0.5"),
         (Rate(1.0, 80.0), "go on at rate 80 / s"),
+        (Rate(1.0, 0.0), "send no more requests"),
+        (Signal(1.0, "KILL", "all"), "are sent SIGKILL"),
     ):
         _, kind, process = disturbance.event()
         assert words(kind, process) == expected

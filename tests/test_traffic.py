@@ -261,3 +261,34 @@ def test_a_closed_loop_ends_after_its_number_of_requests() -> None:
         loop.take()
     assert loop.due() == math.inf
     assert len(loop.rows) == 3
+
+
+@pytest.mark.parametrize("arrivals", ["poisson", "constant"])
+def test_no_request_comes_at_rate_0_and_then_others_do(arrivals: Arrivals) -> None:
+    traffic = Traffic(arrivals=arrivals, rate=50.0, duration=30.0)
+    arrival = changed(traffic, (10.0, 0.0), (20.0, 50.0)).arrival
+    before, after = ([t for t in arrival if (t < 15.0) is early] for early in (True, False))
+    assert max(before) < 10.0
+    assert min(after) >= 20.0
+    assert len(before) == pytest.approx(500, abs=100)
+    assert len(after) == pytest.approx(500, abs=100)
+    # Nothing that came before knows of it.
+    assert before == [time for time in changed(traffic).arrival if time < 10.0]
+
+
+@pytest.mark.parametrize("arrivals", ["poisson", "constant"])
+def test_a_last_rate_of_0_ends_the_arrivals_whatever_number_is_asked(arrivals: Arrivals) -> None:
+    traffic = Traffic(arrivals=arrivals, rate=50.0, requests=1_000)
+    rates = (Rate(10.0, 0.0),)
+    experiment = Experiment(traffic=traffic, disturbances=rates)
+    assert len(schedule(experiment, 0)) == pytest.approx(500, abs=100)
+    assert experiment.expected_requests == 500
+    few = replace(experiment, traffic=replace(traffic, requests=100))
+    assert few.expected_requests == len(schedule(few, 0)) == 100
+    by_time = replace(experiment, traffic=Traffic(arrivals=arrivals, rate=50.0, duration=30.0))
+    assert by_time.expected_requests == 500
+
+
+def test_a_run_without_a_request_is_over_at_once() -> None:
+    run = predict(Experiment(disturbances=(Rate(0.0, 0.0),)))
+    assert len(run.requests) == 0

@@ -43,6 +43,10 @@ def _do(
     match disturbance:
         case Signal(to="master", signal=signal):
             masters[0].kill(signal)
+        case Signal(to="all", signal=signal):
+            kills = (*(master.kill for master in masters), *(worker.kill for worker in workers))
+            for kill in kills:
+                kill(signal)
         case Signal(signal=signal, worker=boot_order):
             for worker in workers[boot_order - 1 : boot_order]:
                 worker.kill(signal)
