@@ -5,27 +5,32 @@
 1. defaults, among them ``WEB_CONCURRENCY`` for the workers, as Gunicorn has it;
 2. ``--experiment FILE.toml``;
 3. ``--costs FILE.toml``, and ``--config gunicorn.conf.py``, of which each speaks of its own;
-4. flags.
+4. ``GUNICORN_CMD_ARGS``, where Gunicorn reads it;
+5. flags.
 
 Server flags are Gunicorn's own, taken from Gunicorn's own definitions, short forms and help
-included. Its other flags are accepted as well, so that a command line can be pasted, and are
-named in a notice.
+included. Its other flags are accepted as well, and so are ``gunicorn`` and the application, so that
+a command line can be pasted; a notice names them.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from sim import (
     access_log,
+    command_args,
     costs_file,
     disturbance_flag,
     experiment_file,
     gunicorn_config,
     gunicorn_flags,
+    pasted,
     toml_file,
     trace_file,
 )
@@ -38,6 +43,9 @@ from sim.progress import progress
 from sim.release import limit_notices, release_notices
 
 COMMAND_LINE = "command line"
+
+#: The file that Gunicorn reads where no other is named (`gunicorn.config`).
+DEFAULT_CONFIG = "gunicorn.conf.py"
 
 
 def add_experiment_arguments(
@@ -57,6 +65,7 @@ def add_experiment_arguments(
         ExperimentError: when the environment gives Gunicorn a default that it refuses.
     """
     parser.allow_abbrev = False
+    parser.set_defaults(**{pasted.PASTED: None})
     files = parser.add_argument_group("files", "each overrides the one above; flags override all")
     files.add_argument("--experiment", metavar="FILE.toml", help="an experiment")
     files.add_argument("--costs", metavar="FILE.toml", help="what each step costs on the host")
@@ -133,20 +142,25 @@ def experiment_from(args: argparse.Namespace) -> tuple[Experiment, tuple[str, ..
         host = costs_file.read(Path(args.costs), costs_file.CostsFile(said.costs, said.memory))
         for table, costs in host._asdict().items():
             changes[table] = {cost.name: getattr(costs, cost.name) for cost in fields(costs)}
-    if args.config is not None:
-        config = gunicorn_config.read(args.config)
+    environment = command_args.read(known, os.environ)
+    location = environment.config if args.config is None else args.config
+    if location is not None:
+        config = gunicorn_config.read(location)
         changes.setdefault("server", {}).update(config.settings)
         if config.postfork:
             changes.setdefault("launchdarkly", {}).update(enabled=True, postfork=True)
-        notices += gunicorn_flags.not_modelled(args.config, config.ignored, config.harmless)
+        notices += gunicorn_flags.not_modelled(location, config.ignored, config.harmless)
         notices += release_notices(version("gunicorn"))
+    notices += _take_environment(environment, known, changes)
     _take_flags(args, changes)
     notices += _take_access_log(args, changes)
+    notices += _about_web_concurrency(changes, base)
     experiment = experiment_file.apply(changes, COMMAND_LINE, base)
     _refuse_unread(args, experiment)
     notices += _too_late(experiment)
     notices += limit_notices([experiment.server])
     notices += gunicorn_flags.other_flags(args, known, COMMAND_LINE)
+    notices += _about_pasted(args.pasted, location)
     return experiment, tuple(notices)
 
 
@@ -182,6 +196,50 @@ def _take_flags(args: argparse.Namespace, changes: experiment_file.Changes) -> N
         value = getattr(args, name)
         if value is not None:
             changes.setdefault("server", {})[name] = value
+
+
+def _take_environment(
+    environment: argparse.Namespace, known: dict[str, Any], changes: experiment_file.Changes
+) -> list[str]:
+    """Add to ``changes`` what ``GUNICORN_CMD_ARGS`` says; returns its notices."""
+    given = {
+        name: getattr(environment, name)
+        for name in known
+        if name in SERVER_FIELDS and getattr(environment, name) is not None
+    }
+    changes.setdefault("server", {}).update(given)
+    notices = gunicorn_flags.other_flags(environment, known, command_args.CMD_ARGS)
+    if given:
+        values = ", ".join(f"{name} = {value}" for name, value in given.items())
+        notices.insert(
+            0, f"The environment variable {command_args.CMD_ARGS} sets {values}; flags override it."
+        )
+    return notices
+
+
+def _about_web_concurrency(changes: experiment_file.Changes, base: Experiment) -> list[str]:
+    """A notice where nothing but ``WEB_CONCURRENCY`` says how many workers there are."""
+    if "WEB_CONCURRENCY" not in os.environ or "workers" in changes.get("server", {}):
+        return []
+    return [f"The environment variable WEB_CONCURRENCY sets workers = {base.server.workers}."]
+
+
+def _about_pasted(words: pasted.Pasted | None, location: str | None) -> list[str]:
+    """Notices of what Gunicorn would read after a pasted command line, and we do not."""
+    if words is None:
+        return []
+    notices = []
+    if words.application is not None:
+        notices.append(
+            f"{words.application} is not imported: the experiment's traffic says what its "
+            "requests take."
+        )
+    if location is None and Path(DEFAULT_CONFIG).is_file():
+        notices.append(
+            f"Gunicorn would read ./{DEFAULT_CONFIG}, which is not read here; "
+            f"--config {DEFAULT_CONFIG} does so."
+        )
+    return notices
 
 
 def _take_access_log(args: argparse.Namespace, changes: experiment_file.Changes) -> tuple[str, ...]:

@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = OneLineParser(
         prog="python -m sim",
         description="Predict how Gunicorn queues.",
+        commands=STUDIES,
         epilog=f"Further commands, each with its own --help: {', '.join(STUDIES)}.",
     )
     add_output_arguments(parser)

@@ -13,7 +13,7 @@ from sim.flags import reader
 HIDDEN = "gunicorn_"
 
 
-def add_modelled(group: argparse._ArgumentGroup, setting: Any) -> None:  # noqa: ANN401
+def add_modelled(group: argparse._ActionsContainer, setting: Any) -> None:  # noqa: ANN401
     """Add the flag of a setting that an experiment has."""
     option = _Option(setting)
     if setting.type is int:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 # to it. So nothing may be imported before this that imports the model.
 os.environ[INTERPRETED] = "1"
 
+# Gunicorn and we read them, and the experiments of the tests are without.
+for _name in ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY"):
+    os.environ.pop(_name, None)
+
 # Other tests, and other people's machines, may have the processor while an example is tried.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")

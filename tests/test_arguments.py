@@ -207,13 +207,15 @@ from sim.arguments import add_experiment_arguments, experiment_from
 from sim.one_line_parser import OneLineParser
 parser = OneLineParser()
 add_experiment_arguments(parser)
-print(experiment_from(parser.parse_args())[0].server.workers)
+experiment, notices = experiment_from(parser.parse_args())
+print(experiment.server.workers, *notices)
 """
 
 
 def test_web_concurrency_is_the_default_as_in_gunicorn() -> None:
     # In a process of its own, because Gunicorn reads it once, at import.
-    for arguments, workers in (([], "3\n"), (["-w", "2"], "2\n")):
+    named = "3 The environment variable WEB_CONCURRENCY sets workers = 3.\n"
+    for arguments, workers in (([], named), (["-w", "2"], "2\n")):
         done = subprocess.run(
             [sys.executable, "-c", PRINT_WORKERS, *arguments],
             env={**os.environ, "WEB_CONCURRENCY": "3"},
@@ -223,3 +225,117 @@ def test_web_concurrency_is_the_default_as_in_gunicorn() -> None:
             check=True,
         )
         assert done.stdout == workers
+
+
+PASTED = {
+    "after the flags": "--workers 1 --threads 8 --timeout 0 main:app",
+    "between flags": "--workers 1 main:app --threads 8 --timeout 0",
+    "before the flags": "main:app --workers 1 --threads 8 --timeout 0",
+    "gunicorn": "gunicorn --workers 1 --threads 8 --timeout 0 main:app",
+    "its path": "/opt/venv/bin/gunicorn main:app --workers 1 --threads 8 --timeout 0",
+    "exec": "exec gunicorn --workers 1 --threads 8 --timeout 0 main:app",
+    "a launcher": "newrelic-admin run-program gunicorn -w 1 --threads 8 -t 0 main:app",
+    "a module": "python3.12 -u -m gunicorn -w 1 --threads 8 -t 0 main:app",
+    "an init": "tini -- gunicorn -w 1 --threads 8 -t 0 main:app",
+    "the flags of ours first": "--seed 1 gunicorn -w 1 --threads 8 -t 0 main:app",
+}
+
+
+@pytest.mark.parametrize("words", PASTED.values(), ids=PASTED)
+def test_a_command_line_of_gunicorns_can_be_pasted(words: str) -> None:
+    experiment, notices = parsed(*words.split())
+    assert experiment.server == Server(workers=1, threads=8, timeout=0)
+    assert sum(notice.startswith("main:app is not imported") for notice in notices) == 1
+
+
+@pytest.mark.parametrize(
+    "application",
+    ["main:app", "a.b:app", "a.wsgi", "app:create_app()", "app:make('x', debug=True)"],
+)
+def test_an_application_is_named(application: str) -> None:
+    assert any(application in notice for notice in parsed(application)[1])
+
+
+def test_a_single_name_is_an_application_after_gunicorn_only(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert parsed("gunicorn", "size")[1][0].startswith("size is not imported")
+    with pytest.raises(SystemExit):
+        parsed("wsgi")
+    assert "'wsgi' is neither a flag nor an application" in capsys.readouterr().err
+
+
+NOT_PASTED = {
+    "two applications": ("main:app other:app", "'main:app' and 'other:app' are given without a f"),
+    "half a call": ("app:create(", "application 'app:create(' has 'create(' after its colon"),
+    "a call of a call": ("app:a()()", "application 'app:a()()' has 'a()()' after its colon"),
+    "a call that computes": ("app:a(b)", "application 'app:a(b)' has 'a(b)' after its colon"),
+    "no name": ("8000", "'8000' is neither a flag nor an application"),
+    "an assignment": ("PORT=1 gunicorn main:app", "'PORT=1' stands before gunicorn"),
+    "a flag": ("gunicorn --wokers 2 main:app", "unrecognized arguments: --wokers"),
+    "a misspelt command": ("siez", "'siez' is no command; did you mean 'size'?"),
+    "its flags behind it": ("siez --slo p99=1s", "'siez' is no command; did you mean 'size'?"),
+    "a command at the end": ("-w 2 size", "'size' is a command; expected it as the first word"),
+}
+
+
+@pytest.mark.parametrize(("words", "message"), NOT_PASTED.values(), ids=NOT_PASTED)
+def test_other_words_are_refused_in_one_line(
+    words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = OneLineParser(commands=("size", "sweep", "compare"))
+    add_experiment_arguments(parser)
+    with pytest.raises(SystemExit) as caught:
+        parser.parse_args(words.split())
+    assert caught.value.code == 2
+    line = capsys.readouterr().err
+    assert line.startswith(f"error: {message}")
+    assert line.count("\n") == 1
+
+
+def test_gunicorns_default_file_is_named_beside_a_pasted_command_line() -> None:
+    conf = written("gunicorn.conf.py", "workers = 7\n")
+    assert parsed()[1] == ()
+    experiment, notices = parsed("gunicorn", "main:app")
+    assert experiment.server.workers == 1
+    assert notices[-1].startswith("Gunicorn would read ./gunicorn.conf.py")
+    assert len(parsed("gunicorn", "main:app", "--config", conf)[1]) == 1
+
+
+def test_gunicorn_cmd_args_stands_between_file_and_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in `gunicorn.app.base.Application.load_config`, abbreviations included."""
+    conf = written("gunicorn.conf.py", "workers = 2\nthreads = 2\nbacklog = 2\n")
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "-w 3 --thread=3 --log-level debug ignored:app")
+    experiment, notices = parsed("--config", conf, "-w", "4")
+    assert experiment.server == Server(workers=4, threads=3, backlog=2)
+    assert notices == (
+        "The environment variable GUNICORN_CMD_ARGS sets workers = 3, threads = 3; flags override "
+        "it.",
+        "GUNICORN_CMD_ARGS: no effect on queueing: --log-level",
+    )
+
+
+def test_gunicorn_cmd_args_names_a_file_where_no_flag_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--config a.py")
+    written("a.py", "workers = 2\n")
+    written("b.py", "workers = 3\n")
+    assert parsed()[0].server.workers == 2
+    assert parsed("-c", "b.py")[0].server.workers == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("-w x", "workers is 'x'; expected a whole number"),
+        ("-w 'x", "No closing quotation"),
+        ("--rate 5", "unrecognized arguments: --rate"),
+        ("-k gevent", "worker_class is 'gevent'; expected sync or gthread"),
+    ],
+)
+def test_a_bad_gunicorn_cmd_args_is_refused(
+    value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", value)
+    with pytest.raises(ExperimentError) as caught:
+        parsed()
+    assert str(caught.value).startswith(f"environment variable GUNICORN_CMD_ARGS: {message}")
