@@ -144,9 +144,12 @@ class LoadGenerator:
         while len(self.answers) <= row:
             self.answers.append(b"")
         hold = "keep-alive" if self._keep else "close"
-        length = "" if self._body is None else f"Content-Length: {len(BODY)}\r\n"
+        method, reads, length = "GET", "", ""
+        if self._body is not None:
+            method, length = "POST", f"Content-Length: {len(BODY)}\r\n"
+            reads = "" if self._traffic.reads_body else "&reads_body=0"
         request = (
-            f"GET /work?io={rows.io[row]!r}&cpu={rows.cpu[row]!r} HTTP/1.1\r\n"
+            f"{method} /work?io={rows.io[row]!r}&cpu={rows.cpu[row]!r}{reads} HTTP/1.1\r\n"
             f"Host: {self._host}\r\nConnection: {hold}\r\n{length}\r\n"
         ).encode()
         outcome = await self._attempt(row, client, request, fresh=False)

@@ -182,8 +182,8 @@ class Traffic:
         retry_delay: s between the end of an attempt and the next.
         first_byte: s that a slow client takes, once it is connected, until it sends its request;
             neither this nor the next two together with ``timeout``.
-        body: s from there until it has sent the body of its request, which the application does
-            not read.
+        body: s from there until it has sent the body of its request.
+        reads_body: whether the application reads that body, before its I/O and computing.
         read: s that it takes to read the response, which fits into the socket's buffers, before it
             closes the connection or uses it again.
     """
@@ -204,6 +204,7 @@ class Traffic:
     retry_delay: float = 0.0
     first_byte: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
     body: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
+    reads_body: bool = True
     read: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
 
     def __post_init__(self) -> None:

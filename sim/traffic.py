@@ -189,7 +189,7 @@ def passes(experiment: Experiment) -> bool:
         traffic.arrivals in ("poisson", "constant")
         and traffic.timeout is None
         and not traffic.retries
-        and traffic.first_byte.mean == 0
+        and traffic.first_byte.mean == traffic.body.mean == traffic.read.mean == 0
         and not experiment.disturbances
     )
 

@@ -121,6 +121,7 @@ def _traffic(random: Random) -> Traffic:
         first_byte=choice(parts),
         body=choice(parts),
         read=choice(parts),
+        reads_body=choice((True, False)),
     )
 
 

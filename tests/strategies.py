@@ -145,7 +145,8 @@ _impatient, _slow = (
         {
             part: st.sampled_from([0.0, 0.01, 0.7, 6.0]).map(_constant)
             for part in ("first_byte", "body", "read")
-        },
+        }
+        | {"reads_body": st.booleans()},
     )
 )
 troubled = st.builds(

@@ -39,7 +39,7 @@ def _kept(server: Server, **traffic: Any) -> Experiment:  # noqa: ANN401
     return _experiment(server, "keepalive", drain=4.0, **traffic)
 
 
-def _slow(server: Server, rate: float, connection: str = "new", **slow: str) -> Experiment:
+def _slow(server: Server, rate: float, connection: str = "new", **slow: str | bool) -> Experiment:
     return _experiment(
         server, connection, rate=rate, duration=4.0, io="const:0.02", drain=15.0, **slow
     )
@@ -67,9 +67,17 @@ EXPERIMENTS = {
     "readers hold nobody whose connection is kept": _slow(
         ALONE, 6.0, "keepalive", read="const:0.3"
     ),
-    "unread bodies hold the main thread": _slow(ALONE, 4.0, body="const:0.3"),
-    "unread bodies hold threads": _slow(ALONE, 6.0, "keepalive", body="const:0.3"),
-    "unread bodies hold threads for 5 s at most": _slow(ALONE, 1.0, "keepalive", body="const:6.0"),
+    "bodies hold threads": _slow(ALONE, 6.0, body="const:0.3"),
+    "bodies hold threads of kept connections": _slow(ALONE, 6.0, "keepalive", body="const:0.3"),
+    "bodies hold sync workers": _slow(SYNC, 4.0, body="bimodal:0.5,0,0.6"),
+    "unread bodies hold sync workers": _slow(SYNC, 4.0, body="const:0.3", reads_body=False),
+    "unread bodies hold the main thread": _slow(ALONE, 4.0, body="const:0.3", reads_body=False),
+    "unread bodies hold threads": _slow(
+        ALONE, 6.0, "keepalive", body="const:0.3", reads_body=False
+    ),
+    "unread bodies hold threads for 5 s at most": _slow(
+        ALONE, 1.0, "keepalive", body="const:6.0", reads_body=False
+    ),
     "slow in everything": _slow(
         GTHREAD, 4.0, first_byte="const:0.3", body="const:0.2", read="const:0.2"
     ),

@@ -146,12 +146,15 @@ def test_a_thread_that_waits_for_a_slow_client_is_in_the_census(seconds: float) 
     assert row.threads == 4
 
 
-def exchanged(server: Server, connection: str, **slow: float) -> list[Request]:
+def exchanged(
+    server: Server, connection: str, *, reads_body: bool = True, **slow: float
+) -> list[Request]:
     """Two requests of clients that are slow after their first byte: at once, and 0.1 s later."""
     traffic = Traffic(
         arrivals="trace",
         trace=(TraceRow(0.0, 0.01, 0.0), TraceRow(0.1, 0.01, 0.0)),
         connection=connection,  # type: ignore[arg-type]
+        reads_body=reads_body,
         **{name: Distribution("const", (seconds,)) for name, seconds in slow.items()},  # type: ignore[arg-type]
     )
     return list(predict(Experiment(server=server, traffic=traffic, costs=FREE)).requests)
@@ -168,7 +171,7 @@ def test_who_closes_late_holds_the_whole_worker_for_two_seconds_at_most(
     # The application reads no body, so the response is there at 0.01 s; then the worker waits in
     # `close_graceful` for the client to close, four threads or not.
     for seconds, closed in ((0.5, 0.5), (5.0, 2.0)):
-        first, second = exchanged(server, "new", **{slow: seconds})
+        first, second = exchanged(server, "new", reads_body=False, **{slow: seconds})
         held = closed + (0.01 if slow == "read" or closed == 2.0 else 0.0)
         assert second.started == pytest.approx(held)
         assert first.latency == pytest.approx(seconds + (0.01 if slow == "read" else 0.0))
@@ -181,9 +184,94 @@ def test_a_slow_reader_of_a_kept_connection_holds_nobody() -> None:
 
 def test_a_kept_connections_unread_body_holds_the_thread_for_five_seconds_at_most() -> None:
     for seconds, held in ((0.5, 0.5), (6.0, 5.01)):
-        first, second = exchanged(ONE_THREAD, "keepalive", body=seconds)
+        first, second = exchanged(ONE_THREAD, "keepalive", reads_body=False, body=seconds)
         assert second.started == pytest.approx(held)
         assert first.latency == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("connection", ["new", "keepalive"])
+@pytest.mark.parametrize(
+    ("server", "second_started"),
+    # The client of the second sends its body while the first is served.
+    [(Server(), 3.01), (ONE_THREAD, 3.01), (FOUR_THREADS, 0.1)],
+    ids=["sync", "gthread", "four threads"],
+)
+def test_a_body_that_is_read_holds_its_thread_until_it_has_come(
+    server: Server, second_started: float, connection: str
+) -> None:
+    first, second = exchanged(server, connection, body=3.0)
+    assert [first.started, second.started] == pytest.approx([0.0, second_started])
+    # The application reads the body and then does its work.
+    assert first.finished == pytest.approx(3.01)
+    assert second.finished == pytest.approx(max(3.1, second_started) + 0.01)
+
+
+def test_a_body_that_has_come_by_the_time_of_its_request_holds_nobody() -> None:
+    assert exchanged(ONE_THREAD, "new", body=0.0, read=0.0) == exchanged(ONE_THREAD, "new")
+    first, second = exchanged(ONE_THREAD, "new", first_byte=1.0, body=1e-9)
+    assert (first.finished, second.finished) == pytest.approx((1.01, 1.11))
+
+
+def aborted(worker_class: str, **traffic: str) -> tuple[Request, dict[str, float]]:
+    """The one request of a worker with ``timeout = 1``, and when the events came, s."""
+    server = Server(worker_class=worker_class, timeout=1)  # type: ignore[arg-type]
+    times = {"io": "const:0.01", **traffic}
+    parsed = {key: Distribution.parse(value) for key, value in times.items()}
+    one = Traffic(arrivals="constant", requests=1, **parsed)  # type: ignore[arg-type]
+    run = predict(Experiment(server=server, traffic=one, costs=FREE))
+    return run.requests[0], {event.kind: event.time for event in run.events if event.time > 0}
+
+
+@pytest.mark.parametrize("slow", ["first_byte", "body"])
+def test_a_sync_worker_is_killed_while_it_waits_for_the_client_to_close(slow: str) -> None:
+    """`handle_error()` has answered 500, and `close_graceful()` waits for 2 s."""
+    request, events = aborted("sync", **{slow: "const:6"})
+    assert 1.0 <= events["timeout"] <= 2.0
+    # The master's next look; the worker has not come to its end by itself.
+    assert events["exit"] == pytest.approx(events["timeout"] + 1.0, abs=0.01)
+    assert "exiting" not in events
+    # The client reads no answer before it has sent.
+    assert request.outcome == "error_5xx"
+    assert request.finished == pytest.approx(6.0)
+
+
+def test_a_sync_worker_that_is_aborted_ends_by_itself_once_the_client_closes() -> None:
+    _, events = aborted("sync", body="const:2.3")
+    assert events["timeout"] < 2.3 == pytest.approx(events["exiting"])
+    _, events = aborted("sync", io="const:6")
+    assert events["timeout"] == pytest.approx(events["exiting"])
+
+
+def test_an_abort_ends_what_a_sync_worker_computes() -> None:
+    traffic = Traffic(arrivals="trace", trace=(TraceRow(0.0, 0.0, 6.0), TraceRow(4.0, 0.0, 0.0)))
+    run = predict(Experiment(server=Server(timeout=1), traffic=traffic, costs=FREE))
+    assert [row.outcome for row in run.requests] == ["error_5xx", "ok"]
+    (at,) = (event.time for event in run.events if event.kind == "timeout")
+    assert [event.time for event in run.events if event.kind == "exit"] == pytest.approx([at])
+
+
+def test_an_upload_to_a_gthread_worker_may_take_longer_than_timeout() -> None:
+    request, events = aborted("gthread", body="const:6")
+    assert request.outcome == "ok"
+    assert request.finished == pytest.approx(6.01)
+    assert events == {}
+
+
+def test_a_main_thread_that_waits_for_a_client_to_close_sends_no_heartbeat() -> None:
+    request, events = aborted("gthread", read="const:6")
+    assert request.outcome == "ok"
+    assert events["timeout"] == pytest.approx(events["exiting"])
+
+
+def test_a_signal_that_ends_a_sync_worker_at_once_ends_its_request_too() -> None:
+    """`handle_quit()` sleeps 0.1 s, in which the request does not go on."""
+    traffic = Traffic(arrivals="constant", requests=1, io=Distribution("const", (1.05,)))
+    quit_ = Signal(1.0, "QUIT", "worker")
+    run = predict(Experiment(Server(), traffic=traffic, disturbances=(quit_,), costs=FREE))
+    request, events = run.requests[0], {event.kind: event.time for event in run.events}
+    assert request.outcome == "error_5xx"
+    assert request.finished == pytest.approx(1.1)
+    assert events["exiting"] == pytest.approx(1.1)
 
 
 def test_a_request_that_meets_the_end_of_keepalive_is_reset() -> None:

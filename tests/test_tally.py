@@ -90,12 +90,17 @@ def test_memory_does_not_grow_with_the_requests() -> None:
     [
         experiment(timeout=1.0),
         experiment(retries=1),
-        experiment(first_byte=Distribution("const", (0.1,))),
+        *(
+            experiment(**{of: Distribution("const", (0.1,))})
+            for of in ("first_byte", "body", "read")
+        ),
         experiment(arrivals="closed"),
         experiment(arrivals="trace", trace=(TraceRow(0.0, 0.1, 0.0),)),
         replace(experiment(), disturbances=(Hang(at=1.0, worker=1, threads=1, seconds=1.0),)),
     ],
-    ids=["timeout", "retries", "slow clients", "closed", "trace", "disturbance"],
+    ids=[
+        *("timeout", "retries", "first byte", "body", "read", "closed", "trace", "disturbance"),
+    ],
 )
 def test_what_needs_rows_keeps_them(asked: Experiment) -> None:
     assert passes(experiment())

@@ -9,7 +9,7 @@ process event must come when the model says: within 100 ms or 10 %, whichever is
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
@@ -77,7 +77,8 @@ class Scenario:
     timeout: float | None = None
     retries: int = 0
     connection: str = "new"
-    first_byte: float = 0.0
+    slow: Mapping[str, str] = field(default_factory=dict)
+    reads_body: bool = True
 
     def experiment(self) -> Experiment:
         """The scenario as an experiment of one replication."""
@@ -91,7 +92,8 @@ class Scenario:
                 timeout=self.timeout,
                 retries=self.retries,
                 connection=self.connection,  # type: ignore[arg-type]
-                first_byte=Distribution("const", (self.first_byte,)),
+                reads_body=self.reads_body,
+                **{part: Distribution.parse(text) for part, text in self.slow.items()},  # type: ignore[arg-type]
             ),
             launchdarkly=self.launchdarkly,
             disturbances=self.disturbances,
@@ -107,6 +109,11 @@ def _master(signal: str, at: float = AT) -> Signal:
 #: A request that is in the way of a graceful end of 1 s: it begins early, and takes 4 s longer.
 LONG = Hang(at=0.4, worker=1, seconds=4.0)
 BRIEF = replace(GTHREAD, graceful_timeout=1)
+
+#: Workers that are soon killed, and what some clients take, s. Their scenarios have rates at which
+#: no heartbeat is just as old as `timeout` when the master looks.
+IMPATIENT = replace(SYNC, timeout=1)
+SOMETIMES = "bimodal:0.8,0,4"
 
 SCENARIOS = {
     scenario.name: scenario
@@ -207,15 +214,19 @@ SCENARIOS = {
         ),
         Scenario("worker aborted", GTHREAD, (Signal(at=AT, signal="ABRT"),)),
         Scenario("upgrade", GTHREAD, (_master("USR2"), _master("TERM", at=2.5)), 4.5),
-        Scenario("slow clients take threads", GTHREAD, (), rate=12.0, first_byte=0.5),
-        Scenario("slow clients take sync workers", SYNC, (), rate=5.0, first_byte=0.3),
+        Scenario(
+            "slow clients take threads", GTHREAD, (), rate=12.0, slow={"first_byte": "const:0.5"}
+        ),
+        Scenario(
+            "slow clients take sync workers", SYNC, (), rate=5.0, slow={"first_byte": "const:0.3"}
+        ),
         Scenario(
             "clients slower than a thread waits",
             GTHREAD,
             (Signal(at=6.5, signal="CONT"),),
             1.0,
             rate=6.0,
-            first_byte=6.0,
+            slow={"first_byte": "const:6"},
         ),
         Scenario(
             "clients slower than anybody waits",
@@ -223,9 +234,51 @@ SCENARIOS = {
             (Signal(at=6.5, signal="CONT"),),
             1.0,
             rate=3.0,
-            first_byte=9.0,
+            slow={"first_byte": "const:9"},
             drain=10.0,
         ),
+        Scenario(
+            "a client that sends nothing to a sync worker",
+            IMPATIENT,
+            (),
+            rate=2.0,
+            slow={"first_byte": SOMETIMES},
+            drain=4.5,
+        ),
+        Scenario(
+            "a body that takes longer than timeout, and is read",
+            IMPATIENT,
+            (),
+            rate=4.0,
+            slow={"body": SOMETIMES},
+            drain=4.5,
+        ),
+        Scenario(
+            "a body that takes longer than timeout, and is not read",
+            replace(GTHREAD, workers=1, timeout=1),
+            (),
+            rate=5.0,
+            slow={"body": SOMETIMES},
+            reads_body=False,
+            drain=4.5,
+        ),
+        Scenario(
+            "a body that takes longer than timeout, and threads",
+            replace(GTHREAD, timeout=1),
+            (),
+            rate=4.0,
+            slow={"body": SOMETIMES},
+            drain=4.5,
+        ),
+        Scenario(
+            "a client that reads for longer than timeout",
+            IMPATIENT,
+            (),
+            rate=3.0,
+            slow={"read": SOMETIMES},
+            drain=4.5,
+        ),
+        Scenario("quit sync with a long request", SYNC, (LONG, _master("QUIT")), rate=15.0),
         Scenario("twice the traffic", GTHREAD, (Rate(at=AT, rate=60.0),)),
     )
 }

@@ -35,6 +35,7 @@ class Clients:
     kernel's choice of a socket for a new connection; None where nothing listens), ``first_byte`` (s
     that the client of a row takes until it sends, once it is connected; None where all send at
     once), ``body`` and ``read`` (the same for its request's body, and for reading the answer),
+    ``reads_body`` (whether requests have a body that the application reads),
     ``lingering`` (whether clients may take their time to close), ``handshakes`` (that a full accept
     queue has delayed).
 
@@ -81,6 +82,7 @@ class Clients:
         self.first_byte = first_byte
         self.body = body
         self.read = read
+        self.reads_body = body is not None and traffic.reads_body
         self.lingering = body is not None or read is not None
         self.handshakes = Handshakes(
             clock,
@@ -300,10 +302,18 @@ class Clients:
 
     def fail(self, connection: Connection) -> None:
         """The worker has sent a 500 just now, and will close the connection."""
-        if not connection.abandoned:
-            row, connection.row = connection.row, -1
-            end = Call(self.clock, lambda _: self._end(row, connection.client, ERROR_5XX))
-            end.after(self.costs.receive)
+        connection.closes = now = self.clock.time
+        if connection.abandoned:
+            return
+        row, connection.row = connection.row, -1
+        # A client reads no answer before its own request is sent.
+        end = max(self.costs.receive, connection.ready - now)
+        if self.body is not None:
+            end = max(end, connection.uploaded - now)
+        if self.read is not None:
+            end += self.read(row)
+        connection.closes = now + end
+        Call(self.clock, lambda _: self._end(row, connection.client, ERROR_5XX)).after(end)
 
     def closed(self, connection: Connection) -> None:
         """The server has closed a connection; a request that is on it is lost."""

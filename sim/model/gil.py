@@ -231,6 +231,11 @@ class Gil:
             work = self._signalled()
             self._get(self.cores.found_by(work[3]), work)
 
+    def throw_out(self) -> None:
+        """Forget what the process computes: an exception has ended it in its only thread."""
+        self.end_process()
+        self.holder = None
+
     def end_process(self) -> None:
         """Never compute again."""
         if self.holder is not _NOBODY:

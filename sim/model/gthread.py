@@ -78,8 +78,8 @@ class ThreadWorker(Worker):
     """One gthread worker; see `Worker` for what every class has.
 
     Constants: ``worker_connections``, ``max_keepalived``, ``keepalive``, ``graceful_timeout``,
-    ``_keeps`` (whether it may hold a connection without a request), ``_races`` (stream of the races
-    for the GIL).
+    ``_keeps`` (whether it may hold a connection without a request), ``_reads_bodies`` (whether the
+    application waits for bodies), ``_races`` (stream of the races for the GIL).
 
     State, under Gunicorn's names where it has one:
         nr_conns: connections that it holds.
@@ -102,6 +102,7 @@ class ThreadWorker(Worker):
         "_bodies",
         "_keeps",
         "_races",
+        "_reads_bodies",
         "_then_after_io",
         "_then_awake",
         "_then_call_application",
@@ -147,7 +148,7 @@ class ThreadWorker(Worker):
         self._races = wiring.stream(f"{self.name} races")
         self._answers_in_passing = not self.clients.answers_matter
         self._keeps = self.clients.slow or self.keepalive > 0
-        self.undisturbed = not self._keeps
+        self.undisturbed = not (self._keeps or self.clients.reads_body)
         self.pending_conns: dict[Connection, None] = {}
         self.nr_conns = 0
         self.accepting = False
@@ -161,6 +162,7 @@ class ThreadWorker(Worker):
         self.readable: deque[Connection] = deque()
         self.unseen: list[Connection] = []
         self._bodies = self.clients.body is not None
+        self._reads_bodies = self.clients.reads_body
         self.in_hand: Connection | None = None
         self.in_turn = False
         self.turns = 0
@@ -574,6 +576,8 @@ class ThreadWorker(Worker):
         if self.keepalive:
             connection.keep = self.alive and len(self.keepalived_conns) < self.max_keepalived
         io = rows.io[row]
+        if self._reads_bodies and connection.uploaded > now:
+            io += connection.uploaded - now
         if self.traps is not None:
             if self.spring_crash():
                 return

@@ -5,8 +5,14 @@
     accept queue --accept() until EAGAIN, then select()--> the worker, which closes every time
 
 Requests therefore wait in the kernel's accept queue, which all workers share. It heartbeats
-between requests only. The main thread runs the application, so a signal whose handler raises
-ends the request too: its client gets a 500.
+between requests only. The main thread does everything, so a signal whose handler raises (SIGABRT,
+SIGQUIT, SIGINT) raises wherever that is:
+
+- while it reads a request or runs the application, in `handle()`. That catches it, answers 500, and
+  waits in `util.close_graceful()` for the client to close, for 2 s at most. No heartbeat comes
+  meanwhile. So the master, which looks once a second, mostly follows SIGABRT up with SIGKILL, and
+  logs "Perhaps out of memory?". Otherwise the loop ends, and the process with exit code 0.
+- in `util.close_graceful()`, or in `select()`: nothing catches it, and the process ends at once.
 """
 
 from __future__ import annotations
@@ -27,8 +33,8 @@ WITHOUT_TIMEOUT = 0.5
 class SyncWorker(Worker):
     """One sync worker; see `Worker` for what every class has.
 
-    State: ``connection`` (that it serves), ``hangs`` (whether that request's I/O is longer for a
-    hang), ``sleeping`` (in `select()`).
+    State: ``connection`` (whose request it reads or runs), ``hangs`` (whether that request's I/O is
+    longer for a hang), ``sleeping`` (in `select()`).
     ``waited`` and ``longest`` stay 0: nothing ever waits inside.
     """
 
@@ -75,7 +81,7 @@ class SyncWorker(Worker):
         self.gil.compute(seconds, self._call_application, connection.row)
 
     def _after_wait(self, connection: Connection) -> None:
-        if connection is self.connection:
+        if connection is self.connection and not self.in_handler:
             self._begin_request(connection)
 
     def take(self, connection: Connection) -> bool:  # noqa: ARG002 - see `Poller`
@@ -107,18 +113,21 @@ class SyncWorker(Worker):
         return False
 
     def give_up(self) -> None:
-        """See `Worker`: the application is thrown out too, and `handle_error()` answers 500."""
+        """See `Worker`: `handle()` catches the exception of a request, with `handle_error()`."""
+        self.in_handler = False
         connection, self.connection = self.connection, None
-        if connection is not None:
+        self.gil.throw_out()
+        if connection is None:
+            self.exit(self.status or 0)
+        else:
             self.clients.fail(connection)
-            # The exception has been caught with the request's: the loop ends by itself.
-            self.status = 0
-        self.exit(self.status or 0)
+            self._close(connection)
 
     def _call_application(self, row: int) -> None:
         connection = self.connection
-        if connection is None:
-            return  # Thrown out while it read the request.
+        assert connection is not None, "an exception ends what the main thread computes"
+        if self.in_handler:
+            return
         rows = self.recorder.requests
         if not connection.abandoned:
             rows.started[row] = self.clock.time - self.recorder.start
@@ -127,6 +136,8 @@ class SyncWorker(Worker):
             self._note("max_requests")
             self.alive = False
         io = rows.io[row]
+        if self.clients.reads_body and connection.uploaded > self.clock.time:
+            io += connection.uploaded - self.clock.time
         if self.traps is not None:
             if self.spring_crash():
                 return
@@ -141,8 +152,8 @@ class SyncWorker(Worker):
             self.gil.go_on(seconds, self._respond, None)
 
     def _after_io(self, connection: Connection) -> None:
-        if connection is not self.connection:
-            return  # It has been thrown out of the application, or the process has ended.
+        if connection is not self.connection or self.in_handler:
+            return  # An exception has ended the request, or will; or the process has ended.
         if self.hangs:
             self.hangs = False
             self._note("hang over")
@@ -152,9 +163,10 @@ class SyncWorker(Worker):
         self.gil.compute_again(seconds, self._respond, None, self.gil.main_thread)
 
     def _respond(self, _: None) -> None:
+        if self.in_handler:
+            return
         connection, self.connection = self.connection, None
-        if connection is None:
-            return  # Thrown out while it computed.
+        assert connection is not None, "an exception ends what the main thread computes"
         self.end_pace.computing.computed(self.rows.cpu[connection.row])
         self.clients.answer(connection)
         self.gil.go_on(self.costs.sync_finish * connection.pace, self._close, connection)
@@ -173,7 +185,7 @@ class SyncWorker(Worker):
 
     def _finish(self, _: Connection) -> None:
         """`util.close_graceful()` is over: the connection is closed on both sides."""
-        if not self.exiting:
+        if not (self.exiting or self.in_handler):
             self.run()
 
     def abandon(self) -> Iterator[Connection]:
