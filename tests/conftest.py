@@ -47,7 +47,7 @@ SERVES = frozenset(
     f"test_{name}"
     for name in (
         *("access_log", "cli", "faq_launchdarkly", "faq_logs", "faq_sockets", "faq_start"),
-        *("server", "service", "silent_clients", "timeline_cli", "validation_run"),
+        *("abandoned", "server", "service", "silent_clients", "timeline_cli", "validation_run"),
     )
 )
 
