@@ -56,9 +56,13 @@ def test_no_event_is_no_line() -> None:
     assert printed() == []
 
 
+#: How the names of processes begin, and of those that are none.
+PARTIES = ("master", "worker", "clients", "flag")
+
+
 def test_every_documented_kind_has_words() -> None:
     documented = re.findall(r"``([a-z_ ]+)``", ProcessEvent.__doc__ or "")
-    kinds = [k for k in documented if not k.startswith(("master", "worker", "clients", "flag"))]
+    kinds = [k for k in documented if not k.startswith(("all", *PARTIES))]
     assert {"fork", "boot failed", "hang over", "promoted"} <= set(kinds)
     assert [kind for kind in kinds if words(kind, "worker 1") == kind] == []
 
