@@ -76,6 +76,8 @@ def document(summary: Summary, notices: Sequence[str] = ()) -> dict[str, Any]:
             for queue in summary.queues
         ],
         "recovery": [asdict(row) for row in summary.recovery],
+        "losses": None if summary.losses is None else [asdict(row) for row in summary.losses],
+        "restarts": None if summary.restarts is None else asdict(summary.restarts),
         "events": [
             {"time_s": event.time, "kind": event.kind, "process": event.process}
             for event in summary.events

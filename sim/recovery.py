@@ -1,25 +1,29 @@
 """How long the service took to be itself again after each thing that was done to it.
 
-A disturbance is answerable for a window: from its ``at`` to the next one's, or to the end of the
-run. Disturbances of one moment share a window, and so all numbers. In a window,
+The times of a disturbance are those of a window: from its ``at`` to the next one's, or to the end
+of the run. Disturbances of one moment share a window, and so all numbers.
 
 target
-    is the capacity (`sim.capacity`) that the server was asked to have: workers x threads; one
-    worker more for each TTIN to the master, one less for each TTOU, but never none; HUP goes back
-    to ``workers``; USR2 adds a second master's. A master that is ended takes its workers from
-    the target only if there is a second one: without, the service is never itself again.
+    is the capacity (`sim.capacity`: what accepts) that the server was asked to have: workers x
+    threads; one worker more for each TTIN to the master, one less for each TTOU, but never none;
+    HUP goes back to ``workers``; USR2 adds a second master's. A master that is ended takes its
+    workers from the target only if there is a second one: without, the service is never itself
+    again.
 restored
     is the last moment at which the capacity was not the target.
 waiting
     is a request from 10 ms after its arrival until it starts, or ends without a start.
 drained
     is the first moment from ``restored`` on at which no request waits.
+
+The counts of a disturbance are those of what it brought about, however long that took, and whatever
+was done meanwhile:
+
 lost
-    are requests that ended in the window, but not ``ok``. Those that never ended are lost in the
-    last window.
+    are requests that did not end ``ok`` because of it, see `sim.losses`.
 delayed
-    are requests that ended ``ok`` in the window and waited longer than 99 % of those before the
-    first disturbance did, and than 0.1 s.
+    are requests that ended ``ok`` and waited longer than 99 % of those before the first
+    disturbance did, and than 0.1 s, in a bad spell that it began (`sim.losses.Spells`).
 
 Where the start of an ``ok`` request is not known, it is its end without the ``io`` and ``cpu``
 that it asked for.
@@ -29,6 +33,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, median
@@ -37,20 +42,17 @@ from typing import Any, NamedTuple
 from sim.capacity import Step, capacity
 from sim.disturbance import KINDS, Disturbance, Signal
 from sim.disturbance_words import words
+from sim.lives import EARLY, read
+from sim.losses import UNAVOIDABLE, Loss, Spells, charges, losses, union
 from sim.quantile import quantile
+from sim.restarts import Restarts, restarts_of
 from sim.run import OK, Requests, Run
-
-#: s that every request takes to reach a thread, on any host; less is not a queue.
-UNAVOIDABLE = 0.010
 
 #: s that a request may always wait before it counts as delayed.
 LEAST_DELAY = 0.1
 
 #: Of the waits before the first disturbance, those below the threshold of a delay.
 USUAL = 0.99
-
-#: s by which an interpreter may note a disturbance early: sums of floats are not exact.
-EARLY = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,9 @@ class Recovery:
         queue_drained_after_s: s from ``at_s`` to the first moment from then on at which no
             request waits; None if that was not in the window. Where capacity never came back,
             0 if no request was lost or delayed, else None.
-        lost: number of requests.
-        delayed: number of requests.
+        lost: number of requests that it cost, whenever they ended.
+        delayed: number of requests that it made late.
+        happened: share of the replications that were not over before it came, from 0 to 1.
     """
 
     at_s: float
@@ -77,10 +80,27 @@ class Recovery:
     queue_drained_after_s: float | None
     lost: float
     delayed: float
+    happened: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Toll:
+    """What a run lost.
+
+    Attributes:
+        recovery: one row for each disturbance, by time.
+        losses: of all requests, with or without a disturbance; None where the run did not keep
+            its requests.
+        restarts: what missing workers cost; None where none was replaced.
+    """
+
+    recovery: tuple[Recovery, ...]
+    losses: tuple[Loss, ...] | None
+    restarts: Restarts | None
 
 
 class _Window(NamedTuple):
-    """What a moment's disturbances are answerable for; ``end`` is infinite for the last."""
+    """A moment's disturbances and the time until the next; ``end`` is infinite for the last."""
 
     at: float
     end: float
@@ -91,20 +111,23 @@ class _Traffic(NamedTuple):
     """What the requests say.
 
     Attributes:
-        lost: number in each window.
-        delayed: number in each window.
         begins: of the times during which any request waits, s, in order and apart.
         ends: of the same; infinite if one waits for ever.
+        late: arrival and start of each ``ok`` request that waited too long, s.
     """
 
-    lost: list[int]
-    delayed: list[int]
     begins: list[float]
     ends: list[float]
+    late: list[tuple[float, float]]
 
 
 def recoveries(run: Run) -> tuple[Recovery, ...]:
-    """One row for each disturbance of the run's experiment, by time.
+    """One row for each disturbance of the run's experiment, by time; see `toll`."""
+    return toll(run).recovery
+
+
+def toll(run: Run) -> Toll:
+    """What the run lost, and what each disturbance of its experiment cost.
 
     A disturbance that comes after the run's last event and answer has nobody to tell of it: its
     times are None.
@@ -113,28 +136,61 @@ def recoveries(run: Run) -> tuple[Recovery, ...]:
         ExperimentError: when the experiment's disturbances are not such.
     """
     disturbances = _disturbances(run.experiment)
-    if not disturbances:
-        return ()
+    if run.tally is not None:
+        return _without_rows(run)
     server, end = run.experiment["server"], _end(run) + EARLY
+    workers, threads = int(server["workers"]), int(server["threads"])
     came = [disturbance for disturbance in disturbances if disturbance.at <= end]
-    windows = _windows(came, int(server["workers"]), int(server["threads"]))
-    steps = capacity(run.events, int(server["threads"]))
-    traffic = _traffic(run.requests, windows)
+    windows = _windows(came, workers, threads)
+    lives = read(run.events, came, workers)
+    steps = capacity(run.events, threads)
+    traffic = _traffic(run.requests, disturbances[0].at if disturbances else math.inf)
+    spans = [*zip(traffic.begins, traffic.ends, strict=True)]
+    missing = _missing(steps, windows, workers * threads)
+    open_loop = run.experiment["traffic"]["arrivals"] in ("poisson", "constant")
+    rate = float(run.experiment["traffic"]["rate"]) if open_loop else None
+    spells = Spells((*spans, *missing), lives.blows, came, rate)
+    charged = charges(run.requests, run.experiment, lives, spells)
+    lost, delayed = Counter(charge.place for charge in charged.values()), Counter[int | None]()
+    for arrival, started in traffic.late:
+        delayed[spells.blame(arrival, started)] += 1
     rows = []
     for disturbance in disturbances:
-        row = Recovery(disturbance.at, disturbance.kind, words(disturbance), None, None, 0, 0)
+        row = Recovery(disturbance.at, disturbance.kind, words(disturbance), None, None, 0, 0, 0)
         if disturbance.at <= end:
-            number = bisect_left(windows, disturbance.at, key=_at)
-            restored = _restored(steps, windows[number])
+            window = windows[bisect_left(windows, disturbance.at, key=_at)]
+            restored = _restored(steps, window)
+            together = range(
+                bisect_left(came, disturbance.at, key=_at),
+                bisect_right(came, disturbance.at, key=_at),
+            )
             row = replace(
                 row,
                 capacity_restored_after_s=restored,
-                queue_drained_after_s=_drained(traffic, number, windows[number], restored),
-                lost=traffic.lost[number],
-                delayed=traffic.delayed[number],
+                lost=sum(lost[place] for place in together),
+                delayed=sum(delayed[place] for place in together),
+                happened=1,
             )
+            drained = _drained(traffic, window, restored, harmed=bool(row.lost or row.delayed))
+            row = replace(row, queue_drained_after_s=drained)
         rows.append(row)
-    return tuple(rows)
+    named = [(disturbance.at, words(disturbance)) for disturbance in came]
+    return Toll(
+        tuple(rows),
+        losses(charged, run.requests, named),
+        restarts_of(
+            lives, run.experiment, end, Counter(run.requests.worker), run.requests, charged
+        ),
+    )
+
+
+def _without_rows(run: Run) -> Toll:
+    """The same of a run that did not keep its requests; it has no disturbances (`sim.traffic`)."""
+    assert run.tally is not None, "it has kept a tally instead"
+    lives = read(run.events, (), int(run.experiment["server"]["workers"]))
+    last = max(run.tally.last, run.events[-1].time if run.events else 0.0)
+    served = run.tally.worker_requests
+    return Toll((), None, restarts_of(lives, run.experiment, last, served, None, {}))
 
 
 def combined(replications: Sequence[Sequence[Recovery]]) -> tuple[Recovery, ...]:
@@ -153,6 +209,7 @@ def combined(replications: Sequence[Sequence[Recovery]]) -> tuple[Recovery, ...]
             queue_drained_after_s=_median([row.queue_drained_after_s for row in rows]),
             lost=fmean(row.lost for row in rows),
             delayed=fmean(row.delayed for row in rows),
+            happened=fmean(row.happened for row in rows),
         )
         for rows in zip(*replications, strict=True)
     )
@@ -201,7 +258,7 @@ class _Asked(NamedTuple):
 
 def _ask(asked: _Asked, disturbance: Disturbance, workers: int) -> _Asked:
     """What is asked of the masters after ``disturbance`` (`Arbiter.handle_ttin` and others)."""
-    if not isinstance(disturbance, Signal) or disturbance.to != "master" or not asked.first:
+    if not isinstance(disturbance, Signal) or disturbance.to == "worker" or not asked.first:
         return asked
     match disturbance.signal:
         case "TTIN":
@@ -240,12 +297,35 @@ def _time(step: Step) -> float:
     return step.time
 
 
+def _missing(
+    steps: Sequence[Step], windows: Sequence[_Window], at_first: int
+) -> list[tuple[float, float]]:
+    """Begin and end of each time in which the capacity was below the target, s."""
+    changes = [(window.at, True, window.target) for window in windows]
+    changes += [(step.time, False, step.threads) for step in steps]
+    # Of one moment, what was asked for comes before what came of it.
+    changes.sort(key=lambda change: (change[0], not change[1]))
+    spans = []
+    target, threads, since = at_first, 0, math.nan
+    for time, asked, number in changes:
+        target, threads = (number, threads) if asked else (target, number)
+        if threads >= target:
+            if not math.isnan(since) and time > since:
+                spans.append((since, time))
+            since = math.nan
+        elif math.isnan(since):
+            since = time
+    if not math.isnan(since) and steps:
+        spans.append((since, math.inf))
+    return spans
+
+
 def _drained(
-    traffic: _Traffic, number: int, window: _Window, restored: float | None
+    traffic: _Traffic, window: _Window, restored: float | None, *, harmed: bool
 ) -> float | None:
     """Time to the first moment from ``restored`` on at which no request waits, s."""
     if restored is None:
-        return None if traffic.lost[number] or traffic.delayed[number] else 0.0
+        return None if harmed else 0.0
     moment = window.at + restored
     place = bisect_right(traffic.begins, moment) - 1
     if place >= 0 and traffic.ends[place] > moment:
@@ -253,14 +333,11 @@ def _drained(
     return None if math.isinf(moment) or moment > window.end else moment - window.at
 
 
-def _traffic(requests: Requests, windows: Sequence[_Window]) -> _Traffic:
-    """One pass over the requests, for all windows."""
+def _traffic(requests: Requests, first: float) -> _Traffic:
+    """One pass over the requests; the first disturbance comes at ``first``, s."""
     isnan = math.isnan
-    begins_of_windows = [window.at for window in windows]
     before: list[float] = []
-    waits: list[list[float]] = [[] for _ in windows]
-    lost = [0] * len(windows)
-    unfinished = 0
+    after: list[tuple[float, float]] = []
     queued: list[tuple[float, float]] = []
     for arrival, started, finished, outcome, io, cpu in zip(
         requests.arrival,
@@ -277,35 +354,14 @@ def _traffic(requests: Requests, windows: Sequence[_Window]) -> _Traffic:
         if isnan(finished):
             # It never ended, and it waits for ever if it did not start.
             left = math.inf if isnan(left) else left
-            unfinished += 1
-        else:
-            number = bisect_right(begins_of_windows, finished) - 1
-            if outcome != OK:
-                if number >= 0:
-                    lost[number] += 1
-            elif number >= 0:
-                waits[number].append(left - arrival)
-            else:
+        elif outcome == OK:
+            if finished < first:
                 before.append(left - arrival)
+            else:
+                after.append((arrival, left))
         if left - arrival > UNAVOIDABLE:
             queued.append((arrival + UNAVOIDABLE, left))
-    if lost:
-        lost[-1] += unfinished
     before.sort()
-    usual = quantile(before, USUAL) if before else 0.0
-    threshold = max(LEAST_DELAY, usual)
-    delayed = [sum(wait > threshold for wait in each) for each in waits]
-    return _Traffic(lost, delayed, *_union(queued))
-
-
-def _union(spans: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    """Begins and ends of the times that any of the ``spans`` covers."""
-    begins: list[float] = []
-    ends: list[float] = []
-    for begin, end in sorted(spans):
-        if ends and begin <= ends[-1]:
-            ends[-1] = max(ends[-1], end)
-        else:
-            begins.append(begin)
-            ends.append(end)
-    return begins, ends
+    threshold = max(LEAST_DELAY, quantile(before, USUAL) if before else 0.0)
+    late = [(arrival, left) for arrival, left in after if left - arrival > threshold]
+    return _Traffic(*union(queued), late)

@@ -1,4 +1,4 @@
-"""What disturbances cost, as text for people: a table of several, and a sentence each."""
+"""What disturbances, and restarts of workers, cost, as text for people."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sim.loss_words import CAUSE_WORDS, NO_DISTURBANCE
+from sim.losses import Loss
 from sim.prose import print_prose, print_table
 from sim.recovery import Recovery
+from sim.restarts import APART, Restarts
 
 #: More are in the table only.
 MOST_SENTENCES = 6
@@ -19,7 +22,7 @@ MOST_SENTENCES = 6
 TOO_SHORT = 0.0005
 
 #: Columns of the table's words; longer ones are wrapped.
-WHAT_WIDTH = 32
+WHAT_WIDTH, BLAME_WIDTH = 32, 24
 
 
 def print_recoveries(console: Console, rows: Sequence[Recovery], replications: int) -> None:
@@ -37,8 +40,56 @@ def print_recoveries(console: Console, rows: Sequence[Recovery], replications: i
         print_prose(console, medians, "dim")
 
 
+def print_losses(console: Console, losses: Sequence[Loss] | None, *, disturbed: bool) -> None:
+    """Print what requests were lost to; nothing where none was, or nobody looked.
+
+    Args:
+        console: where to.
+        losses: of a summary.
+        disturbed: whether the experiment has disturbances.
+    """
+    if not losses:
+        return
+    console.print()
+    print_table(console, _losses_table(losses, disturbed=disturbed))
+
+
+def restarts_sentence(restarts: Restarts, workers: int) -> str:
+    """What restarts of workers cost.
+
+    Args:
+        restarts: of a summary.
+        workers: that the server was asked to have.
+    """
+    many = "" if restarts.restarts == 1 else "s"
+    if not restarts.most_missing:
+        return (
+            f"Restarts: {number(restarts.restarts)} worker{many}, none of them missing meanwhile."
+        )
+    most = f"{restarts.most_missing} of {workers:,} workers" if workers > 1 else "the worker"
+    words = (
+        f"Restarts: {number(restarts.restarts)} worker{many}; at most {most} missing at once, for "
+        f"{seconds(restarts.most_missing_s)} s; {seconds(restarts.longest_s)} s at a stretch with "
+        f"any missing, {seconds(restarts.missing_worker_s)} worker-seconds in all"
+    )
+    if restarts.lost is not None and restarts.delayed is not None:
+        words += f"; {number(restarts.lost)} requests lost for it, {number(restarts.delayed)} late"
+    words += "."
+    if restarts.together > 1:
+        words += f" {restarts.together} were missing together because they reached max_requests"
+        words += (
+            ", by chance: max_requests_jitter is large enough."
+            if restarts.jitter is None
+            else f": with max_requests_jitter = {restarts.jitter} no two would be, in "
+            f"{APART:.0%} of the rounds."
+        )
+    return words
+
+
 def sentence(row: Recovery) -> str:
     """What one disturbance cost."""
+    if not row.happened:
+        return f"At {moment(row.at_s)} s: {row.what}. The run was over before."
     return f"At {moment(row.at_s)} s: {row.what}. {_capacity(row)}; {_requests(row)}."
 
 
@@ -80,6 +131,22 @@ def _requests(row: Recovery) -> str:
         return f"no request was lost, {late}"
     were = "request was" if row.lost == 1 else "requests were"
     return f"{number(row.lost)} {were} lost, {late}"
+
+
+def _losses_table(losses: Sequence[Loss], *, disturbed: bool) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column("lost", justify="right", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("to", max_width=WHAT_WIDTH)
+    if disturbed:
+        table.add_column("because of", max_width=BLAME_WIDTH)
+    for row in losses:
+        cells = [number(row.requests), row.outcome, CAUSE_WORDS[row.cause]]
+        if disturbed:
+            at = row.at_s
+            cells.append(NO_DISTURBANCE if at is None else f"{moment(at)} s: {row.what}")
+        table.add_row(*map(Text, cells))
+    return table
 
 
 def _table(rows: Sequence[Recovery]) -> Table:

@@ -16,7 +16,7 @@ from rich.table import Table
 from sim.distribution import Distribution
 from sim.estimate import Estimate
 from sim.prose import print_prose, print_remarks, print_table
-from sim.recovery_report import print_recoveries
+from sim.recovery_report import print_losses, print_recoveries, restarts_sentence
 from sim.run import Census, Memory
 from sim.summary import Queue, Summary, Times, Worker
 
@@ -45,6 +45,7 @@ def print_report(console: Console, summary: Summary, notices: Sequence[str] = ()
     for line in _lines(summary, plus_minus):
         print_prose(console, line)
     print_recoveries(console, summary.recovery, summary.replications)
+    print_losses(console, summary.losses, disturbed=bool(summary.recovery))
     for paragraph in _gap(summary):
         console.print()
         print_prose(console, paragraph)
@@ -160,6 +161,9 @@ def _lines(summary: Summary, plus_minus: str) -> list[str]:
         lines.append(f"Load: {_count(load.capacity, 'thread')}, {busy} busy.")
     outcomes = [f"{number:,} {outcome}" for outcome, number in summary.outcomes.items() if number]
     lines.append(f"Outcomes: {', '.join(outcomes) or 'no request'}.")
+    if summary.restarts is not None:
+        workers = int(summary.experiment["server"]["workers"])
+        lines.append(restarts_sentence(summary.restarts, workers))
     if summary.census:
         lines.append(_resources(summary.census))
     if summary.memory is not None:

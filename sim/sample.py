@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sim.ideal import ideal
 from sim.occupation import occupied_until
 from sim.quantile import quantile
-from sim.recovery import Recovery, recoveries
+from sim.recovery import Toll, toll
 from sim.run import OK, OUTCOMES, QueueLength, Requests, Run
 from sim.sketch import QuantileSketch
 from sim.tally import Tally
@@ -48,7 +48,7 @@ class Sample(NamedTuple):
     worker_requests: Counter[int]
     worker_busy: dict[int, float]
     queues: tuple[QueueLength, ...]
-    recovery: tuple[Recovery, ...]
+    toll: Toll
 
 
 def sample_of(run: Run) -> Sample:
@@ -81,7 +81,7 @@ def sample_of(run: Run) -> Sample:
         worker_requests=worker_requests,
         worker_busy=_busy(requests, last),
         queues=run.queues,
-        recovery=recoveries(run),
+        toll=toll(run),
     )
 
 
@@ -103,7 +103,7 @@ def _tallied(run: Run, tally: Tally) -> Sample:
         worker_requests=tally.worker_requests,
         worker_busy=tally.worker_busy,
         queues=run.queues,
-        recovery=(),
+        toll=toll(run),
     )
 
 

@@ -17,8 +17,10 @@ from sim.distribution import Distribution
 from sim.disturbance import Rate
 from sim.errors import ExperimentError
 from sim.estimate import Estimate
+from sim.losses import Loss, combined_losses
 from sim.overload import Load, load_of
 from sim.recovery import Recovery, combined
+from sim.restarts import Restarts, combined_restarts
 from sim.run import OUTCOMES, Census, Memory, Outcome, ProcessEvent, QueueLength, Run, Source
 from sim.sample import Sample, Six, sample_of, threads_of
 
@@ -97,6 +99,9 @@ class Summary:
         load: what is asked for, against what there is.
         recovery: what each disturbance cost, medians and means over the replications; see
             `sim.recovery`.
+        losses: what requests were lost to, means over the replications, see `sim.losses`; None
+            where a replication did not keep its requests.
+        restarts: what missing workers cost, see `sim.restarts`; None where none was replaced.
         events: process events of the first replication.
         census: what the workers of the first replication had at the end; empty where the
             interpreter did not look.
@@ -119,6 +124,8 @@ class Summary:
     queues: tuple[Queue, ...]
     load: Load
     recovery: tuple[Recovery, ...]
+    losses: tuple[Loss, ...] | None
+    restarts: Restarts | None
     events: tuple[ProcessEvent, ...]
     census: tuple[Census, ...]
     memory: Memory | None
@@ -171,11 +178,18 @@ def summarize(runs: Iterable[Run]) -> Summary:
         workers=workers,
         queues=_queues([s.queues for s in samples]),
         load=_load(first.experiment, samples, workers),
-        recovery=combined([s.recovery for s in samples]),
+        recovery=combined([s.toll.recovery for s in samples]),
+        losses=_losses(samples),
+        restarts=combined_restarts([s.toll.restarts for s in samples]),
         events=first.events,
         census=first.census,
         memory=first.memory,
     )
+
+
+def _losses(samples: Sequence[Sample]) -> tuple[Loss, ...] | None:
+    known = [sample.toll.losses for sample in samples if sample.toll.losses is not None]
+    return combined_losses(known) if len(known) == len(samples) else None
 
 
 def _estimate(values: Iterable[float | None]) -> Estimate | None:

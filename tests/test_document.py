@@ -23,7 +23,9 @@ from sim.disturbance import (
     Signal,
 )
 from sim.document import SCHEMA, document
-from sim.run import OK, REFUSED, Census, Memory, ProcessEvent, Requests, Run
+from sim.loss_words import CAUSE_WORDS
+from sim.losses import CAUSES
+from sim.run import OK, OUTCOMES, REFUSED, Census, Memory, ProcessEvent, Requests, Run
 from sim.summary import summarize
 
 
@@ -55,7 +57,7 @@ def test_a_predicted_experiment() -> None:
         for number in range(3)
     ]
     events = (ProcessEvent(-0.2, "fork", "worker 1"),)
-    runs[0] = Run("sim", experiment, 0, runs[0].requests, events, runs[0].queues)
+    runs[0] = replace(runs[0], events=events)
     summary = summarize(runs)
     value = document(summary, ["no such setting"])
     check(value)
@@ -108,9 +110,21 @@ def test_what_disturbances_cost_has_a_row_each() -> None:
         "what": "SIGKILL to worker 1",
         "capacity_restored_after_s": 0.25,
         "queue_drained_after_s": 0.25,
-        "lost": 1,
+        "lost": 0,
         "delayed": 0,
+        "happened": 1,
     }
+    # A request that came when the worker had long been replaced.
+    assert value["losses"] == [
+        {
+            "cause": "unfinished",
+            "outcome": "unfinished",
+            "at_s": None,
+            "what": None,
+            "requests": 1,
+        }
+    ]
+    assert value["restarts"]["missing_worker_s"] > 0
     assert [row["kind"] for row in value["recovery"]] == [d.kind for d in disturbances]
     assert value["recovery"][1]["capacity_restored_after_s"] is None
     assert value["resources"] == [{"boot_order": 2, "threads": 13, "flag_connections": 2}]
@@ -140,6 +154,21 @@ def test_the_schema_knows_every_kind_of_disturbance() -> None:
     row = schema()["properties"]["recovery"]["items"]["properties"]
     assert row["kind"]["enum"] == list(KINDS)
     assert [name for name, key in row.items() if "description" not in key] == []
+
+
+@pytest.mark.parametrize("part", ["losses", "restarts"])
+def test_the_schema_describes_what_was_lost(part: str) -> None:
+    found = schema()["properties"][part]
+    row = found.get("items", found)
+    assert row["required"] == list(row["properties"])
+    assert row["additionalProperties"] is False
+    assert [name for name, key in row["properties"].items() if "description" not in key] == []
+
+
+def test_the_schema_knows_every_cause_of_a_loss() -> None:
+    row = schema()["properties"]["losses"]["items"]["properties"]
+    assert row["cause"]["enum"] == list(CAUSES) == list(CAUSE_WORDS)
+    assert row["outcome"]["enum"] == list(OUTCOMES[1:])
 
 
 def test_one_replication_has_no_intervals() -> None:
