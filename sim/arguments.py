@@ -72,6 +72,11 @@ def add_experiment_arguments(
     files.add_argument(
         "-c", "--config", metavar="CONFIG", help="a gunicorn.conf.py; it is run, as Gunicorn does"
     )
+    files.add_argument(
+        "--literal",
+        action="store_true",
+        help="do not run the CONFIG: read what is literal in it, and name what is not",
+    )
     traffic = parser.add_argument_group("traffic, host and LaunchDarkly")
     for flag in FLAGS:
         add_flag(traffic, flag, replications if flag.field == "replications" else None)
@@ -145,11 +150,15 @@ def experiment_from(args: argparse.Namespace) -> tuple[Experiment, tuple[str, ..
     environment = command_args.read(known, os.environ)
     location = environment.config if args.config is None else args.config
     if location is not None:
-        config = gunicorn_config.read(location)
+        cores = said.host.cores if args.cores is None else args.cores
+        config = gunicorn_config.read(location, cores, literal=args.literal)
         changes.setdefault("server", {}).update(config.settings)
         if config.postfork:
             changes.setdefault("launchdarkly", {}).update(enabled=True, postfork=True)
+        notices += config.notices
         notices += gunicorn_flags.not_modelled(location, config.ignored, config.harmless)
+    elif args.literal:
+        raise ExperimentError("--literal is given without a configuration; expected --config FILE")
         notices += release_notices(version("gunicorn"))
     notices += _take_environment(environment, known, changes)
     _take_flags(args, changes)

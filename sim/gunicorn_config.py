@@ -1,7 +1,9 @@
 """A ``gunicorn.conf.py``, read by Gunicorn's own loader and checked by its own validators.
 
-The file is a program: reading it runs it, as Gunicorn would. What it prints goes to stderr, and
-what it does to the import path, the environment and the working directory is undone afterwards.
+The file is a program: reading it runs it, as Gunicorn would, with the processors of the
+experiment's host (`sim.processors`). What it prints goes to stderr, and what it does to the import
+path, the environment and the working directory is undone afterwards. `sim.literal_config` reads a
+file that cannot run here.
 Only the file speaks: ``GUNICORN_CMD_ARGS`` and our own command line are not looked at.
 
 Gunicorn is imported when it is needed and not before, because ``gunicorn.config`` reads
@@ -18,15 +20,16 @@ import io
 import os
 import reprlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import CodeType, FunctionType, TracebackType
 from typing import Any
 
+from sim import literal_config, processors
 from sim import settings as model_settings
 from sim.errors import ExperimentError
-from sim.experiment import Server
+from sim.experiment import Host, Server
 
 SERVER_FIELDS = frozenset(field.name for field in fields(Server))
 
@@ -44,12 +47,14 @@ class GunicornConfig:
         ignored: settings that the file changes from Gunicorn's default, that may change how
             requests queue, and that are not modelled.
         harmless: settings that the file changes and that have no effect on queueing.
+        notices: what the file saw of the host, and what of it could not be read.
     """
 
     settings: dict[str, Any]
     postfork: bool
     ignored: tuple[str, ...]
     harmless: tuple[str, ...]
+    notices: tuple[str, ...] = ()
 
 
 def known_settings() -> dict[str, Any]:
@@ -98,11 +103,13 @@ def validated(setting: Any, value: object, where: str) -> Any:  # noqa: ANN401 -
     return setting.get()
 
 
-def read(location: str) -> GunicornConfig:
+def read(location: str, cores: int = Host().cores, *, literal: bool = False) -> GunicornConfig:
     """Read a Gunicorn configuration file.
 
     Args:
         location: what ``gunicorn -c`` takes: a path, ``file:PATH`` or ``python:MODULE``.
+        cores: processors that the file counts, where it does.
+        literal: read what is literal in the file, and do not run it.
 
     Raises:
         ExperimentError: when it cannot be read, when it raises, exits or is no Python, and when
@@ -110,7 +117,7 @@ def read(location: str) -> GunicornConfig:
     """
     known = known_settings()
     default = {name: setting.get() for name, setting in known.items()}
-    values = _values(location)
+    values, notices = _literals(location, known, cores) if literal else _values(location, cores)
     # As Gunicorn's load_config_from_module_name_or_filename: unknown names are the file's own.
     found = {
         name: validated(known[name], value, f"{location}: {name}")
@@ -137,28 +144,67 @@ def read(location: str) -> GunicornConfig:
         postfork=postfork,
         ignored=tuple(sorted(others - model_settings.HARMLESS)),
         harmless=tuple(sorted(others & model_settings.HARMLESS)),
+        notices=notices,
     )
 
 
-def _values(location: str) -> dict[str, Any]:
-    """The global names of the file after Gunicorn ran it."""
+def _literals(
+    location: str, known: Collection[str], cores: int
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The global names of the file as far as they are literal, and notices."""
+    if location.startswith("python:"):
+        raise ExperimentError(f"{location} is a module; expected the path of a file to --literal")
+    path = Path(location.removeprefix("file:"))
+    _refuse_missing(location, path)
+    try:
+        found = literal_config.read(
+            path.read_bytes(), str(path.absolute()), known, cores, os.environ
+        )
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ExperimentError(_failure(location, error, path)) from None
+    notices = []
+    if found.unread:
+        notices.append(f"{location}: not literal, so not read: {', '.join(found.unread)}.")
+    if found.unset:
+        notices.append(
+            f"{location}: not set in the environment, so read as their defaults: "
+            f"{', '.join(found.unset)}."
+        )
+    return found.values, (*notices, *_about_processors(location, cores, counted=found.counted))
+
+
+def _about_processors(location: str, cores: int, *, counted: bool) -> tuple[str, ...]:
+    if not counted:
+        return ()
+    return (f"{location}: counts processors, and sees the {cores} of the experiment's host.",)
+
+
+def _refuse_missing(location: str, path: Path) -> None:
+    if path.is_dir() or not path.exists():
+        problem = "is a directory" if path.is_dir() else "does not exist"
+        raise ExperimentError(f"{location}: {problem}; expected a gunicorn.conf.py")
+
+
+def _values(location: str, cores: int) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The global names of the file after Gunicorn ran it, and notices."""
     application = importlib.import_module("gunicorn.app.base").Application
     # Without __init__, which would read our own command line as Gunicorn's.
     loader = application.__new__(application)
     module, colon, name = location.partition("python:")
     by_name = bool(colon) and not module
     path = Path(location.removeprefix("file:"))
-    if not by_name and (path.is_dir() or not path.exists()):
-        problem = "is a directory" if path.is_dir() else "does not exist"
-        raise ExperimentError(f"{location}: {problem}; expected a gunicorn.conf.py")
+    if not by_name:
+        _refuse_missing(location, path)
+    # Without running it, only a file can be read.
+    instead = "" if by_name else "--literal reads the file without running it"
     try:
-        with _as_it_was(), _output_to_stderr():
+        with _as_it_was(), _output_to_stderr(), processors.seen(cores) as counted:
             values: dict[str, Any] = (
                 loader.get_config_from_module_name(name)
                 if by_name
                 else loader.get_config_from_filename(str(path))
             )
-            return dict(values)
+            return dict(values), _about_processors(location, cores, counted=counted.asked)
     except SystemExit as stop:
         # Gunicorn's loader exits from its except block, so the cause is the context; without
         # one, or with the file itself at the place of the exit, the file called exit.
@@ -168,15 +214,20 @@ def _values(location: str) -> dict[str, Any]:
             raise ExperimentError(
                 f"{location}: {_at(line)}calls exit({stop.code!r}); expected a configuration"
             ) from None
-        raise ExperimentError(_failure(location, cause, path)) from None
+        raise ExperimentError(_failure(location, cause, path, instead)) from None
     except Exception as error:  # A module named by python: raises what it likes.
-        raise ExperimentError(_failure(location, error, path)) from None
+        raise ExperimentError(_failure(location, error, path, instead)) from None
 
 
-def _failure(location: str, error: BaseException, path: Path) -> str:
+def _failure(location: str, error: BaseException, path: Path, instead: str = "") -> str:
+    """What went wrong, where, and what to do; ``instead`` is another way to read the file."""
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename).name == path.name:
         return f"{location}: {_at(error.lineno)}{type(error).__name__}: {_one_line(error.msg)}"
-    return f"{location}: {_at(_line_in(error.__traceback__, path))}{_said(error)}"
+    said = f"{location}: {_at(_line_in(error.__traceback__, path))}{_said(error)}"
+    ways = [instead] if instead else []
+    if isinstance(error, ImportError) and error.name:
+        ways.insert(0, f"make {error.name.partition('.')[0]!r} importable here")
+    return f"{said}; {', or '.join(ways)}" if ways else said
 
 
 def _at(line: int | None) -> str:

@@ -339,3 +339,24 @@ def test_a_bad_gunicorn_cmd_args_is_refused(
     with pytest.raises(ExperimentError) as caught:
         parsed()
     assert str(caught.value).startswith(f"environment variable GUNICORN_CMD_ARGS: {message}")
+
+
+def test_a_configuration_counts_the_cores_of_the_experiment() -> None:
+    conf = written("gunicorn.conf.py", "import os\nworkers = os.cpu_count()\n")
+    toml = written("x.toml", "[host]\ncores = 5\n")
+    assert parsed("-c", conf)[0].server.workers == Experiment().host.cores
+    assert parsed("-c", conf, "--experiment", toml)[0].server.workers == 5
+    experiment, notices = parsed("-c", conf, "--experiment", toml, "--cores", "16")
+    assert experiment.server.workers == experiment.host.cores == 16
+    assert notices == (f"{conf}: counts processors, and sees the 16 of the experiment's host.",)
+
+
+def test_a_configuration_can_be_read_without_running_it() -> None:
+    conf = written("gunicorn.conf.py", "import no_such_module_here\nworkers = 3\nthreads = x()\n")
+    with pytest.raises(ExperimentError, match="or --literal reads the file without running it"):
+        parsed("-c", conf)
+    experiment, notices = parsed("-c", conf, "--literal")
+    assert experiment.server == Server(workers=3)
+    assert notices == (f"{conf}: not literal, so not read: threads (line 3).",)
+    with pytest.raises(ExperimentError, match="--literal is given without a configuration"):
+        parsed("--literal")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sim import gunicorn_config, settings
+from sim import gunicorn_config, processors, settings
 from sim.errors import ExperimentError
 from sim.experiment import Server
 from sim.gunicorn_config import GunicornConfig
@@ -187,3 +187,137 @@ def test_the_spellings_of_worker_classes_are_gunicorns() -> None:
         else:
             with pytest.raises(ExperimentError):
                 settings.worker_class_of(path)
+
+
+COUNTS = {
+    "os": "import os\nworkers = os.cpu_count() * 2 + 1\n",
+    "os, by name": "from os import cpu_count\nworkers = cpu_count() * 2 + 1\n",
+    "multiprocessing": "import multiprocessing as mp\nworkers = mp.cpu_count() * 2 + 1\n",
+    "its function": "from multiprocessing import cpu_count\nworkers = 2 * cpu_count() + 1\n",
+    "affinity": "import os\nworkers = len(os.sched_getaffinity(0)) * 2 + 1\n",
+    "sysconf": "import os\nworkers = os.sysconf('SC_NPROCESSORS_ONLN') * 2 + 1\n",
+    "psutil": "import psutil\nworkers = psutil.cpu_count() * 2 + 1\n",
+    "physical": "import psutil\nworkers = psutil.cpu_count(logical=False) * 2 + 1\n",
+    "through names": "from os import cpu_count\ncores = cpu_count()\nworkers = (cores * 2) + 1\n",
+}
+
+
+@pytest.mark.parametrize("literal", [False, True], ids=["run", "literal"])
+@pytest.mark.parametrize("text", COUNTS.values(), ids=COUNTS)
+def test_a_file_counts_the_processors_of_the_experiments_host(
+    read: Read, text: str, literal: bool
+) -> None:
+    read("")
+    Path("counts.py").write_text(text, encoding="utf-8")
+    before = (os.cpu_count(), os.sched_getaffinity(0))
+    config = gunicorn_config.read("counts.py", 16, literal=literal)
+    assert config.settings == {"workers": 33}
+    assert config.notices == (
+        "counts.py: counts processors, and sees the 16 of the experiment's host.",
+    )
+    assert (os.cpu_count(), os.sched_getaffinity(0)) == before
+
+
+def test_a_function_that_outlives_the_file_counts_this_machine() -> None:
+    with processors.seen(1000):
+        taken = os.cpu_count
+        assert taken() == 1000
+    assert taken() == os.cpu_count() != 1000
+
+
+LITERAL = {
+    "constants": "workers = 3\nthreads: int = 2\npreload_app = True\nworker_class = 'gthread'\n",
+    "arithmetic": "per = 2\nworkers = per * 3 - 1\nworkers += 1\ntimeout = 90 // 2\n",
+    "two targets": "workers = threads = 4\n",
+    "functions": "workers = max(2, min(8, int('5')))\nthreads = round(2.2)\n",
+    "conditions": "if 2 > 1:\n    workers = 2\nelse:\n    workers = 9\n"
+    "threads = 4 if True else 8\n",
+    "environment": "import os\nworkers = int(os.environ.get('NOT_SET_HERE', '3'))\n"
+    "threads = int(os.getenv('NOT_SET_HERE') or 2)\n",
+    "hook": "def post_fork(server, worker):\n    ldclient.get().postfork()\n",
+    "hook through a function": POSTFORKS["through a function"],
+    "hook as a lambda": POSTFORKS["in a lambda"],
+    "another hook": "def on_exit(server):\n    pass\n",
+    "others": "bind = f'0.0.0.0:{8000}'\nraw_env = ['A=1', 'B=' + '2']\nkeyfile = None\n",
+}
+
+
+@pytest.mark.parametrize("text", LITERAL.values(), ids=LITERAL)
+def test_what_is_literal_is_read_as_if_it_ran(read: Read, text: str) -> None:
+    ran = read(text)
+    literal = gunicorn_config.read("gunicorn.conf.py", literal=True)
+    assert (literal.settings, literal.postfork) == (ran.settings, ran.postfork)
+    assert (literal.ignored, literal.harmless) == (ran.ignored, ran.harmless)
+
+
+def test_what_is_not_literal_is_named(read: Read) -> None:
+    read("")
+    Path("imports.py").write_text(
+        "import os\nfrom app.settings import threads, other\n"
+        "workers = compute()\ntimeout = 9\n"
+        "if os.path.exists('x'):\n    backlog = 5\n    preload_app = True\n"
+        "for keepalive in range(3):\n    pass\n"
+        "max_requests = int(os.environ['NOT_SET_HERE'])\n"
+        "graceful_timeout = 'x' * 3\n"
+        "max_requests_jitter = int(os.environ.get('UNSET', 7))\n"
+        "@decorator\ndef post_fork(server, worker, x=compute()):\n    ldclient.get().postfork()\n"
+        "raise SystemExit\n",
+        encoding="utf-8",
+    )
+    Path("gunicorn.conf.py").write_text(
+        Path("imports.py").read_text(encoding="utf-8").replace(", x=compute()", ""),
+        encoding="utf-8",
+    )
+    config = gunicorn_config.read("gunicorn.conf.py", literal=True)
+    assert config.settings == {"timeout": 9, "max_requests_jitter": 7}
+    assert config.postfork
+    assert config.notices == (
+        "gunicorn.conf.py: not literal, so not read: threads (line 2), workers (line 3), "
+        "backlog (line 5), preload_app (line 5), keepalive (line 8), max_requests (line 10), "
+        "graceful_timeout (line 11).",
+        "gunicorn.conf.py: not set in the environment, so read as their defaults: UNSET.",
+    )
+
+
+def test_a_value_that_is_unread_later_is_not_the_earlier_one(read: Read) -> None:
+    read("")
+    Path("later.py").write_text(
+        "workers = 2\nworkers = f()\nthreads = g()\nthreads = 3\nfrom base import *\n",
+        encoding="utf-8",
+    )
+    config = gunicorn_config.read("later.py", literal=True)
+    assert config.settings == {"threads": 3}
+    assert "not read: workers (line 2), from base import * (line 5)." in config.notices[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("workers = = 1\n", "line 1: SyntaxError"),
+        ("\0", "null bytes"),
+        ("workers = 'two'\n", "workers is 'two'; Gunicorn refuses it"),
+    ],
+)
+def test_a_bad_file_is_refused_without_running_it(read: Read, text: str, message: str) -> None:
+    read("")
+    Path("bad.py").write_text(text, encoding="utf-8")
+    with pytest.raises(ExperimentError) as caught:
+        gunicorn_config.read("bad.py", literal=True)
+    assert str(caught.value).startswith("bad.py: ")
+    assert message in str(caught.value)
+
+
+def test_a_file_that_cannot_run_says_what_to_do(read: Read) -> None:
+    with pytest.raises(ExperimentError) as caught:
+        read("from no_such_app.settings import workers\n")
+    assert str(caught.value).endswith(
+        "; make 'no_such_app' importable here, or --literal reads the file without running it"
+    )
+    with pytest.raises(
+        ExperimentError, match=r"SET'; --literal reads the file without running it$"
+    ):
+        read("import os\nbind = os.environ['NOT_SET']\n")
+    with pytest.raises(ExperimentError, match="expected the path of a file to --literal"):
+        gunicorn_config.read("python:settings", literal=True)
+    with pytest.raises(ExperimentError, match=r"^no\.py: does not exist"):
+        gunicorn_config.read("no.py", literal=True)

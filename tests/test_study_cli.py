@@ -397,7 +397,7 @@ def test_compare_two_experiments(sim: Sim, tmp_path: Path) -> None:
         ("compare a.toml no.toml", "no.toml: cannot be read (No such file or directory)"),
         ("compare a.toml a.toml --experiment a.toml", "--experiment and a.toml are both given"),
         ("compare a.py a.py --config a.py", "--config and a.py are both given"),
-        ("sizes", "unrecognized arguments: sizes"),
+        ("sizes", "'sizes' is no command; did you mean 'size'?"),
     ],
 )
 def test_bad_input_is_one_line(sim: Sim, tmp_path: Path, arguments: str, message: str) -> None:

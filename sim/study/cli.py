@@ -349,6 +349,9 @@ def _side(args: argparse.Namespace, name: str) -> tuple[Experiment, tuple[str, .
         raise ExperimentError(f"--experiment and {name} are both given; expected one of them")
     else:
         own.experiment = name
+        # Of an experiment beside a configuration, it is about the other.
+        alone = args.A.endswith(".toml") and args.B.endswith(".toml")
+        own.literal = args.literal and (alone or args.config is not None)
     return experiment_from(own)
 
 
