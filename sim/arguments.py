@@ -157,9 +157,9 @@ def experiment_from(args: argparse.Namespace) -> tuple[Experiment, tuple[str, ..
             changes.setdefault("launchdarkly", {}).update(enabled=True, postfork=True)
         notices += config.notices
         notices += gunicorn_flags.not_modelled(location, config.ignored, config.harmless)
+        notices += release_notices(version("gunicorn"))
     elif args.literal:
         raise ExperimentError("--literal is given without a configuration; expected --config FILE")
-        notices += release_notices(version("gunicorn"))
     notices += _take_environment(environment, known, changes)
     _take_flags(args, changes)
     notices += _take_access_log(args, changes)
