@@ -98,7 +98,10 @@ class Arbiter:
         self.server = wiring.experiment.server
         self.WORKERS: dict[int, Worker] = {}
         self.SIG_QUEUE: deque[str] = deque()
-        self.LISTENERS: list[ListeningSocket] = []
+        # A second master inherits them by its fork, long before it is ready.
+        self.LISTENERS: list[ListeningSocket] = [] if first is None else list(first.LISTENERS)
+        for listener in self.LISTENERS:
+            listener.holders.add(self)
         self.num_workers = self.server.workers
         self.worker_age = 0
         self._late_from = -inf
@@ -181,10 +184,7 @@ class Arbiter:
         if not self.server.reuse_port:
             if self.first is None:
                 self.LISTENERS = [self.wiring.listen()]
-            elif not self.first.ended:
-                self.LISTENERS = list(self.first.LISTENERS)
-            for listener in self.LISTENERS:
-                listener.holders.add(self)
+                self.LISTENERS[0].holders.add(self)
             self._note("listening")
 
     def maybe_promote_master(self) -> None:
