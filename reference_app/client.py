@@ -12,6 +12,7 @@ import errno
 import gc
 import math
 import select
+import socket
 from asyncio import IncompleteReadError, LimitOverrunError, StreamReader, StreamWriter
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -31,8 +32,14 @@ BODY = b"?"
 #: s between two reports of progress.
 REPORT = 0.5
 
+#: Where a server listens: host and port, or the path of a Unix socket.
+Address = tuple[str, int] | str
+
+#: EAGAIN is a Unix socket's full accept queue, and ENOENT one that its master has unlinked.
 _OUTCOME_OF_ERRNO: Mapping[int | None, int] = {
+    errno.EAGAIN: REFUSED,
     errno.ECONNREFUSED: REFUSED,
+    errno.ENOENT: REFUSED,
     errno.ETIMEDOUT: TIMEOUT,
 }
 
@@ -61,12 +68,13 @@ class LoadGenerator:
     """
 
     def __init__(
-        self, experiment: Experiment, replication: int, source: Source, address: tuple[str, int]
+        self, experiment: Experiment, replication: int, source: Source, address: Address
     ) -> None:
         self.start = math.nan
         self.answers: list[bytes] = []
         self._source = source
-        self._host, self._port = address
+        self._address = address
+        self._host = "localhost" if isinstance(address, str) else address[0]
         self._keep = experiment.traffic.connection == "keepalive"
         self._traffic = experiment.traffic
         self._first_byte = slowness(experiment, replication, "first_byte")
@@ -212,7 +220,28 @@ class LoadGenerator:
             if not reader.at_eof() and not writer.is_closing():
                 return reader, writer
             writer.transport.abort()
-        return await asyncio.open_connection(self._host, self._port)
+        if isinstance(self._address, str):
+            return await asyncio.open_unix_connection(sock=_unix_connection(self._address))
+        return await asyncio.open_connection(*self._address)
+
+
+def _unix_connection(path: str) -> socket.socket:
+    """A connection to the Unix socket at ``path``; connecting to one never takes time.
+
+    Not `asyncio.open_unix_connection(path)`, which takes EAGAIN for EINPROGRESS, and a socket that
+    was refused for a connected one.
+
+    Raises:
+        OSError: EAGAIN when the accept queue is full, ENOENT or ECONNREFUSED when nobody listens.
+    """
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.setblocking(False)
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reference_app.client import LoadGenerator, Progress
+from reference_app.client import Address, LoadGenerator, Progress
 from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.run import Requests
@@ -51,14 +51,14 @@ class Replay:
 class _Task:
     experiment: Experiment
     replication: int
-    address: tuple[str, int]
+    address: Address
     parent: int
 
 
 def replay(
     experiment: Experiment,
     replication: int,
-    address: tuple[str, int],
+    address: Address,
     began: Callable[[float], None],
     progress: Progress,
 ) -> Replay:

@@ -14,7 +14,7 @@ from reference_app.client import Progress
 from reference_app.client_process import Replay, replay
 from reference_app.disturber import disturber
 from reference_app.memory import memory_of
-from reference_app.server import HOST, RunningServer, running_server
+from reference_app.server import RunningServer, running_server
 from sim.experiment import Experiment
 from sim.experiment_file import to_dict
 from sim.run import Census, ProcessEvent, Run
@@ -31,8 +31,7 @@ def measure(experiment: Experiment, replication: int, progress: Progress) -> Run
     """
     with running_server(experiment) as server:
         with disturber(experiment.disturbances, server) as disturbing:
-            address = (HOST, server.port)
-            result = replay(experiment, replication, address, disturbing.begin, progress)
+            result = replay(experiment, replication, server.address, disturbing.begin, progress)
             end = time.monotonic()
         census = _census(server)
         memory = memory_of(server)

@@ -14,7 +14,7 @@ import psutil
 
 from reference_app.client_process import replay
 from reference_app.rig_config import COLLECT
-from reference_app.server import HOST, RunningServer, running_server
+from reference_app.server import RunningServer, running_server
 from sim.distribution import Distribution
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
@@ -113,7 +113,7 @@ def collect(server: RunningServer) -> None:
 
 def exercise(server: RunningServer, experiment: Experiment) -> None:
     """Keep every pool thread busy for a while."""
-    replay(experiment, 0, (HOST, server.port), lambda _: None, lambda *_: None)
+    replay(experiment, 0, server.address, lambda _: None, lambda *_: None)
 
 
 def measure_memory(

@@ -3,7 +3,7 @@
 ::
 
     with running_server(experiment) as server:
-        ...  # send requests to server.port, signals to server.workers()[1]
+        ...  # send requests to server.address, signals to server.workers()[1]
         events = server.events(start)
 """
 
@@ -24,6 +24,7 @@ from typing import IO
 
 import psutil
 
+from reference_app.client import Address
 from reference_app.flag_process import FlagProcess, flag_process
 from reference_app.flags import FLAG_SERVICE_URL, OFFLINE, SDK_KEY, START_WAIT
 from reference_app.gunicorn_log import LogLine, log_lines, process_events, worker_pids
@@ -31,7 +32,7 @@ from reference_app.rig_config import NO_POSTFORK, RIG_PID
 from reference_app.traps import TRAPS, TrapBoard
 from sim.disturbance import BootError, Crash, Hang
 from sim.errors import ExperimentError
-from sim.experiment import Experiment, LaunchDarkly, Server
+from sim.experiment import MAX_UNIX_PATH, Experiment, LaunchDarkly, Server
 from sim.run import ProcessEvent
 
 HOST = "127.0.0.1"
@@ -51,7 +52,7 @@ KILL = 5.0
 
 
 def gunicorn_flags(server: Server) -> list[str]:
-    """Every setting of ``server`` as flags of Gunicorn's command line."""
+    """Every setting of ``server`` as flags of Gunicorn's command line, but for ``bind``."""
     valued = {
         "--workers": server.workers,
         "--threads": server.threads,
@@ -94,18 +95,24 @@ class RunningServer:
     """Gunicorn, ready for requests.
 
     Attributes:
-        port: that it listens at, on 127.0.0.1.
+        address: that it listens at: 127.0.0.1 and a free port, or the path of a Unix socket.
         master_pid: of the master, which also is the process group of all its processes.
         flag_service: that the workers' SDK talks to; None without LaunchDarkly.
         traps: that its workers look at; None where the experiment sets none.
         log: that all its processes write to.
     """
 
-    port: int
+    address: Address
     master_pid: int
     flag_service: FlagProcess | None
     traps: TrapBoard | None
     log: IO[bytes]
+
+    @property
+    def port(self) -> int:
+        """Its port, where it listens at one."""
+        assert not isinstance(self.address, str), f"it listens at the Unix socket {self.address}"
+        return self.address[1]
 
     def text(self) -> str:
         """The log so far: Gunicorn's lines, and whatever else the processes wrote."""
@@ -175,15 +182,36 @@ def running_server(
         if any(isinstance(it, Crash | Hang | BootError) for it in experiment.disturbances):
             traps = stack.enter_context(closing(TrapBoard.create()))
         log = stack.enter_context(tempfile.TemporaryFile())
-        port = stack.enter_context(_reserved_port(reuse_port=experiment.server.reuse_port))
+        address = stack.enter_context(_own_address(experiment.server))
         if application is None:
             application = SERVICE if traps is None else TRAPPED_SERVICE
         process = stack.enter_context(
-            _gunicorn(experiment, application, port, flag_service, traps, log)
+            _gunicorn(experiment, application, address, flag_service, traps, log)
         )
-        server = RunningServer(port, process.pid, flag_service, traps, log)
+        server = RunningServer(address, process.pid, flag_service, traps, log)
         _wait_until_ready(experiment, process, log)
         yield server
+
+
+@contextmanager
+def _own_address(server: Server) -> Iterator[Address]:
+    """An address of the family of ``server.bind`` that nobody else has.
+
+    Raises:
+        ExperimentError: when the directory for temporary files has too long a name for a socket.
+    """
+    if not server.unix:
+        with _reserved_port(reuse_port=server.reuse_port) as port:
+            yield HOST, port
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        path = str(Path(directory, "gunicorn.sock"))
+        if len(os.fsencode(path)) > MAX_UNIX_PATH:
+            raise ExperimentError(
+                f"the path of a Unix socket would be {path!r}; expected at most {MAX_UNIX_PATH} "
+                "bytes: name a shorter directory in TMPDIR"
+            )
+        yield path
 
 
 @contextmanager
@@ -205,7 +233,7 @@ def _reserved_port(*, reuse_port: bool) -> Iterator[int]:
 def _gunicorn(
     experiment: Experiment,
     application: Application,
-    port: int,
+    address: Address,
     flag_service: FlagProcess | None,
     traps: TrapBoard | None,
     log: IO[bytes],
@@ -214,7 +242,8 @@ def _gunicorn(
     # finds the package's own http where it looks for Python's, and the second master dies.
     command = [sys.executable, str(Path(get_path("scripts"), "gunicorn"))]
     command += ["--config", f"python:{application.config}"]
-    command += ["--bind", f"{HOST}:{port}", "--no-control-socket"]
+    bind = f"unix:{address}" if isinstance(address, str) else f"{address[0]}:{address[1]}"
+    command += ["--bind", bind, "--no-control-socket"]
     command += gunicorn_flags(experiment.server)
     command += [application.target]
     process = subprocess.Popen(  # noqa: S603 - our own interpreter, validated settings

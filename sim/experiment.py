@@ -33,6 +33,12 @@ MAX_THREADS = 4096
 MAX_REQUESTS = 20_000_000
 MAX_DISTURBANCES = 1000
 
+#: Begins the address of a Unix socket.
+UNIX = "unix:"
+
+#: Bytes of a Unix socket's path: ``sun_path`` of unix(7) has 108, of which the last is a NUL.
+MAX_UNIX_PATH = 107
+
 
 def _number(where: str, value: float, low: float, *, above: bool = False) -> None:
     """Refuse a ``value`` that is not finite, or below ``low`` (at or below, with ``above``)."""
@@ -46,6 +52,28 @@ def _whole(where: str, value: int, low: int, high: int | None = None) -> None:
     if value < low or (high is not None and value > high):
         range_ = f"from {low} to {high}" if high is not None else f">= {low}"
         raise ExperimentError(f"{where} is {value}; expected a whole number {range_}")
+
+
+def _address(address: str) -> None:
+    """Refuse an ``address`` of ``bind`` that Gunicorn cannot listen at (`util.parse_address`)."""
+    if address.startswith(UNIX):
+        path = address.removeprefix(UNIX).removeprefix("//")
+        size = len(path.encode(errors="surrogateescape"))
+        if not path or "\0" in path:
+            raise ExperimentError(f"bind is {address!r}; expected unix: and the path of a socket")
+        if size > MAX_UNIX_PATH:
+            raise ExperimentError(
+                f"bind is {address!r}, a path of {size} bytes; expected at most {MAX_UNIX_PATH}, "
+                "for a Unix socket's address holds no more"
+            )
+        return
+    scheme, _, rest = address.rpartition("://")
+    _, colon, port = rest.rpartition(":")
+    named = scheme != "fd" and (not colon or rest.endswith("]"))
+    if not named and not port.isdecimal():
+        raise ExperimentError(
+            f"bind is {address!r}; expected HOST, HOST:PORT, unix:PATH or fd://FD"
+        )
 
 
 def _choice(where: str, value: str, choices: tuple[str, ...]) -> None:
@@ -70,7 +98,9 @@ class Server:
         max_requests: requests after which a worker restarts; 0 is never.
         max_requests_jitter: most that is added to ``max_requests``, uniform per worker.
         preload_app: import the application in the master, before the first fork.
-        reuse_port: one listening socket for each worker (``SO_REUSEPORT``).
+        reuse_port: one listening socket for each worker (``SO_REUSEPORT``); not of a Unix socket.
+        bind: addresses to listen at, parted by commas as Gunicorn takes them: ``HOST:PORT``,
+            ``unix:PATH`` or ``fd://FD``. Clients connect to the first.
     """
 
     workers: int = 1
@@ -85,6 +115,7 @@ class Server:
     max_requests_jitter: int = 0
     preload_app: bool = False
     reuse_port: bool = False
+    bind: str = "127.0.0.1:8000"
 
     def __post_init__(self) -> None:
         _whole("workers", self.workers, 1, MAX_WORKERS)
@@ -100,6 +131,15 @@ class Server:
         ):
             _whole(name, getattr(self, name), 0)
         _whole("backlog", self.backlog, 1)
+        if not self.addresses:
+            raise ExperimentError(f"bind is {self.bind!r}; expected an address to listen at")
+        for address in self.addresses:
+            _address(address)
+        if self.unix and self.reuse_port:
+            raise ExperimentError(
+                f"reuse_port is on and bind is {self.addresses[0]!r}; expected one of them: Linux "
+                "has no SO_REUSEPORT for a Unix socket"
+            )
         if self.worker_class == "sync" and self.threads > 1:
             object.__setattr__(self, "worker_class", "gthread")
 
@@ -107,6 +147,16 @@ class Server:
     def concurrency(self) -> int:
         """Requests that can run at once: workers x threads."""
         return self.workers * self.threads
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every address of ``bind``, the one that clients connect to first."""
+        return tuple(address.strip() for address in self.bind.split(",") if address.strip())
+
+    @property
+    def unix(self) -> bool:
+        """Whether clients connect to a Unix socket."""
+        return self.addresses[0].startswith(UNIX)
 
 
 @dataclass(frozen=True, slots=True)

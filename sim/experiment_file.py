@@ -102,6 +102,8 @@ def changes(document: Mapping[str, Any], where: str) -> Changes:
         trace = values.get("trace") if schema is Traffic and isinstance(values, Mapping) else None
         if isinstance(trace, str):
             values = {key: value for key, value in values.items() if key != "trace"}
+        if schema is Server and isinstance(values, Mapping):
+            values = _with_addresses(values)
         found[table] = toml_file.parse_table(values, schema, place)
         if isinstance(trace, str):
             found[table]["trace"] = trace_file.read(Path(where).parent / trace)
@@ -158,6 +160,14 @@ def _disturbance(table: object, place: str) -> Disturbance:
         return schema(**found)
     except ExperimentError as error:
         raise ExperimentError(f"{place} {error}") from None
+
+
+def _with_addresses(server: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The table with its ``bind`` as text, where it is a list as Gunicorn may have it."""
+    bind = server.get("bind")
+    if isinstance(bind, list) and all(isinstance(address, str) for address in bind):
+        return {**server, "bind": settings.bind_of(bind)}
+    return server
 
 
 def _worker_class(value: str, where: str) -> str:

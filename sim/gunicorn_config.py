@@ -128,6 +128,8 @@ def read(location: str, cores: int = Host().cores, *, literal: bool = False) -> 
     try:
         if "worker_class" in server:
             server["worker_class"] = model_settings.worker_class_of(server["worker_class"])
+        if "bind" in server:
+            server["bind"] = model_settings.bind_of(server["bind"])
         Server(**server)
     except ExperimentError as error:
         raise ExperimentError(f"{location}: {error}") from None

@@ -8,7 +8,7 @@ dropped in silence.
 from __future__ import annotations
 
 from sim.errors import ExperimentError
-from sim.experiment import WorkerClass
+from sim.experiment import Server, WorkerClass
 
 #: Settings without an effect on queueing worth a prediction: names, paths, identities, logging to
 #: a file, and what a request may look like. Anything that does work for each request beyond a log
@@ -17,7 +17,6 @@ HARMLESS: frozenset[str] = frozenset(
     {
         "access_log_format",
         "accesslog",
-        "bind",
         "capture_output",
         "casefold_http_method",
         "chdir",
@@ -72,6 +71,29 @@ WORKER_CLASS_SPELLINGS: dict[str, WorkerClass] = {
     "gthread": "gthread",
     "gunicorn.workers.gthread.ThreadWorker": "gthread",
 }
+
+
+def bind_of(value: object) -> str:
+    """What `Server.bind` has for ``bind = value``: the addresses, parted by commas.
+
+    Args:
+        value: text or a list of text, as Gunicorn takes it (`config.validate_list_string`).
+    """
+    return value if isinstance(value, str) else ",".join(map(str, value))  # type: ignore[call-overload]
+
+
+def bind_notices(server: Server) -> list[str]:
+    """What a prediction does not show of ``server.bind``."""
+    first, *others = server.addresses
+    notices = []
+    if others:
+        notices.append(
+            f"bind: all clients connect to {first}; more listening sockets are not modelled: "
+            f"{', '.join(others)}"
+        )
+    if first.startswith("fd://"):
+        notices.append(f"bind: {first} is taken for a TCP socket; if not, name it as unix:PATH")
+    return notices
 
 
 def worker_class_of(value: object) -> WorkerClass:

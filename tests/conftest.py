@@ -32,29 +32,12 @@ COMPUTES = frozenset(
     for name in (
         *("arguments", "bad_input", "cached_pace", "candidates", "capacity", "chrome_trace"),
         *("claims", "comparison", "compiled", "convoy", "cores", "dask", "disturbance"),
-        *(
-            "document",
-            "executors",
-            "experiment_file",
-            "faq_rules",
-            "gil",
-            "gunicorn_config",
-            "idle_settings",
-        ),
-        *("handshake", "in_passing", "life", "model", "model_theory", "pace"),
-        *(
-            "parameter",
-            "progress_line",
-            "recovery",
-            "report",
-            "run",
-            "sequential",
-            "site",
-            "site_data",
-        ),
+        *("document", "executors", "experiment_file", "faq_rules", "gil", "gunicorn_config"),
+        *("handshake", "in_passing", "life", "model", "model_theory", "pace", "parameter"),
+        *("progress_line", "recovery", "report", "run", "sequential", "site", "site_data"),
         *("site_validation", "sizing", "sketch", "store", "study_cli", "summary", "tally"),
         *("theory", "timeline", "traffic", "validation", "validation_grid", "wakeup", "walls"),
-        *("examples", "losses", "release", "restarts"),
+        *("examples", "losses", "release", "restarts", "unix_socket"),
     )
 )
 
@@ -64,7 +47,8 @@ SERVES = frozenset(
     f"test_{name}"
     for name in (
         *("access_log", "cli", "faq_launchdarkly", "faq_logs", "faq_sockets", "faq_start"),
-        *("abandoned", "server", "service", "silent_clients", "timeline_cli", "validation_run"),
+        *("abandoned", "server", "service", "silent_clients", "timeline_cli", "unix_server"),
+        *("validation_run",),
     )
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from itertools import accumulate
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -39,8 +40,15 @@ def _constant(seconds: float) -> Distribution:
     return Distribution("const", (seconds,))
 
 
+def _server(listens: tuple[str, bool], **settings: Any) -> Server:  # noqa: ANN401
+    bind, reuse_port = listens
+    return Server(bind=bind, reuse_port=reuse_port, **settings)
+
+
 servers = st.builds(
-    Server,
+    _server,
+    # ``bind`` and ``reuse_port``, which a Unix socket does not have.
+    listens=st.sampled_from([(":80", False), (":80", True), ("unix:/x", False)]),
     workers=st.integers(1, 4),
     threads=st.integers(1, 4),
     worker_class=st.sampled_from(["sync", "gthread"]),
@@ -48,7 +56,6 @@ servers = st.builds(
     backlog=st.integers(1, 8),
     keepalive=st.integers(0, 2),
     preload_app=st.booleans(),
-    reuse_port=st.booleans(),
 )
 demands = st.one_of(
     st.sampled_from([0.0, 1e-4, 0.004, 0.02, 0.3]).map(_constant),

@@ -52,12 +52,12 @@ def test_a_worker_class_can_be_a_class(read: Read) -> None:
 
 def test_other_settings_are_named_where_they_differ(read: Read) -> None:
     config = read(
-        "bind = 'unix:/x'\nloglevel = 'info'\nproc_name = 'x'\nreload = True\nspew = False\n"
+        "umask = 7\nloglevel = 'info'\nproc_name = 'x'\nreload = True\nspew = False\n"
         "def on_exit(server):\n    pass\n"
         "def post_fork(server, worker):\n    pass\n"
     )
     assert config.ignored == ("on_exit", "post_fork", "reload")
-    assert config.harmless == ("bind", "proc_name")
+    assert config.harmless == ("proc_name", "umask")
 
 
 POSTFORKS = {
@@ -175,7 +175,12 @@ def test_the_defaults_of_a_server_are_gunicorns(monkeypatch: pytest.MonkeyPatch)
     known = gunicorn_config.known_settings()
     for field in fields(Server):
         if field.name != "workers":  # Gunicorn read WEB_CONCURRENCY when it was imported.
-            assert known[field.name].get() == field.default
+            default = known[field.name].get()
+            assert (
+                settings.bind_of(default) == field.default
+                if field.name == "bind"
+                else (default == field.default)
+            )
 
 
 def test_the_spellings_of_worker_classes_are_gunicorns() -> None:

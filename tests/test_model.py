@@ -108,6 +108,9 @@ def check_row(asked: Experiment, row: Request) -> None:
         case "timeout":
             assert not was_accepted
             assert row.latency >= sum(SYN_TIMEOUTS)
+        case "refused":
+            assert server.unix
+            assert not was_accepted
         case "reset":
             # Expired, or a handshake that the server has forgotten.
             assert asked.traffic.connection == "keepalive" or server.backlog > NO_PRESSURE // 2

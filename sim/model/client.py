@@ -36,8 +36,8 @@ class Clients:
     that the client of a row takes until it sends, once it is connected; None where all send at
     once), ``body`` and ``read`` (the same for its request's body, and for reading the answer),
     ``reads_body`` (whether requests have a body that the application reads),
-    ``lingering`` (whether clients may take their time to close), ``handshakes`` (that a full accept
-    queue has delayed).
+    ``lingering`` (whether clients may take their time to close), ``unix`` (whether they connect to
+    a Unix socket), ``handshakes`` (that a full accept queue has delayed; TCP only).
 
     Constant too: ``answers_matter``, whether anything that a client does depends on an answer. It
     does not in an open loop with new connections, where answers need no events of their own. If all
@@ -66,8 +66,11 @@ class Clients:
         read: Callable[[int], float] | None,
         wheel: TimerWheel,
         cores: Cores | None,
+        *,
+        unix: bool,
     ) -> None:
         self.clock = clock
+        self.unix = unix
         self.cores = cores
         self._gil = None if cores is None else Gil(clock, cores, None)
         self._compute = clock.after if self._gil is None else self._gil.compute
@@ -231,8 +234,12 @@ class Clients:
         Call(self.clock, give_up).after(timeout)
 
     def _refused(self, connection: Connection, listener: ListeningSocket | None) -> None:
-        """A connection was refused, or its SYN dropped where there is a ``listener``."""
-        if listener is None:
+        """A connection was refused, or its SYN dropped where there is a ``listener``.
+
+        A Unix socket has no SYN: `connect(2)` of a client that does not block, as proxies and event
+        loops have it, fails with EAGAIN (`unix_stream_connect`, net/unix/af_unix.c).
+        """
+        if listener is None or self.unix:
             self._lose(connection, REFUSED)
         else:
             self.handshakes.begin(connection, listener)

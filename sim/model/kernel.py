@@ -4,8 +4,14 @@
 
     client --connect--> accept queue (backlog) --wake every poller--> the first accept() wins
                              |
-                             +-- full: the SYN or the ACK is dropped (`sim.model.handshake`)
+                             +-- full, TCP: the SYN or the ACK is dropped (`sim.model.handshake`)
+                             +-- full, Unix: `connect(2)` fails at once with EAGAIN
+                             +-- unlinked, Unix: nobody finds it any more; what is queued stays
                              +-- closed by its last holder: what is queued is reset
+
+A Unix socket's queue is as long and wakes the same pollers in the same order: `unix_recvq_full` and
+`unix_stream_connect` (net/unix/af_unix.c) do what `sk_acceptq_is_full` and `tcp_child_process` do,
+and both end in `sock_def_readable`. It has no handshake, so nothing can be retransmitted.
 """
 
 from __future__ import annotations
@@ -69,8 +75,8 @@ class ListeningSocket:
     """One listening socket, shared by master and workers or, with ``--reuse-port``, of one worker.
 
     Constants: ``clock``, ``limit`` (connections that the accept queue holds), ``cores``, ``costs``,
-    ``random`` (stream of the races between pollers), ``closed`` (called with this when its last
-    holder has closed it).
+    ``random`` (stream of the races between pollers), ``unreachable`` (called once with this, when
+    no new connection finds it any more).
 
     State:
         queue: connections that no worker has accepted yet, first come first served.
@@ -78,6 +84,7 @@ class ListeningSocket:
         waited: sum of the times that accepted connections have spent in the queue, s.
         longest: most connections that were ever in the queue.
         holders: processes that have it open; without any, it is closed.
+        reachable: whether a new connection finds it.
         request_socks: handshakes that it remembers, for their ACK was dropped.
         young: those of them whose SYN-ACK has not been sent again.
     """
@@ -91,7 +98,6 @@ class ListeningSocket:
         "_order",
         "_since",
         "clock",
-        "closed",
         "cores",
         "costs",
         "holders",
@@ -99,8 +105,10 @@ class ListeningSocket:
         "longest",
         "queue",
         "random",
+        "reachable",
         "request_socks",
         "sleeping",
+        "unreachable",
         "waited",
         "young",
     )
@@ -113,13 +121,15 @@ class ListeningSocket:
         cores: Cores,
         costs: Costs,
         random: Random,
-        closed: Callable[[ListeningSocket], None],
+        unreachable: Callable[[ListeningSocket], None],
         *,
         fair: bool,
     ) -> None:
         self.clock = clock
-        self.closed = closed
-        # `sk_acceptq_is_full` (include/net/sock.h) lets one more in than it was asked for.
+        self.unreachable = unreachable
+        self.reachable = True
+        # `sk_acceptq_is_full` (include/net/sock.h) and `unix_recvq_full` (net/unix/af_unix.c) let
+        # one more in than `listen(2)` asked for.
         self.limit = min(backlog, somaxconn) + 1
         self.cores = cores
         self.costs = RaceCosts(costs)
@@ -230,9 +240,15 @@ class ListeningSocket:
             return
         self.holders.remove(holder)
         if not self.holders:
-            self.closed(self)
+            self.unlink()
             while self.queue:
                 yield self.queue.popleft()
+
+    def unlink(self) -> None:
+        """`unlink(2)` of a Unix socket's path: nobody can connect, and what is queued stays."""
+        if self.reachable:
+            self.reachable = False
+            self.unreachable(self)
 
     def _wake(self, place: int) -> None:
         """Let the poller at ``place`` in `sleeping` go to look for a connection."""

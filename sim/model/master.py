@@ -246,6 +246,12 @@ class Arbiter:
 
     def stop(self, *, graceful: bool = True) -> Steps:
         """`stop()`: no more connections; workers have `graceful_timeout` s, or are killed."""
+        # A Unix socket that no other master needs: clients do not find it any more, while workers
+        # may yet accept what is queued.
+        alone = self.first is None and (self.reexec is None or self.reexec.ended)
+        if self.server.unix and alone:
+            for listener in self.LISTENERS:
+                listener.unlink()
         self._close_listeners()
         limit = self.clock.time + self.server.graceful_timeout
         self.kill_workers("TERM" if graceful else "QUIT")

@@ -80,7 +80,7 @@ class _Simulation:
         self.source: Source = source(experiment, replication) if passing is None else passing
         self.recorder = Recorder(self.source.rows)
         self.listeners: list[ListeningSocket] = []
-        # Those that some process has open: the kernel chooses one of them.
+        # Those that a new connection finds: the kernel chooses one of them.
         self._open: list[ListeningSocket] = []
         self.workers: list[Worker] = []
         self.masters: list[Arbiter] = []
@@ -105,6 +105,7 @@ class _Simulation:
             slowness(experiment, replication, "read"),
             TimerWheel(clock, self._chance("jiffies")),
             self.cores if local else None,
+            unix=experiment.server.unix,
         )
         computing = Computing(host.cores)
         self.wiring = Wiring(

@@ -106,7 +106,7 @@ def candidates(
         "worker_class": WORKER_CLASSES,
         "workers": default_workers(base.host.cores),
         "threads": THREADS,
-        "reuse_port": (False, True),
+        "reuse_port": (False,) if base.server.unix else (False, True),
         "max_requests": (base.server.max_requests,),
         **chosen,
     }
