@@ -14,7 +14,7 @@ from mkdocs.utils import get_relative_url
 
 from sim.errors import ExperimentError
 from sim.release import LIMIT_UNSAFE, MODELLED_RELEASE
-from site_docs import language, measured, validated
+from site_docs import language, measured, statements, validated
 from site_docs.charts import catalogue
 from site_docs.prepare import prepare
 
@@ -71,6 +71,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
                 files.append(File.generated(config, path, content=content))
     except ExperimentError as error:
         raise PluginError(str(error)) from None
+    text += statements.box(page.file.src_uri, statements.read()[0])
     text = _TITLE.sub(lambda match: f"{match[0]}\n{_about_release(page.file.src_uri)}\n", text, 1)
     return _FROM_ROOT.sub(lambda match: f'href="{get_relative_url(match[1], page.url)}"', text)
 

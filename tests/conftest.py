@@ -37,7 +37,7 @@ COMPUTES = frozenset(
         *("progress_line", "recovery", "report", "run", "sequential", "site", "site_data"),
         *("site_validation", "sizing", "sketch", "store", "study_cli", "summary", "tally"),
         *("theory", "timeline", "traffic", "validation", "validation_grid", "wakeup", "walls"),
-        *("examples", "losses", "release", "restarts", "unix_socket"),
+        *("examples", "losses", "release", "restarts", "statements", "unix_socket"),
     )
 )
 

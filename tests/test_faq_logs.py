@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from http.client import RemoteDisconnected
 from pathlib import Path
 from sysconfig import get_path
 
@@ -14,11 +15,13 @@ import pytest
 from gunicorn import __version__
 from plain_gunicorn import PlainGunicorn, get_json, plain_gunicorn, wait_for
 
-#: Answers who it is; `/hang` answers after a while.
+#: Answers who it is; `/hang` answers after a while, `/crash` never.
 APPLICATION = """
 import json, os, time
 def app(environ, start_response):
     time.sleep(4 if environ["PATH_INFO"] == "/hang" else 0)
+    if environ["PATH_INFO"] == "/crash":
+        os._exit(7)
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps({"pid": os.getpid()}).encode()]
 """
@@ -71,6 +74,10 @@ def test_a_worker_that_is_late_is_critical(folder: Path) -> None:
         lines = lines_of(server)
         assert (server.master.pid, "CRITICAL", f"WORKER TIMEOUT (pid:{worker.pid})") in lines
         assert not [line for line in lines if line[2].startswith("Worker timeout")]
+        assert (worker.pid, "ERROR", "Error handling request GET /hang") in lines
+        # The request's error handling takes the abort's exception, so the worker ends as usual.
+        assert (worker.pid, "INFO", f"Worker exiting (pid: {worker.pid})") in lines
+        assert not [line for line in lines if "exited with code" in line[2]]
 
 
 def test_a_killed_worker_is_an_error(folder: Path) -> None:
@@ -80,6 +87,19 @@ def test_a_killed_worker_is_an_error(folder: Path) -> None:
         server.wait_for_log("Booting worker", times=2)
         said = f"Worker (pid:{worker.pid}) was sent SIGKILL! Perhaps out of memory?"
         assert (server.master.pid, "ERROR", said) in lines_of(server)
+
+
+def test_a_request_that_crashes_its_worker_is_in_no_access_log(folder: Path) -> None:
+    with plain_gunicorn(folder, "plain:app", "--access-logfile", "-") as server:
+        (worker,) = server.workers()
+        assert server.get("/fine")[0] == 200
+        with pytest.raises((ConnectionError, RemoteDisconnected)):
+            server.get("/crash")
+        server.wait_for_log("Booting worker", times=2)
+        said = f"Worker (pid:{worker.pid}) exited with code 7."
+        assert (server.master.pid, "ERROR", said) in lines_of(server)
+        server.wait_for_log('"GET /fine HTTP/1.1" 200')
+        assert "/crash" not in server.log()
 
 
 def test_gunicornc_shows_workers_and_their_heartbeats(folder: Path) -> None:
@@ -108,6 +128,20 @@ def test_a_server_that_halts_says_why(folder: Path) -> None:
             (master, "ERROR", "Shutting down: Master"),
             (master, "ERROR", "Reason: Worker failed to boot."),
         ]
+        said = [message for _, _, message in lines_of(server)]
+        assert "Exception in worker process" in said
+        assert any(re.fullmatch(r"Worker \(pid:\d+\) exited with code 3\.", each) for each in said)
+    # The same is found out before any signal.
+    gunicorn = [sys.executable, str(Path(get_path("scripts"), "gunicorn"))]
+    checked = subprocess.run(
+        [*gunicorn, "--check-config", "broken:app"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 1
+    assert "RuntimeError: no database" in checked.stderr
 
 
 def test_usr1_opens_the_log_again(folder: Path) -> None:

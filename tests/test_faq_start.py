@@ -106,6 +106,26 @@ def test_a_reload_brings_new_code_only_without_preload(tmp_path: Path) -> None:
     assert answer_after_reload("--preload") == "old"
 
 
+def test_a_preloaded_service_survives_a_reload_with_a_broken_release(tmp_path: Path) -> None:
+    module = tmp_path / "release.py"
+    module.write_text(
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n    return [b'fine']\n",
+        encoding="utf-8",
+    )
+    with plain_gunicorn(tmp_path, "release:app", "--preload") as server:
+        (old,) = server.workers()
+        module.write_text("raise RuntimeError('no database')\n", encoding="utf-8")
+        server.master.send_signal(signal.SIGHUP)
+        wait_for(lambda: old not in server.workers() and len(server.workers()) == 1)
+        assert server.get()[1] == "fine"
+    # The next start imports it, in the master itself.
+    with plain_gunicorn(tmp_path, "release:app", "--preload", ready=False) as server:
+        assert server.master.wait(10) != 0
+        assert "Error: no database" in server.log()
+        assert "Booting worker" not in server.log()
+
+
 def test_gunicorn_names_its_documentation() -> None:
     links = metadata("gunicorn").get_all("Project-URL") or []
     assert "Documentation, https://gunicorn.org" in links
