@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Collection
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -39,6 +40,7 @@ from sim.errors import ExperimentError
 from sim.experiment import ARRIVALS, Experiment, Server
 from sim.flags import FLAGS, UNREAD, add_flag, dest, reader
 from sim.gunicorn_config import SERVER_FIELDS
+from sim.idle_settings import idle_settings
 from sim.progress import progress
 from sim.release import limit_notices, release_notices
 from sim.settings import bind_notices, bind_of
@@ -121,11 +123,14 @@ def add_experiment_arguments(
             gunicorn_flags.add_hidden(parser, setting)
 
 
-def experiment_from(args: argparse.Namespace) -> tuple[Experiment, tuple[str, ...]]:
+def experiment_from(
+    args: argparse.Namespace, varied: Collection[str] = ()
+) -> tuple[Experiment, tuple[str, ...]]:
     """The experiment that the parsed flags and the files that they name describe.
 
     Args:
         args: parsed by a parser to which `add_experiment_arguments` added the flags.
+        varied: fields of the experiment that the command varies, as ``table.field``.
 
     Returns:
         The experiment, and notices: one line for each thing that was asked for and that the
@@ -156,6 +161,8 @@ def experiment_from(args: argparse.Namespace) -> tuple[Experiment, tuple[str, ..
         changes.setdefault("server", {}).update(config.settings)
         if config.postfork:
             changes.setdefault("launchdarkly", {}).update(enabled=True, postfork=True)
+        elif not args.literal:
+            changes.setdefault("launchdarkly", {}).setdefault("postfork", False)
         notices += config.notices
         notices += gunicorn_flags.not_modelled(location, config.ignored, config.harmless)
         notices += release_notices(version("gunicorn"))
@@ -169,6 +176,7 @@ def experiment_from(args: argparse.Namespace) -> tuple[Experiment, tuple[str, ..
     _refuse_unread(args, experiment)
     notices += bind_notices(experiment.server)
     notices += _too_late(experiment)
+    notices += idle_settings(experiment, changes, varied)
     notices += limit_notices([experiment.server])
     notices += gunicorn_flags.other_flags(args, known, COMMAND_LINE)
     notices += _about_pasted(args.pasted, location)

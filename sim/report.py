@@ -78,16 +78,25 @@ def _question(summary: Summary) -> str:
         "closed": "{users} users in a closed loop, think {think} s, {demand}",
         "trace": "arrivals and demands of a trace",
     }[traffic["arrivals"]].format(**{**traffic, "think": think, "demand": demand})
-    connection = {"new": "a new connection each", "keepalive": "connections kept alive"}
     # A run that an older release has saved says nothing of it.
     bind = str(summary.experiment["server"].get("bind", ""))
     socket = "Unix socket; " if bind.startswith(UNIX) else ""
     each = summary.requests / summary.replications
     times = _count(summary.replications, "replication")
     return (
-        f"{what}; {connection[traffic['connection']]}; {socket}{_count(cores, 'core')}; "
+        f"{what}; {_connections(summary)}; {socket}{_count(cores, 'core')}; "
         f"{times} of {_whole(each)} requests."
     )
+
+
+def _connections(summary: Summary) -> str:
+    """What becomes of connections, which takes client and server."""
+    server = summary.experiment["server"]
+    if summary.experiment["traffic"]["connection"] == "new":
+        return "a new connection each"
+    if server["worker_class"] == "sync" or server["keepalive"] == 0:
+        return "a new connection each, which the server closes"
+    return "connections kept alive"
 
 
 def _times_table(summary: Summary, plus_minus: str) -> Table:

@@ -262,7 +262,10 @@ def test_what_the_processes_take_of_the_memory(at_first: int | None, expected: s
     [
         ({"arrivals": "closed"}, "10 users in a closed loop, think const:0 s, io exp:0.05 s"),
         ({"arrivals": "constant"}, "10 requests/s at even distances, io exp:0.05 s"),
-        ({"arrivals": "trace"}, "arrivals and demands of a trace; connections kept alive"),
+        (
+            {"arrivals": "trace"},
+            "demands of a trace; a new connection each, which the server closes",
+        ),
     ],
 )
 @pytest.mark.parametrize("outcomes", [[], [OK], [REFUSED], [OK, REFUSED, REFUSED]])

@@ -29,7 +29,7 @@ from sim.study.memory_size import parse as parse_memory
 from sim.study.objective import Objective, complete
 from sim.study.objective import parse as parse_objective
 from sim.study.observation import UNITS, Observation
-from sim.study.parameter import Parameter, Value, at
+from sim.study.parameter import KNOWN, Parameter, Value, at
 from sim.study.parameter import parse as parse_parameter
 from sim.study.progress import progress
 from sim.study.question import Limits, Question
@@ -170,7 +170,8 @@ def _size(args: argparse.Namespace) -> None:
 
         refuse_existing(path)
     objectives = complete(args.slo)
-    experiment, notices = experiment_from(args)
+    searched = {name for name in SEARCHED if getattr(args, name) is None}
+    experiment, notices = experiment_from(args, {f"server.{name}" for name in searched})
     question = _question(args, experiment, objectives)
     known, stopped = _carry_out(
         args,
@@ -262,7 +263,8 @@ def _distinct(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
 
 def _sweep(args: argparse.Namespace) -> None:
     chart_path = None if args.chart is None else writable(Path(args.chart))
-    experiment, notices = experiment_from(args)
+    fields = (KNOWN[parameter.name] for parameter in args.over if parameter.name in KNOWN)
+    experiment, notices = experiment_from(args, {".".join(field) for field in fields})
     asked = sweep.Sweep(experiment, _distinct(args.over), experiment.replications)
     if chart_path is not None:
         from sim.study import chart  # noqa: PLC0415
