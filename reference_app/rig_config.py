@@ -38,6 +38,9 @@ RIG_PID = "GUNICORN_RIG_PID"
 #: Set: nobody calls `postfork()`, as in a service that has forgotten to.
 NO_POSTFORK = "GUNICORN_RIG_NO_POSTFORK"
 
+#: Set: the master freezes what it has before it forks, `gc.freeze()`.
+GC_FREEZE = "GUNICORN_RIG_GC_FREEZE"
+
 #: Makes a worker collect all its garbage; Gunicorn has no use for this signal.
 COLLECT = signal.SIGRTMIN
 
@@ -68,6 +71,12 @@ class MonotonicLogger(Logger):  # type: ignore[misc]  # Gunicorn has no types
 
 
 logger_class = MonotonicLogger
+
+
+def when_ready(server: Arbiter) -> None:  # noqa: ARG001 - Gunicorn's signature
+    """Freeze what the master has, the application with `preload_app`, before the first fork."""
+    if GC_FREEZE in os.environ:
+        gc.freeze()
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:

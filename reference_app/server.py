@@ -28,11 +28,11 @@ from reference_app.client import Address
 from reference_app.flag_process import FlagProcess, flag_process
 from reference_app.flags import FLAG_SERVICE_URL, OFFLINE, SDK_KEY, START_WAIT
 from reference_app.gunicorn_log import LogLine, log_lines, process_events, worker_pids
-from reference_app.rig_config import NO_POSTFORK, RIG_PID
+from reference_app.rig_config import GC_FREEZE, NO_POSTFORK, RIG_PID
 from reference_app.traps import TRAPS, TrapBoard
 from sim.disturbance import BootError, Crash, Hang
 from sim.errors import ExperimentError
-from sim.experiment import MAX_UNIX_PATH, Experiment, LaunchDarkly, Server
+from sim.experiment import MAX_UNIX_PATH, Experiment, Server
 from sim.run import ProcessEvent
 
 HOST = "127.0.0.1"
@@ -249,7 +249,7 @@ def _gunicorn(
     process = subprocess.Popen(  # noqa: S603 - our own interpreter, validated settings
         command,
         cwd=application.directory,
-        env=_environment(experiment.launchdarkly, application, flag_service, traps),
+        env=_environment(experiment, application, flag_service, traps),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
@@ -268,7 +268,7 @@ def _gunicorn(
 
 
 def _environment(
-    launchdarkly: LaunchDarkly,
+    experiment: Experiment,
     application: Application,
     flag_service: FlagProcess | None,
     traps: TrapBoard | None,
@@ -276,7 +276,7 @@ def _environment(
     """This process's environment, without what would change the experiment."""
     foreign = {"gunicorn_cmd_args", "http_proxy", "https_proxy", SDK_KEY.lower()}
     environ = {name: value for name, value in os.environ.items() if name.lower() not in foreign}
-    for name in (NO_POSTFORK, TRAPS):
+    for name in (GC_FREEZE, NO_POSTFORK, TRAPS):
         environ.pop(name, None)
     environ[RIG_PID] = str(os.getpid())
     # A script finds what is beside it, not what is here.
@@ -284,6 +284,9 @@ def _environment(
     environ["PYTHONPATH"] = os.pathsep.join(filter(None, places))
     if traps is not None:
         environ[TRAPS] = str(traps.fd)
+    if experiment.gc_freeze:
+        environ[GC_FREEZE] = "1"
+    launchdarkly = experiment.launchdarkly
     if not (launchdarkly.enabled and launchdarkly.postfork):
         environ[NO_POSTFORK] = "1"
     if flag_service is None:

@@ -163,6 +163,8 @@ def experiment_from(
             changes.setdefault("launchdarkly", {}).update(enabled=True, postfork=True)
         elif not args.literal:
             changes.setdefault("launchdarkly", {}).setdefault("postfork", False)
+        if config.gc_freeze:
+            changes.setdefault("", {})["gc_freeze"] = True
         notices += config.notices
         notices += gunicorn_flags.not_modelled(location, config.ignored, config.harmless)
         notices += release_notices(version("gunicorn"))

@@ -332,6 +332,8 @@ class Experiment:
         replications: independent repetitions, each with its own arrivals and demands.
         disturbances: what goes wrong, by time.
         memory: what processes and threads take of the host's memory.
+        gc_freeze: whether a hook or the application calls `gc.freeze`, in the master once it has
+            what it will share, or in each worker; only memory depends on it.
     """
 
     server: Server = field(default_factory=Server)
@@ -343,6 +345,7 @@ class Experiment:
     replications: int = 10
     disturbances: tuple[Disturbance, ...] = ()
     memory: MemoryCosts = field(default_factory=MemoryCosts)
+    gc_freeze: bool = False
 
     def __post_init__(self) -> None:
         _whole("seed", self.seed, 0)

@@ -2,7 +2,7 @@
 
 The tables are ``[server]``, ``[host]``, ``[traffic]``, ``[launchdarkly]``, ``[costs]`` and
 ``[memory]``, whose keys are the fields of the dataclass of that name (of `MemoryCosts`, the last);
-``seed`` and ``replications`` stand above them.
+``seed``, ``replications`` and ``gc_freeze`` stand above them.
 Each ``[[disturbance]]`` is one thing that goes wrong: its ``kind`` is a key of
 `sim.disturbance.KINDS`, and its other keys are the fields of that class.
 
@@ -38,7 +38,7 @@ TABLES: dict[str, type] = {
 }
 
 #: Fields of `Experiment` that stand above the tables.
-TOP_KEYS = ("seed", "replications")
+TOP_KEYS = ("seed", "replications", "gc_freeze")
 
 #: The array of tables of what goes wrong.
 DISTURBANCE = "disturbance"

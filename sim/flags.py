@@ -101,6 +101,14 @@ FLAGS: tuple[Flag, ...] = (
         "--no-launchdarkly-postfork",
         "whether post_fork calls postfork()",
     ),
+    Flag(
+        "--gc-freeze",
+        "",
+        "gc_freeze",
+        bool,
+        "--no-gc-freeze",
+        "whether a hook or the application calls gc.freeze(), which keeps memory shared",
+    ),
     Flag("--seed", "", "seed", int, "N", "of every random stream"),
     Flag("--replications", "", "replications", int, "N", "independent repetitions"),
 )

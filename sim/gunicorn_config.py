@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import importlib
 import inspect
 import io
 import os
 import reprlib
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import CodeType, FunctionType, TracebackType
@@ -36,6 +37,10 @@ SERVER_FIELDS = frozenset(field.name for field in fields(Server))
 #: The SDK's method that starts LaunchDarkly again in a forked worker.
 POSTFORK = "postfork"
 
+#: Hooks that run when `preload_app` has imported the application, in the master or in a worker:
+#: `gc.freeze` in any of them keeps shared what the fork shares.
+FREEZING_HOOKS = ("on_starting", "when_ready", "pre_fork", "post_fork", "post_worker_init")
+
 
 @dataclass(frozen=True, slots=True)
 class GunicornConfig:
@@ -47,6 +52,7 @@ class GunicornConfig:
         ignored: settings that the file changes from Gunicorn's default, that may change how
             requests queue, and that are not modelled.
         harmless: settings that the file changes and that have no effect on queueing.
+        gc_freeze: whether one of `FREEZING_HOOKS` calls `gc.freeze`.
         notices: what the file saw of the host, and what of it could not be read.
     """
 
@@ -54,6 +60,7 @@ class GunicornConfig:
     postfork: bool
     ignored: tuple[str, ...]
     harmless: tuple[str, ...]
+    gc_freeze: bool = False
     notices: tuple[str, ...] = ()
 
 
@@ -133,12 +140,16 @@ def read(location: str, cores: int = Host().cores, *, literal: bool = False) -> 
         Server(**server)
     except ExperimentError as error:
         raise ExperimentError(f"{location}: {error}") from None
-    postfork = "post_fork" in found and _calls_postfork(found["post_fork"])
+    postfork = "post_fork" in found and _reaches(found["post_fork"], _names_postfork)
+    freezing = {
+        name for name in FREEZING_HOOKS if name in found and _reaches(found[name], _names_gc_freeze)
+    }
     others = {
         name
         for name, value in found.items()
         if name not in SERVER_FIELDS and value != default[name]
     }
+    others -= freezing
     if postfork:
         others.discard("post_fork")
     return GunicornConfig(
@@ -146,6 +157,7 @@ def read(location: str, cores: int = Host().cores, *, literal: bool = False) -> 
         postfork=postfork,
         ignored=tuple(sorted(others - model_settings.HARMLESS)),
         harmless=tuple(sorted(others & model_settings.HARMLESS)),
+        gc_freeze=bool(freezing),
         notices=notices,
     )
 
@@ -197,6 +209,7 @@ def _values(location: str, cores: int) -> tuple[dict[str, Any], tuple[str, ...]]
     path = Path(location.removeprefix("file:"))
     if not by_name:
         _refuse_missing(location, path)
+    frozen = gc.get_freeze_count()
     # Without running it, only a file can be read.
     instead = "" if by_name else "--literal reads the file without running it"
     try:
@@ -206,7 +219,13 @@ def _values(location: str, cores: int) -> tuple[dict[str, Any], tuple[str, ...]]
                 if by_name
                 else loader.get_config_from_filename(str(path))
             )
-            return dict(values), _about_processors(location, cores, counted=counted.asked)
+            notices = _about_processors(location, cores, counted=counted.asked)
+            if gc.get_freeze_count() > frozen:
+                notices += (
+                    f"{location}: calls gc.freeze() where it is read, before preload_app imports "
+                    "the application; in when_ready it keeps that shared, too.",
+                )
+            return dict(values), notices
     except SystemExit as stop:
         # Gunicorn's loader exits from its except block, so the cause is the context; without
         # one, or with the file itself at the place of the exit, the file called exit.
@@ -291,12 +310,17 @@ def _as_it_was() -> Iterator[None]:
     """
     here = Path.cwd()
     path, environment, modules = sys.path.copy(), os.environ.copy(), set(sys.modules)
+    collecting, thresholds, frozen = gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()
     if str(here) not in sys.path:
         sys.path.insert(0, str(here))  # As Application.chdir() does before it reads the file.
     try:
         yield
     finally:
         os.chdir(here)
+        (gc.enable if collecting else gc.disable)()
+        gc.set_threshold(*thresholds)
+        if not frozen:
+            gc.unfreeze()
         sys.path[:] = path
         os.environ.clear()
         os.environ.update(environment)
@@ -314,10 +338,22 @@ def _is_below(module: object, directory: Path) -> bool:
     )
 
 
-def _calls_postfork(hook: object) -> bool:
-    """Whether ``hook``, or a function of its file that it calls, names ``postfork``.
+def _names_postfork(function: FunctionType, names: Collection[str]) -> bool:  # noqa: ARG001
+    return POSTFORK in names
 
-    Read from the compiled code, not run: the hook belongs into a worker.
+
+def _names_gc_freeze(function: FunctionType, names: Collection[str]) -> bool:
+    """Whether ``function`` names `gc.freeze`, as ``gc`` or by what its file calls the module."""
+    if "freeze" not in names:
+        return False
+    meant = (function.__globals__.get(name) for name in names)
+    return "gc" in names or any(value is gc or value is gc.freeze for value in meant)
+
+
+def _reaches(hook: object, test: Callable[[FunctionType, Collection[str]], bool]) -> bool:
+    """Whether ``hook``, or a function of its file that it calls, passes a test of its names.
+
+    Read from the compiled code, not run: the hook belongs into a server.
     """
     waiting: list[object] = [hook]
     seen: set[CodeType] = set()
@@ -327,7 +363,7 @@ def _calls_postfork(hook: object) -> bool:
             continue
         seen.add(function.__code__)
         names = _names(function.__code__)
-        if POSTFORK in names:
+        if test(function, names):
             return True
         cells = [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
         called = [function.__globals__[name] for name in names if name in function.__globals__]

@@ -10,7 +10,8 @@ def predict_memory(experiment: Experiment) -> Memory:
     """The memory of the experiment's server once every pool thread has run.
 
     It is linear in workers and threads: what all processes share, the master's own, and as often
-    as there are workers a worker's own, its threads' and its LaunchDarkly client's.
+    as there are workers a worker's own, its threads' and its LaunchDarkly client's. Collections do
+    not visit objects that `gc.freeze` has frozen, so they copy none of their pages.
     """
     server, costs = experiment.server, experiment.memory
     if server.preload_app:
@@ -25,6 +26,13 @@ def predict_memory(experiment: Experiment) -> Memory:
     else:
         shared, master, worker = costs.shared, costs.master, costs.worker
         copied = costs.copied
+    if experiment.gc_freeze:
+        # Where all workers have copied a page, the master is alone with the one that they had.
+        shared, master, worker = (
+            shared + min(copied, master),
+            max(0.0, master - copied),
+            max(0.0, worker - copied),
+        )
     worker += costs.thread * (server.threads - 1)
     if experiment.launchdarkly.enabled:
         worker += costs.flag_client
@@ -34,5 +42,5 @@ def predict_memory(experiment: Experiment) -> Memory:
         shared=round(shared),
         master=round(master),
         worker=round(worker),
-        total_at_first=round(total - server.workers * copied),
+        total_at_first=(None if experiment.gc_freeze else round(total - server.workers * copied)),
     )

@@ -32,29 +32,13 @@ COMPUTES = frozenset(
     for name in (
         *("arguments", "bad_input", "cached_pace", "candidates", "capacity", "chrome_trace"),
         *("claims", "comparison", "compiled", "convoy", "cores", "dask", "disturbance"),
-        *(
-            "document",
-            "executors",
-            "experiment_file",
-            "faq_rules",
-            "gil",
-            "gunicorn_config",
-            "idle_settings",
-        ),
-        *("handshake", "in_passing", "life", "model", "model_theory", "pace"),
-        *(
-            "parameter",
-            "progress_line",
-            "recovery",
-            "report",
-            "run",
-            "sequential",
-            "site",
-            "site_data",
-        ),
-        *("site_validation", "sizing", "sketch", "store", "study_cli", "summary", "tally"),
-        *("theory", "timeline", "traffic", "validation", "validation_grid", "wakeup", "walls"),
-        *("examples", "losses", "release", "restarts", "statements", "unix_socket"),
+        *("document", "examples", "executors", "experiment_file", "faq_rules", "gil"),
+        *("gunicorn_config", "handshake", "idle_settings", "in_passing", "life", "losses"),
+        *("model", "model_theory", "pace", "parameter", "progress_line", "recovery", "release"),
+        *("report", "restarts", "run", "sequential", "site", "site_data", "site_validation"),
+        *("sizing", "sketch", "statements", "store", "study_cli", "summary", "tally", "theory"),
+        *("timeline", "traffic", "unix_socket", "validation", "validation_grid", "wakeup"),
+        *("walls",),
     )
 )
 

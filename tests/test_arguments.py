@@ -361,3 +361,11 @@ def test_a_configuration_can_be_read_without_running_it() -> None:
     assert notices == (f"{conf}: not literal, so not read: threads (line 3).",)
     with pytest.raises(ExperimentError, match="--literal is given without a configuration"):
         parsed("--literal")
+
+
+def test_a_hook_that_freezes_is_the_experiments() -> None:
+    conf = written("gunicorn.conf.py", "import gc\ndef when_ready(server):\n    gc.freeze()\n")
+    assert parsed("-c", conf)[0].gc_freeze
+    assert not parsed("-c", conf, "--no-gc-freeze")[0].gc_freeze
+    assert parsed("--gc-freeze")[0].gc_freeze
+    assert parsed("--experiment", written("x.toml", "gc_freeze = true\n"))[0].gc_freeze

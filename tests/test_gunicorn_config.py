@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -326,3 +327,49 @@ def test_a_file_that_cannot_run_says_what_to_do(read: Read) -> None:
         gunicorn_config.read("python:settings", literal=True)
     with pytest.raises(ExperimentError, match=r"^no\.py: does not exist"):
         gunicorn_config.read("no.py", literal=True)
+
+
+FREEZES = {
+    "in the master": "import gc\ndef when_ready(server):\n    gc.freeze()\n",
+    "imported in the hook": "def when_ready(server):\n    import gc\n    gc.freeze()\n",
+    "before each fork": "import gc\ndef pre_fork(server, worker):\n    gc.freeze()\n",
+    "in each worker": "import gc\ndef post_fork(server, worker):\n    gc.freeze()\n",
+    "by its name": "from gc import freeze\ndef when_ready(server):\n    freeze()\n",
+    "by another name": "import gc as g\ndef when_ready(server):\n    g.freeze()\n",
+    "through a function": "import gc\ndef keep():\n    gc.freeze()\n"
+    "def when_ready(server):\n    keep()\n",
+}
+
+
+@pytest.mark.parametrize("text", FREEZES.values(), ids=FREEZES)
+def test_a_hook_that_freezes_is_noticed(read: Read, text: str) -> None:
+    config = read(text)
+    assert config.gc_freeze
+    assert (config.ignored, config.notices) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "ignored"),
+    [
+        ("import gc\ndef when_ready(server):\n    gc.disable()\n", ("when_ready",)),
+        ("import gc\ndef on_exit(server):\n    gc.freeze()\n", ("on_exit",)),
+        ("def when_ready(server):\n    server.cfg.freeze()\n", ("when_ready",)),
+    ],
+)
+def test_another_hook_does_not(read: Read, text: str, ignored: tuple[str, ...]) -> None:
+    config = read(text)
+    assert not config.gc_freeze
+    assert config.ignored == ignored
+
+
+def test_a_hook_that_freezes_is_noticed_without_running_the_file(read: Read) -> None:
+    read(FREEZES["in the master"])
+    assert gunicorn_config.read("gunicorn.conf.py", literal=True).gc_freeze
+
+
+def test_a_freeze_where_the_file_is_read_comes_too_early(read: Read) -> None:
+    before = (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count())
+    config = read("import gc\ngc.freeze()\ngc.disable()\ngc.set_threshold(9)\n")
+    assert not config.gc_freeze
+    assert "in when_ready it keeps that shared, too" in config.notices[0]
+    assert (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()) == before

@@ -83,8 +83,14 @@ CASES = {
         "Flags never update",
         "--preload --launchdarkly",
     ),
-    "postfork that is not needed": (
+    "freezing what is not shared": (
         10,
+        "--gc-freeze",
+        "gc.freeze() keeps little shared",
+        "--gc-freeze --preload",
+    ),
+    "postfork that is not needed": (
+        11,
         "--launchdarkly --launchdarkly-postfork",
         "postfork() is not needed",
         "--preload --launchdarkly --launchdarkly-postfork",
@@ -120,7 +126,7 @@ def test_a_rule_reads_fields_that_there_are() -> None:
             ("launchdarkly", LaunchDarkly()),
         )
         for name in values.__slots__
-    }
+    } | {".gc_freeze"}
     for rule in RULES:
         assert fields.issuperset((*rule.settings, *rule.reads))
 

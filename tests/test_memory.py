@@ -46,6 +46,22 @@ def test_what_each_part_takes(server: Server, launchdarkly: bool, expected: Memo
     assert predict_memory(Experiment(server, launchdarkly=flags, memory=COSTS)) == expected
 
 
+@pytest.mark.parametrize(
+    ("server", "launchdarkly", "expected"),
+    [
+        (Server(workers=2, preload_app=True), False, Memory(190, 157, 23, 5, None)),
+        (Server(workers=2, preload_app=True), True, Memory(204, 153, 27, 12, None)),
+        (Server(workers=3), False, Memory(164, 102, 8, 18, None)),
+    ],
+)
+def test_what_is_frozen_stays_shared(server: Server, launchdarkly: bool, expected: Memory) -> None:
+    flags = LaunchDarkly(enabled=launchdarkly)
+    experiment = Experiment(server, launchdarkly=flags, memory=COSTS, gc_freeze=True)
+    frozen = predict_memory(experiment)
+    assert frozen == expected
+    assert frozen.total == predict_memory(replace(experiment, gc_freeze=False)).total_at_first
+
+
 def test_an_experiment_says_what_processes_take() -> None:
     experiment = Experiment(memory=COSTS)
     assert from_dict(to_dict(experiment), "here") == experiment
@@ -62,12 +78,16 @@ def test_what_no_process_can_take_is_refused(value: float) -> None:
 def test_real_servers_take_what_two_workers_have_taught() -> None:
     """Learn from servers of two workers, with 1 and 16 threads, and predict others."""
     learnt = measure_memory(launchdarkly=False)
-    for workers, threads, preload, launchdarkly in (
-        (4, 3, False, False),
-        (1, 1, True, False),
-        (5, 4, True, True),
+    for workers, threads, preload, launchdarkly, gc_freeze in (
+        (4, 3, False, False, False),
+        (1, 1, True, False, False),
+        (5, 4, True, True, False),
+        (4, 3, True, False, True),
     ):
-        experiment = experiment_of(workers, threads, preload=preload, launchdarkly=launchdarkly)
+        experiment = replace(
+            experiment_of(workers, threads, preload=preload, launchdarkly=launchdarkly),
+            gc_freeze=gc_freeze,
+        )
         with running_server(experiment) as server:
             exercise(server, experiment)
             collect(server)

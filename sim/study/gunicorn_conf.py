@@ -85,12 +85,15 @@ def text(answer: Answer, best: Choice) -> str:
 
 
 def _about_hooks(base: Experiment) -> list[str]:
-    if not (base.launchdarkly.enabled and base.launchdarkly.postfork and base.server.preload_app):
-        return []
-    return _wrapped(
-        "The service has a LaunchDarkly client and preload_app: keep the post_fork hook that calls "
-        "its postfork()."
-    )
+    lines: list[str] = []
+    if base.launchdarkly.enabled and base.launchdarkly.postfork and base.server.preload_app:
+        lines += _wrapped(
+            "The service has a LaunchDarkly client and preload_app: keep the post_fork hook that "
+            "calls its postfork()."
+        )
+    if base.gc_freeze:
+        lines += _wrapped("Memory is predicted with gc.freeze(): keep the hook that calls it.")
+    return lines
 
 
 def _wrapped(words: str) -> list[str]:
