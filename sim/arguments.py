@@ -213,21 +213,32 @@ def _take_flags(args: argparse.Namespace, changes: experiment_file.Changes) -> N
     if args.disturb is not None:
         top = changes.setdefault("", {})
         top["disturbances"] = (*top.get("disturbances", ()), *args.disturb)
-    for name in SERVER_FIELDS:
-        value = getattr(args, name)
-        if value is not None:
-            changes.setdefault("server", {})[name] = bind_of(value) if name == "bind" else value
+    changes.setdefault("server", {}).update(_server_flags(args))
+
+
+def _server_flags(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of `Server` that flags of Gunicorn's say, in Gunicorn's order."""
+    given = {
+        name: getattr(args, name)
+        for name in gunicorn_config.known_settings()
+        if name in SERVER_FIELDS
+    }
+    return {
+        name: bind_of(value) if name == "bind" else value
+        for name, value in given.items()
+        if value is not None
+    }
 
 
 def _take_environment(
     environment: argparse.Namespace, known: dict[str, Any], changes: experiment_file.Changes
 ) -> list[str]:
     """Add to ``changes`` what ``GUNICORN_CMD_ARGS`` says; returns its notices."""
-    given = {
-        name: getattr(environment, name)
-        for name in known
-        if name in SERVER_FIELDS and getattr(environment, name) is not None
-    }
+    given = _server_flags(environment)
+    try:
+        Server(**given)  # Refused under its name, as a file's values are.
+    except ExperimentError as error:
+        raise ExperimentError(f"environment variable {command_args.CMD_ARGS}: {error}") from None
     changes.setdefault("server", {}).update(given)
     notices = gunicorn_flags.other_flags(environment, known, command_args.CMD_ARGS)
     if given:

@@ -324,11 +324,31 @@ def test_gunicorn_cmd_args_names_a_file_where_no_flag_does(monkeypatch: pytest.M
     assert parsed("-c", "b.py")[0].server.workers == 3
 
 
+def test_gunicorn_cmd_args_says_what_flags_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every flag of the model's means the same in both places."""
+    flags = (
+        "-w 3 --threads 2 -k gthread --worker-connections 9 -t 1 --graceful-timeout 2 -b :80 "
+        "--keep-alive 3 --backlog 4 --max-requests 5 --max-requests-jitter 6 --preload "
+        "--reuse-port -b unix:/x"
+    )
+    expected = parsed(*flags.split())[0]
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", flags)
+    assert parsed()[0] == expected
+    changed = {
+        field.name
+        for field in fields(Server)
+        if getattr(expected.server, field.name) != field.default
+    }
+    assert changed == {field.name for field in fields(Server)}
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
         ("-w x", "workers is 'x'; expected a whole number"),
         ("-w 'x", "No closing quotation"),
+        ("-b ''", "bind is ''"),
+        ("-w 0", "workers is 0; expected a whole number from 1"),
         ("--rate 5", "unrecognized arguments: --rate"),
         ("-k gevent", "worker_class is 'gevent'; expected sync or gthread"),
     ],
