@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.comparison import Comparison, Figure, Verdict
-from sim.prose import print_prose, print_remarks, print_table
+from sim.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.recovery_report import moment, number
 from sim.report import MOST_WORKERS
 from sim.side_by_side import PairedEvent, PairedRecovery
@@ -49,9 +49,10 @@ def print_comparison(
     Args:
         console: its width, colours and encoding are respected; a pipe gets plain text.
         comparison: what to print.
-        notices: sentences about the experiment, to stand at the end.
+        notices: sentences about the experiment, to stand at the end; assumptions come first.
         timeline: whether to print the timelines even of an experiment in which nothing goes wrong.
     """
+    print_assumptions(console, notices)
     print_prose(console, _headline(comparison), "bold")
     print_prose(console, _question(comparison), "dim")
     console.print()

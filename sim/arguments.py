@@ -31,6 +31,7 @@ from sim import (
     experiment_file,
     gunicorn_config,
     gunicorn_flags,
+    known_log_formats,
     pasted,
     toml_file,
     trace_file,
@@ -41,6 +42,7 @@ from sim.experiment import ARRIVALS, Experiment, Server
 from sim.flags import FLAGS, UNREAD, add_flag, dest, reader
 from sim.gunicorn_config import SERVER_FIELDS
 from sim.idle_settings import idle_settings
+from sim.notice import Assumption
 from sim.progress import progress
 from sim.release import limit_notices, release_notices
 from sim.settings import bind_notices, bind_of
@@ -87,9 +89,8 @@ def add_experiment_arguments(
     traffic.add_argument(
         "--access-log",
         metavar="FILE",
-        help="replay the requests of an access log of Gunicorn, nginx or Apache, gzipped or not: "
-        "the common or combined format with the request time at the end of each line (%%(D)s, "
-        "%%(L)s, $request_time), or --log-format; what is assumed is said below the result",
+        help=f"replay the requests of an access log, gzipped or not; {known_log_formats.KNOWN} are "
+        "read without being told, others with --log-format",
     )
     traffic.add_argument(
         "--log-format",
@@ -97,7 +98,22 @@ def add_experiment_arguments(
         help="of --access-log, as the server's own setting has it: Gunicorn's access_log_format "
         "with %%(t)s and one of %%(D)s %%(L)s %%(M)s %%(T)s; nginx's log_format with $time_local, "
         "$time_iso8601 or $msec, and $upstream_response_time or $request_time; Apache's LogFormat "
-        "with %%t and %%D or %%{ms}T",
+        "with %%t and %%D or %%{ms}T; of JSON lines, as '{\"took\": %%(M)s}' [the "
+        "access_log_format of --config, if the log is in it]",
+    )
+    traffic.add_argument(
+        "--skip-agent",
+        action="append",
+        metavar="TEXT",
+        help="leave out requests whose user agent contains it, such as kube-probe; may be given "
+        "many times",
+    )
+    traffic.add_argument(
+        "--skip-path",
+        action="append",
+        metavar="PATH",
+        help="leave out requests of that path, such as /health, or of all that begin with it, as "
+        "'/health/*'; may be given many times",
     )
     traffic.add_argument(
         "--log-cpu",
@@ -133,8 +149,8 @@ def experiment_from(
         varied: fields of the experiment that the command varies, as ``table.field``.
 
     Returns:
-        The experiment, and notices: one line for each thing that was asked for and that the
-        prediction will not show.
+        The experiment, and notices: assumptions that every number depends on, then one line for
+        each thing that was asked for and that the prediction will not show.
 
     Raises:
         ExperimentError: when a file or a value cannot be understood or run.
@@ -155,6 +171,7 @@ def experiment_from(
             changes[table] = {cost.name: getattr(costs, cost.name) for cost in fields(costs)}
     environment = command_args.read(known, os.environ)
     location = environment.config if args.config is None else args.config
+    log_format = None
     if location is not None:
         cores = said.host.cores if args.cores is None else args.cores
         config = gunicorn_config.read(location, cores, literal=args.literal)
@@ -167,12 +184,20 @@ def experiment_from(
             changes.setdefault("", {})["gc_freeze"] = True
         notices += config.notices
         notices += gunicorn_flags.not_modelled(location, config.ignored, config.harmless)
+        if config.access_log_format is not None:
+            log_format = access_log.Configured(config.access_log_format, location)
         notices += release_notices(version("gunicorn"))
     elif args.literal:
         raise ExperimentError("--literal is given without a configuration; expected --config FILE")
     notices += _take_environment(environment, known, changes)
     _take_flags(args, changes)
-    notices += _take_access_log(args, changes)
+    notices += _take_access_log(
+        args,
+        changes,
+        _flag_of_log(args, COMMAND_LINE)
+        or _flag_of_log(environment, command_args.CMD_ARGS)
+        or log_format,
+    )
     notices += _about_web_concurrency(changes, base)
     experiment = experiment_file.apply(changes, COMMAND_LINE, base)
     _refuse_unread(args, experiment)
@@ -182,7 +207,8 @@ def experiment_from(
     notices += limit_notices([experiment.server])
     notices += gunicorn_flags.other_flags(args, known, COMMAND_LINE)
     notices += _about_pasted(args.pasted, location)
-    return experiment, tuple(notices)
+    # A stable sort: assumptions first, all else as it was said.
+    return experiment, tuple(sorted(notices, key=lambda notice: not isinstance(notice, Assumption)))
 
 
 def _disturbance(text: str) -> Disturbance:
@@ -274,11 +300,22 @@ def _about_pasted(words: pasted.Pasted | None, location: str | None) -> list[str
     return notices
 
 
-def _take_access_log(args: argparse.Namespace, changes: experiment_file.Changes) -> tuple[str, ...]:
+def _flag_of_log(args: argparse.Namespace, where: str) -> access_log.Configured | None:
+    """The ``--access-logformat`` of a command line, which is Gunicorn's."""
+    text = getattr(args, gunicorn_flags.HIDDEN + "access_log_format", None)
+    return None if text is None else access_log.Configured(text, where)
+
+
+def _take_access_log(
+    args: argparse.Namespace,
+    changes: experiment_file.Changes,
+    configured: access_log.Configured | None,
+) -> tuple[str, ...]:
     """Add to ``changes`` the trace that ``--access-log`` makes; returns its notices."""
     if args.access_log is None:
-        for flag, value in (("--log-format", args.log_format), ("--log-cpu", args.log_cpu)):
-            if value is not None:
+        for name in ("log_format", "log_cpu", "skip_agent", "skip_path"):
+            if getattr(args, name) is not None:
+                flag = "--" + name.replace("_", "-")
                 raise ExperimentError(f"{flag} is given without --access-log FILE")
         return ()
     if args.trace is not None:
@@ -289,8 +326,15 @@ def _take_access_log(args: argparse.Namespace, changes: experiment_file.Changes)
         )
     path = Path(args.access_log)
     seed = changes.get("", {}).get("seed", Experiment().seed)
+    reading = access_log.Reading(
+        format=args.log_format,
+        configured=configured,
+        cpu_part=args.log_cpu or 0.0,
+        skip_agents=tuple(args.skip_agent or ()),
+        skip_paths=tuple(args.skip_path or ()),
+    )
     with progress(f"reading {path.name}", path.stat().st_size if path.exists() else 0) as done:
-        log = access_log.read(path, args.log_format, seed, args.log_cpu or 0.0, done)
+        log = access_log.read(path, reading, seed, done)
     changes.setdefault("traffic", {}).update(arrivals="trace", trace=log.rows)
     return log.notices
 

@@ -54,6 +54,7 @@ class GunicornConfig:
         harmless: settings that the file changes and that have no effect on queueing.
         gc_freeze: whether one of `FREEZING_HOOKS` calls `gc.freeze`.
         notices: what the file saw of the host, and what of it could not be read.
+        access_log_format: of the access log, if the file sets it.
     """
 
     settings: dict[str, Any]
@@ -62,6 +63,7 @@ class GunicornConfig:
     harmless: tuple[str, ...]
     gc_freeze: bool = False
     notices: tuple[str, ...] = ()
+    access_log_format: str | None = None
 
 
 def known_settings() -> dict[str, Any]:
@@ -159,6 +161,7 @@ def read(location: str, cores: int = Host().cores, *, literal: bool = False) -> 
         harmless=tuple(sorted(others & model_settings.HARMLESS)),
         gc_freeze=bool(freezing),
         notices=notices,
+        access_log_format=found.get("access_log_format"),
     )
 
 

@@ -9,6 +9,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from sim.notice import Assumption
+
 #: Columns; longer lines of prose are hard to read on a wide terminal.
 PROSE_WIDTH = 100
 
@@ -27,11 +29,23 @@ def print_table(console: Console, table: Table) -> None:
     console.print()
 
 
+def print_assumptions(console: Console, notices: Iterable[str]) -> None:
+    """Print what every number below depends on; a report begins with it."""
+    for notice in notices:
+        if isinstance(notice, Assumption):
+            print_prose(console, f"Note: {notice}", "bold yellow")
+            console.print()
+
+
 def print_remarks(console: Console, overload: Iterable[str], notices: Iterable[str]) -> None:
-    """Print why the server is overloaded, and what is to be known about the experiment."""
+    """Print why the server is overloaded, and what is to be known about the experiment.
+
+    `print_assumptions` has printed the assumptions among the notices.
+    """
     for reason in overload:
         console.print()
         print_prose(console, f"Overloaded. {reason}", "bold yellow")
     for notice in notices:
-        console.print()
-        print_prose(console, f"Note: {notice}", "yellow")
+        if not isinstance(notice, Assumption):
+            console.print()
+            print_prose(console, f"Note: {notice}", "yellow")

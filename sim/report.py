@@ -16,7 +16,7 @@ from rich.table import Table
 from sim.distribution import Distribution
 from sim.estimate import Estimate
 from sim.experiment import UNIX
-from sim.prose import print_prose, print_remarks, print_table
+from sim.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.recovery_report import print_losses, print_recoveries, restarts_sentence
 from sim.run import Census, Memory
 from sim.summary import Queue, Summary, Times, Worker
@@ -34,9 +34,10 @@ def print_report(console: Console, summary: Summary, notices: Sequence[str] = ()
         console: its width, colours and encoding are respected; a pipe gets plain text, and a
             stream that is not UTF-8 gets ASCII.
         summary: what to print.
-        notices: sentences about the experiment, to stand at the end.
+        notices: sentences about the experiment, to stand at the end; assumptions come first.
     """
     plus_minus = "+/-" if console.options.ascii_only else "±"
+    print_assumptions(console, notices)
     print_prose(console, _headline(summary), "bold")
     print_prose(console, _question(summary), "dim")
     console.print()

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sim.estimate import Estimate
-from sim.prose import print_prose, print_remarks, print_table
+from sim.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.release import MODELLED_RELEASE
 from sim.study.compare import DECISIVE, Contrast, verdict
 from sim.study.words import HEADINGS, NONE, half_width_of, number, value_of
@@ -30,7 +30,8 @@ def print_contrasts(
     replications: int,
     notices: Sequence[str] = (),
 ) -> None:
-    """Print the verdict and every measure, with ``notices`` at the end."""
+    """Print the verdict and every measure, with ``notices`` at the end, but assumptions first."""
+    print_assumptions(console, notices)
     print_prose(console, sentence(names, found), "bold")
     print_prose(
         console,

@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sim.prose import print_prose, print_remarks, print_table
+from sim.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.release import MODELLED_RELEASE
 from sim.study.headroom import Headroom
 from sim.study.objective import LOST, Objective
@@ -36,8 +36,9 @@ DECISIONS = {"meets": "meets", "fails": "misses", "close": "too close to call", 
 
 
 def print_answer(console: Console, answer: Answer, notices: Sequence[str] = ()) -> None:
-    """Print ``answer`` on ``console``, with ``notices`` at the end."""
+    """Print ``answer`` on ``console``, with ``notices`` at the end, but assumptions first."""
     question = answer.question
+    print_assumptions(console, notices)
     print_prose(console, headline(answer), "bold")
     print_prose(console, _asked(question), "dim")
     console.print()

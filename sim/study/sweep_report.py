@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sim.prose import print_prose, print_remarks, print_table
+from sim.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.release import MODELLED_RELEASE
 from sim.study.observation import DISTURBED, UNITS, estimate
 from sim.study.parameter import shown
@@ -28,7 +28,8 @@ BAR = 24
 def print_sweep(
     console: Console, asked: Sweep, rows: Sequence[Row], measure: str, notices: Sequence[str] = ()
 ) -> None:
-    """Print a row for each point, with a bar for ``measure``, and ``notices`` at the end."""
+    """Print a row for each point, with a bar for ``measure``, and ``notices``."""
+    print_assumptions(console, notices)
     names = ", ".join(parameter.name for parameter in asked.parameters)
     words = f"{measure} over {names}: {count(len(rows), 'point')}."
     print_prose(console, words[:1].upper() + words[1:], "bold")
