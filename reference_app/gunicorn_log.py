@@ -65,6 +65,7 @@ _WORKER = (
     (re.compile(r"Worker \d+ reaped \(pid: (?P<pid>\d+)\)"), "exit"),
     (re.compile(r"Worker \(pid:(?P<pid>\d+)\) exited with code"), "exit"),
     (re.compile(r"Worker \(pid:(?P<pid>\d+)\) was sent"), "exit"),
+    (re.compile(r"Worker with pid (?P<pid>\d+) was terminated"), "exit"),  # before 21.0
 )
 
 #: Lines about the worker that logs them.
@@ -169,7 +170,8 @@ def _event(line: LogLine, names: dict[int, str], masters: dict[int, str]) -> tup
         masters: names of the masters, by pid; one more is added when it logs its first line.
     """
     if signal := _SIGNAL.match(line.message):
-        return f"signal {signal[1]}", _master(line.pid, masters)
+        # In small letters before 24.0.
+        return f"signal {signal[1].upper()}", _master(line.pid, masters)
     for pattern, kind in _MASTER:
         if pattern.match(line.message):
             return kind, _master(line.pid, masters)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
-from importlib.metadata import version
 from urllib.parse import urlsplit
 
 import psutil
@@ -14,22 +13,35 @@ from reference_app.client import Progress
 from reference_app.client_process import Replay, replay
 from reference_app.disturber import disturber
 from reference_app.memory import memory_of
+from reference_app.releases import Gunicorn, installed
 from reference_app.server import RunningServer, running_server
 from sim.experiment import Experiment
 from sim.experiment_file import to_dict
 from sim.run import Census, ProcessEvent, Run
 
 
-def measure(experiment: Experiment, replication: int, progress: Progress) -> Run:
+def measure(
+    experiment: Experiment,
+    replication: int,
+    progress: Progress,
+    gunicorn: Gunicorn | None = None,
+) -> Run:
     """Start Gunicorn, replay one replication at it, stop it, and return what happened.
 
     Each run gets a server of its own: which core a worker's life began on and in which order the
     workers registered their listener are part of what a repetition must repeat.
 
+    Args:
+        experiment: whose requests to send, and what to do to the server.
+        replication: which of its replications.
+        progress: told how far it is.
+        gunicorn: which to run; this environment's, if None.
+
     Raises:
         ExperimentError: when the server does not boot.
     """
-    with running_server(experiment) as server:
+    gunicorn = gunicorn or installed()
+    with running_server(experiment, gunicorn=gunicorn) as server:
         with disturber(experiment.disturbances, server) as disturbing:
             result = replay(experiment, replication, server.address, disturbing.begin, progress)
             end = time.monotonic()
@@ -45,7 +57,7 @@ def measure(experiment: Experiment, replication: int, progress: Progress) -> Run
         events,
         census=census,
         memory=memory,
-        gunicorn=version("gunicorn"),
+        gunicorn=gunicorn.release,
     )
 
 

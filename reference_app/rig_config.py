@@ -72,6 +72,9 @@ class MonotonicLogger(Logger):  # type: ignore[misc]  # Gunicorn has no types
 
 logger_class = MonotonicLogger
 
+# Not a flag: releases before 25.1 have no such socket, and skip what they do not know here.
+control_socket_disable = True
+
 
 def when_ready(server: Arbiter) -> None:  # noqa: ARG001 - Gunicorn's signature
     """Freeze what the master has, the application with `preload_app`, before the first fork."""

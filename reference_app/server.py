@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from sysconfig import get_path
 from typing import IO
 
 import psutil
@@ -28,6 +27,7 @@ from reference_app.client import Address
 from reference_app.flag_process import FlagProcess, flag_process
 from reference_app.flags import FLAG_SERVICE_URL, OFFLINE, SDK_KEY, START_WAIT
 from reference_app.gunicorn_log import LogLine, log_lines, process_events, worker_pids
+from reference_app.releases import Gunicorn, installed
 from reference_app.rig_config import GC_FREEZE, NO_POSTFORK, RIG_PID
 from reference_app.traps import TRAPS, TrapBoard
 from sim.disturbance import BootError, Crash, Hang
@@ -154,13 +154,16 @@ class RunningServer:
 
 @contextmanager
 def running_server(
-    experiment: Experiment, application: Application | None = None
+    experiment: Experiment,
+    application: Application | None = None,
+    gunicorn: Gunicorn | None = None,
 ) -> Iterator[RunningServer]:
     """Run Gunicorn with the experiment's server settings and flag service.
 
     Args:
         experiment: whose server to run.
         application: that it serves; our service, if None, with traps if the experiment sets any.
+        gunicorn: which to run; this environment's, if None.
 
     It is ready when the block begins: all workers have booted. When the block ends, Gunicorn
     gets SIGTERM, and SIGKILL if it has not stopped `STOP` s later; after an exception, or if the
@@ -186,7 +189,9 @@ def running_server(
         if application is None:
             application = SERVICE if traps is None else TRAPPED_SERVICE
         process = stack.enter_context(
-            _gunicorn(experiment, application, address, flag_service, traps, log)
+            _gunicorn(
+                experiment, application, gunicorn or installed(), address, flag_service, traps, log
+            )
         )
         server = RunningServer(address, process.pid, flag_service, traps, log)
         _wait_until_ready(experiment, process, log)
@@ -233,6 +238,7 @@ def _reserved_port(*, reuse_port: bool) -> Iterator[int]:
 def _gunicorn(
     experiment: Experiment,
     application: Application,
+    gunicorn: Gunicorn,
     address: Address,
     flag_service: FlagProcess | None,
     traps: TrapBoard | None,
@@ -240,16 +246,16 @@ def _gunicorn(
 ) -> Iterator[subprocess.Popen[bytes]]:
     # Not `python -m gunicorn`: on SIGUSR2 that would run gunicorn/__main__.py as a script, which
     # finds the package's own http where it looks for Python's, and the second master dies.
-    command = [sys.executable, str(Path(get_path("scripts"), "gunicorn"))]
+    command = [sys.executable, str(gunicorn.script)]
     command += ["--config", f"python:{application.config}"]
     bind = f"unix:{address}" if isinstance(address, str) else f"{address[0]}:{address[1]}"
-    command += ["--bind", bind, "--no-control-socket"]
+    command += ["--bind", bind]
     command += gunicorn_flags(experiment.server)
     command += [application.target]
     process = subprocess.Popen(  # noqa: S603 - our own interpreter, validated settings
         command,
         cwd=application.directory,
-        env=_environment(experiment, application, flag_service, traps),
+        env=_environment(experiment, application, gunicorn, flag_service, traps),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
@@ -270,6 +276,7 @@ def _gunicorn(
 def _environment(
     experiment: Experiment,
     application: Application,
+    gunicorn: Gunicorn,
     flag_service: FlagProcess | None,
     traps: TrapBoard | None,
 ) -> dict[str, str]:
@@ -280,7 +287,14 @@ def _environment(
         environ.pop(name, None)
     environ[RIG_PID] = str(os.getpid())
     # A script finds what is beside it, not what is here.
-    places = dict.fromkeys((str(application.directory), str(ROOT), environ.get("PYTHONPATH", "")))
+    places = dict.fromkeys(
+        (
+            "" if gunicorn.directory is None else str(gunicorn.directory),
+            str(application.directory),
+            str(ROOT),
+            environ.get("PYTHONPATH", ""),
+        )
+    )
     environ["PYTHONPATH"] = os.pathsep.join(filter(None, places))
     if traps is not None:
         environ[TRAPS] = str(traps.fd)

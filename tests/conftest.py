@@ -56,7 +56,15 @@ SERVES = frozenset(
     f"test_{name}"
     for name in (
         *("access_log", "cli", "faq_launchdarkly", "faq_logs", "faq_sockets", "faq_start"),
-        *("abandoned", "server", "service", "silent_clients", "timeline_cli", "unix_server"),
+        *(
+            "abandoned",
+            "releases_rig",
+            "server",
+            "service",
+            "silent_clients",
+            "timeline_cli",
+            "unix_server",
+        ),
         *("validation_run",),
     )
 )
