@@ -11,6 +11,7 @@ from site_docs.evidence import evidence
 #: What a table may show: the words above a column, and how its numbers are written.
 COLUMNS: dict[str, tuple[str, Callable[[float | None], str]]] = {
     "latency_mean": ("mean", numbers.ms),
+    "latency_p50": ("median", numbers.ms),
     "latency_p95": ("p95", numbers.ms),
     "latency_max": ("the slowest", numbers.ms),
     "throughput": ("answers", numbers.rate),

@@ -76,6 +76,21 @@ def test_every_server_of_a_case_is_an_experiment() -> None:
     assert by_name()[name].experiment().server.workers == 4
 
 
+#: s from "Worker exiting" to the resets of those who wait in the worker's own accept queue.
+CLOSING = 0.02
+
+
+@pytest.mark.parametrize("side", ["predicted", "measured"])
+def test_a_retiring_worker_resets_its_queue_before_it_is_gone(side: str) -> None:
+    runs: tuple[Run, ...] = getattr(evidence.evidence("retiring-worker-1"), side)
+    for run in runs:
+        exits = [event.time for event in run.events if event.kind == "exiting"]
+        resets = [row.finished for row in run.requests if row.outcome == "reset"]
+        assert len(resets) > 5
+        late = [time for time in resets if not any(0 <= time - exit < CLOSING for exit in exits)]
+        assert late == []
+
+
 def test_a_case_is_a_table_of_both_sides_of_each_server() -> None:
     lines = tried("full-backlog", ("latency_mean", "lost")).splitlines()
     assert lines[0] == "| settings | mean, predicted | measured | lost, predicted | measured |"
