@@ -157,8 +157,8 @@ def read(location: str, cores: int = Host().cores, *, literal: bool = False) -> 
     return GunicornConfig(
         settings=server,
         postfork=postfork,
-        ignored=tuple(sorted(others - model_settings.HARMLESS)),
-        harmless=tuple(sorted(others & model_settings.HARMLESS)),
+        ignored=tuple(sorted(others - model_settings.HARMLESS.keys())),
+        harmless=tuple(sorted(others & model_settings.HARMLESS.keys())),
         gc_freeze=bool(freezing),
         notices=notices,
         access_log_format=found.get("access_log_format"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from sim import gunicorn_config, settings
@@ -11,6 +13,9 @@ from sim.flags import reader
 
 #: Begins the attribute of a Gunicorn flag that is not modelled, so that it hides no flag of ours.
 HIDDEN = "gunicorn_"
+
+#: Every setting is written by its name.
+NO_FLAGS: Mapping[str, str] = MappingProxyType({})
 
 
 def add_modelled(group: argparse._ActionsContainer, setting: Any) -> None:  # noqa: ANN401
@@ -56,23 +61,37 @@ def _worker_class(text: str) -> str:
 
 def other_flags(args: argparse.Namespace, known: dict[str, Any], where: str) -> list[str]:
     """A notice of the Gunicorn flags that were given and are not modelled."""
-    ignored: list[str] = []
-    harmless: list[str] = []
+    flags: dict[str, str] = {}
     for name, setting in known.items():
         value = getattr(args, HIDDEN + name, None)
-        if value is None:
-            continue
-        flag = setting.cli[-1]
-        gunicorn_config.validated(setting, value, flag)
-        (harmless if name in settings.HARMLESS else ignored).append(flag)
-    return not_modelled(where, tuple(ignored), tuple(harmless))
+        if value is not None:
+            flags[name] = setting.cli[-1]
+            gunicorn_config.validated(setting, value, flags[name])
+    harmless = tuple(name for name in flags if name in settings.HARMLESS)
+    ignored = tuple(name for name in flags if name not in settings.HARMLESS)
+    return not_modelled(where, ignored, harmless, flags)
 
 
-def not_modelled(where: str, ignored: tuple[str, ...], harmless: tuple[str, ...]) -> list[str]:
-    """A notice of settings that the prediction will not show; none without any."""
+def not_modelled(
+    where: str, ignored: Sequence[str], harmless: Sequence[str], flags: Mapping[str, str] = NO_FLAGS
+) -> list[str]:
+    """A notice of settings that the prediction will not show; none without any.
+
+    Args:
+        where: they were given.
+        ignored: settings that are not modelled, of which the notice says what they do.
+        harmless: settings without an effect on queueing.
+        flags: how each was written, if not by its name.
+    """
+    why: dict[str, list[str]] = {}
+    for name in ignored:
+        why.setdefault(settings.NOT_MODELLED.get(name, ""), []).append(flags.get(name, name))
     parts = []
-    if ignored:
-        parts.append(f"not modelled: {', '.join(ignored)}")
+    if why:
+        groups = (
+            ", ".join(names) + (f" ({reason})" if reason else "") for reason, names in why.items()
+        )
+        parts.append(f"not modelled: {', '.join(groups)}")
     if harmless:
-        parts.append(f"no effect on queueing: {', '.join(harmless)}")
+        parts.append(f"no effect on queueing: {', '.join(flags.get(n, n) for n in harmless)}")
     return [f"{where}: {'; '.join(parts)}"] if parts else []

@@ -26,7 +26,7 @@ from sim.comparison import Unit
 from sim.errors import ExperimentError
 from sim.experiment import Server
 from sim.release import MODELLED_RELEASE
-from sim.settings import HARMLESS
+from sim.settings import HARMLESS, NOT_MODELLED
 from sim.side_by_side import PairedRecovery
 from sim.summary import summarize
 from sim.timeline import words
@@ -348,6 +348,7 @@ def settings() -> list[dict[str, str]]:
                 "default": _default(setting),
                 "short": setting.desc.strip().partition("\n\n")[0].replace("\n", " "),
                 "model": model,
+                "why": HARMLESS.get(setting.name, NOT_MODELLED.get(setting.name, "")),
             }
         )
     return rows

@@ -59,15 +59,15 @@ def start(command: list[str]) -> subprocess.Popen[str]:
 
 
 def test_json_is_one_document_and_nothing_else() -> None:
-    done = shell([*SIM, *SMALL, "--json", "--bind", ":80"])
+    done = shell([*SIM, *SMALL, "--json", "--umask", "7"])
     assert done.returncode == 0
     value = json.loads(done.stdout)
     schema = files("sim").joinpath("schema", "summary.schema.json").read_text(encoding="utf-8")
     jsonschema.validate(value, json.loads(schema))
     assert (value["source"], value["replications"]) == ("sim", 3)
     assert value["outcomes"]["ok"] == 600
-    assert value["notices"] == ["command line: no effect on queueing: --bind"]
-    assert done.stderr == "note: command line: no effect on queueing: --bind\n"
+    assert value["notices"] == ["command line: no effect on queueing: --umask"]
+    assert done.stderr == "note: command line: no effect on queueing: --umask\n"
 
 
 def test_text_in_a_pipe_is_plain_and_fits() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -57,8 +58,8 @@ def test_other_settings_are_named_where_they_differ(read: Read) -> None:
         "def on_exit(server):\n    pass\n"
         "def post_fork(server, worker):\n    pass\n"
     )
-    assert config.ignored == ("on_exit", "post_fork", "reload")
-    assert config.harmless == ("proc_name", "umask")
+    assert config.ignored == ("post_fork", "reload")
+    assert config.harmless == ("on_exit", "proc_name", "umask")
 
 
 POSTFORKS = {
@@ -164,11 +165,45 @@ def test_what_a_file_does_to_the_process_is_undone(read: Read, tmp_path: Path) -
     assert "__config__" not in sys.modules
 
 
-def test_each_setting_has_one_place() -> None:
-    known = gunicorn_config.known_settings()
-    server = {field.name for field in fields(Server)}
-    assert known.keys() - server >= settings.HARMLESS
-    assert server <= known.keys()
+def test_each_setting_has_exactly_one_place() -> None:
+    places = [
+        *(field.name for field in fields(Server)),
+        *settings.HARMLESS,
+        *settings.NOT_MODELLED,
+    ]
+    assert sorted(places) == sorted(gunicorn_config.known_settings())
+    assert all({**settings.HARMLESS, **settings.NOT_MODELLED}.values())
+
+
+def _readers(name: str) -> set[str]:
+    """The files and packages of Gunicorn, but for its configuration, that read a setting."""
+    import gunicorn  # noqa: PLC0415
+
+    root = Path(gunicorn.__file__).parent
+    reads = re.compile(rf"(cfg|conf)\.{name}\b|\bcfg, [\"']{name}[\"']|settings\[[\"']{name}[\"']")
+    return {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        if path.name != "config.py" and reads.search(path.read_text(encoding="utf-8"))
+    }
+
+
+@pytest.mark.parametrize(
+    ("reason", "files"),
+    [
+        ("only the `asgi` worker reads it", ("asgi/", "workers/gasgi.py")),
+        ("nothing in Gunicorn reads it", ()),
+        ("only `statsd_host` uses it", ("instrument/statsd.py",)),
+        ("only `syslog` uses it", ("glogging.py",)),
+        ("only `proxy_protocol` uses it", ("http/message.py", "asgi/")),
+        ("only `protocol` uses it", ("uwsgi/",)),
+    ],
+)
+def test_nothing_else_reads_a_harmless_setting(reason: str, files: tuple[str, ...]) -> None:
+    names = [name for name, why in settings.HARMLESS.items() if why == reason]
+    assert names
+    for name in names:
+        assert {file for file in _readers(name) if not file.startswith(files)} == set(), name
 
 
 def test_the_defaults_of_a_server_are_gunicorns(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,7 +387,7 @@ def test_a_hook_that_freezes_is_noticed(read: Read, text: str) -> None:
     ("text", "ignored"),
     [
         ("import gc\ndef when_ready(server):\n    gc.disable()\n", ("when_ready",)),
-        ("import gc\ndef on_exit(server):\n    gc.freeze()\n", ("on_exit",)),
+        ("import gc\ndef child_exit(server, worker):\n    gc.freeze()\n", ("child_exit",)),
         ("def when_ready(server):\n    server.cfg.freeze()\n", ("when_ready",)),
     ],
 )
