@@ -193,7 +193,9 @@ def _literals(
 def _about_processors(location: str, cores: int, *, counted: bool) -> tuple[str, ...]:
     if not counted:
         return ()
-    return (f"{location}: counts processors, and sees the {cores} of the experiment's host.",)
+    return (
+        f"{location}: counts processors, and sees the {cores} of the experiment's host (--cores).",
+    )
 
 
 def _refuse_missing(location: str, path: Path) -> None:

@@ -71,6 +71,10 @@ def read(words: Sequence[str], commands: Sequence[str]) -> Pasted:
     start = next((index for index, word in enumerate(words) if _is_gunicorn(word)), None)
     launcher = () if start is None else words[:start]
     for word in launcher:
+        if ":" in word:
+            raise ExperimentError(
+                f"{word!r} stands before gunicorn; expected the application after it"
+            )
         if _ASSIGNMENT.match(word):
             raise ExperimentError(
                 f"{word!r} stands before gunicorn, where it is not read; expected it before "

@@ -275,6 +275,7 @@ NOT_PASTED = {
     "a call of a call": ("app:a()()", "application 'app:a()()' has 'a()()' after its colon"),
     "a call that computes": ("app:a(b)", "application 'app:a(b)' has 'a(b)' after its colon"),
     "no name": ("8000", "'8000' is neither a flag nor an application"),
+    "before gunicorn": ("main:app gunicorn", "'main:app' stands before gunicorn; expected the app"),
     "an assignment": ("PORT=1 gunicorn main:app", "'PORT=1' stands before gunicorn"),
     "a flag": ("gunicorn --wokers 2 main:app", "unrecognized arguments: --wokers"),
     "a misspelt command": ("siez", "'siez' is no command; did you mean 'size'?"),
@@ -372,7 +373,9 @@ def test_a_configuration_counts_the_cores_of_the_experiment() -> None:
     assert parsed("-c", conf, "--experiment", toml)[0].server.workers == 5
     experiment, notices = parsed("-c", conf, "--experiment", toml, "--cores", "16")
     assert experiment.server.workers == experiment.host.cores == 16
-    assert notices == (f"{conf}: counts processors, and sees the 16 of the experiment's host.",)
+    assert notices == (
+        f"{conf}: counts processors, and sees the 16 of the experiment's host (--cores).",
+    )
 
 
 def test_a_configuration_can_be_read_without_running_it() -> None:

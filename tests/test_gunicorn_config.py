@@ -254,7 +254,7 @@ def test_a_file_counts_the_processors_of_the_experiments_host(
     config = gunicorn_config.read("counts.py", 16, literal=literal)
     assert config.settings == {"workers": 33}
     assert config.notices == (
-        "counts.py: counts processors, and sees the 16 of the experiment's host.",
+        "counts.py: counts processors, and sees the 16 of the experiment's host (--cores).",
     )
     assert (os.cpu_count(), os.sched_getaffinity(0)) == before
 
