@@ -43,6 +43,11 @@ FILES = {
     "new.conf.py": "workers = 4\nthreads = 2\n",
     "requests.csv": "arrival_s,io_s,cpu_s\n"
     + "".join(f"{number / 20},0.05,0.001\n" for number in range(200)),
+    "access.log": "".join(
+        f'10.0.0.1 - - [24/Nov/2026:10:00:{number // 10:02} +0000] "GET / HTTP/1.1" 200 12 "-" '
+        f'"{("curl/8.5.0", "kube-probe/1.31")[number % 10 == 0]}" {0.02 + number % 7 / 100:.6f}\n'
+        for number in range(200)
+    ),
     "experiment.toml": "[server]\nworkers = 2\nthreads = 2\n[traffic]\nrate = 40.0\n",
     "costs.toml": (ROOT / "sim" / "default_costs.toml").read_text(encoding="utf-8"),
 }
