@@ -8,6 +8,7 @@ configuration. What is left is named in `NOT_RUN`, with the reason.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import os
 import re
@@ -51,6 +52,13 @@ FILES = {
     "experiment.toml": "[server]\nworkers = 2\nthreads = 2\n[traffic]\nrate = 40.0\n",
     "costs.toml": (ROOT / "sim" / "default_costs.toml").read_text(encoding="utf-8"),
 }
+
+#: An access log in nginx's combined format with the request time behind it, s.
+LOG = "".join(
+    f'10.0.0.1 - - [28/Nov/2026:10:00:{number // 20:02} +0000] "GET /page HTTP/1.1" 200 12 "-" '
+    f'"{"curl/8" if number % 20 else "kube-probe/1.30"}" 0.052\n'
+    for number in range(400)
+)
 
 #: Flags after which a file is written.
 WRITES = ("--write", "--save", "--chart", "--trace-out", "--out")
@@ -148,6 +156,8 @@ def put_files(example: Example, folder: Path) -> None:
     for flag, word in zip(("", *example.words), example.words, strict=False):
         if word in FILES and flag not in WRITES:
             (folder / word).write_text(FILES[word], encoding="utf-8")
+        if word == "access.log.gz":
+            (folder / word).write_bytes(gzip.compress(LOG.encode()))
 
 
 # --- all of them are looked at -------------------------------------------------------------------
