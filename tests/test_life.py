@@ -17,6 +17,7 @@ from sim.distribution import Distribution
 from sim.disturbance import BootError, Signal
 from sim.experiment import Experiment, Server, TraceRow, Traffic
 from sim.model.simulation import predict
+from sim.model.sync import HANDLE_ERROR
 from sim.run import Request
 
 GUARD = 60.0  # s after which a model that does not end is stopped
@@ -126,9 +127,13 @@ def test_a_thread_gives_a_slow_client_back_after_five_seconds() -> None:
 
 def test_who_has_sent_nothing_after_keepalive_more_is_closed() -> None:
     rows = slow(20.0, Server(threads=4, worker_class="gthread", keepalive=2))
-    assert {row.outcome for row in rows} == {"reset"}
+    # They learn that when they send.
+    assert [row.outcome for row in rows] == ["reset"] * 4
+    assert [row.latency for row in rows] == pytest.approx([20.0] * 4)
     # 5 s in a thread, 2 s in the poller, and up to 1 s until the main thread looks.
-    assert all(7.0 <= row.latency <= 8.0 for row in rows)
+    limited = Server(threads=4, worker_class="gthread", keepalive=2, worker_connections=1)
+    first, second, *_ = slow(20.0, limited)
+    assert 7.0 <= second.accepted - first.accepted <= 8.0
 
 
 @pytest.mark.parametrize("seconds", [1.0, 20.0], ids=["who sends", "who never sends"])
@@ -239,7 +244,16 @@ def test_a_sync_worker_that_is_aborted_ends_by_itself_once_the_client_closes() -
     _, events = aborted("sync", body="const:2.3")
     assert events["timeout"] < 2.3 == pytest.approx(events["exiting"])
     _, events = aborted("sync", io="const:6")
-    assert events["timeout"] == pytest.approx(events["exiting"])
+    assert events["exiting"] == pytest.approx(events["timeout"] + HANDLE_ERROR)
+
+
+def test_a_sync_worker_that_is_killed_before_it_has_sent_the_500_resets_the_connection() -> None:
+    trace = (TraceRow(0.0, 9.0, 0.0),)
+    traffic = Traffic(arrivals="trace", trace=trace)
+    for later, outcome in ((HANDLE_ERROR / 2, "reset"), (HANDLE_ERROR * 2, "error_5xx")):
+        signals = Signal(1.0, "ABRT"), Signal(1.0 + later, "KILL")
+        run = predict(Experiment(Server(), traffic=traffic, disturbances=signals, costs=FREE))
+        assert run.requests[0].outcome == outcome
 
 
 def test_an_abort_ends_what_a_sync_worker_computes() -> None:
@@ -247,7 +261,8 @@ def test_an_abort_ends_what_a_sync_worker_computes() -> None:
     run = predict(Experiment(server=Server(timeout=1), traffic=traffic, costs=FREE))
     assert [row.outcome for row in run.requests] == ["error_5xx", "ok"]
     (at,) = (event.time for event in run.events if event.kind == "timeout")
-    assert [event.time for event in run.events if event.kind == "exit"] == pytest.approx([at])
+    (gone,) = (event.time for event in run.events if event.kind == "exit")
+    assert gone == pytest.approx(at + HANDLE_ERROR)
 
 
 def test_an_upload_to_a_gthread_worker_may_take_longer_than_timeout() -> None:
@@ -270,8 +285,8 @@ def test_a_signal_that_ends_a_sync_worker_at_once_ends_its_request_too() -> None
     run = predict(Experiment(Server(), traffic=traffic, disturbances=(quit_,), costs=FREE))
     request, events = run.requests[0], {event.kind: event.time for event in run.events}
     assert request.outcome == "error_5xx"
-    assert request.finished == pytest.approx(1.1)
-    assert events["exiting"] == pytest.approx(1.1)
+    assert request.finished == pytest.approx(1.1 + HANDLE_ERROR)
+    assert events["exiting"] == pytest.approx(1.1 + HANDLE_ERROR)
 
 
 def test_a_request_that_meets_the_end_of_keepalive_is_reset() -> None:

@@ -216,7 +216,7 @@ class Clients:
             connection.uploaded += seconds
 
         def send(_: Call) -> None:
-            if connection.row >= 0:
+            if connection.row >= 0 and connection.keep:
                 assert connection.worker is not None, "a kept connection was accepted once"
                 connection.worker.on_readable(connection)
 
@@ -264,9 +264,7 @@ class Clients:
             if not self.lingering:
                 self._compute(end, self._on_answer, (connection, row))
             else:
-                # A client reads no answer before its own request is sent.
-                if self.body is not None:
-                    end = max(end, connection.uploaded - now)
+                end = max(end, self._unsent(connection))
                 end += 0.0 if self.read is None else self.read(row)
                 connection.closes = now + end
                 self.clock.after(end, self._on_answer, (connection, row))
@@ -313,22 +311,29 @@ class Clients:
         if connection.abandoned:
             return
         row, connection.row = connection.row, -1
-        # A client reads no answer before its own request is sent.
-        end = max(self.costs.receive, connection.ready - now)
-        if self.body is not None:
-            end = max(end, connection.uploaded - now)
+        end = max(self.costs.receive, self._unsent(connection))
         if self.read is not None:
             end += self.read(row)
         connection.closes = now + end
         Call(self.clock, lambda _: self._end(row, connection.client, ERROR_5XX)).after(end)
 
+    def _unsent(self, connection: Connection) -> float:
+        """S until a slow client has sent its request: it reads no answer, and no end, before."""
+        until = 0.0 if self.first_byte is None else connection.ready
+        if self.body is not None:
+            until = max(until, connection.uploaded)
+        return max(0.0, until - self.clock.time)
+
     def closed(self, connection: Connection) -> None:
         """The server has closed a connection; a request that is on it is lost."""
         # A client that has yet to receive the answer will find the connection closed.
         connection.keep = False
-        if connection.row >= 0 or not self.keep:
-            self._lose(connection, RESET)
-        else:
+        if connection.row >= 0:
+            if unsent := self._unsent(connection):
+                Call(self.clock, lambda _: self._lose(connection, RESET)).after(unsent)
+            else:
+                self._lose(connection, RESET)
+        elif self.keep:
             Call(self.clock, lambda _: self._learn(connection)).after(self.costs.send)
 
     def _learn(self, connection: Connection) -> None:
