@@ -165,6 +165,19 @@ def killed(name: str) -> bool:
     return any(event.kind == "timeout" for run in runs for event in run.events)
 
 
+def ended_by_itself(name: str) -> bool:
+    """Whether any worker that the master gave up left its loop, predicted or measured.
+
+    Of the others the log says only that SIGKILL was sent.
+    """
+    return any(
+        event.kind == "exiting" and event.process in given_up
+        for run in (*evidence(name).predicted, *evidence(name).measured)
+        for given_up in [{other.process for other in run.events if other.kind == "timeout"}]
+        for event in run.events
+    )
+
+
 def recoveries(name: str) -> str:
     """What every disturbance of an experiment cost, as a table."""
     lines = [
@@ -379,6 +392,7 @@ _VOCABULARY: dict[str, Any] = {
     "cost": cost,
     "counted": counted,
     "diagram": diagram,
+    "ended_by_itself": ended_by_itself,
     "evidence": _evidence,
     "figures": figures,
     "happened": happened,
