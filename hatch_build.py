@@ -60,13 +60,14 @@ def _compile(root: Path, interpreted: list[str], group: str, lib: Path) -> None:
     from setuptools import Distribution  # noqa: PLC0415
 
     scratch = lib.parent
-    names = sorted(path.name for path in (root / "sim" / "model").glob("*.py"))
+    model = root / "sim" / "model"
+    paths = sorted(path.relative_to(root) for path in model.rglob("*.py"))
     extensions = mypycify(
         [
             f"--cache-dir={scratch / 'cache'}",
-            "--always-true=COMPILED",  # see sim/model/heap.py
+            "--always-true=COMPILED",  # see sim/model/engine/heap.py
             "--no-warn-unused-ignores",
-            *(f"sim/model/{name}" for name in names if name not in interpreted),
+            *(str(path) for path in paths if path.name not in interpreted),
         ],
         opt_level="3",
         target_dir=str(scratch / "c"),

@@ -11,24 +11,24 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from reference_app.validate_command import add_validate_arguments, run_validate
-from sim import chrome_trace
-from sim.arguments import add_experiment_arguments, experiment_from
-from sim.cli import (
+from reference_app.commands.validate import add_validate_arguments, run_validate
+from sim.analysis.summary import summarize
+from sim.errors import ExperimentError
+from sim.experiment import Experiment, Host
+from sim.experiment.release import release_notices
+from sim.reading.arguments import add_experiment_arguments, experiment_from
+from sim.reading.one_line_parser import OneLineParser
+from sim.reports import chrome_trace
+from sim.reports.output import (
     add_output_arguments,
-    predictions,
     save_path,
     show_document,
     show_report,
     show_summary,
     trace_path,
 )
-from sim.errors import ExperimentError
-from sim.experiment import Experiment, Host
-from sim.one_line_parser import OneLineParser
-from sim.release import release_notices
 from sim.run import Run, save
-from sim.summary import summarize
+from sim.study.replications import predictions
 
 #: What the extra ``app`` installs, by the name under which it is imported.
 REQUIRED = {"flask": "flask", "ldclient": "launchdarkly-server-sdk", "psutil": "psutil"}
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(arguments)
     _refuse_missing_packages()
     if args.command == "calibrate":
-        from reference_app.calibration.command import run  # noqa: PLC0415 - needs the extra `app`
+        from reference_app.commands.calibrate import run  # noqa: PLC0415 - needs the extra `app`
 
         run(args)
         return
@@ -191,7 +191,7 @@ def _compare(
     trace: Path | None,
 ) -> None:
     # The one place where prediction and measurement meet; the rig never sees the model.
-    from sim.comparison import compare, document, ideal_run  # noqa: PLC0415
+    from sim.validation.comparison import compare, document, ideal_run  # noqa: PLC0415
 
     variants = [list(predictions(experiment, variant)) for variant in range(args.variants)]
     repeats = _measurements(experiment, args.repeat)
@@ -207,7 +207,7 @@ def _compare(
     if args.json:
         show_document(document(comparison, notices))
         return
-    from reference_app.comparison_report import print_comparison  # noqa: PLC0415
+    from reference_app.commands.comparison_report import print_comparison  # noqa: PLC0415
 
     show_report(
         lambda console: print_comparison(console, comparison, notices, timeline=args.timeline)
@@ -217,9 +217,9 @@ def _compare(
 def _measurements(experiment: Experiment, repeat: int) -> list[list[Run]]:
     """All replications, ``repeat`` times over; a repeat of one is not measured next to it."""
     # They need the extra `app`.
-    from reference_app.measure import measure  # noqa: PLC0415
-    from reference_app.progress_line import ProgressLine  # noqa: PLC0415
-    from reference_app.run_progress import run_progress  # noqa: PLC0415
+    from reference_app.rig.measure import measure  # noqa: PLC0415
+    from reference_app.rig.progress_line import ProgressLine  # noqa: PLC0415
+    from reference_app.rig.run_progress import run_progress  # noqa: PLC0415
 
     replications = experiment.replications
     runs = repeat * replications

@@ -9,7 +9,7 @@ from functools import cache
 
 from ldclient.config import Config
 
-from reference_app.flag_process import FlagProcess
+from reference_app.launchdarkly.flag_process import FlagProcess
 from sim.errors import ExperimentError
 
 #: Set: LaunchDarkly itself, with this key.

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import MutableSequence
+from collections.abc import Iterable, MutableSequence
+from functools import cache
 from hashlib import sha256
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import module_from_spec, spec_from_file_location
@@ -31,21 +32,18 @@ MADE_OF = DIRECTORY / "fingerprint"
 GROUP = "gunicorn_sim"
 SHARED = f"{GROUP}__mypyc"
 
-#: What modules of the model import from beside it, in `sim`.
-BESIDE = (
-    *("costs", "disturbance", "experiment", "experiment_file", "memory", "release", "run"),
-    "traffic",
-)
+#: Packages of `sim` that a prediction depends on, sources and tables.
+PREDICTING = ("experiment", "run", "model")
 
 
-def fingerprint() -> str:
-    """Of all that the compiled model depends on."""
+def fingerprint(packages: Iterable[str] = PREDICTING) -> str:
+    """Of the sources of ``packages`` of `sim`: by default, of all that a prediction depends on."""
     digest = sha256()
-    beside = (PACKAGE / f"{name}.py" for name in BESIDE)
-    for path in (*sorted((PACKAGE / "model").glob("*.py")), *beside):
-        source = path.read_bytes()
-        digest.update(f"{path.name} {len(source)}\n".encode())
-        digest.update(source)
+    for package in packages:
+        for path in sorted((PACKAGE / package).rglob("*.py")):
+            source = path.read_bytes()
+            digest.update(f"{path.relative_to(PACKAGE).as_posix()} {len(source)}\n".encode())
+            digest.update(source)
     return digest.hexdigest()
 
 
@@ -57,14 +55,22 @@ def is_fresh() -> bool:
         return False
 
 
-def prefer(path: MutableSequence[str]) -> None:
-    """Let modules be imported from the compiled model, if it is fresh.
+def prefer(name: str, path: MutableSequence[str]) -> None:
+    """Import a package's modules from the compiled model, if it is fresh.
 
     Args:
-        path: ``__path__`` of `sim.model`.
+        name: of `sim.model` or of a package in it.
+        path: its ``__path__``.
     """
+    if _load_shared():
+        path.insert(0, str(DIRECTORY.joinpath(*name.split("."))))
+
+
+@cache
+def _load_shared() -> bool:
+    """Load the extension that all others share; False where the model stays Python."""
     if os.environ.get(INTERPRETED) or not is_fresh():
-        return
+        return False
     spec = spec_from_file_location(SHARED, DIRECTORY / f"{SHARED}{EXTENSION_SUFFIXES[0]}")
     assert spec is not None, "the name is one of an extension"
     assert spec.loader is not None, "an extension has a loader"
@@ -72,7 +78,7 @@ def prefer(path: MutableSequence[str]) -> None:
         shared = module_from_spec(spec)
     except ImportError:
         # Compiled on another machine that shares the directory, for another C library.
-        return
+        return False
     sys.modules[SHARED] = shared
     spec.loader.exec_module(shared)
-    path.insert(0, str(DIRECTORY / "sim" / "model"))
+    return True

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 
 from sim.errors import ExperimentError
-from sim.one_line_parser import OneLineParser
-from site_docs import measured
-from site_docs.shown import Shown, by_name
+from sim.reading.one_line_parser import OneLineParser
+from site_docs.runs import measured
+from site_docs.runs.shown import Shown, by_name
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _measure(shown: Shown) -> None:
     # They need the extra `app`.
-    from reference_app.measure import measure  # noqa: PLC0415
-    from reference_app.progress_line import ProgressLine  # noqa: PLC0415
-    from reference_app.run_progress import run_progress  # noqa: PLC0415
+    from reference_app.rig.measure import measure  # noqa: PLC0415
+    from reference_app.rig.progress_line import ProgressLine  # noqa: PLC0415
+    from reference_app.rig.run_progress import run_progress  # noqa: PLC0415
 
     experiment = shown.experiment()
     with ProgressLine(sys.stderr) as line:

@@ -25,33 +25,11 @@ for _name in ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY"):
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
-#: Files whose tests start no Gunicorn and judge no time, so that they may run beside each other:
-#: `.ci/run` does so with all that is marked ``computes``.
-COMPUTES = frozenset(
-    f"test_{name}"
-    for name in (
-        *("arguments", "bad_input", "cached_pace", "candidates", "capacity", "chrome_trace"),
-        *("claims", "comparison", "compiled", "convoy", "cores", "dask", "disturbance"),
-        *("document", "examples", "executors", "experiment_file", "faq_rules", "gil"),
-        *(
-            "gunicorn_config",
-            "handshake",
-            "idle_settings",
-            "in_passing",
-            "known_log_formats",
-            "life",
-            "losses",
-        ),
-        *("model", "model_theory", "pace", "parameter", "progress_line", "recovery", "release"),
-        *("report", "restarts", "run", "sequential", "site", "site_data", "site_validation"),
-        *("sizing", "sketch", "statements", "store", "study_cli", "summary", "tally", "theory"),
-        *("timeline", "traffic", "unix_socket", "validation", "validation_grid", "wakeup"),
-        *("walls",),
-    )
-)
+#: Folders whose tests start no Gunicorn and judge no time: they may run beside each other.
+COMPUTES = frozenset({"model", "site", "unit"})
 
-#: Files whose tests start servers, but judge times by half a second and more, and processes by
-#: whose children they are: two at a time may do so.
+#: Files of `tests/real` whose tests judge times by half a second and more, and processes by whose
+#: children they are: two at a time may run.
 SERVES = frozenset(
     f"test_{name}"
     for name in (
@@ -70,13 +48,28 @@ SERVES = frozenset(
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--no-skips``, for machines that have all that a test may ask for."""
+    parser.addoption("--no-skips", action="store_true", help="fail if any test was skipped")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of `COMPUTES` and of `SERVES`; what has no mark measures."""
+    """Mark tests as ``computes`` by folder and ``serves`` by file; tests without a mark measure."""
     for item in items:
-        if item.path.stem in COMPUTES:
+        if item.path.parent.name in COMPUTES:
             item.add_marker("computes")
         elif item.path.stem in SERVES:
             item.add_marker("serves")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a session with ``--no-skips`` in which a test was skipped."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("--no-skips") and reporter is not None and exitstatus == 0:
+        skipped = reporter.stats.get("skipped", [])
+        if skipped:
+            reporter.write_line(f"error: {len(skipped)} tests were skipped; expected none")
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,7 @@ def requests_of(workers: Iterable[Sequence[tuple[float, float]]]) -> list[Handle
 
 
 def part(own: float, any_: float, cached: float, elsewhere: float, eviction: float) -> float:
-    """What a step costs, as a part of what it costs cold; see `sim.model.cached_pace`.
+    """What a step costs, as a part of what it costs cold; see `sim.model.caches.cached_pace`.
 
     Args:
         own: s since the same of another request in this worker.

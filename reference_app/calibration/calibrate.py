@@ -11,11 +11,10 @@ from reference_app.calibration.life import life_costs
 from reference_app.calibration.memory import OUR_SERVERS, SERVERS, memory_costs
 from reference_app.calibration.requests import Demand, application_costs, request_costs
 from reference_app.calibration.shares import LOADS, accept_shares
-from reference_app.server import Application
-from sim import wakeup_fit
-from sim.costs import Costs
-from sim.memory_costs import MemoryCosts
-from sim.wakeup_fit import Load
+from reference_app.rig.server import Application
+from sim.experiment.accept_load import Load
+from sim.experiment.costs import Costs
+from sim.experiment.memory_costs import MemoryCosts
 
 #: Times that everything is measured but the shares and the memory; the mean counts.
 ROUNDS = 2
@@ -51,14 +50,10 @@ class Calibration:
     shares: Mapping[Load, tuple[float, ...]]
     demand: Demand | None = None
 
-    def fitted(self, cores: int) -> Costs:
-        """All costs: those that were measured, and what the shares of the accepts tell.
-
-        Args:
-            cores: of the machine.
-        """
-        measured = replace(Costs(), **self.costs)
-        return replace(measured, **wakeup_fit.fit(self.shares, cores, measured))
+    @property
+    def measured(self) -> Costs:
+        """The costs that were measured; those of the accept race are the defaults."""
+        return replace(Costs(), **self.costs)
 
 
 @dataclass(slots=True)

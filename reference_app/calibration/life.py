@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
 
-from reference_app.process_start import process_start
-from reference_app.server import Application, RunningServer, running_server
+from reference_app.rig.process_start import process_start
+from reference_app.rig.server import Application, RunningServer, running_server
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server
 from sim.run import ProcessEvent

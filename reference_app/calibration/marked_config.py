@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
 
-from reference_app.rig_config import (
+from reference_app.rig.rig_config import (
     child_exit,
     logger_class,
     post_fork,
 )
-from reference_app.rig_config import (
+from reference_app.rig.rig_config import (
     post_worker_init as _ready,
 )
 

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from reference_app.memory import measure_memory
-from reference_app.server import HOST, Application, RunningServer, running_server
+from reference_app.rig.memory import measure_memory
+from reference_app.rig.server import HOST, Application, RunningServer, running_server
 from sim.errors import ExperimentError
 from sim.experiment import Experiment
-from sim.memory_costs import MemoryCosts
+from sim.experiment.memory_costs import MemoryCosts
 
 #: Servers that are measured: one without `preload_app`, and two with it, of which one has many pool
 #: threads; of our own service one of each kind with LaunchDarkly too.

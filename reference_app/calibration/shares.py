@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from reference_app.measure import measure
-from sim.distribution import Distribution
+from reference_app.rig.measure import measure
 from sim.experiment import Experiment, Server, Traffic
-from sim.wakeup_fit import Load
+from sim.experiment.accept_load import Load
+from sim.experiment.distribution import Distribution
 
 #: Mostly idle servers say how late an idle core runs a thread. How often it is ahead all the same,
 #: two workers tell in whose queues requests wait now and then: worker 1 is predicted 0.57 of the

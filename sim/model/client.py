@@ -10,20 +10,20 @@ from collections import defaultdict
 from collections.abc import Callable, Generator
 from math import inf
 
-from sim.costs import Costs
 from sim.experiment import Traffic
-from sim.model.clock import Call, Clock
+from sim.experiment.costs import Costs
+from sim.model.caches.pace import Pace
 from sim.model.connection import Connection
-from sim.model.cores import Cores
-from sim.model.gil import Gil
-from sim.model.handshake import Handshakes
-from sim.model.kernel import ListeningSocket
-from sim.model.pace import Pace
+from sim.model.cpython.gil import Gil
+from sim.model.engine.clock import Call, Clock
+from sim.model.linux.handshake import Handshakes
+from sim.model.linux.listening_socket import ListeningSocket
+from sim.model.linux.scheduler import Cores
+from sim.model.linux.timer_wheel import TimerWheel
 from sim.model.recorder import Recorder
 from sim.model.step_costs import StepCosts
-from sim.model.timer_wheel import TimerWheel
 from sim.run import ERROR_5XX, OK, REFUSED, RESET, TIMEOUT
-from sim.traffic import Source
+from sim.run.arrivals import Source
 
 
 class Clients:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sim.model.worker import Worker
+    from sim.model.gunicorn.worker import Worker
 
 
 class Connection:
@@ -18,7 +18,7 @@ class Connection:
         keep: whether the worker will keep it after the present answer, or keeps it while idle.
         timeout: when an idle one expires, s.
         pace: what its steps cost now, as a part of what they cost cold; see
-            `sim.model.cached_pace`.
+            `sim.model.caches.cached_pace`.
         ready: when its request has arrived, s; later than the connection if the client is slow, or
             its first packet was dropped.
         uploaded: when that request's body has arrived, s; only where bodies are slow.

@@ -6,10 +6,10 @@ from collections.abc import Generator, Sequence
 
 from simpy import Event
 
-from sim.disturbance import BootError, Crash, Disturbance, FlagService, Hang, Signal
-from sim.model.master import Arbiter
+from sim.experiment.disturbance import BootError, Crash, Disturbance, FlagService, Hang, Signal
+from sim.model.gunicorn.arbiter import Arbiter
+from sim.model.gunicorn.worker import Worker
 from sim.model.wiring import Wiring
-from sim.model.worker import Worker
 
 
 def disturb(
@@ -29,8 +29,8 @@ def disturb(
     start = wiring.clock.time
     for disturbance in disturbances:
         yield wiring.clock.timeout(max(0.0, start + disturbance.at - wiring.clock.time))
-        event = disturbance.event()
-        wiring.recorder.event(wiring.clock.time, event.kind, event.process)
+        _, kind, process = disturbance.event()
+        wiring.recorder.event(wiring.clock.time, kind, process)
         _do(disturbance, wiring, masters, workers)
 
 

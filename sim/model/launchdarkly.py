@@ -18,7 +18,7 @@ from random import Random
 from simpy import Event
 
 from sim.experiment import LaunchDarkly
-from sim.model.clock import Clock
+from sim.model.engine.clock import Clock
 
 #: s before the first retry (``DEFAULT_INITIAL_RECONNECT_DELAY``), and at most before any
 #: (``NORMAL_STREAMING_CEILING_DELAY``, ldclient/impl/retry.py); each is twice the one before,

@@ -20,27 +20,27 @@ from random import Random
 from simpy import Event
 
 from sim.experiment import Experiment
-from sim.experiment_file import to_dict
-from sim.memory import predict_memory
+from sim.experiment.document import to_dict
+from sim.experiment.release import MODELLED_RELEASE
+from sim.model.caches.computing import Computing
+from sim.model.caches.host_steps import HostSteps
+from sim.model.caches.pace import Pace
 from sim.model.client import Clients
-from sim.model.clock import Clock
-from sim.model.computing import Computing
-from sim.model.cores import Cores
 from sim.model.disturb import disturb
-from sim.model.gthread import ThreadWorker
-from sim.model.host_steps import HostSteps
-from sim.model.kernel import ListeningSocket
+from sim.model.engine.clock import Clock
+from sim.model.gunicorn.arbiter import CHLD, Arbiter
+from sim.model.gunicorn.gthread import ThreadWorker
+from sim.model.gunicorn.sync import SyncWorker
+from sim.model.gunicorn.worker import Parent, Worker
 from sim.model.launchdarkly import CLIENT_THREADS, FlagService
-from sim.model.master import CHLD, Arbiter
-from sim.model.pace import Pace
+from sim.model.linux.listening_socket import ListeningSocket
+from sim.model.linux.scheduler import Cores
+from sim.model.linux.timer_wheel import TimerWheel
+from sim.model.memory import predict_memory
 from sim.model.recorder import Recorder
-from sim.model.sync import SyncWorker
-from sim.model.timer_wheel import TimerWheel
 from sim.model.wiring import Wiring
-from sim.model.worker import Parent, Worker
-from sim.release import MODELLED_RELEASE
 from sim.run import Census, QueueLength, Requests, Run
-from sim.traffic import LEAD, PassingLoop, Source, slowness, source, stream
+from sim.run.arrivals import LEAD, PassingLoop, Source, slowness, source, stream
 
 
 def predict(
@@ -54,7 +54,7 @@ def predict(
         variant: which chances of the server (races between workers, gaps between forks) on those
             same arrivals and demands: a repeated measurement differs in these.
         keep_rows: whether the run has its requests; without, it has their tally instead, and no
-            more memory is needed for more requests. Only of what `sim.traffic.passes`.
+            more memory is needed for more requests. Only of what `sim.run.arrivals.passes`.
 
     Returns:
         The same run, byte for byte, for the same arguments.

@@ -6,7 +6,7 @@ instructions; of an object from elsewhere it is looked up by name, for a hundred
 
 from __future__ import annotations
 
-from sim.costs import Costs
+from sim.experiment.costs import Costs
 
 
 class StepCosts:

@@ -8,12 +8,12 @@ from itertools import count
 from random import Random
 
 from sim.experiment import Experiment
+from sim.model.caches.host_steps import HostSteps
 from sim.model.client import Clients
-from sim.model.clock import Clock
-from sim.model.cores import Cores
-from sim.model.host_steps import HostSteps
-from sim.model.kernel import ListeningSocket
+from sim.model.engine.clock import Clock
 from sim.model.launchdarkly import FlagService
+from sim.model.linux.listening_socket import ListeningSocket
+from sim.model.linux.scheduler import Cores
 from sim.model.recorder import Recorder
 
 

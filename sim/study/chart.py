@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 
 from sim.errors import ExperimentError
-from sim.release import MODELLED_RELEASE
+from sim.experiment.release import MODELLED_RELEASE
 from sim.study.observation import UNITS, estimate
 from sim.study.parameter import Parameter, Point, shown
 from sim.study.sweep import Row, Sweep

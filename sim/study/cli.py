@@ -11,15 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sim.arguments import add_experiment_arguments, experiment_from
-from sim.cli import show_document, show_report
 from sim.command import writable, write_stdout
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server
-from sim.experiment_file import to_dict
-from sim.memory import predict_memory
-from sim.one_line_parser import OneLineParser
-from sim.release import limit_notices
+from sim.experiment.document import to_dict
+from sim.experiment.release import limit_notices
+from sim.model.memory import predict_memory
+from sim.reading.arguments import add_experiment_arguments, experiment_from
+from sim.reading.one_line_parser import OneLineParser
+from sim.reports.output import show_document, show_report
 from sim.study import compare, documents, sizing, sweep
 from sim.study.candidates import SEARCHED, THREADS, Candidate, candidates, default_workers
 from sim.study.conduct import Plan, conduct

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sim.estimate import Estimate
+from sim.analysis.estimate import Estimate
 from sim.study.observation import DISTURBED, UNITS, Observation, difference, estimate
 from sim.study.parameter import Point
 from sim.study.question import observations

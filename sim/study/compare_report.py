@@ -8,9 +8,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sim.estimate import Estimate
-from sim.prose import print_assumptions, print_prose, print_remarks, print_table
-from sim.release import MODELLED_RELEASE
+from sim.analysis.estimate import Estimate
+from sim.experiment.release import MODELLED_RELEASE
+from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.study.compare import DECISIVE, Contrast, verdict
 from sim.study.words import HEADINGS, NONE, half_width_of, number, value_of
 

@@ -21,8 +21,8 @@ REPLICATIONS = 10
 class Death:
     """What SIGKILL to worker 1 in the middle of the traffic costs.
 
-    Times are medians over the replications and counts are means, as in `sim.recovery`; None is
-    never.
+    Times are medians over the replications and counts are means, as in `sim.analysis.recovery`;
+    None is never.
 
     Attributes:
         at: when, s since the start of the run.

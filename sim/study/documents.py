@@ -1,7 +1,7 @@
 """The answers of studies as the JSON documents that ``--json`` prints.
 
-Their schemas, with a description of every key, are in ``sim/schema/``: ``size``, ``sweep`` and
-``difference``. Every number is finite; what is not known, or without end, is null.
+Their schemas, with a description of every key, are in ``sim/reports/schema/``: ``size``, ``sweep``
+and ``difference``. Every number is finite; what is not known, or without end, is null.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sim.estimate import CONFIDENCE, Estimate
-from sim.experiment_file import to_dict
-from sim.release import MODELLED_RELEASE
+from sim.analysis.estimate import CONFIDENCE, Estimate
+from sim.experiment.document import to_dict
+from sim.experiment.release import MODELLED_RELEASE
 from sim.study.compare import Contrast, verdict
 from sim.study.death import Death
 from sim.study.headroom import Headroom

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import NamedTuple
 
+from sim.analysis.quantile import quantile
 from sim.experiment import Experiment
-from sim.quantile import quantile
+from sim.run.arrivals import schedule
 from sim.study.objective import LOST, Objective
 from sim.study.observation import Observation
 from sim.study.sequential import FIRST_LOOK, judge
-from sim.traffic import schedule
 
 
 class Floor(NamedTuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server
-from sim.release import MODELLED_RELEASE, limit_notices
+from sim.experiment.release import MODELLED_RELEASE, limit_notices
 from sim.study.candidates import SEARCHED
 from sim.study.sizing import Answer, Choice
 from sim.study.sizing_report import headline

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sim.estimate import Estimate
-from sim.quantile import quantile
-from sim.recovery import Recovery
+from sim.analysis.estimate import Estimate
+from sim.analysis.quantile import quantile
+from sim.analysis.recovery import Recovery
+from sim.analysis.summary import summarize
 from sim.run import OK, Run
-from sim.summary import summarize
 
 Unit = Literal["s", "1/s", "share", "requests"]
 
@@ -34,7 +34,8 @@ class Observation:
         throughput: ``ok`` answers / s.
         busy: share of the threads' time that they ran requests.
         lost: share of the requests that were not answered ``ok``.
-        restored: s until the capacity was back after the first disturbance; see `sim.recovery`.
+        restored: s until the capacity was back after the first disturbance; see
+            `sim.analysis.recovery`.
         drained: s until the queue was empty after it.
         meanwhile: p99 of the latency over the requests that came from the first disturbance
             until the queue was empty, or for `LEAST_WINDOW` s if that is longer; those that were

@@ -15,12 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from sim import experiment_file, toml_file
-from sim.distribution import Distribution
-from sim.disturbance import Signal
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, TraceRow
-from sim.flags import FLAGS
+from sim.experiment.distribution import Distribution
+from sim.experiment.disturbance import Signal
+from sim.experiment.document import TABLES, plain
+from sim.reading import experiment_file
+from sim.reading.flags import FLAGS
 
 #: One value of a parameter, as TOML and JSON can hold it.
 Value = bool | int | float | str
@@ -136,7 +137,7 @@ def _known() -> dict[str, tuple[str, str]]:
         if flag.table:  # Seeds and replications are how often to look, not what at.
             known[flag.name.removeprefix("--").replace("-", "_")] = (flag.table, flag.field)
     known[PACE] = ("traffic", "trace")
-    for table, schema in experiment_file.TABLES.items():
+    for table, schema in TABLES.items():
         for field in get_type_hints(schema):
             known[f"{table}.{field}"] = (table, field)
     return known
@@ -148,7 +149,7 @@ KNOWN: Mapping[str, tuple[str, str]] = _known()
 
 def _kind(name: str) -> Any:  # noqa: ANN401 - a type is a value here
     table, field = KNOWN[name]
-    hint = float if name == PACE else get_type_hints(experiment_file.TABLES[table])[field]
+    hint = float if name == PACE else get_type_hints(TABLES[table])[field]
     # An optional field: what it is when it is set.
     options = [option for option in get_args(hint) if option is not type(None)]
     return options[0] if options and get_origin(hint) is not Literal else hint
@@ -178,7 +179,7 @@ def _value(name: str, text: str, kind: Any) -> Value:  # noqa: ANN401 - a type i
             raise ExperimentError(f"{name} is {text!r}; expected true or false")
         return text.lower() in ("true", "yes")
     if kind is Distribution:
-        return str(toml_file.plain(_distribution(name, text)))
+        return str(plain(_distribution(name, text)))
     if get_origin(kind) is Literal:
         if text not in get_args(kind):
             expected = ", ".join(get_args(kind))

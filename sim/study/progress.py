@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Timer
 
-from sim.progress import PATIENCE
+from sim.reports.progress import PATIENCE
 
 #: What to call after each trial: the number made, and the most that are still to come.
 Advance = Callable[[int, int], None]

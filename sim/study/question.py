@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count, takewhile
 
-from sim.disturbance import Rate
+from sim.analysis.overload import load_of
 from sim.experiment import Experiment
-from sim.overload import load_of
+from sim.experiment.disturbance import Rate
 from sim.study.candidates import Candidate
 from sim.study.floor import Floor
 from sim.study.objective import LOST, Objective

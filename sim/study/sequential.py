@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sim.estimate import CONFIDENCE
+from sim.analysis.estimate import CONFIDENCE
+from sim.analysis.theory import student_t_probability, student_t_quantile
 from sim.study.objective import Objective
 from sim.study.observation import Observation
-from sim.theory import student_t_probability, student_t_quantile
 
 #: Replications at the first look: the fewest of which a variance says anything.
 FIRST_LOOK = 3

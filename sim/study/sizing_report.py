@@ -8,8 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sim.prose import print_assumptions, print_prose, print_remarks, print_table
-from sim.release import MODELLED_RELEASE
+from sim.experiment.release import MODELLED_RELEASE
+from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.study.headroom import Headroom
 from sim.study.objective import LOST, Objective
 from sim.study.observation import difference, estimate

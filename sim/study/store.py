@@ -15,9 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from sim import experiment_file
+from sim.compiled import PREDICTING, fingerprint
 from sim.errors import ExperimentError
 from sim.experiment import Experiment
+from sim.experiment.document import to_dict
+from sim.study import observation
 from sim.study.observation import Observation
 from sim.study.trial import Known, Trial
 
@@ -136,10 +138,9 @@ def _fingerprint(bases: Sequence[Experiment]) -> str:
     """Of everything that an observation depends on beside its trial."""
     digest = hashlib.sha256()
     for base in bases:
-        written = {**experiment_file.to_dict(base), "replications": None}
+        written = {**to_dict(base), "replications": None}
         digest.update(json.dumps(written, sort_keys=True).encode())
     # Not a version: while the model is worked on, it has the same one for months.
-    package = Path(experiment_file.__file__).parent
-    for path in sorted([*package.glob("*.py"), *package.glob("model/*.py")]):
-        digest.update(path.read_bytes())
+    digest.update(fingerprint((*PREDICTING, "analysis")).encode())
+    digest.update(Path(observation.__file__).read_bytes())
     return digest.hexdigest()

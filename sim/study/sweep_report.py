@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sim.prose import print_assumptions, print_prose, print_remarks, print_table
-from sim.release import MODELLED_RELEASE
+from sim.experiment.release import MODELLED_RELEASE
+from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.study.observation import DISTURBED, UNITS, estimate
 from sim.study.parameter import shown
 from sim.study.sweep import Row, Sweep

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim.estimate import Estimate
+from sim.analysis.estimate import Estimate
 from sim.experiment import Experiment, Server
 from sim.study.observation import UNITS
 from sim.study.parameter import Point

@@ -7,8 +7,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from sim.validation import TARGETED, Result
-from sim.validation_rows import Row
+from sim.validation.rows import Row
+from sim.validation.verdict import TARGETED, Result
 from site_docs.charts.chart import IDEAL, PREDICTED, TEXT, Chart, chart, logarithmic
 from site_docs.charts.latency import MEASURES, MS
 

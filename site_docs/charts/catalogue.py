@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sim.errors import ExperimentError
-from site_docs import validated
 from site_docs.charts.agreement import agreement
 from site_docs.charts.chart import Chart
 from site_docs.charts.latency import configurations, quantiles
@@ -14,10 +13,11 @@ from site_docs.charts.misses import misses
 from site_docs.charts.shares import shares
 from site_docs.charts.sweeps import sweep
 from site_docs.charts.trouble import trouble
-from site_docs.evidence import evidence
-from site_docs.kept import kept, remembered
-from site_docs.shown import RATED, RATES, by_name
-from site_docs.sweep import at_rate, with_workers
+from site_docs.rendering import validated
+from site_docs.runs.evidence import evidence
+from site_docs.runs.kept import kept, remembered
+from site_docs.runs.shown import RATED, RATES, by_name
+from site_docs.runs.sweep import at_rate, with_workers
 
 #: The same four threads, configured in six ways, and what charts call them.
 FOUR_THREADS = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from sim.comparison import Figure
+from sim.validation.comparison import Figure
 from site_docs.charts.band import band
 from site_docs.charts.chart import (
     IDEAL,
@@ -17,7 +17,7 @@ from site_docs.charts.chart import (
     Chart,
     chart,
 )
-from site_docs.evidence import Evidence
+from site_docs.runs.evidence import Evidence
 
 MS = 1000.0
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from sim.validation import REPEATABLE, SHARE, TARGETED, WORST, Off, Result
+from sim.validation.verdict import REPEATABLE, SHARE, TARGETED, WORST, Off, Result
 from site_docs.charts.chart import IDEAL, LOST, MEASURED, PREDICTED, Chart, chart, logarithmic
 from site_docs.charts.latency import MEASURES
 

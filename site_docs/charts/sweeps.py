@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from site_docs.charts.band import band
 from site_docs.charts.chart import SPREAD_KEY, Chart, chart
 from site_docs.charts.latency import MEASURES, MS
-from site_docs.evidence import Evidence
-from site_docs.sweep import Point
+from site_docs.runs.evidence import Evidence
+from site_docs.runs.sweep import Point
 
 
 def sweep(

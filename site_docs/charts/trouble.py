@@ -10,12 +10,12 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from sim.capacity import Step, capacity
-from sim.disturbance_words import words
-from sim.quantile import quantile
+from sim.analysis.capacity import Step, capacity
+from sim.analysis.quantile import quantile
+from sim.experiment.disturbance_words import words
 from sim.run import OK, OUTCOMES, UNFINISHED, Run
 from site_docs.charts.chart import LOST, MEASURED, PREDICTED, TEXT, Chart, chart
-from site_docs.evidence import Evidence
+from site_docs.runs.evidence import Evidence
 
 #: s between two points of a line.
 STEP = 0.1

@@ -35,15 +35,15 @@ from rich.table import Table
 from scaling import AXES, experiment_at  # in no package, beside this file
 
 from sim import compiled
-from sim.distribution import Distribution
+from sim.analysis.theory import mmc_mean_sojourn
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
-from sim.model.heap import COMPILED as IS_COMPILED
+from sim.experiment.distribution import Distribution
+from sim.model.engine.heap import COMPILED as IS_COMPILED
 from sim.model.simulation import predict
-from sim.one_line_parser import OneLineParser
+from sim.reading.one_line_parser import OneLineParser
 from sim.run import Requests
-from sim.theory import mmc_mean_sojourn
-from sim.traffic import schedule
+from sim.run.arrivals import schedule
 
 #: Rounds of the first table, and of the second.
 ROUNDS, SCALING_ROUNDS = 3, 2

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sim.costs import PARTS, Costs
-from sim.distribution import Distribution
 from sim.experiment import Experiment, Host, Server, TraceRow, Traffic
+from sim.experiment.costs import PARTS, Costs
+from sim.experiment.distribution import Distribution
 from sim.model.simulation import predict
 
 #: Requests of every point, but of those on the axes of requests and of what waits.

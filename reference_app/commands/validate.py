@@ -1,0 +1,146 @@
+"""``python -m reference_app validate``: its flags, and what it does with them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from sim.command import writable, write_stdout
+from sim.errors import ExperimentError
+from sim.experiment import Host
+from sim.experiment.costs import Costs
+from sim.reading import costs_file
+from sim.reports.output import show_report
+from sim.study import race_fit
+from sim.study.replications import predictions
+from sim.validation import rows as validation_rows
+from sim.validation.grid import sample
+from sim.validation.verdict import validation
+
+#: Exit status when a target is missed.
+MISSED = 1
+
+
+def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that only this command has."""
+    parser.allow_abbrev = False
+    parser.add_argument(
+        "rows",
+        metavar="ROWS.jsonl",
+        nargs="?",
+        help="rows; cells that it has are not run again",
+    )
+    parser.add_argument("--list", action="store_true", help="print the cells, and run none")
+    parser.add_argument("--cells", metavar="1,5-8", help="only these cells [all]")
+    parser.add_argument("--again", action="store_true", help="run also those that the rows have")
+    parser.add_argument(
+        "--disturbed-again",
+        action="store_true",
+        help="repeat the runs beside which something else used the machine",
+    )
+    parser.add_argument(
+        "--costs",
+        metavar="FILE.toml",
+        help="what each step costs on the host [learnt anew every five minutes]",
+    )
+    parser.add_argument("--save", metavar="DIR", help="keep every request of every run there")
+    parser.add_argument(
+        "--predict-again",
+        action="store_true",
+        help="predict the rows anew with the model of now, and measure nothing",
+    )
+
+
+def run_validate(args: argparse.Namespace, host: Host) -> None:
+    """Run the cells that are missing, and report on all that the rows have.
+
+    Args:
+        args: of the command line.
+        host: the machine that measures.
+
+    Raises:
+        ExperimentError: when the arguments cannot be understood or run.
+        SystemExit: with `MISSED`, when the rows miss a target.
+    """
+    numbers = _numbers(args.cells)
+    if args.list:
+        _list(numbers, host)
+        return
+    if args.rows is None:
+        raise ExperimentError("validate is given no file; expected ROWS.jsonl, or --list")
+    if args.repeat < 2:
+        raise ExperimentError("--repeat is 1; expected 2 or more, or there is no spread")
+    path = writable(Path(args.rows))
+    runs_in = None if args.save is None else Path(args.save)
+    if runs_in is not None and not runs_in.is_dir():
+        raise ExperimentError(f"--save is {args.save!r}; expected a directory that is there")
+    costs = None if args.costs is None else costs_file.read(Path(args.costs)).costs
+    # They need the extra `app`.
+    from reference_app.commands.validation_report import print_validation  # noqa: PLC0415
+    from reference_app.validation import validate  # noqa: PLC0415
+
+    if args.predict_again:
+        if args.again or args.disturbed_again or args.cells is not None:
+            raise ExperimentError(
+                "--predict-again measures nothing; expected no --again, --disturbed-again, --cells"
+            )
+        validate.predict_again(path, costs, args.variants, predictions)
+    else:
+        validate.run_cells(
+            path,
+            validate.header_of(host, args.repeat, args.variants),
+            numbers,
+            lambda number: validate.experiment_of(number, host),
+            costs,
+            partial(_calibrated, host.cores),
+            predictions,
+            runs_in,
+            sys.stderr,
+            again=args.again,
+            disturbed_again=args.disturbed_again,
+        )
+    header, looks = validation_rows.read(path)
+    result = validation(validation_rows.rows_of(looks))
+    show_report(lambda console: print_validation(console, header, result, len(sample())))
+    if not result.reached:
+        raise SystemExit(MISSED)
+
+
+def _numbers(text: str | None) -> list[int]:
+    """The numbers in ``1,5-8``; of all cells, if None."""
+    last = len(sample())
+    if text is None:
+        return list(range(1, last + 1))
+    numbers: dict[int, None] = {}
+    for part in text.split(","):
+        low, dash, high = part.strip().partition("-")
+        ends = [end for end in (low, high if dash else low) if end.isascii() and end.isdigit()]
+        if len(ends) != 2 or not 1 <= int(ends[0]) <= int(ends[1]) <= last:
+            raise ExperimentError(
+                f"--cells has {part.strip()!r}; expected numbers from 1 to {last}, as in 1,5-8"
+            )
+        numbers |= dict.fromkeys(range(int(ends[0]), int(ends[1]) + 1))
+    return list(numbers)
+
+
+def _list(numbers: list[int], host: Host) -> None:
+    cells = sample()
+    lines = []
+    for number in numbers:
+        cell = cells[number - 1]
+        traffic = cell.experiment(host, number).traffic
+        lines.append(
+            f"{number:2}  {cell.name}: {traffic.requests} requests, {traffic.rate:.1f} a second\n"
+        )
+    write_stdout("".join(lines))
+
+
+def _calibrated(cores: int, tell: Callable[[str, float, float], None]) -> Costs:
+    """The costs of this machine, in this minute."""
+    from reference_app.calibration.calibrate import calibrate  # noqa: PLC0415 - needs the extra `app`
+
+    found = calibrate(None, "/", tell)
+    return race_fit.fitted(found.measured, found.shares, cores)

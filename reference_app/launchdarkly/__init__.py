@@ -1,0 +1,1 @@
+"""A local flag service, which speaks the protocol of LaunchDarkly's SDK."""

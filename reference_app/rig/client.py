@@ -1,0 +1,256 @@
+"""The load generator: sends a source's requests to a real server and notes what became of them.
+
+An ordinary asyncio client, as aiohttp and httpx are underneath. It never waits for one request
+before it sends another (no coordinated omission): latency counts from the scheduled arrival,
+however late the request was really sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import math
+import select
+import socket
+from asyncio import IncompleteReadError, LimitOverrunError, StreamReader, StreamWriter
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from selectors import EpollSelector, SelectorKey
+
+from sim.experiment import Experiment
+from sim.run import ERROR_5XX, OK, REFUSED, RESET, TIMEOUT, Requests
+from sim.run.arrivals import Source, slowness
+
+#: s between the first look at the clock and the first moment of the run.
+HEAD_START = 0.25
+
+#: Body of the requests that have one.
+BODY = b"?"
+
+#: s between two reports of progress.
+REPORT = 0.5
+
+#: Where a server listens: host and port, or the path of a Unix socket.
+Address = tuple[str, int] | str
+
+#: EAGAIN is a Unix socket's full accept queue, and ENOENT one that its master has unlinked.
+_OUTCOME_OF_ERRNO: Mapping[int | None, int] = {
+    errno.EAGAIN: REFUSED,
+    errno.ECONNREFUSED: REFUSED,
+    errno.ENOENT: REFUSED,
+    errno.ETIMEDOUT: TIMEOUT,
+}
+
+#: Outcomes after which a client tries again: any that is no answer.
+_RETRIED = (REFUSED, RESET, TIMEOUT)
+
+#: Told how many requests are answered, how many are sent, and the time of the run in s.
+Progress = Callable[[int, int, float], None]
+
+
+class _PreciseSelector(EpollSelector):
+    """Waits to the microsecond: `epoll_wait(2)` counts in ms, and would send requests late."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
+        if timeout is None or timeout > 0:
+            select.select([self.fileno()], (), (), timeout)
+        return super().select(0)
+
+
+class LoadGenerator:
+    """Replays one source at one server, once.
+
+    Attributes:
+        start: CLOCK_MONOTONIC at the first moment of the run, s.
+        answers: body of each row's answer; empty where there is none.
+    """
+
+    def __init__(
+        self, experiment: Experiment, replication: int, source: Source, address: Address
+    ) -> None:
+        self.start = math.nan
+        self.answers: list[bytes] = []
+        self._source = source
+        self._address = address
+        self._host = "localhost" if isinstance(address, str) else address[0]
+        self._keep = experiment.traffic.connection == "keepalive"
+        self._traffic = experiment.traffic
+        self._first_byte = slowness(experiment, replication, "first_byte")
+        self._body = slowness(experiment, replication, "body")
+        self._read = slowness(experiment, replication, "read")
+        self._idle: defaultdict[int, list[tuple[StreamReader, StreamWriter]]] = defaultdict(list)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def run(self, began: Callable[[float], None], progress: Progress) -> Requests:
+        """Send every request, and wait for the answers until the drain is over.
+
+        Args:
+            began: called once with `start`, `HEAD_START` s before that moment.
+            progress: called every `REPORT` s.
+
+        Returns:
+            The source's rows, with ``finished`` and ``outcome`` filled in.
+        """
+        with (
+            _no_garbage_collection(),
+            asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(_PreciseSelector())) as r,
+        ):
+            r.run(self._replay(began, progress))
+        return self._source.rows
+
+    async def _replay(self, began: Callable[[float], None], progress: Progress) -> None:
+        loop = asyncio.get_running_loop()
+        self.start = start = loop.time() + HEAD_START
+        began(start)
+        last_arrival, reported = 0.0, 0.0
+        # Something may happen before the next request is due: a closed loop's user is answered.
+        self._answered = asyncio.Event()
+        while True:
+            clock = loop.time() - start
+            due = self._source.due()
+            if due <= clock:
+                last_arrival = due
+                task = loop.create_task(self._request(*self._source.take()))
+                self._tasks.add(task)
+                task.add_done_callback(self._ended)
+                await asyncio.sleep(0)
+                continue
+            give_up = last_arrival + self._traffic.drain if due == math.inf else math.inf
+            if due == math.inf and (not self._tasks or clock >= give_up):
+                break
+            if clock >= reported + REPORT:
+                reported = clock
+                progress(len(self.answers) - len(self._tasks), len(self.answers), clock)
+            await self._sleep(min(due, give_up, clock + REPORT) - clock)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for connections in self._idle.values():
+            for _, writer in connections:
+                writer.transport.abort()
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep, but in a closed loop not longer than until the next answer."""
+        if not self._source.closed_loop and self._source.due() < math.inf:
+            await asyncio.sleep(seconds)
+            return
+        self._answered.clear()
+        timer = asyncio.get_running_loop().call_later(seconds, self._answered.set)
+        await self._answered.wait()
+        timer.cancel()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A request is over; after the last of all, nothing is left to wait for."""
+        self._tasks.discard(task)
+        if not self._tasks and self._source.due() == math.inf:
+            self._answered.set()
+
+    async def _request(self, row: int, client: int) -> None:
+        rows = self._source.rows
+        while len(self.answers) <= row:
+            self.answers.append(b"")
+        hold = "keep-alive" if self._keep else "close"
+        method, reads, length = "GET", "", ""
+        if self._body is not None:
+            method, length = "POST", f"Content-Length: {len(BODY)}\r\n"
+            reads = "" if self._traffic.reads_body else "&reads_body=0"
+        request = (
+            f"{method} /work?io={rows.io[row]!r}&cpu={rows.cpu[row]!r}{reads} HTTP/1.1\r\n"
+            f"Host: {self._host}\r\nConnection: {hold}\r\n{length}\r\n"
+        ).encode()
+        outcome = await self._attempt(row, client, request, fresh=False)
+        for _ in range(self._traffic.retries):
+            if outcome not in _RETRIED:
+                break
+            await asyncio.sleep(self._traffic.retry_delay)
+            outcome = await self._attempt(row, client, request, fresh=True)
+        clock = asyncio.get_running_loop().time() - self.start
+        rows.finished[row] = clock
+        rows.outcome[row] = outcome
+        self._source.answered(client, clock)
+        self._answered.set()
+
+    async def _attempt(self, row: int, client: int, request: bytes, *, fresh: bool) -> int:
+        """Send the request once, on a new connection if it is to be a ``fresh`` one."""
+        try:
+            if self._traffic.timeout is None:
+                return await self._exchange(row, client, request, fresh=fresh)
+            async with asyncio.timeout(self._traffic.timeout):
+                return await self._exchange(row, client, request, fresh=fresh)
+        except (IncompleteReadError, LimitOverrunError):
+            return RESET
+        except TimeoutError:
+            return TIMEOUT
+        except OSError as error:
+            return _OUTCOME_OF_ERRNO.get(error.errno, RESET)
+
+    async def _exchange(self, row: int, client: int, request: bytes, *, fresh: bool) -> int:
+        """Send one request and read its whole answer; return the outcome."""
+        reader, writer = await self._connection(client, fresh=fresh)
+        keep = False
+        try:
+            if self._first_byte is not None:
+                await asyncio.sleep(self._first_byte(row))
+            writer.write(request)
+            if self._body is not None:
+                await asyncio.sleep(self._body(row))
+                writer.write(BODY)
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            _, _, length = head.partition(b"\r\ncontent-length:")
+            self.answers[row] = await reader.readexactly(int(length.partition(b"\r\n")[0]))
+            if self._read is not None:
+                await asyncio.sleep(self._read(row))
+            keep = self._keep and b"\r\nconnection: close" not in head
+        finally:
+            # Not `close()`, which would leave it to a later turn of the event loop: the server's
+            # main thread waits for the client to close (`util.close_graceful`).
+            if not keep:
+                writer.transport.abort()
+        if keep:
+            self._idle[client].append((reader, writer))
+        return OK if head[9:10] == b"2" else ERROR_5XX
+
+    async def _connection(self, client: int, *, fresh: bool) -> tuple[StreamReader, StreamWriter]:
+        """The client's idle connection that was used last, or a new one."""
+        idle = self._idle[client]
+        while idle and not fresh:
+            reader, writer = idle.pop()
+            if not reader.at_eof() and not writer.is_closing():
+                return reader, writer
+            writer.transport.abort()
+        if isinstance(self._address, str):
+            return await asyncio.open_unix_connection(sock=_unix_connection(self._address))
+        return await asyncio.open_connection(*self._address)
+
+
+def _unix_connection(path: str) -> socket.socket:
+    """A connection to the Unix socket at ``path``; connecting to one never takes time.
+
+    Not `asyncio.open_unix_connection(path)`, which takes EAGAIN for EINPROGRESS, and a socket that
+    was refused for a connected one.
+
+    Raises:
+        OSError: EAGAIN when the accept queue is full, ENOENT or ECONNREFUSED when nobody listens.
+    """
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.setblocking(False)
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """A collection would stop the clock of every request that is due meanwhile."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

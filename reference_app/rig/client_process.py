@@ -1,0 +1,119 @@
+"""Runs the load generator in a process of its own.
+
+Who wins a connection is decided within microseconds on the client's core, so it must always be
+the same client: measured in a process that had imported pytest, the worker that registered last
+got 34 % of the connections of three workers, and 45 % in one that had not. This process imports
+what the load generator needs and nothing else, whoever asks for the measurement.
+
+The parent pickles the task to its stdin; on its stdout come the start as a float before it is
+there, a tuple for each report of progress, and at the end a `Replay`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from reference_app.rig.client import Address, LoadGenerator, Progress
+from sim.errors import ExperimentError
+from sim.experiment import Experiment
+from sim.run import Requests
+from sim.run.arrivals import source
+
+ROOT = Path(__file__).resolve().parents[2]
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What the load generator saw.
+
+    Attributes:
+        start: CLOCK_MONOTONIC at the first moment of the run, s.
+        requests: the source's rows, with ``finished`` and ``outcome``.
+        answers: body of each row's answer; empty where there is none.
+    """
+
+    start: float
+    requests: Requests
+    answers: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    experiment: Experiment
+    replication: int
+    address: Address
+    parent: int
+
+
+def replay(
+    experiment: Experiment,
+    replication: int,
+    address: Address,
+    began: Callable[[float], None],
+    progress: Progress,
+) -> Replay:
+    """Send one replication to the server at ``address``; the process is gone afterwards.
+
+    Args:
+        experiment: whose requests to send.
+        replication: which of them.
+        address: of the server.
+        began: called with the start of the run, CLOCK_MONOTONIC s, shortly before it.
+        progress: called now and then.
+
+    Raises:
+        ExperimentError: when the process ends without a result.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", "from reference_app.rig.client_process import serve; serve()"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # As the server: see `reference_app.rig.server`.
+        process_group=0,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            pickle.dump(_Task(experiment, replication, address, os.getpid()), process.stdin)
+            process.stdin.close()
+            while not isinstance(message := pickle.load(process.stdout), Replay):  # noqa: S301
+                if isinstance(message, float):
+                    began(message)
+                else:
+                    progress(*message)
+        except (EOFError, BrokenPipeError):
+            raise ExperimentError(
+                f"the load generator ended with {process.wait()}; expected a result"
+            ) from None
+        finally:
+            process.kill()
+    return message
+
+
+def serve() -> None:
+    """Be that process: read the task, do it, and write what came of it."""
+    task: _Task = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != task.parent:  # It died before we asked.
+        sys.exit(1)
+    out = sys.stdout.buffer
+    rows = source(task.experiment, task.replication)
+    generator = LoadGenerator(task.experiment, task.replication, rows, task.address)
+
+    def tell(message: object) -> None:
+        pickle.dump(message, out)
+        out.flush()
+
+    requests = generator.run(tell, lambda *report: tell(report))
+    tell(Replay(generator.start, requests, generator.answers))

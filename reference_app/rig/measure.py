@@ -1,0 +1,96 @@
+"""Measures an experiment: real Gunicorn, the experiment's own requests and troubles, one run."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import psutil
+
+from reference_app.rig.client import Progress
+from reference_app.rig.client_process import Replay, replay
+from reference_app.rig.disturber import disturber
+from reference_app.rig.memory import memory_of
+from reference_app.rig.releases import Gunicorn, installed
+from reference_app.rig.server import RunningServer, running_server
+from sim.experiment import Experiment
+from sim.experiment.document import to_dict
+from sim.run import Census, ProcessEvent, Run
+
+
+def measure(
+    experiment: Experiment,
+    replication: int,
+    progress: Progress,
+    gunicorn: Gunicorn | None = None,
+) -> Run:
+    """Start Gunicorn, replay one replication at it, stop it, and return what happened.
+
+    Each run gets a server of its own: which core a worker's life began on and in which order the
+    workers registered their listener are part of what a repetition must repeat.
+
+    Args:
+        experiment: whose requests to send, and what to do to the server.
+        replication: which of its replications.
+        progress: told how far it is.
+        gunicorn: which to run; this environment's, if None.
+
+    Raises:
+        ExperimentError: when the server does not boot.
+    """
+    gunicorn = gunicorn or installed()
+    with running_server(experiment, gunicorn=gunicorn) as server:
+        with disturber(experiment.disturbances, server) as disturbing:
+            result = replay(experiment, replication, server.address, disturbing.begin, progress)
+            end = time.monotonic()
+        census = _census(server)
+        memory = memory_of(server)
+        _read_answers(result, server)
+        events = _events(server, result.start, end, disturbing.events)
+    return Run(
+        "reference_app",
+        to_dict(experiment),
+        replication,
+        result.requests,
+        events,
+        census=census,
+        memory=memory,
+        gunicorn=gunicorn.release,
+    )
+
+
+def _events(
+    server: RunningServer, start: float, end: float, done: list[ProcessEvent]
+) -> tuple[ProcessEvent, ...]:
+    """What happened until the load generator ended, and what was done to the server."""
+    seen = [event for event in server.events(start) if event.time <= end - start]
+    # What was done comes before what came of it, also where the clock cannot tell.
+    return tuple(sorted((*done, *seen), key=lambda event: event.time))
+
+
+def _census(server: RunningServer) -> tuple[Census, ...]:
+    port = None if server.flag_service is None else urlsplit(server.flag_service.url).port
+    census = []
+    for number, process in server.living_workers().items():
+        with suppress(psutil.NoSuchProcess):
+            connections = sum(
+                connection.status == psutil.CONN_ESTABLISHED and connection.raddr.port == port
+                for connection in process.net_connections("tcp4")
+            )
+            census.append(Census(number, process.num_threads(), connections))
+    return tuple(census)
+
+
+def _read_answers(result: Replay, server: RunningServer) -> None:
+    """Fill in who served each request and when, from what the service answered."""
+    boot_order = {pid: number for number, pid in server.workers().items()}
+    requests = result.requests
+    for row, body in enumerate(result.answers):
+        if not body.startswith(b"{"):
+            continue
+        answer = json.loads(body)
+        requests.started[row] = answer["started"] - result.start
+        requests.worker[row] = boot_order[answer["pid"]]
+        requests.thread[row] = answer["thread"]

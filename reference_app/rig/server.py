@@ -1,0 +1,376 @@
+"""Starts real Gunicorn for an experiment, and leaves nothing behind.
+
+::
+
+    with running_server(experiment) as server:
+        ...  # send requests to server.address, signals to server.workers()[1]
+        events = server.events(start)
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from reference_app.flags import FLAG_SERVICE_URL, OFFLINE, SDK_KEY, START_WAIT
+from reference_app.launchdarkly.flag_process import FlagProcess, flag_process
+from reference_app.rig.client import Address
+from reference_app.rig.gunicorn_log import LogLine, log_lines, process_events, worker_pids
+from reference_app.rig.releases import Gunicorn, installed
+from reference_app.rig.rig_config import GC_FREEZE, NO_POSTFORK, RIG_PID
+from reference_app.rig.traps import TRAPS, TrapBoard
+from sim.errors import ExperimentError
+from sim.experiment import MAX_UNIX_PATH, Experiment, Server
+from sim.experiment.disturbance import BootError, Crash, Hang
+from sim.run import ProcessEvent
+
+HOST = "127.0.0.1"
+ROOT = Path(__file__).resolve().parents[2]
+
+#: s between two looks at the log, or at processes that are to end.
+LOOK = 0.02
+#: s from a worker's last line of boot to its listener being in its poller, with a wide margin.
+SETTLE = 0.05
+#: s that a server may take to boot, besides waiting for flags; and in addition for each worker.
+BOOT = 30.0
+BOOT_WORKER = 1.0
+#: s that a server may take to end by itself after SIGTERM.
+STOP = 5.0
+#: s that killed processes may take to be gone.
+KILL = 5.0
+
+
+def gunicorn_flags(server: Server) -> list[str]:
+    """Every setting of ``server`` as flags of Gunicorn's command line, but for ``bind``."""
+    valued = {
+        "--workers": server.workers,
+        "--threads": server.threads,
+        "--worker-class": server.worker_class,
+        "--worker-connections": server.worker_connections,
+        "--timeout": server.timeout,
+        "--graceful-timeout": server.graceful_timeout,
+        "--keep-alive": server.keepalive,
+        "--backlog": server.backlog,
+        "--max-requests": server.max_requests,
+        "--max-requests-jitter": server.max_requests_jitter,
+    }
+    flags = [word for name, value in valued.items() for word in (name, str(value))]
+    flags += ["--preload"] if server.preload_app else []
+    flags += ["--reuse-port"] if server.reuse_port else []
+    return flags
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What Gunicorn is to serve.
+
+    Attributes:
+        target: ``module:callable``.
+        config: module with the rig's configuration of Gunicorn.
+        directory: where to look for ``target`` first, and to run in.
+    """
+
+    target: str
+    config: str = "reference_app.rig.rig_config"
+    directory: Path = ROOT
+
+
+SERVICE = Application("reference_app.app:app")
+TRAPPED_SERVICE = Application("reference_app.rig.trapped_app:app")
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """Gunicorn, ready for requests.
+
+    Attributes:
+        address: that it listens at: 127.0.0.1 and a free port, or the path of a Unix socket.
+        master_pid: of the master, which also is the process group of all its processes.
+        flag_service: that the workers' SDK talks to; None without LaunchDarkly.
+        traps: that its workers look at; None where the experiment sets none.
+        log: that all its processes write to.
+    """
+
+    address: Address
+    master_pid: int
+    flag_service: FlagProcess | None
+    traps: TrapBoard | None
+    log: IO[bytes]
+
+    @property
+    def port(self) -> int:
+        """Its port, where it listens at one."""
+        assert not isinstance(self.address, str), f"it listens at the Unix socket {self.address}"
+        return self.address[1]
+
+    def text(self) -> str:
+        """The log so far: Gunicorn's lines, and whatever else the processes wrote."""
+        return _read(self.log)
+
+    def lines(self) -> list[LogLine]:
+        """The log lines so far, by time."""
+        return log_lines(self.text())
+
+    def events(self, start: float = 0.0) -> tuple[ProcessEvent, ...]:
+        """What happened to the processes so far; see `reference_app.rig.gunicorn_log`.
+
+        Args:
+            start: the moment that the events count from, CLOCK_MONOTONIC s.
+        """
+        return process_events(self.lines(), start)
+
+    def workers(self) -> dict[int, int]:
+        """The pid of every worker that was ever forked, by boot order, from 1."""
+        return worker_pids(self.lines())
+
+    def pids(self) -> list[int]:
+        """The pids of all processes that live, the masters' first."""
+        workers = set(self.workers().values())
+        members = {process.pid for process in _group(self.master_pid)}
+        return [*sorted(members - workers), *sorted(members & workers)]
+
+    def living_workers(self) -> dict[int, psutil.Process]:
+        """The workers that have not ended, by boot order."""
+        living = {}
+        for number, pid in self.workers().items():
+            with suppress(ProcessLookupError, psutil.NoSuchProcess):
+                process = psutil.Process(pid)
+                # A pid may come back, but not in this group.
+                if os.getpgid(pid) == self.master_pid and process.status() != psutil.STATUS_ZOMBIE:
+                    living[number] = process
+        return living
+
+
+@contextmanager
+def running_server(
+    experiment: Experiment,
+    application: Application | None = None,
+    gunicorn: Gunicorn | None = None,
+) -> Iterator[RunningServer]:
+    """Run Gunicorn with the experiment's server settings and flag service.
+
+    Args:
+        experiment: whose server to run.
+        application: that it serves; our service, if None, with traps if the experiment sets any.
+        gunicorn: which to run; this environment's, if None.
+
+    It is ready when the block begins: all workers have booted. When the block ends, Gunicorn
+    gets SIGTERM, and SIGKILL if it has not stopped `STOP` s later; after an exception, or if the
+    experiment has disturbed it, it gets SIGKILL at once. If this process dies without ending the
+    block, the kernel sends SIGTERM. The block must begin and end in a thread that lives as long
+    as the server, for the kernel counts a process's starting thread as its parent.
+
+    Raises:
+        ExperimentError: when the server does not boot.
+    """
+    with ExitStack() as stack:
+        flag_service = None
+        if experiment.launchdarkly.enabled:
+            flags = experiment.launchdarkly
+            flag_service = stack.enter_context(
+                flag_process(latency=flags.latency, reachable=flags.reachable)
+            )
+        traps = None
+        if any(isinstance(it, Crash | Hang | BootError) for it in experiment.disturbances):
+            traps = stack.enter_context(closing(TrapBoard.create()))
+        log = stack.enter_context(tempfile.TemporaryFile())
+        address = stack.enter_context(_own_address(experiment.server))
+        if application is None:
+            application = SERVICE if traps is None else TRAPPED_SERVICE
+        process = stack.enter_context(
+            _gunicorn(
+                experiment, application, gunicorn or installed(), address, flag_service, traps, log
+            )
+        )
+        server = RunningServer(address, process.pid, flag_service, traps, log)
+        _wait_until_ready(experiment, process, log)
+        yield server
+
+
+@contextmanager
+def _own_address(server: Server) -> Iterator[Address]:
+    """An address of the family of ``server.bind`` that nobody else has.
+
+    Raises:
+        ExperimentError: when the directory for temporary files has too long a name for a socket.
+    """
+    if not server.unix:
+        with _reserved_port(reuse_port=server.reuse_port) as port:
+            yield HOST, port
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        path = str(Path(directory, "gunicorn.sock"))
+        if len(os.fsencode(path)) > MAX_UNIX_PATH:
+            raise ExperimentError(
+                f"the path of a Unix socket would be {path!r}; expected at most {MAX_UNIX_PATH} "
+                "bytes: name a shorter directory in TMPDIR"
+            )
+        yield path
+
+
+@contextmanager
+def _reserved_port(*, reuse_port: bool) -> Iterator[int]:
+    """A port that no other program is given before Gunicorn listens at it.
+
+    The reserving socket is bound but never listens, so it gets no connection; SO_REUSEADDR, or
+    SO_REUSEPORT, on both sides lets Gunicorn bind the port too.
+    """
+    with socket.socket() as reservation:
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reservation.bind((HOST, 0))
+        yield reservation.getsockname()[1]
+
+
+@contextmanager
+def _gunicorn(
+    experiment: Experiment,
+    application: Application,
+    gunicorn: Gunicorn,
+    address: Address,
+    flag_service: FlagProcess | None,
+    traps: TrapBoard | None,
+    log: IO[bytes],
+) -> Iterator[subprocess.Popen[bytes]]:
+    # Not `python -m gunicorn`: on SIGUSR2 that would run gunicorn/__main__.py as a script, which
+    # finds the package's own http where it looks for Python's, and the second master dies.
+    command = [sys.executable, str(gunicorn.script)]
+    command += ["--config", f"python:{application.config}"]
+    bind = f"unix:{address}" if isinstance(address, str) else f"{address[0]}:{address[1]}"
+    command += ["--bind", bind]
+    command += gunicorn_flags(experiment.server)
+    command += [application.target]
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter, validated settings
+        command,
+        cwd=application.directory,
+        env=_environment(experiment, application, gunicorn, flag_service, traps),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        # Ctrl-C is for the rig. Not a session of its own: to the scheduler that is a group with a
+        # share of the processor (`kernel.sched_autogroup_enabled`), and who accepts then changes by
+        # the hour: worker 1 of 2 had 0.51 to 0.55 of the connections, and 0.71 to 0.81 later.
+        process_group=0,
+        pass_fds=() if traps is None else (traps.fd,),
+    )
+    patience = 0.0
+    try:
+        yield process
+        patience = 0.0 if experiment.disturbances else STOP
+    finally:
+        _stop(process, patience)
+
+
+def _environment(
+    experiment: Experiment,
+    application: Application,
+    gunicorn: Gunicorn,
+    flag_service: FlagProcess | None,
+    traps: TrapBoard | None,
+) -> dict[str, str]:
+    """This process's environment, without what would change the experiment."""
+    foreign = {"gunicorn_cmd_args", "http_proxy", "https_proxy", SDK_KEY.lower()}
+    environ = {name: value for name, value in os.environ.items() if name.lower() not in foreign}
+    for name in (GC_FREEZE, NO_POSTFORK, TRAPS):
+        environ.pop(name, None)
+    environ[RIG_PID] = str(os.getpid())
+    # A script finds what is beside it, not what is here.
+    places = dict.fromkeys(
+        (
+            "" if gunicorn.directory is None else str(gunicorn.directory),
+            str(application.directory),
+            str(ROOT),
+            environ.get("PYTHONPATH", ""),
+        )
+    )
+    environ["PYTHONPATH"] = os.pathsep.join(filter(None, places))
+    if traps is not None:
+        environ[TRAPS] = str(traps.fd)
+    if experiment.gc_freeze:
+        environ[GC_FREEZE] = "1"
+    launchdarkly = experiment.launchdarkly
+    if not (launchdarkly.enabled and launchdarkly.postfork):
+        environ[NO_POSTFORK] = "1"
+    if flag_service is None:
+        environ[OFFLINE] = "1"
+    else:
+        environ.pop(OFFLINE, None)
+        environ[FLAG_SERVICE_URL] = flag_service.url
+        environ[START_WAIT] = repr(launchdarkly.start_wait)
+    return environ
+
+
+def _read(log: IO[bytes]) -> str:
+    # The processes write at the offset that they share with this file, so it must not move.
+    size = os.fstat(log.fileno()).st_size
+    return os.pread(log.fileno(), size, 0).decode(errors="replace")
+
+
+def _wait_until_ready(
+    experiment: Experiment, process: subprocess.Popen[bytes], log: IO[bytes]
+) -> None:
+    workers = experiment.server.workers
+    wait = experiment.launchdarkly.start_wait if experiment.launchdarkly.enabled else 0.0
+    # Under preload the SDK waits twice: in the master, then in all workers at the same time.
+    limit = BOOT + BOOT_WORKER * workers + 2 * wait
+    deadline = time.monotonic() + limit
+    while True:
+        ended = process.poll()
+        text = _read(log)
+        ready = {e.process for e in process_events(log_lines(text)) if e.kind == "ready"}
+        if ended is None and len(ready) >= workers:
+            time.sleep(SETTLE)
+            return
+        if ended is not None or time.monotonic() > deadline:
+            said = (text.strip().splitlines() or ["nothing"])[-1]
+            what = f"exited with {ended}" if ended is not None else f"took over {limit:g} s"
+            raise ExperimentError(
+                f"Gunicorn {what} before its {workers} workers were ready; its log ends: {said}"
+            )
+        time.sleep(LOOK)
+
+
+def _stop(master: subprocess.Popen[bytes], patience: float) -> None:
+    """End the master and all its workers; give it ``patience`` s to do so by itself."""
+    if patience > 0:
+        master.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            master.wait(patience)
+    # The master first, or it would replace its workers. Not through killpg: by its own pid, each.
+    master.kill()
+    deadline = time.monotonic() + KILL
+    while members := _group(master.pid):
+        for member in members:
+            try:
+                member.kill()
+            except psutil.NoSuchProcess:
+                continue
+        if time.monotonic() > deadline:
+            pids = ", ".join(str(member.pid) for member in members)
+            raise ExperimentError(f"processes {pids} of Gunicorn did not end; expected none left")
+        time.sleep(LOOK)
+    master.wait()
+
+
+def _group(leader: int) -> list[psutil.Process]:
+    """The living processes of the master's group: workers too whose master has died."""
+    members = []
+    for process in psutil.process_iter():
+        try:
+            if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                members.append(process)
+        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+            continue
+    return members

@@ -1,0 +1,1 @@
+"""Measures the cells of the validation's grid, one after the other."""

@@ -1,0 +1,248 @@
+"""Runs the cells of `sim.validation.grid` on real Gunicorn, and notes what came of each.
+
+What a step costs on a machine changes within half an hour, on a shared one by half. So that is
+learnt anew every few runs, and a cell's runs are spread over the whole time: their spread is what a
+machine repeats that is not the same all the time, and the prediction is of all that it was.
+"""
+
+from __future__ import annotations
+
+import platform
+import resource
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from math import ceil
+from pathlib import Path
+from typing import TextIO
+
+import psutil
+
+from reference_app.calibration.calibrate import Tell
+from reference_app.rig.client import Progress
+from reference_app.rig.measure import measure
+from reference_app.rig.processor import processor
+from reference_app.rig.progress_line import ProgressLine
+from reference_app.validation.validation_progress import ValidationProgress
+from sim.analysis.summary import Summary, summarize
+from sim.experiment import Experiment, Host
+from sim.experiment.costs import Costs
+from sim.experiment.document import to_dict
+from sim.reading.experiment_file import from_dict
+from sim.run import Run, save
+from sim.validation import rows as validation_rows
+from sim.validation.comparison import ideal_run, values_of
+from sim.validation.grid import sample
+from sim.validation.rows import Header, Look, Row, Values, rows_of
+from sim.validation.verdict import QUIET, Result
+
+#: Packages whose versions a reader of the rows wants to know.
+PACKAGES = ("gunicorn-sim", "gunicorn", "flask", "simpy")
+
+#: Runs after which the machine is learnt anew: some five minutes.
+LEARNT_FOR = 32
+
+#: Tells what things cost on the machine now.
+Learn = Callable[[Tell], Costs]
+
+#: Predicts the experiment in one variant of the server's chances.
+Predict = Callable[[Experiment, int], Iterable[Run]]
+
+
+def header_of(host: Host, repeats: int, variants: int) -> Header:
+    """The header of rows that are made here and now."""
+    return Header(
+        begun=_now(),
+        machine={
+            "cores": host.cores,
+            "somaxconn": host.somaxconn,
+            "processor": processor(),
+            "system": platform.platform(),
+        },
+        versions={
+            "python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+        },
+        repeats=repeats,
+        variants=variants,
+    )
+
+
+def experiment_of(number: int, host: Host) -> Experiment:
+    """The experiment of the cell of that ``number``, which also is its seed."""
+    return sample()[number - 1].experiment(host, seed=number)
+
+
+def run_cells(
+    path: Path,
+    header: Header,
+    numbers: Collection[int],
+    experiment: Callable[[int], Experiment],
+    costs: Costs | None,
+    learn: Learn,
+    predict: Predict,
+    runs_in: Path | None,
+    stream: TextIO,
+    *,
+    again: bool = False,
+    disturbed_again: bool = False,
+) -> None:
+    """Predict and measure the cells that the file at ``path`` does not have yet.
+
+    Once each, and once more, until each has been measured ``header.repeats`` times. Those whose
+    mean, p50 or p95 the server has not repeated by then are measured as often again, so that their
+    spread, and the mean that a prediction is held against, rest on more than a few runs.
+
+    Args:
+        path: of the looks, to which each is added once it is measured.
+        header: of the file.
+        numbers: of the cells.
+        experiment: of the cell of a number.
+        costs: of all predictions; learnt anew every `LEARNT_FOR` runs, if None.
+        learn: tells what they are now.
+        predict: predicts an experiment.
+        runs_in: directory for every request of every run, one file each; None for nowhere.
+        stream: that is told how far it is.
+        again: run those of the ``numbers`` that it has too, and replace their looks.
+        disturbed_again: replace those looks beside which something else ran.
+
+    Raises:
+        ExperimentError: when the file is of other looks, a server does not boot, or a file cannot
+            be written.
+    """
+    found = validation_rows.resume(path, header)
+    looks = [
+        look
+        for look in found
+        if not (look.cell in numbers and (again or (disturbed_again and look.others > QUIET)))
+    ]
+    if len(looks) < len(found):
+        validation_rows.write(path, validation_rows.read(path)[0], looks)
+    with ProgressLine(stream) as line:
+        progress = ValidationProgress(line)
+        now, runs = costs or Costs(), 0
+        while due := next_pass(numbers, looks, header.repeats):
+            asked = {number: experiment(number) for number in due}
+            done = Counter(look.cell for look in looks)[due[0]]
+            learnings = 0 if costs is not None else ceil(len(due) / LEARNT_FOR)
+            progress.begin_pass(done + 1, header.repeats, list(asked.values()), learnings)
+            for number, general in asked.items():
+                if costs is None and runs % LEARNT_FOR == 0:
+                    now = learn(progress.learn)
+                    progress.learnt()
+                runs += 1
+                one = replace(general, costs=now)
+                name = sample()[number - 1].name
+                progress.begin(number, name)
+                # Before it is measured, and not next to it: it would take a core.
+                predicted = predict_values(one, done, header.variants, predict)
+                run, others = _measured(one, progress.run())
+                if runs_in is not None:
+                    save([run], runs_in / f"cell-{number:02}-{done + 1}.run")
+                look = look_of(number, name, predicted, run, others)
+                validation_rows.append(path, look)
+                looks.append(look)
+                progress.end(look)
+
+
+def next_pass(numbers: Iterable[int], looks: Iterable[Look], repeats: int) -> list[int]:
+    """Which cells are to be measured next: those that have the fewest looks of all that lack some.
+
+    Args:
+        numbers: of the cells that are asked for.
+        looks: that there are.
+        repeats: looks that a cell needs; twice as many, if those are noisy.
+    """
+    rows = {row.cell: row for row in rows_of(looks)}
+    missing: dict[int, list[int]] = {}
+    for number in numbers:
+        there = rows[number].looks if number in rows else ()
+        needed = repeats
+        if len(there) >= repeats and Result.of(Row(there[:repeats])).noisy:
+            needed = 2 * repeats
+        if len(there) < needed:
+            missing.setdefault(len(there), []).append(number)
+    return missing[min(missing)] if missing else []
+
+
+def predict_again(path: Path, costs: Costs | None, variants: int, predict: Predict) -> None:
+    """Predict all looks anew, from the same measurements, with other costs or another model.
+
+    Args:
+        path: of the looks.
+        costs: of all predictions; those of each look, if None.
+        variants: predictions of each.
+        predict: predicts an experiment.
+
+    Raises:
+        ExperimentError: when the file cannot be read or written, or the costs of a look are not
+            those of today's model.
+    """
+    header, looks = validation_rows.read(path)
+    anew = []
+    seen: Counter[int] = Counter()
+    for look in looks:
+        experiment = from_dict(look.experiment, f"{path}: cell {look.cell}")
+        if costs is not None:
+            experiment = replace(experiment, costs=costs)
+        values = predict_values(experiment, seen[look.cell], variants, predict)
+        seen[look.cell] += 1
+        anew.append(replace(look, experiment=to_dict(experiment), variants=values))
+    validation_rows.write(path, replace(header, variants=variants, predicted=_now()), anew)
+
+
+def predict_values(
+    experiment: Experiment, look: int, variants: int, predict: Predict
+) -> list[Values]:
+    """The values of so many variants, of which every look, from 0, has its own."""
+    return [
+        _values(summarize(predict(experiment, variant)), experiment.server.workers)
+        for variant in range(look * variants, (look + 1) * variants)
+    ]
+
+
+def look_of(number: int, name: str, predicted: list[Values], measured: Run, others: float) -> Look:
+    """The look at a cell that was measured just now, beside so many ``others`` (cores)."""
+    summary = summarize([measured])
+    return Look(
+        cell=number,
+        name=name,
+        measured=_now(),
+        experiment=measured.experiment,
+        values=_values(summary, int(measured.experiment["server"]["workers"])),
+        outcomes={str(outcome): count for outcome, count in summary.outcomes.items()},
+        others=others,
+        variants=predicted,
+        ideal=values_of(summarize([ideal_run(measured)]), ()),
+    )
+
+
+def _measured(experiment: Experiment, progress: Progress) -> tuple[Run, float]:
+    """One run, and the mean number of cores that were busy with anything else meanwhile."""
+    began, all_before, own_before = time.monotonic(), _busy(), _own()
+    run = measure(experiment, 0, progress)
+    busy = _busy() - all_before - (_own() - own_before)
+    return run, max(0.0, busy / (time.monotonic() - began))
+
+
+def _busy() -> float:
+    """CPU time of the whole machine so far, s, with what the hypervisor gave to others."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq + times.steal)
+
+
+def _own() -> float:
+    """CPU time of this process, and of servers and load generators that have ended, s."""
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def _values(summary: Summary, workers: int) -> Values:
+    return values_of(summary, range(1, workers + 1))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

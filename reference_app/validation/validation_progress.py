@@ -1,0 +1,100 @@
+"""How far a validation is: a line that stays for each run, and on a terminal one that moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reference_app.rig.client import Progress
+from reference_app.rig.progress_line import ProgressLine
+from reference_app.rig.run_progress import done
+from sim.experiment import Experiment
+from sim.validation.rows import Look
+
+#: s that a run takes besides its traffic: Gunicorn's start and end, the predictions' part.
+BESIDES = 2.5
+
+#: s that it takes to learn what things cost on the machine.
+LEARNING = 110.0
+
+
+class ValidationProgress:
+    """Tells ``line`` which cell is measured, what came of each run, and how far all is.
+
+    How many cells will be measured more often than others, it cannot know before they are.
+    """
+
+    def __init__(self, line: ProgressLine) -> None:
+        self._line = line
+        self._total = 0.0
+        self._over = 0.0
+        self._pass = ""
+        self._experiments: Sequence[Experiment] = ()
+        self._cells = 0
+        self._words = ""
+
+    def begin_pass(
+        self, number: int, passes: int, experiments: Sequence[Experiment], learnings: int
+    ) -> None:
+        """Measure these cells once each.
+
+        Args:
+            number: of the pass, from 1.
+            passes: that there are; some cells get as many again.
+            experiments: of the cells, in their order.
+            learnings: how often the machine is learnt meanwhile.
+        """
+        if number > passes:
+            passes *= 2
+        self._pass = f"run {number} of {passes}"
+        self._experiments, self._cells = experiments, 0
+        seconds = sum(map(planned, experiments)) + learnings * LEARNING
+        self._total = self._over + (passes - number + 1) * seconds
+
+    def learn(self, what: str, fraction: float, _: float) -> None:
+        """So much of a look at the machine is over, which measures ``what``."""
+        self._tell(f"learning the machine: {what}", LEARNING * fraction)
+
+    def learnt(self) -> None:
+        """That is over."""
+        self._over += LEARNING
+
+    def begin(self, number: int, name: str) -> None:
+        """The cell of that number is next."""
+        self._cells += 1
+        place = f"{self._cells} of {len(self._experiments)}"
+        self._words = f"{self._pass}, cell {number} ({place}), {name}"
+        self._tell(f"{self._words}: predicting", 0.0)
+
+    def run(self) -> Progress:
+        """What the present cell's run is to tell its progress."""
+        experiment = self._experiments[self._cells - 1]
+        traffic, seconds = experiment.traffic, planned(experiment)
+        words = f"{self._words}: measuring"
+        return lambda answered, _, clock: self._tell(
+            words, done(traffic, answered, clock) * seconds
+        )
+
+    def end(self, look: Look) -> None:
+        """The present cell is measured."""
+        self._over += planned(self._experiments[self._cells - 1])
+        means = [mean for values in look.variants if (mean := values["latency_mean"]) is not None]
+        measured = look.values["latency_mean"]
+        words = "no request was answered"
+        if means and measured:
+            predicted = sum(means) / len(means)
+            words = (
+                f"mean {1000 * predicted:.1f} ms predicted, {1000 * measured:.1f} ms measured "
+                f"({predicted / measured - 1:+.1%})"
+            )
+        self._line.stay(f"{self._words}: {words}")
+
+    def _tell(self, words: str, seconds: float) -> None:
+        """So many s of what is under way are over."""
+        over = min(1.0, (self._over + seconds) / self._total)
+        self._line.say(words, over, planned=self._total)
+
+
+def planned(experiment: Experiment) -> float:
+    """How long one run of the experiment will take, s, more or less."""
+    assert experiment.traffic.requests is not None, "a cell has a number of requests"
+    return experiment.traffic.requests / experiment.traffic.rate + BESIDES

@@ -1,0 +1,1 @@
+"""What is read from runs: summaries, recovery, queueing theory and the ideal queue."""

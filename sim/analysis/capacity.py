@@ -1,0 +1,112 @@
+"""How many threads could serve a new request at each moment of a run.
+
+::
+
+    fork --> ready: + threads --hang: - 1--> --hang over: + 1--> --accepts no more: - the rest-->
+
+Read from the process events alone, so a measured run has it too. A worker that accepts no more has
+no capacity, whatever its threads still do: after SIGTERM to the master nobody has any.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sim.analysis.lives import read
+from sim.run import ProcessEvent
+
+#: Kinds of event of which the first ends what a worker can serve; see `sim.run.ProcessEvent`.
+ENDS = frozenset(
+    ("max_requests", "crash", "orphaned", "exiting", "exit", "boot failed", "sent SIGKILL")
+)
+
+#: A kind of event that is only in here.
+_TOLD = "told"
+
+
+class Step(NamedTuple):
+    """A change of the capacity.
+
+    Attributes:
+        time: s since the start of the run; negative during boot.
+        threads: that can serve from then on, up to the next step.
+    """
+
+    time: float
+    threads: int
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A worker that serves: threads that hang in it, and whether SIGSTOP has stopped it."""
+
+    hanging: int = 0
+    stopped: bool = False
+
+
+def capacity(events: Iterable[ProcessEvent], threads: int) -> list[Step]:
+    """The capacity as a step function: 0 before the first step, then that of the last one.
+
+    A worker brings its threads when it is ``ready``. A ``hang`` takes one until it is over, and
+    SIGSTOP all of them until SIGCONT. What it still has goes when it stops to accept, see
+    `sim.analysis.lives`, or with the first of `ENDS`, whether or not requests that it already holds
+    are still answered. The workers of a second master count like all others.
+
+    Args:
+        events: by time.
+        threads: that each worker has.
+
+    Returns:
+        Steps by time, no two at the same one.
+    """
+    steps: list[Step] = []
+    serving: dict[str, _Worker] = {}
+    total = 0
+    for time, kind, process in _with_stops(list(events)):
+        total -= _threads(serving.get(process), threads)
+        if kind == "ready":
+            serving[process] = _Worker()
+        elif kind in ENDS or kind == _TOLD:
+            serving.pop(process, None)
+        elif process in serving:
+            _change(serving[process], kind)
+        total += _threads(serving.get(process), threads)
+        if total != (steps[-1].threads if steps else 0):
+            if steps and steps[-1].time == time:
+                steps.pop()
+            if total != (steps[-1].threads if steps else 0):
+                steps.append(Step(time, total))
+    return steps
+
+
+def _with_stops(events: list[ProcessEvent]) -> list[ProcessEvent]:
+    """The events, and one of kind `_TOLD` where a worker stops to accept."""
+    workers = {event.process for event in events if event.kind == "ready" and event.time < 0}
+    told = [
+        ProcessEvent(life.told, _TOLD, life.name)
+        for life in read(events, (), len(workers)).lives
+        if math.isfinite(life.told)
+    ]
+    # Behind what happened at the same time, which it may follow from.
+    return sorted([*events, *told], key=lambda event: event.time)
+
+
+def _threads(worker: _Worker | None, threads: int) -> int:
+    if worker is None or worker.stopped:
+        return 0
+    return max(0, threads - worker.hanging)
+
+
+def _change(worker: _Worker, kind: str) -> None:
+    match kind:
+        case "hang":
+            worker.hanging += 1
+        case "hang over":
+            worker.hanging = max(0, worker.hanging - 1)
+        case "sent SIGSTOP":
+            worker.stopped = True
+        case "sent SIGCONT":
+            worker.stopped = False

@@ -1,0 +1,434 @@
+"""The life of each worker, and what ended it: read from process events and disturbances alone.
+
+::
+
+    disturbance --> event of the master or of a worker --> the worker accepts no more
+                                                              |
+                                                              v
+                                     its connections are closed, from `Life.ending` to `Life.ended`
+
+So a prediction and a measurement have the same lives. `sim.analysis.losses` charges lost requests
+with them, `sim.analysis.capacity` counts what accepts, and `sim.analysis.restarts` how many workers
+are missing.
+
+The rules, each with the place in Gunicorn's source that has it (`arbiter.py` if not said):
+
+- TERM, INT and QUIT to the master, and a worker that cannot boot, stop all of its workers:
+  `stop()` closes the listening socket, then signals every worker.
+- HUP forks ``workers`` new ones and then stops those that are older: `reload()`.
+- TTOU stops the oldest worker: `manage_workers()`.
+- TERM, INT, QUIT and ABRT to a worker, and `max_requests`, stop it: ``workers/base.py``.
+- A worker whose master is dead stops when it notices: `is_parent_alive()`, ``workers/gthread.py``.
+- A master forks a worker for one that has ended, unless it is stopping or has one too many.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sim.experiment.disturbance import EVERYBODY, Disturbance
+from sim.run import ProcessEvent
+
+#: s by which an interpreter may note a disturbance early: sums of floats are not exact.
+EARLY = 1e-6
+
+#: The master that USR2 starts.
+SECOND = "master 2"
+
+#: Begins the kind of an event that notes a signal of the experiment's.
+SENT = "sent SIG"
+
+#: Why a worker ended or is to end. ``stopped``: told to finish what it has; ``quit``: told to leave
+#: at once (INT, QUIT); ``timeout``: given up by the master; ``killed`` without a notice.
+Why = Literal[
+    "alive",
+    "killed",
+    "crashed",
+    "aborted",
+    "timeout",
+    "max_requests",
+    "stopped",
+    "quit",
+    "orphaned",
+    "boot failed",
+]
+
+#: What a signal to a worker makes of it.
+_ORDERED: dict[str, Why] = {
+    "KILL": "killed",
+    "ABRT": "aborted",
+    "TERM": "stopped",
+    "INT": "quit",
+    "QUIT": "quit",
+}
+
+
+@dataclass(slots=True, eq=False)
+class Life:
+    """One worker's.
+
+    Attributes:
+        name: ``worker N``, by boot order.
+        master: the master that forked it.
+        forked: when, s.
+        ready: when it began to accept, s; infinity for never.
+        told: when it stopped to accept, s; infinity for never.
+        why: it did so.
+        cause: place of the disturbance that brought this about; None for none of them.
+        ending: the first moment at which its connections may have been closed, s; infinity for
+            never.
+        ended: when it was reaped, s; infinity where nobody did so.
+        with_master: whether it was stopped because its master was.
+        for_good: whether nobody is to take its place: its master is stopped too, or has one too
+            many.
+        replacement: who took its place; None where nobody did.
+    """
+
+    name: str
+    master: str
+    forked: float
+    ready: float = math.inf
+    told: float = math.inf
+    why: Why = "alive"
+    cause: int | None = None
+    ending: float = math.inf
+    ended: float = math.inf
+    with_master: bool = False
+    for_good: bool = False
+    replacement: Life | None = None
+
+    @property
+    def boot_order(self) -> int:
+        """From 1, over all masters."""
+        return int(self.name.split()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Blow:
+    """A moment at which the service can do less than before.
+
+    Attributes:
+        time: s.
+        cause: place of the disturbance; None for none of them.
+    """
+
+    time: float
+    cause: int | None
+
+
+@dataclass(slots=True)
+class Stop:
+    """The end of a master, or of its readiness to take connections.
+
+    Attributes:
+        time: s.
+        cause: place of the disturbance; None for none of them.
+    """
+
+    time: float
+    cause: int | None
+
+
+@dataclass(slots=True)
+class Lives:
+    """What the events say.
+
+    Attributes:
+        lives: of all workers, by boot order as far as they were forked.
+        blows: by time.
+        stops: of masters, by their names.
+        masters: names of all.
+    """
+
+    lives: list[Life] = field(default_factory=list)
+    blows: list[Blow] = field(default_factory=list)
+    stops: dict[str, Stop] = field(default_factory=dict)
+    masters: list[str] = field(default_factory=lambda: ["master"])
+
+    def stopped(self, time: float) -> Stop | None:
+        """What stopped the last master that still took connections, if that was before ``time``."""
+        if any(master not in self.stops for master in self.masters):
+            return None
+        last = max(self.stops.values(), key=lambda stop: stop.time)
+        return last if last.time <= time + EARLY else None
+
+
+@dataclass(slots=True)
+class _Fork:
+    """Why a master is to fork: by which cause, and how many."""
+
+    cause: int | None
+    number: int
+
+
+class _Reader:
+    """Reads events by time; see `read`."""
+
+    def __init__(self, disturbances: Sequence[Disturbance], workers: int) -> None:
+        self.places: defaultdict[tuple[str, str], deque[int]] = defaultdict(deque)
+        for place, disturbance in enumerate(disturbances):
+            event = disturbance.event()
+            self.places[event.kind, event.process].append(place)
+        self.workers = workers
+        self.found = Lives()
+        self.alive: dict[str, Life] = {}
+        self.asked = {"master": workers}
+        self.due: dict[str, list[_Fork]] = {"master": [_Fork(None, workers)]}
+        self.reloading: dict[str, tuple[int | None, list[Life]]] = {}
+        self.gone: defaultdict[str, deque[Life]] = defaultdict(deque)
+        self.signals: dict[str, int | None] = {}
+        self.killed: dict[str, Stop] = {}
+        self.crash_set: dict[str, int | None] = {}
+        self.hang_set: dict[str, int | None] = {}
+        self.hanging: dict[str, int | None] = {}
+        self.frozen: dict[str, int | None] = {}
+        self.boots: dict[str, int | None] = {}
+
+    # What was done.
+
+    def _place(self, event: ProcessEvent) -> int | None:
+        """The disturbance that ``event`` notes; None where none is known."""
+        places = self.places.get((event.kind, event.process))
+        return places.popleft() if places else None
+
+    def _sent(self, event: ProcessEvent) -> None:
+        signal, place = event.kind.removeprefix(SENT), self._place(event)
+        if event.process.startswith("worker "):
+            life = self.alive.get(event.process)
+            if life is not None:
+                self._signal_worker(life, signal, event.time, place)
+            return
+        self.signals[signal] = place
+        if event.process == EVERYBODY:
+            for life in [*self.alive.values()]:
+                self._signal_worker(life, signal, event.time, place)
+        if signal == "KILL":
+            masters = self.found.masters if event.process == EVERYBODY else ["master"]
+            for master in masters:
+                if master not in self.found.stops:
+                    self.killed.setdefault(master, Stop(event.time, place))
+
+    def _signal_worker(self, life: Life, signal: str, time: float, place: int | None) -> None:
+        if signal == "STOP":
+            self.frozen[life.name] = place
+            self.found.blows.append(Blow(time, place))
+        elif signal == "CONT":
+            self.frozen.pop(life.name, None)
+        elif signal in _ORDERED:
+            why = _ORDERED[signal]
+            # A kill ends what a polite order has begun.
+            if life.why == "alive" or why in ("killed", "aborted"):
+                self._tell(life, time, why, place)
+            if why != "stopped":
+                life.ending = min(life.ending, time)
+
+    # What happened.
+
+    def event(self, event: ProcessEvent) -> None:
+        time, kind, process = event
+        if kind.startswith(SENT):
+            self._sent(event)
+        elif kind == "crash set":
+            self.crash_set[process] = self._place(event)
+        elif kind == "hang set":
+            self.hang_set[process] = self._place(event)
+        elif process.startswith("worker "):
+            self._worker(time, kind, process)
+        elif process.startswith("master"):
+            self._master(time, kind, process)
+
+    def _worker(self, time: float, kind: str, name: str) -> None:
+        if kind == "fork":
+            self._fork(time, name)
+            return
+        life = self.alive.get(name)
+        if life is None and kind == "ready":
+            # Nobody noted its fork: a run made by hand, or by an older release.
+            self._fork(time, name)
+            life = self.alive[name]
+        if life is None:
+            return
+        match kind:
+            case "ready":
+                life.ready = time
+            case "hang":
+                self.hanging[name] = self.hang_set.get(name)
+                self.found.blows.append(Blow(time, self.hang_set.get(name)))
+            case "exiting":
+                life.ending = min(life.ending, time)
+                life.told = min(life.told, time)
+            case "exit":
+                self._reap(life, time)
+            case _:
+                self._end(life, time, kind)
+
+    def _end(self, life: Life, time: float, kind: str) -> None:
+        """An event that says why a worker is to end."""
+        name = life.name
+        match kind:
+            case "max_requests":
+                self._tell(life, time, "max_requests", None)
+            case "crash":
+                self._tell(life, time, "crashed", self.crash_set.get(name))
+                life.ending = min(life.ending, time)
+            case "timeout":
+                cause = self.frozen.get(name, self.hanging.get(name))
+                if life.why == "alive":
+                    self._tell(life, time, "timeout", cause)
+                life.ending = min(life.ending, time)
+            case "boot failed":
+                self._tell(life, time, "boot failed", self.boots.get(name))
+            case "orphaned":
+                stop = self.found.stops.get(life.master)
+                stop = self.killed.get(life.master, stop)
+                self._tell(life, time, "orphaned", None if stop is None else stop.cause)
+                life.with_master = life.for_good = True
+
+    def _tell(self, life: Life, time: float, why: Why, cause: int | None) -> None:
+        if life.why in ("stopped", "quit", "max_requests") and why == "orphaned":
+            return
+        if life.why in ("stopped", "quit") and why in ("max_requests", "stopped"):
+            return
+        life.why, life.cause = why, cause
+        if math.isinf(life.told):
+            life.told = time
+            self.found.blows.append(Blow(time, cause))
+
+    def _fork(self, time: float, name: str) -> None:
+        master, cause = self._forker()
+        life = Life(name, master, time)
+        self.alive[name] = life
+        self.found.lives.append(life)
+        self.boots[name] = cause
+        if master in self.reloading:
+            self._reload(master, life)
+        elif gone := self.gone[master]:
+            gone.popleft().replacement = life
+
+    def _reload(self, master: str, new: Life) -> None:
+        """One of the forks of `reload()`: the last of them is followed by SIGTERM to the old."""
+        cause, forked = self.reloading[master]
+        forked.append(new)
+        if len(forked) < self.workers:
+            return
+        del self.reloading[master]
+        old = [life for life in self._of(master) if life not in forked]
+        replacements = iter(forked)
+        for life in old:
+            if math.isinf(life.told):
+                self._tell(life, new.forked, "stopped", cause)
+                life.replacement = next(replacements, None)
+                life.for_good = life.replacement is None
+
+    def _forker(self) -> tuple[str, int | None]:
+        """The master that forks now, the one with the latest reason; and the reason."""
+        for master in reversed(self.due):
+            forks = self.due[master]
+            if forks:
+                forks[-1].number -= 1
+                cause = forks[-1].cause
+                if not forks[-1].number:
+                    forks.pop()
+                return master, cause
+        return self.found.masters[-1], None
+
+    def _due(self, master: str, cause: int | None, number: int) -> None:
+        """Let ``master`` be the one that forks next."""
+        forks = self.due.pop(master, [])
+        forks.append(_Fork(cause, number))
+        self.due[master] = forks
+
+    def _of(self, master: str) -> list[Life]:
+        return [life for life in self.alive.values() if life.master == master]
+
+    def _reap(self, life: Life, time: float) -> None:
+        del self.alive[life.name]
+        life.ended = time
+        life.ending = min(life.ending, time)
+        if life.why == "alive":
+            # By somebody else, such as the kernel where memory ran out; those say nothing.
+            self._tell(life, time, "killed" if math.isinf(life.told) else "stopped", None)
+        if life.why == "boot failed":
+            self._stop(life.master, time, life.cause, "stopped")
+        elif life.master not in self.found.stops:
+            missing = self.asked.get(life.master, self.workers) - len(self._of(life.master))
+            already = sum(fork.number for fork in self.due.get(life.master, ()))
+            if missing > already:
+                self._due(life.master, life.cause, 1)
+                self.gone[life.master].append(life)
+
+    def _master(self, time: float, kind: str, master: str) -> None:
+        if master == SECOND:
+            self._second(self.signals.get("USR2"))
+        signal = kind.removeprefix("signal ").upper()
+        cause = self.signals.get(signal)
+        match kind:
+            case "signal term" | "signal int" | "signal quit":
+                self._stop(master, time, cause, "stopped" if signal == "TERM" else "quit")
+            case "signal hup":
+                self.asked[master] = self.workers
+                self.reloading[master] = cause, []
+                self._due(master, cause, self.workers)
+            case "signal ttin":
+                self.asked[master] += 1
+                self._due(master, cause, 1)
+            case "signal ttou" if self.asked[master] > 1:
+                self.asked[master] -= 1
+                mine = [life for life in self._of(master) if math.isinf(life.told)]
+                if len(mine) > self.asked[master]:
+                    self._tell(mine[0], time, "stopped", cause)
+                    mine[0].for_good = True
+            case "signal usr2":
+                self._second(cause)
+            case "shutdown":
+                self._stop(master, time, None, "stopped")
+                # It has sent SIGKILL to those that are left, and need not have reaped them.
+                for life in self._of(master):
+                    life.ending, life.ended = min(life.ending, time), time
+
+    def _second(self, cause: int | None) -> None:
+        """There is a second master from now on, which forks workers of its own."""
+        if len(self.found.masters) == 1:
+            self.found.masters.append(SECOND)
+            self.asked[SECOND] = self.workers
+            self._due(SECOND, cause, self.workers)
+
+    def _stop(self, master: str, time: float, cause: int | None, why: Why) -> None:
+        if master in self.found.stops:
+            return
+        self.found.stops[master] = Stop(time, cause)
+        self.due.pop(master, None)
+        for life in self._of(master):
+            if life.why in ("alive", "max_requests", "stopped"):
+                self._tell(life, time, why, cause)
+                life.with_master = life.for_good = True
+
+    def close(self) -> Lives:
+        """What was read, with masters that were killed and left no worker to notice."""
+        for master, killed in self.killed.items():
+            mine = [life.told for life in self.found.lives if life.master == master]
+            at = max(killed.time, *mine) if mine else killed.time
+            if math.isfinite(at):  # Else some still accept.
+                self.found.stops[master] = Stop(at, killed.cause)
+        self.found.blows.sort(key=lambda blow: blow.time)
+        return self.found
+
+
+def read(
+    events: Iterable[ProcessEvent], disturbances: Sequence[Disturbance], workers: int
+) -> Lives:
+    """The lives of all workers.
+
+    Args:
+        events: by time.
+        disturbances: by time; causes are places in it.
+        workers: that a master is asked to have.
+    """
+    reader = _Reader(disturbances, workers)
+    for event in events:
+        reader.event(event)
+    return reader.close()

@@ -1,0 +1,430 @@
+r"""What each lost request was lost to, and which disturbance brought that about.
+
+::
+
+    disturbance --> worker, listening socket, queue --> lost request
+                    \___________ cause ___________/
+
+A prediction and a measurement know the same of a lost request: when it arrived, when its client
+knew that it was lost, and the outcome. The rest follows from the workers' lives
+(`sim.analysis.lives`):
+
+reset, 5xx
+    Somebody closed the connection or sent the error just then: the worker whose end spans that
+    moment. Why it ended is the cause, and what ended it is to blame, however long ago that was. A
+    request that arrived after a stopping worker had been told was never accepted: it was in the
+    accept queue, which the kernel resets with its last holder. A reset without such a worker is the
+    keep-alive race, a client that sent nothing in time, or a handshake that the kernel forgot.
+refused
+    No socket listens: what stopped the last master, or the last worker with a socket of its own.
+timeout, unfinished
+    The request has waited. If nobody accepted any more when it came, the stop is to blame. Else the
+    first disturbance of the bad spell in which it waited. A bad spell is a time during which, at
+    each moment, fewer workers accept than were asked for, or a request waits for a thread. If
+    requests of that spell had given up before any disturbance, none is to blame.
+
+Late answers have waited too, and are charged in the same way; see `sim.analysis.recovery`.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, Literal, NamedTuple, get_args
+
+from sim.analysis.lives import EARLY, Blow, Life, Lives
+from sim.experiment.distribution import Distribution
+from sim.experiment.disturbance import Disturbance, Rate, Signal
+from sim.run import ERROR_5XX, OK, OUTCOMES, REFUSED, RESET, Outcome, Requests
+
+Cause = Literal[
+    "worker_killed",
+    "worker_crashed",
+    "worker_aborted",
+    "worker_timeout",
+    "quick_shutdown",
+    "graceful_timeout",
+    "stopped_backlog",
+    "retired_reuse_port",
+    "keepalive_race",
+    "slow_client",
+    "full_accept_queue",
+    "not_listening",
+    "client_timeout",
+    "unfinished",
+    "application",
+    "unknown",
+]
+
+CAUSES: tuple[Cause, ...] = get_args(Cause)
+
+#: s that a request takes to reach a thread on any host: less is not a queue.
+UNAVOIDABLE = 0.010
+
+#: s by which a client may learn of a closed connection later than the master of an ended worker,
+#: or earlier: both have to wait for a core.
+TOLERANCE = 0.1
+
+#: s of a handshake's first retransmission (``TCP_TIMEOUT_INIT``, include/net/tcp.h).
+RETRANSMISSION = 1.0
+
+#: Causes that an end has by itself, whatever the request.
+_ENDS: dict[str, Cause] = {
+    "killed": "worker_killed",
+    "crashed": "worker_crashed",
+    "aborted": "worker_aborted",
+    "timeout": "worker_timeout",
+}
+
+
+class Charge(NamedTuple):
+    """What a request was lost to.
+
+    Attributes:
+        cause: one of `CAUSES`.
+        place: of the disturbance that is to blame; None where none is.
+        worker: whose end it was lost to; None for none.
+    """
+
+    cause: Cause
+    place: int | None
+    worker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Requests that were lost to the same thing.
+
+    Attributes:
+        cause: one of `CAUSES`.
+        outcome: what their clients saw, one of `sim.run.OUTCOMES`.
+        at_s: when the disturbance came that is to blame, s; None where none is.
+        what: that disturbance in words; None as above.
+        requests: number of them, the mean over the replications.
+    """
+
+    cause: Cause
+    outcome: Outcome
+    at_s: float | None
+    what: str | None
+    requests: float
+
+
+class Spells:
+    """The bad spells of a run, by time and apart.
+
+    Attributes:
+        begins: s.
+        ends: s; infinite if it never ended.
+    """
+
+    def __init__(
+        self,
+        spans: Iterable[tuple[float, float]],
+        blows: Sequence[Blow],
+        disturbances: Sequence[Disturbance],
+        rate: float | None,
+    ) -> None:
+        """Join the spans of time in which a request waits or a worker is missing.
+
+        Args:
+            spans: begin and end of each, s.
+            blows: moments from which the service could do less.
+            disturbances: by time.
+            rate: of an open loop, requests / s; None for other traffic.
+        """
+        self.begins, self.ends = union(spans)
+        self._blows = sorted([*blows, *_more_traffic(disturbances, rate)], key=_time)
+        self._lasting = [*_more_traffic(disturbances, rate), *_fewer_workers(disturbances)]
+        self._lasting.sort(key=_time)
+        self._calms = [disturbance.at for disturbance in disturbances if _calms(disturbance)]
+        self._given_up: dict[int, float] = {}
+
+    def give_up(self, arrival: float, time: float) -> None:
+        """A request that arrived then gave up at ``time``; tell of all before asking `blame`."""
+        number = self._number(arrival)
+        if number is not None:
+            self._given_up[number] = min(self._given_up.get(number, math.inf), time)
+
+    def blame(self, arrival: float, until: float) -> int | None:
+        """The disturbance that a request has waited for, from its arrival ``until`` then."""
+        number = self._number(arrival)
+        if number is None:
+            return None
+        begin, end = self.begins[number], self.ends[number]
+        first = bisect_left(self._blows, begin - UNAVOIDABLE - EARLY, key=_time)
+        last = bisect_right(self._blows, min(end, until) + EARLY, key=_time)
+        for blow in self._blows[first:last]:
+            if blow.cause is not None:
+                lost = self._given_up.get(number, math.inf)
+                return blow.cause if lost >= blow.time else None
+        # Nothing in the spell: perhaps what lasts since before.
+        before = bisect_right(self._lasting, begin + EARLY, key=_time)
+        if not before:
+            return None
+        lasting = self._lasting[before - 1]
+        calm = bisect_right(self._calms, begin + EARLY)
+        over = calm and self._calms[calm - 1] > lasting.time + EARLY
+        return None if over else lasting.cause
+
+    def _number(self, arrival: float) -> int | None:
+        number = bisect_right(self.begins, arrival + UNAVOIDABLE + EARLY) - 1
+        return number if number >= 0 and arrival <= self.ends[number] else None
+
+
+def _time(blow: Blow) -> float:
+    return blow.time
+
+
+def _rates(
+    disturbances: Sequence[Disturbance], rate: float | None
+) -> Iterator[tuple[int, Rate, float]]:
+    """Each change of the rate: its place, itself, and the rate before, requests / s."""
+    for place, disturbance in enumerate(disturbances):
+        if isinstance(disturbance, Rate) and rate is not None:
+            yield place, disturbance, rate
+            rate = disturbance.rate
+
+
+def _more_traffic(disturbances: Sequence[Disturbance], rate: float | None) -> list[Blow]:
+    return [
+        Blow(change.at, place)
+        for place, change, before in _rates(disturbances, rate)
+        if change.rate > before
+    ]
+
+
+def _fewer_workers(disturbances: Sequence[Disturbance]) -> list[Blow]:
+    return [
+        Blow(disturbance.at, place)
+        for place, disturbance in enumerate(disturbances)
+        if isinstance(disturbance, Signal) and disturbance.signal == "TTOU"
+    ]
+
+
+def _calms(disturbance: Disturbance) -> bool:
+    """Whether it undoes what lasts: another rate, another worker."""
+    return isinstance(disturbance, Rate) or (
+        isinstance(disturbance, Signal) and disturbance.signal in ("TTIN", "HUP")
+    )
+
+
+def union(spans: Iterable[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """Begins and ends of the times that any of the ``spans`` covers, s."""
+    begins: list[float] = []
+    ends: list[float] = []
+    for begin, end in sorted(spans):
+        if ends and begin <= ends[-1]:
+            ends[-1] = max(ends[-1], end)
+        else:
+            begins.append(begin)
+            ends.append(end)
+    return begins, ends
+
+
+class _Court:
+    """Judges lost requests one by one; see this file's first lines."""
+
+    def __init__(self, experiment: Mapping[str, Any], lives: Lives, spells: Spells) -> None:
+        server, traffic = experiment["server"], experiment["traffic"]
+        self.lives = lives
+        self.spells = spells
+        self.graceful_timeout = float(server["graceful_timeout"])
+        self.reuse_port = bool(server["reuse_port"])
+        self.keeps = traffic["connection"] == "keepalive" and server["worker_class"] != "sync"
+        # Runs that were saved before there were slow clients have none.
+        self.slow = Distribution.parse(traffic.get("first_byte", "const:0")).mean > 0
+        self.ending = sorted(
+            (life for life in lives.lives if math.isfinite(life.ending)),
+            key=lambda life: life.ending,
+        )
+        self._begins = [life.ending for life in self.ending]
+        # The longest that any end took, up to each: how far back a moment has to look.
+        self._longest = max(
+            (life.ended - life.ending for life in self.ending if math.isfinite(life.ended)),
+            default=0.0,
+        )
+        self._orphans = [life for life in self.ending if math.isinf(life.ended)]
+
+    def judge(self, arrival: float, finished: float, outcome: int) -> Charge:
+        """What a request was lost to; ``finished`` is infinite if it never ended."""
+        if outcome in (RESET, ERROR_5XX):
+            return self._closed(arrival, finished, outcome)
+        if outcome == REFUSED:
+            return self._refused(arrival, finished)
+        stop = self.lives.stopped(arrival)
+        if stop is not None:
+            return Charge("stopped_backlog", stop.cause)
+        cause: Cause = "unfinished" if math.isinf(finished) else "client_timeout"
+        return Charge(cause, self.spells.blame(arrival, finished))
+
+    def _closed(self, arrival: float, finished: float, outcome: int) -> Charge:
+        ending = self._ends_at(finished, outcome)
+        stop = self.lives.stopped(arrival) if outcome == RESET else None
+        if stop is not None and (ending or not self.keeps):
+            return Charge("stopped_backlog", stop.cause)
+        for life in ending:
+            cause = self._cause_of_end(life, arrival, finished, outcome)
+            if cause is not None:
+                return Charge(cause, life.cause, life.name)
+        if outcome == ERROR_5XX:
+            return Charge("application", None)
+        # The last of the processes that had the socket open may be the master itself.
+        closing = self.lives.stopped(finished + TOLERANCE)
+        if closing is not None and (ending or not self.keeps):
+            return Charge("stopped_backlog", closing.cause)
+        if self.keeps:
+            return Charge("keepalive_race", self._stopping(finished))
+        return self._without_an_end(arrival, finished)
+
+    def _without_an_end(self, arrival: float, finished: float) -> Charge:
+        """A new connection is reset, and no worker ends."""
+        if self.slow:
+            return Charge("slow_client", None)
+        if finished - arrival >= RETRANSMISSION:
+            return Charge("full_accept_queue", self.spells.blame(arrival, finished))
+        return Charge("unknown", None)
+
+    def _ends_at(self, time: float, outcome: int) -> list[Life]:
+        """Workers whose end spans ``time``, the one that ends next first."""
+        first = bisect_left(self._begins, time - self._longest - TOLERANCE)
+        last = bisect_right(self._begins, time + TOLERANCE)
+        found = [
+            life
+            for life in (*self._orphans, *self.ending[first:last])
+            if life.ending - TOLERANCE <= time <= life.ended + TOLERANCE
+        ]
+        if outcome == ERROR_5XX:
+            # A worker answers before it dies.
+            return sorted(found, key=lambda life: abs(time - life.ending))
+        return sorted(
+            found,
+            key=lambda life: abs(time - (life.ended if math.isfinite(life.ended) else life.ending)),
+        )
+
+    def _cause_of_end(
+        self, life: Life, arrival: float, finished: float, outcome: int
+    ) -> Cause | None:
+        """What a worker's end means for a request; None if it closes nothing of its kind."""
+        if life.why in _ENDS:
+            return _ENDS[life.why]
+        if outcome == ERROR_5XX:
+            return "quick_shutdown" if life.why == "quit" else None
+        late, over = arrival > life.told, self._is_over(life, finished)
+        if life.with_master and (late or life.why == "orphaned"):
+            return "stopped_backlog"
+        if self.reuse_port and (late or not over):
+            return "retired_reuse_port"
+        if life.why == "quit":
+            return "quick_shutdown"
+        return "graceful_timeout" if over else None
+
+    def _is_over(self, life: Life, time: float) -> bool:
+        """Whether a worker has had its `graceful_timeout` by then."""
+        return time >= life.told + self.graceful_timeout - TOLERANCE
+
+    def _stopping(self, time: float) -> int | None:
+        """What has stopped a worker that still serves at ``time``, if one does."""
+        for life in self.lives.lives:
+            if life.told <= time <= life.ended + TOLERANCE and life.cause is not None:
+                return life.cause
+        return None
+
+    def _refused(self, arrival: float, finished: float) -> Charge:
+        stop = self.lives.stopped(finished)
+        if stop is not None:
+            return Charge("not_listening", stop.cause)
+        if self.reuse_port:
+            gone = [life for life in self.lives.lives if life.told <= finished]
+            if gone:
+                return Charge("not_listening", max(gone, key=lambda life: life.told).cause)
+        # A Unix socket refuses where TCP would drop the SYN.
+        return Charge("full_accept_queue", self.spells.blame(arrival, finished))
+
+
+def charges(
+    requests: Requests, experiment: Mapping[str, Any], lives: Lives, spells: Spells
+) -> dict[int, Charge]:
+    """What each lost request was lost to, by its row."""
+    lost = [
+        (row, requests.arrival[row], _end(requests.finished[row]), outcome)
+        for row, outcome in enumerate(requests.outcome)
+        if outcome != OK
+    ]
+    for _, arrival, finished, outcome in lost:
+        if OUTCOMES[outcome] == "timeout":
+            spells.give_up(arrival, finished)
+    court = _Court(experiment, lives, spells)
+    found = {
+        row: court.judge(arrival, finished, outcome) for row, arrival, finished, outcome in lost
+    }
+    return _bounded(found, requests, experiment["server"], lives)
+
+
+def _end(time: float) -> float:
+    return math.inf if math.isnan(time) else time
+
+
+def _bounded(
+    found: dict[int, Charge], requests: Requests, server: Mapping[str, Any], lives: Lives
+) -> dict[int, Charge]:
+    """Give back to the accept queue what stopping workers cannot have held.
+
+    A worker holds as many as it may: ``worker_connections``, a sync worker one. Of those that
+    `graceful_timeout` seems to have cost, the first to arrive were held.
+    """
+    holds = 1 if server["worker_class"] == "sync" else int(server["worker_connections"])
+    graceful_timeout = float(server["graceful_timeout"]) - TOLERANCE
+    over = Counter(life.cause for life in lives.lives if life.ended - life.told >= graceful_timeout)
+    by_place: dict[int | None, list[int]] = {}
+    for row, charge in found.items():
+        if charge.cause == "graceful_timeout":
+            by_place.setdefault(charge.place, []).append(row)
+    for place, rows in by_place.items():
+        rows.sort(key=requests.arrival.__getitem__)
+        for row in rows[over[place] * holds :]:
+            found[row] = found[row]._replace(cause="stopped_backlog")
+    return found
+
+
+def losses(
+    found: Mapping[int, Charge],
+    requests: Requests,
+    disturbances: Sequence[tuple[float, str]],
+) -> tuple[Loss, ...]:
+    """How many requests were lost to what, the disturbances first and by time.
+
+    Args:
+        found: what each lost request was lost to, by row.
+        requests: the rows.
+        disturbances: when each came, s, and its words.
+    """
+    counts = Counter(
+        (charge.cause, OUTCOMES[requests.outcome[row]], charge.place)
+        for row, charge in found.items()
+    )
+    rows = []
+    for (cause, outcome, place), number in counts.items():
+        at, what = (None, None) if place is None else disturbances[place]
+        rows.append(Loss(cause, outcome, at, what, number))
+    return tuple(sorted(rows, key=_order))
+
+
+def _order(loss: Loss) -> tuple[float, str, int, int]:
+    at = math.inf if loss.at_s is None else loss.at_s
+    return at, loss.what or "", CAUSES.index(loss.cause), OUTCOMES.index(loss.outcome)
+
+
+def combined_losses(replications: Sequence[Sequence[Loss]]) -> tuple[Loss, ...]:
+    """The mean over the replications; one that lost nothing to a cause counts as 0."""
+    keys = {(row.cause, row.outcome, row.at_s, row.what) for rows in replications for row in rows}
+    counted = [
+        {(row.cause, row.outcome, row.at_s, row.what): row.requests for row in rows}
+        for rows in replications
+    ]
+    rows = (Loss(*key, fmean(each.get(key, 0) for each in counted)) for key in keys)
+    return tuple(sorted(rows, key=_order))

@@ -1,0 +1,105 @@
+"""When a server is asked for more than it has, and the words for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the requests ask for, against what there is.
+
+    Attributes:
+        offered: mean busy threads that the demands (io + cpu) ask for, erlang; None for a closed
+            loop, which sends no more than is answered, and for arrivals all at one instant.
+        capacity: threads: workers x threads.
+        computing: mean busy processors that the demands' ``cpu`` alone asks for; None as above.
+        processors: that the workers can use at once: the GIL gives each worker one at most.
+        reasons: a sentence for each way in which the server is asked for more than it has.
+    """
+
+    offered: float | None
+    capacity: int
+    computing: float | None
+    processors: int
+    reasons: tuple[str, ...]
+
+
+def load_of(
+    experiment: Mapping[str, Any],
+    offered: float | None,
+    computing: float | None,
+    shares: Mapping[int, float],
+) -> Load:
+    """The load of an experiment's server.
+
+    Args:
+        experiment: as `sim.experiment.document.to_dict` writes it.
+        offered: see `Load`.
+        computing: see `Load`.
+        shares: of the requests, from 0 to 1, that each worker ran, by boot order.
+    """
+    server = experiment["server"]
+    capacity = int(server["workers"]) * int(server["threads"])
+    processors = min(int(server["workers"]), int(experiment["host"]["cores"]))
+    reasons: tuple[str, ...] = ()
+    if offered is not None and computing is not None:
+        reasons = _reasons_server(offered, capacity, computing, processors)
+        reasons = reasons or _reasons_worker(offered, computing, server, shares)
+    return Load(offered, capacity, computing, processors, reasons)
+
+
+def _reasons_server(
+    offered: float, capacity: int, computing: float, processors: int
+) -> tuple[str, ...]:
+    """Why the server as a whole is overloaded."""
+    reasons = []
+    if offered >= capacity:
+        reasons.append(
+            f"The requests would keep {offered:.2f} threads busy and there {_are(capacity)}, so "
+            "the queue grows for as long as the traffic lasts."
+        )
+    if computing >= processors:
+        reasons.append(
+            f"The requests would compute for {computing:.2f} s each second and the workers can "
+            f"use {processors} of the processors at once (one each, because of the GIL), so the "
+            "queue grows for as long as the traffic lasts."
+        )
+    return tuple(reasons)
+
+
+def _reasons_worker(
+    offered: float, computing: float, server: Mapping[str, Any], shares: Mapping[int, float]
+) -> tuple[str, ...]:
+    """Why the busiest worker alone is overloaded, while the others have room.
+
+    It cannot be where all workers accept from one queue and only with a free thread: what one
+    has no room for, another takes.
+    """
+    accepts_when_free = (
+        server["worker_class"] == "sync" or server["worker_connections"] <= server["threads"]
+    )
+    if len(shares) == 1 or (accepts_when_free and not server["reuse_port"]):
+        return ()
+    share, boot_order = max((share, boot_order) for boot_order, share in shares.items())
+    reasons = []
+    who = f"Worker {boot_order} gets {100 * share:.0f}% of the requests and is asked"
+    threads = int(server["threads"])
+    if share * offered >= threads:
+        plural = "threads" if threads > 1 else "thread"
+        reasons.append(
+            f"{who} for {share * offered:.2f} of its {threads} {plural}, so its own queue "
+            "grows while other workers have room."
+        )
+    if share * computing >= 1:
+        reasons.append(
+            f"{who} to compute for {share * computing:.2f} s each second, which the GIL "
+            "does not allow, so its own queue grows while other workers have room."
+        )
+    return tuple(reasons)
+
+
+def _are(count: int) -> str:
+    return f"are {count}" if count > 1 else "is 1"

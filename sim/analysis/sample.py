@@ -1,0 +1,157 @@
+"""One replication as a summary needs it: a run's worth of columns made small. Times are in s."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import compress
+from typing import Any, NamedTuple
+
+from sim.analysis.ideal import ideal
+from sim.analysis.quantile import quantile
+from sim.analysis.recovery import Toll, toll
+from sim.run import OK, OUTCOMES, QueueLength, Requests, Run
+from sim.run.occupation import occupied_until
+from sim.run.sketch import QuantileSketch
+from sim.run.tally import Tally
+
+
+class Six(NamedTuple):
+    """The numbers of `Times` in one replication, s."""
+
+    mean: float
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    max: float
+
+
+class Sample(NamedTuple):
+    """What a summary needs of one replication: a run's worth of columns made small.
+
+    ``span`` is from the first arrival to the last known outcome or arrival, ``arrival_span`` to
+    the last arrival; ``io`` and ``cpu`` are the sums of the demands. All in s.
+    """
+
+    outcomes: tuple[int, ...]
+    latency: Six | None
+    wait: Six | None
+    ideal_latency: Six | None
+    ideal_wait: Six | None
+    throughput: float | None
+    span: float
+    arrival_span: float
+    io: float
+    cpu: float
+    worker_requests: Counter[int]
+    worker_busy: dict[int, float]
+    queues: tuple[QueueLength, ...]
+    toll: Toll
+
+
+def sample_of(run: Run) -> Sample:
+    """What the run says of itself alone."""
+    if run.tally is not None:
+        return _tallied(run, run.tally)
+    requests = run.requests
+    arrival, finished = requests.arrival, requests.finished
+    first = min(arrival, default=0.0)
+    # Requests that are never answered still come, and take their time doing so.
+    last = max((time for time in finished if not math.isnan(time)), default=first)
+    last = max(last, max(arrival, default=first))
+    counts = tuple(requests.outcome.count(code) for code in range(len(OUTCOMES)))
+    ok = [code == OK for code in requests.outcome]
+    span = last - first
+    perfect = ideal(requests, threads_of(run.experiment))
+    worker_requests = Counter(requests.worker)
+    del worker_requests[0]  # 0 is no worker
+    return Sample(
+        outcomes=counts,
+        latency=_six(_known(compress(finished, ok), compress(arrival, ok))),
+        wait=_six(_known(compress(requests.started, ok), compress(arrival, ok))),
+        ideal_latency=_six(sorted(perfect.latency)),
+        ideal_wait=_six(sorted(perfect.wait)),
+        throughput=counts[OK] / span if span > 0 else None if counts[OK] else 0.0,
+        span=span,
+        arrival_span=max(arrival, default=0.0) - first,
+        io=math.fsum(requests.io),
+        cpu=math.fsum(requests.cpu),
+        worker_requests=worker_requests,
+        worker_busy=_busy(requests, last),
+        queues=run.queues,
+        toll=toll(run),
+    )
+
+
+def _tallied(run: Run, tally: Tally) -> Sample:
+    """The sample of a run whose rows were not kept; see `sim.run.arrivals`."""
+    span = max(0.0, tally.last - tally.first)
+    ok = tally.outcomes[OK]
+    return Sample(
+        outcomes=tuple(tally.outcomes),
+        latency=_sketched(tally.latency),
+        wait=_sketched(tally.wait),
+        ideal_latency=_sketched(tally.ideal_latency),
+        ideal_wait=_sketched(tally.ideal_wait),
+        throughput=ok / span if span > 0 else None if ok else 0.0,
+        span=span,
+        arrival_span=max(0.0, tally.last_arrival - tally.first),
+        io=tally.io,
+        cpu=tally.cpu,
+        worker_requests=tally.worker_requests,
+        worker_busy=tally.worker_busy,
+        queues=run.queues,
+        toll=toll(run),
+    )
+
+
+def _sketched(times: QuantileSketch) -> Six | None:
+    if not times.count:
+        return None
+    p50, p90, p95, p99 = times.quantiles((0.5, 0.9, 0.95, 0.99))
+    return Six(times.total / times.count, p50, p90, p95, p99, times.largest)
+
+
+def _known(ends: Iterable[float], begins: Iterable[float]) -> list[float]:
+    """The differences that are not NaN, sorted."""
+    differences = (end - begin for end, begin in zip(ends, begins, strict=True))
+    return sorted(time for time in differences if not math.isnan(time))
+
+
+def _busy(requests: Requests, end: float) -> dict[int, float]:
+    """Time that each worker's threads ran requests, s, up to the ``end`` of the run."""
+    busy: dict[int, float] = {}
+    for worker, started, finished, outcome, io, cpu in zip(
+        requests.worker,
+        requests.started,
+        requests.finished,
+        requests.outcome,
+        requests.io,
+        requests.cpu,
+        strict=True,
+    ):
+        if worker and not math.isnan(started):
+            until = occupied_until(started, finished, outcome, io + cpu, end)
+            busy[worker] = busy.get(worker, 0.0) + until - started
+    return busy
+
+
+def _six(values: Sequence[float]) -> Six | None:
+    """The six numbers of sorted ``values``; None without any."""
+    if not values:
+        return None
+    return Six(
+        mean=math.fsum(values) / len(values),
+        p50=quantile(values, 0.5),
+        p90=quantile(values, 0.9),
+        p95=quantile(values, 0.95),
+        p99=quantile(values, 0.99),
+        max=values[-1],
+    )
+
+
+def threads_of(experiment: dict[str, Any]) -> int:
+    """Requests that the server can run at once."""
+    return int(experiment["server"]["workers"]) * int(experiment["server"]["threads"])

@@ -1,0 +1,43 @@
+"""What is asked: which server, on which host, under which traffic, and what goes wrong when.
+
+Two interpreters read an `Experiment`: `sim.model` predicts it, `reference_app` measures it on real
+Gunicorn. This package imports the standard library only.
+"""
+
+from sim.experiment.address import MAX_UNIX_PATH, UNIX
+from sim.experiment.experiment import MAX_DISTURBANCES, Experiment
+from sim.experiment.host import CLIENTS, Clients, Host
+from sim.experiment.launchdarkly import LaunchDarkly
+from sim.experiment.server import MAX_THREADS, MAX_WORKERS, WORKER_CLASSES, Server, WorkerClass
+from sim.experiment.traffic import (
+    ARRIVALS,
+    CONNECTIONS,
+    MAX_REQUESTS,
+    Arrivals,
+    Connection,
+    TraceRow,
+    Traffic,
+)
+
+__all__ = [
+    "ARRIVALS",
+    "CLIENTS",
+    "CONNECTIONS",
+    "MAX_DISTURBANCES",
+    "MAX_REQUESTS",
+    "MAX_THREADS",
+    "MAX_UNIX_PATH",
+    "MAX_WORKERS",
+    "UNIX",
+    "WORKER_CLASSES",
+    "Arrivals",
+    "Clients",
+    "Connection",
+    "Experiment",
+    "Host",
+    "LaunchDarkly",
+    "Server",
+    "TraceRow",
+    "Traffic",
+    "WorkerClass",
+]

@@ -1,0 +1,27 @@
+"""Checks of a field's value; each refuses with what was found and what was expected."""
+
+from __future__ import annotations
+
+import math
+
+from sim.errors import ExperimentError
+
+
+def check_number(where: str, value: float, low: float, *, above: bool = False) -> None:
+    """Refuse a ``value`` that is not finite, or below ``low`` (at or below, with ``above``)."""
+    if not math.isfinite(value) or value < low or (above and value == low):
+        sign = ">" if above else ">="
+        raise ExperimentError(f"{where} is {value}; expected a finite number {sign} {low:g}")
+
+
+def check_whole(where: str, value: int, low: int, high: int | None = None) -> None:
+    """Refuse a ``value`` below ``low`` or above ``high``."""
+    if value < low or (high is not None and value > high):
+        range_ = f"from {low} to {high}" if high is not None else f">= {low}"
+        raise ExperimentError(f"{where} is {value}; expected a whole number {range_}")
+
+
+def check_choice(where: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a ``value`` that is not one of the ``choices``."""
+    if value not in choices:
+        raise ExperimentError(f"{where} is {value!r}; expected one of {', '.join(choices)}")

@@ -1,0 +1,121 @@
+"""What each step of a request costs on one machine."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Final
+
+from sim.errors import ExperimentError
+from sim.experiment.default_costs import DEFAULTS
+
+_DEFAULTS = DEFAULTS["costs"]
+
+#: Those that say what is left of other costs, and not how long something takes: at 1, nothing is
+#: ever saved. Probabilities are not among them.
+PARTS: Final = ("warm", "cached", "cached_elsewhere")
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Times of the steps around the application's own code, in s.
+
+    The defaults are those of ``default_costs.toml``, which says on which machine and when they were
+    measured; a file that ``--costs`` reads replaces any of them. The same machine and its siblings
+    had 0.9 to 2.4 ms from a request's arrival to its start, hours apart.
+
+    Attributes:
+        connect: from the scheduled arrival until a sleeping poller that was woken for the new
+            connection runs: the client's timer, TCP's handshake on loopback, the wake-up.
+        send: the same for a request on a connection that is already open.
+        accept: CPU of the worker's main thread for one `accept(2)` and the hand-over to the pool.
+        request: CPU of a pool thread from taking a connection until the application's code runs:
+            reading, parsing, Flask's dispatch.
+        first_request: how much longer `request` takes, with `preload_app`, for the first of a
+            worker: it touches pages that it has shared with the master since the fork, and the
+            kernel copies them.
+        timer_slack: how much longer than asked a sleep takes; the application's I/O is a sleep.
+        respond: CPU of a pool thread from the end of the application's code until it takes the
+            next connection.
+        receive: from the end of that until the client has read the whole response.
+        finish: CPU of the main thread for `finish_request`: closing, or back to the poller.
+        sync_finish: CPU of a sync worker from the last byte sent until it can accept again.
+        linger: how much longer the client takes to close, if a core idles: `close_graceful` waits
+            for that, off its core and without the GIL.
+        warm: what `connect`, `send`, `receive` and `linger` cost right after another request's, as
+            a part of what they cost cold, which is what they say; see `sim.model.caches.pace`.
+        cooling: s without a request after which half of that difference is lost.
+        cached: what `accept`, `request`, `respond`, `finish` and `sync_finish` cost right after the
+            same step of another request in the same worker, as a part of what they cost cold, which
+            is what they say; see `sim.model.caches.cached_pace`.
+        cached_elsewhere: the same right after that step in another worker.
+        eviction: s after which the caches have lost 63 % of that.
+        handover: how much longer a thread that has waited for the GIL takes to compute: it must
+            wake up first, and nobody computes meanwhile.
+        import_app: CPU of importing the application, once in the master or once in each worker.
+        fork: the master's time for one `fork(2)`.
+        boot: CPU from the fork until the worker can accept, without hooks and without the import.
+        postfork: CPU of ``postfork()``, beside the flag service's latency.
+        exit: CPU from a worker's last line until Python joins its pool threads.
+        finalize: CPU from there until the process is gone, at least.
+        kill: from SIGKILL until the process is gone.
+        reload: from SIGHUP until the first fork: reading the configuration again.
+        reexec: from SIGUSR2 until the second master imports the application or listens: Python's
+            start, Gunicorn's import and the configuration.
+        wake_first: probability that the poller which is woken first for a connection is owed time,
+            if it has lost the one before; for this and the next five see
+            `sim.model.linux.accept_race`.
+        wake_owed: the same of each poller that stays on the core where it ran last.
+        wake_affine: probability that the client's core draws the first to itself.
+        wake_late: probability that no other core runs a poller before the client sleeps.
+        wake_overtake: probability that such a one, owed time, comes before all that were woken
+            before it.
+        wake_warm: probability that a poller which preempts the client accepts before another core
+            does, just after both have run.
+        wake_idle: probability that a thread which wakes up where its own core is busy and another
+            idles goes to the idle one; see `sim.model.linux.scheduler`.
+        pull: mean of the s after which an idle core takes a thread that waits for another.
+    """
+
+    connect: float = _DEFAULTS["connect"]
+    send: float = _DEFAULTS["send"]
+    accept: float = _DEFAULTS["accept"]
+    request: float = _DEFAULTS["request"]
+    first_request: float = _DEFAULTS["first_request"]
+    timer_slack: float = _DEFAULTS["timer_slack"]
+    respond: float = _DEFAULTS["respond"]
+    receive: float = _DEFAULTS["receive"]
+    finish: float = _DEFAULTS["finish"]
+    sync_finish: float = _DEFAULTS["sync_finish"]
+    linger: float = _DEFAULTS["linger"]
+    warm: float = _DEFAULTS["warm"]
+    cooling: float = _DEFAULTS["cooling"]
+    cached: float = _DEFAULTS["cached"]
+    cached_elsewhere: float = _DEFAULTS["cached_elsewhere"]
+    eviction: float = _DEFAULTS["eviction"]
+    handover: float = _DEFAULTS["handover"]
+    import_app: float = _DEFAULTS["import_app"]
+    fork: float = _DEFAULTS["fork"]
+    boot: float = _DEFAULTS["boot"]
+    postfork: float = _DEFAULTS["postfork"]
+    exit: float = _DEFAULTS["exit"]
+    finalize: float = _DEFAULTS["finalize"]
+    kill: float = _DEFAULTS["kill"]
+    reload: float = _DEFAULTS["reload"]
+    reexec: float = _DEFAULTS["reexec"]
+    wake_first: float = _DEFAULTS["wake_first"]
+    wake_owed: float = _DEFAULTS["wake_owed"]
+    wake_affine: float = _DEFAULTS["wake_affine"]
+    wake_late: float = _DEFAULTS["wake_late"]
+    wake_overtake: float = _DEFAULTS["wake_overtake"]
+    wake_warm: float = _DEFAULTS["wake_warm"]
+    wake_idle: float = _DEFAULTS["wake_idle"]
+    pull: float = _DEFAULTS["pull"]
+
+    def __post_init__(self) -> None:
+        for cost in fields(self):
+            value = getattr(self, cost.name)
+            if not math.isfinite(value) or value < 0:
+                raise ExperimentError(
+                    f"costs {cost.name} is {value}; expected a finite number >= 0"
+                )

@@ -1,0 +1,100 @@
+"""Gunicorn's settings, under Gunicorn's names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sim.errors import ExperimentError
+from sim.experiment.address import UNIX, check_address
+from sim.experiment.checks import check_choice, check_whole
+
+WorkerClass = Literal["sync", "gthread"]
+
+
+WORKER_CLASSES: tuple[WorkerClass, ...] = ("sync", "gthread")
+
+
+#: Limits that keep a slip of the finger from filling the memory of the machine.
+MAX_WORKERS = 1024
+
+
+MAX_THREADS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Gunicorn's settings, under Gunicorn's names and with Gunicorn's defaults.
+
+    Attributes:
+        workers: worker processes.
+        threads: pool threads in each worker; more than 1 turns ``sync`` into ``gthread``, as
+            `gunicorn.config.Config.worker_class` does.
+        worker_class: ``sync`` or ``gthread``.
+        worker_connections: connections that one gthread worker holds at most.
+        timeout: s without a heartbeat after which the master kills a worker; 0 is never.
+        graceful_timeout: s that a stopping worker may take.
+        keepalive: s that an idle connection is kept; 0 closes after each response.
+        backlog: length of the accept queue that is asked of `listen(2)`.
+        max_requests: requests after which a worker restarts; 0 is never.
+        max_requests_jitter: most that is added to ``max_requests``, uniform per worker.
+        preload_app: import the application in the master, before the first fork.
+        reuse_port: one listening socket for each worker (``SO_REUSEPORT``); not of a Unix socket.
+        bind: addresses to listen at, parted by commas as Gunicorn takes them: ``HOST:PORT``,
+            ``unix:PATH`` or ``fd://FD``. Clients connect to the first.
+    """
+
+    workers: int = 1
+    threads: int = 1
+    worker_class: WorkerClass = "sync"
+    worker_connections: int = 1000
+    timeout: int = 30
+    graceful_timeout: int = 30
+    keepalive: int = 2
+    backlog: int = 2048
+    max_requests: int = 0
+    max_requests_jitter: int = 0
+    preload_app: bool = False
+    reuse_port: bool = False
+    bind: str = "127.0.0.1:8000"
+
+    def __post_init__(self) -> None:
+        check_whole("workers", self.workers, 1, MAX_WORKERS)
+        check_whole("threads", self.threads, 1, MAX_THREADS)
+        check_choice("worker_class", self.worker_class, WORKER_CLASSES)
+        check_whole("worker_connections", self.worker_connections, 1)
+        for name in (
+            "timeout",
+            "graceful_timeout",
+            "keepalive",
+            "max_requests",
+            "max_requests_jitter",
+        ):
+            check_whole(name, getattr(self, name), 0)
+        check_whole("backlog", self.backlog, 1)
+        if not self.addresses:
+            raise ExperimentError(f"bind is {self.bind!r}; expected an address to listen at")
+        for address in self.addresses:
+            check_address(address)
+        if self.unix and self.reuse_port:
+            raise ExperimentError(
+                f"reuse_port is on and bind is {self.addresses[0]!r}; expected one of them: Linux "
+                "has no SO_REUSEPORT for a Unix socket"
+            )
+        if self.worker_class == "sync" and self.threads > 1:
+            object.__setattr__(self, "worker_class", "gthread")
+
+    @property
+    def concurrency(self) -> int:
+        """Requests that can run at once: workers x threads."""
+        return self.workers * self.threads
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every address of ``bind``, the one that clients connect to first."""
+        return tuple(address.strip() for address in self.bind.split(",") if address.strip())
+
+    @property
+    def unix(self) -> bool:
+        """Whether clients connect to a Unix socket."""
+        return self.addresses[0].startswith(UNIX)

@@ -1,0 +1,139 @@
+"""The requests that clients send."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal, NoReturn
+
+from sim.errors import ExperimentError
+from sim.experiment.checks import check_choice, check_number, check_whole
+from sim.experiment.distribution import Distribution
+
+Arrivals = Literal["poisson", "constant", "closed", "trace"]
+
+
+Connection = Literal["new", "keepalive"]
+
+
+ARRIVALS: tuple[Arrivals, ...] = ("poisson", "constant", "closed", "trace")
+
+
+CONNECTIONS: tuple[Connection, ...] = ("new", "keepalive")
+
+
+MAX_REQUESTS = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRow:
+    """One request of a trace: when it comes and what it demands.
+
+    Attributes:
+        arrival_s: s since the start of the run.
+        io_s: s that the request waits, without the GIL.
+        cpu_s: s that it computes, holding the GIL.
+    """
+
+    arrival_s: float
+    io_s: float
+    cpu_s: float
+
+
+def _refuse(row: TraceRow, row_number: int, before: float) -> NoReturn:
+    """Say what is wrong with a row of a trace; ``before`` is the arrival of the one above."""
+    check_number(f"trace row {row_number}: arrival_s", row.arrival_s, 0)
+    check_number(f"trace row {row_number}: io_s", row.io_s, 0)
+    check_number(f"trace row {row_number}: cpu_s", row.cpu_s, 0)
+    raise ExperimentError(
+        f"trace row {row_number}: arrival_s is {row.arrival_s:g}, before the row above "
+        f"({before:g}); expected arrivals in order"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The requests that clients send.
+
+    Attributes:
+        arrivals: ``poisson`` and ``constant`` are open loops at ``rate``; ``trace`` replays
+            ``trace``; in ``closed``, each of ``users`` sends, waits for the answer, thinks, and
+            sends again.
+        rate: requests / s (open loops).
+        duration: s during which requests arrive; not used where ``requests`` is given.
+        requests: number of requests, or None.
+        users: clients of the closed loop.
+        think: s between an answer and the user's next request.
+        connection: ``new`` opens one for each request, ``keepalive`` reuses idle ones.
+        io: s that a request waits, without the GIL.
+        cpu: s that a request computes, holding the GIL.
+        trace: the requests of ``arrivals="trace"``, in order of arrival.
+        drain: s that the run goes on after its last arrival, at most; a request without an
+            answer by then is ``unfinished``.
+        timeout: s that a client waits for an attempt's answer before it closes the connection;
+            None is for ever. The server does not notice, and does the work all the same.
+        retries: how often a client tries again, on a new connection, when an attempt was
+            ``refused``, ``reset`` or ``timeout``. An answer, 5xx too, is final.
+        retry_delay: s between the end of an attempt and the next.
+        first_byte: s that a slow client takes, once it is connected, until it sends its request;
+            neither this nor the next two together with ``timeout``.
+        body: s from there until it has sent the body of its request.
+        reads_body: whether the application reads that body, before its I/O and computing.
+        read: s that it takes to read the response, which fits into the socket's buffers, before it
+            closes the connection or uses it again.
+    """
+
+    arrivals: Arrivals = "poisson"
+    rate: float = 56.0
+    duration: float = 30.0
+    requests: int | None = None
+    users: int = 10
+    think: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
+    connection: Connection = "new"
+    io: Distribution = field(default_factory=lambda: Distribution("exp", (0.05,)))
+    cpu: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
+    trace: tuple[TraceRow, ...] = ()
+    drain: float = 60.0
+    timeout: float | None = None
+    retries: int = 0
+    retry_delay: float = 0.0
+    first_byte: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
+    body: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
+    reads_body: bool = True
+    read: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
+
+    def __post_init__(self) -> None:
+        check_choice("arrivals", self.arrivals, ARRIVALS)
+        check_choice("connection", self.connection, CONNECTIONS)
+        check_number("rate", self.rate, 0, above=True)
+        check_number("duration", self.duration, 0, above=True)
+        check_number("drain", self.drain, 0)
+        if self.timeout is not None:
+            # Not only "timeout", which is Gunicorn's too.
+            check_number("traffic timeout", self.timeout, 0, above=True)
+        check_whole("retries", self.retries, 0, 1000)
+        check_number("retry_delay", self.retry_delay, 0)
+        for name in ("first_byte", "body", "read"):
+            if self.timeout is not None and getattr(self, name).mean > 0:
+                raise ExperimentError(
+                    f"traffic has both timeout and {name}; expected one of them: what the server "
+                    "does when a client closes the connection in the middle is not modelled"
+                )
+        check_whole("users", self.users, 1, 1_000_000)
+        if self.requests is not None:
+            check_whole("requests", self.requests, 1, MAX_REQUESTS)
+        elif self.arrivals in ("poisson", "constant") and self.rate * self.duration > MAX_REQUESTS:
+            raise ExperimentError(
+                f"rate {self.rate:g} for duration {self.duration:g} is "
+                f"{self.rate * self.duration:g} requests; expected at most {MAX_REQUESTS}"
+            )
+        if self.arrivals == "trace" and not self.trace:
+            raise ExperimentError("the trace is empty; expected at least one request")
+        if self.trace and self.arrivals != "trace":
+            raise ExperimentError(f"arrivals is {self.arrivals!r} beside a trace; expected 'trace'")
+        before = 0.0
+        for row_number, row in enumerate(self.trace, start=1):
+            inf = math.inf
+            if not (before <= row.arrival_s < inf and 0 <= row.io_s < inf and 0 <= row.cpu_s < inf):
+                _refuse(row, row_number, before)
+            before = row.arrival_s

@@ -1,0 +1,457 @@
+"""The threads of one process, of which the holder of the GIL computes.
+
+A computation that nobody waits for runs through in one event. When another thread of the process
+waits, the holder drops the GIL after CPython's switch interval. Who gets it then has to get a core
+too, and that is the one where it ran last; see `sim.model.linux.scheduler`.
+
+Two threads that compute pass the GIL to each other: the one that has lost it asks for it, so it is
+awake when the other drops it, while a third one must wake up first and mostly comes too late.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from random import Random
+from typing import Any, Final
+
+from sim.model.engine.clock import Clock
+from sim.model.engine.heap import push
+from sim.model.linux.scheduler import SLICE, Core, Cores, Thread
+
+#: s that a thread keeps the GIL while another one waits for it: `sys.getswitchinterval()`.
+SWITCH_INTERVAL: Final = 0.005
+
+#: s for which a thread may hold the GIL without the others' taking notice: about what they need to
+#: wake up. Gunicorn's own steps take less, an application that computes takes more.
+SOON: Final = 0.001
+
+#: Probability that the thread which asks for the GIL takes it before one that is woken up for it,
+#: of each of those. Fitted, with those of `sim.model.gunicorn.gthread`, to how long requests take
+#: to start beside 2, 3 and 5 threads that compute.
+STEALS: Final = 0.85
+
+#: s up to which a computation is a turn that no interval cuts by itself.
+SHORT: Final = SLICE
+
+#: s by which the clock may stop short of a time that was added up: floats.
+ROUNDING: Final = 1e-9
+
+Then = Callable[[Any], None]
+
+#: s left, what to call with which argument once they are over, and the thread that computes. Not a
+#: tuple of four types: mypyc would make it anew wherever it goes, and work is told by its identity.
+Work = tuple[Any, ...]
+
+
+def _nothing(_: object) -> None:
+    """Holds the GIL while its thread decides whether to go on."""
+
+
+_NO_THREAD: Final = Thread(Core())
+
+_DONE: Final[Work] = (0.0, _nothing, None, _NO_THREAD)
+
+#: Holds the GIL of a process that does not run: SIGSTOP has stopped it, or it has ended.
+_NOBODY: Final[Work] = (0.0, _nothing, None, _NO_THREAD)
+
+
+class Gil:
+    """One process, whose threads take turns at computing.
+
+    Constants: ``clock``, ``cores``, ``main_thread``, ``random`` (stream of the races for the GIL;
+    None for a process of one thread, whose work is done in the order in which it comes).
+
+    State:
+        holder: the work of the thread that has the GIL.
+        waiting: work of threads that have not.
+        asked: when those that wait make the holder drop the GIL, s.
+        challenger: work in ``waiting`` whose thread was the last to lose the GIL by force.
+        core: that on which the holder runs; None while it waits for one, or there is none.
+        end: when the present turn on a core is over, s; in the past while there is none.
+        left: s of the holder's work that the present turn does not finish.
+    """
+
+    __slots__ = (
+        "_computing",
+        "_entries",
+        "_loser",
+        "_turn_over",
+        "asked",
+        "challenger",
+        "clock",
+        "core",
+        "cores",
+        "end",
+        "holder",
+        "left",
+        "main_thread",
+        "random",
+        "waiting",
+    )
+
+    def __init__(self, clock: Clock, cores: Cores, random: Random | None) -> None:
+        self.clock = clock
+        self.random = random
+        self.asked = 0.0
+        self.challenger: Work | None = None
+        self._loser: Work | None = None
+        self.cores = cores
+        self.core: Core | None = None
+        self.main_thread = self._computing = Thread(cores.home())
+        self.holder: Work | None = None
+        self.waiting: deque[Work] = deque()
+        self.end = -1.0
+        self.left = 0.0
+        self._turn_over = self._on_turn_over
+        self._entries = clock.entries
+
+    def busy(self) -> bool:
+        """Whether a thread keeps the GIL for longer than `SOON`, or others wait for it too."""
+        if self.waiting or self.left > 0:
+            return True
+        if self.holder is None:
+            return False
+        return self.core is None or self.end > self.clock.time + SOON
+
+    def is_over(self) -> bool:
+        """Whether the process's turn is just over, and nothing of it is left to compute."""
+        return self.holder is _DONE and not self.waiting
+
+    def free_until(self, time: float, thread: Thread) -> bool:
+        """Whether a thread that computes from now to ``time`` disturbs nobody, nor is disturbed.
+
+        So may others after it, unless they need more than `SHORT`: they go where they ran last.
+        """
+        running = thread.core.running
+        next_due: float = self._entries[0][0]
+        return (
+            next_due > time
+            and self.holder is None
+            and (running is None or running.is_over())
+            and not self.cores.queued
+        )
+
+    def compute(
+        self,
+        seconds: float,
+        then: Then,
+        argument: Any,  # noqa: ANN401 - of `then`
+        thread: Thread | None = None,
+    ) -> None:
+        """Let a thread without the GIL compute for ``seconds``, then call ``then(argument)``.
+
+        It is the main one, if none.
+        """
+        if thread is None:
+            thread = self.main_thread
+        work: Work = (seconds, then, argument, thread)
+        if self.holder is not None:
+            self._wait(work)
+            return
+        cores, core = self.cores, thread.core
+        if core.running is not None:
+            core = cores.found_by(thread)
+        if seconds <= SHORT and core.running is None:
+            # What `_begin` would do, without the way there: nearly always.
+            cores.free -= 1
+            self.holder = work
+            self.core = thread.core = core
+            core.running = self
+            clock = self.clock
+            core.began = now = clock.time
+            self.end = end = now + seconds
+            clock.number = number = clock.number + 1
+            push(self._entries, (end, number, self._turn_over, work))
+        else:
+            self._get(core, work)
+
+    def compute_again(self, seconds: float, then: Then, argument: Any, thread: Thread) -> None:  # noqa: ANN401
+        """`compute`, as the last that an event does: if it can be, it is over at once."""
+        work: Work = (seconds, then, argument, thread)
+        if self.holder is not None:
+            self._wait(work)
+            return
+        core, clock = thread.core, self.clock
+        end = clock.time + seconds
+        next_due: float = self._entries[0][0]
+        if core.running is None and seconds <= SHORT and next_due > end:
+            self.cores.free -= 1
+            core.began = clock.time
+            core.running = self
+            self.core = core
+            clock.time = self.end = end
+            self.holder = work
+            self._on_turn_over(work)
+        else:
+            self._get(self.cores.found_by(thread), work)
+
+    def go_on(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
+        """From within ``then``: let the same thread compute on, without dropping the GIL."""
+        assert self.holder is _DONE, "only the thread that has just computed can go on"
+        self.holder = (seconds, then, argument, self._computing)
+
+    def let_go(self, seconds: float, then: Then, argument: Any, thread: Thread) -> None:  # noqa: ANN401
+        """From within ``then``: let a thread compute once another has had the GIL."""
+        work = self._asleep((seconds, then, argument, thread))
+        self._loser = work
+        self.waiting.append(work)
+
+    def compute_next(self, seconds: float, then: Then, argument: Any, thread: Thread) -> None:  # noqa: ANN401
+        """From within ``then``: let a thread compute before all that wait."""
+        work: Work = (seconds, then, argument, thread)
+        if self.holder is _DONE:
+            self.holder = work
+        else:
+            self.waiting.append(work)
+
+    def stop(self) -> None:
+        """Compute nothing until `resume`: the process is stopped, or ends."""
+        holder = self.holder
+        assert holder is not _DONE, "a process does not stop in the middle of an event"
+        self.holder = _NOBODY
+        if holder is None:
+            return
+        if self.core is None:
+            self.waiting.extend(work for work in self.cores.remove(self) if work is not holder)
+            left = holder[0]
+        else:
+            left = self.left + self.end - self.clock.time
+            self.left = 0.0
+            core, self.core = self.core, None
+            self.cores.release(core)
+        self.end = -1.0
+        self.waiting.appendleft((left, *holder[1:]))
+
+    def resume(self) -> None:
+        """Compute on, after `stop`."""
+        assert self.holder is _NOBODY, "only a process that was stopped can go on"
+        self.holder = None
+        if self.waiting:
+            work = self._signalled()
+            self._get(self.cores.found_by(work[3]), work)
+
+    def throw_out(self) -> None:
+        """Forget what the process computes: an exception has ended it in its only thread."""
+        self.end_process()
+        self.holder = None
+
+    def end_process(self) -> None:
+        """Never compute again."""
+        if self.holder is not _NOBODY:
+            self.stop()
+        self.waiting.clear()
+        self.cores.remove(self)
+
+    def on_core(self, core: Core, work: Work) -> bool:
+        """A thread that has waited for a core gets one; whether it needs it."""
+        if self.holder is None:
+            self.holder = work
+        elif self.holder is not work:
+            # Another has taken the GIL meanwhile.
+            self._wait(work)
+            return False
+        self._begin(core, work)
+        return True
+
+    def end_by(self, limit: float) -> None:
+        """Cut the present turn, if it is longer, so that it is over at ``limit``."""
+        if self.end <= limit:
+            return
+        self.left += self.end - limit
+        self.end = limit
+        # The turn's first end stays in the queue, and finds another holder.
+        self.clock.after(limit - self.clock.time, self._on_cut, self.holder)
+
+    def _asleep(self, work: Work) -> Work:
+        """The work of a thread that sleeps until it is signalled: its wake-up comes first."""
+        return (work[0] + self.cores.handover, *work[1:])
+
+    def _wait(self, work: Work) -> None:
+        """Let a thread wait for the GIL, until it has waited for a switch interval."""
+        now = self.clock.time
+        if not self.waiting:
+            self.asked = now + SWITCH_INTERVAL
+        if self.holder is not _DONE and self.random is not None:
+            work = self._asleep(work)
+        self.waiting.append(work)
+        if self.end > self.asked:
+            self.end_by(max(self.asked, now))
+
+    def _get(self, core: Core, work: Work) -> None:
+        """Let a thread compute on a core, or wait for it.
+
+        While it waits, another thread can take the GIL; but nobody can of a lone thread.
+        """
+        if core.running is None:
+            self.cores.free -= 1
+            self.holder = work
+            self._begin(core, work)
+            return
+        if self.random is None:
+            self.holder = work
+        self.cores.enqueue(core, self, work)
+
+    def _begin(self, core: Core, work: Work) -> None:
+        """Begin a turn; this thread has got a core."""
+        core.running = self
+        thread = work[3]
+        self.core = thread.core = core
+        core.began = self.clock.time - thread.used
+        thread.used = 0.0
+        self._continue()
+
+    def _continue(self) -> None:
+        """Begin another turn on the same core."""
+        assert self.holder is not None, "a process without work has no turn"
+        turn, on_end = self.holder[0], self._turn_over
+        if turn > SHORT:
+            turn = self._turn_of(turn)
+            if self.left > 0:
+                on_end = self._on_cut
+        self.end = self.clock.time + turn
+        self.clock.after(turn, on_end, self.holder)
+
+    def _turn_of(self, seconds: float) -> float:
+        """How much of a long computation this turn may do."""
+        turn = seconds
+        core = self.core
+        assert core is not None, "a thread that computes has a core"
+        if self.waiting:
+            turn = min(turn, max(0.0, self.asked - self.clock.time))
+        if core.queue:
+            turn = min(turn, max(0.0, core.began + SLICE - self.clock.time))
+        self.left = seconds - turn
+        return turn
+
+    def _on_turn_over(self, work: Work) -> None:
+        if work is not self.holder:
+            return
+        clock, core = self.clock, self.core
+        assert core is not None, "a thread that computes has a core"
+        while True:
+            self.holder = _DONE
+            self._computing = work[3]
+            work[1](work[2])
+            next_work = self.holder
+            if next_work is _DONE:
+                if not self.waiting:
+                    self.holder = self.core = None
+                    cores = self.cores
+                    if cores.queued:
+                        cores.release(core)
+                    else:
+                        core.running = None
+                        cores.free += 1
+                    return
+                next_work = self._signalled()
+                target = self._target(next_work, core)
+                if core.queue or target is not core:
+                    self.holder = self.core = None
+                    self._get(target, next_work)
+                    self.cores.release(core)
+                    return
+                core.began = clock.time
+                self.holder = next_work
+            # What `_continue` would do, without the way there: nearly always.
+            work, seconds = next_work, next_work[0]
+            if seconds > SHORT:
+                self._continue()
+                return
+            self.end = end = clock.time + seconds
+            next_due: float = self._entries[0][0]
+            if next_due <= end:
+                clock.number = number = clock.number + 1
+                push(self._entries, (end, number, self._turn_over, work))
+                return
+            # As in `compute_again`: nothing else is due until this turn is over too.
+            clock.time = end
+
+    def _target(self, work: Work, core: Core) -> Core:
+        """Where a thread computes that gets the GIL from one on ``core``.
+
+        It wakes up where it ran last; for a moment only, it does not matter where that is.
+        """
+        return self.cores.found_by(work[3]) if work[0] > SHORT else core
+
+    def _on_cut(self, work: Work) -> None:
+        """The turn is over before the computation is."""
+        if work is not self.holder:
+            return
+        core, cores = self.core, self.cores
+        assert core is not None, "a thread that computes has a core"
+        rest: Work = (self.left, *work[1:])
+        self.left = 0.0
+        if not self.waiting or self.clock.time < self.asked - ROUNDING:
+            self.holder = rest
+            self.core = None
+            used = self.clock.time - core.began
+            if core.queue and used < SLICE - ROUNDING:
+                # It lost the core to one that woke up, and has it back before others.
+                work[3].used = used
+                core.queue.insert(1, (self, rest))
+            else:
+                core.queue.append((self, rest))
+            cores.queued += 1
+            cores.release(core)
+            return
+        self.holder = winner = self._winner(work)
+        rest = self._asleep(rest)
+        self.waiting.append(rest)
+        self.challenger = rest
+        self.asked = self.clock.time + SWITCH_INTERVAL
+        target = self._target(winner, core)
+        if target is core and not core.queue:
+            core.began = self.clock.time
+            self._continue()
+            return
+        self.core = None
+        # It has the GIL from now on: the loser waits until it has taken it.
+        self._get(target, winner)
+        cores.release(core)
+
+    def _winner(self, holder: Work) -> Work:
+        """Who gets the GIL that the holder has to drop.
+
+        The last that lost it so has waited for a whole switch interval, and asks for it: it is
+        awake, and nearly always quicker than those that the drop wakes up.
+        """
+        challenger, rivals = self.challenger, len(self.waiting) - 1
+        if challenger is None or self.random is None:
+            return self._signalled()
+        if rivals and (
+            challenger[3].core is holder[3].core or self.random.random() > STEALS**rivals
+        ):
+            winner = self._any_but(challenger)
+        else:
+            winner = challenger
+        self._remove(winner)
+        return winner
+
+    def _signalled(self) -> Work:
+        """Who gets the GIL that its holder does not need now."""
+        loser, self._loser = self._loser, None
+        self.asked = self.clock.time + SWITCH_INTERVAL
+        alone = self.random is None or len(self.waiting) == 1
+        winner = self.waiting[0] if alone else self._any_but(loser)
+        self._remove(winner)
+        return winner
+
+    def _any_but(self, excluded: Work | None) -> Work:
+        """Any other of those that wait: each is as likely."""
+        assert self.random is not None, "a lone thread has no rivals"
+        others = [work for work in self.waiting if work is not excluded]
+        return others[int(self.random.random() * len(others))]
+
+    def first_wins(self) -> bool:
+        """Whether the first of two threads gets the GIL that its holder does not need."""
+        return self.random is None or self.random.random() < 0.5
+
+    def _remove(self, winner: Work) -> None:
+        # By identity: two threads may want the same.
+        for place, work in enumerate(self.waiting):
+            if work is winner:
+                del self.waiting[place]
+                break
+        if winner is self.challenger:
+            self.challenger = None

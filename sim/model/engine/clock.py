@@ -1,0 +1,105 @@
+"""The model's time, and the queue of what is to happen.
+
+A generator process costs three events and a generator for each step, and a request takes half a
+dozen steps. So whatever acts on a request schedules a plain function `Clock.after` some time. Slow
+life (boot) is SimPy's processes, in the same queue; see `sim.model.engine.slow_life`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import Any, Final
+
+from simpy import Event, Process
+from simpy.core import StopSimulation
+from simpy.events import ProcessGenerator
+
+from sim.model.engine.heap import Entry, pop, push
+from sim.model.engine.slow_life import SlowLife
+
+#: What is so much less in the number of an urgent entry: it comes before all others of its time.
+URGENT: Final = 10**15
+
+
+def _nothing_left(_: None) -> None:
+    raise RuntimeError("nothing is left to happen, but the end has not come")
+
+
+class Clock:
+    """Calls functions when they are due.
+
+    Attributes:
+        time: the present, s.
+        entries: the queue, a heap.
+        number: of the last entry.
+    """
+
+    __slots__ = ("_slow_life", "entries", "number", "time")
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.number = 0
+        # So that there is always a next entry to compare times with.
+        self.entries: list[Entry] = []
+        push(self.entries, (inf, URGENT, _nothing_left, None))
+        self._slow_life = SlowLife(self._schedule)
+
+    def run_until(self, end: Event) -> None:
+        """Call what is due, in order, until ``end`` has happened.
+
+        Raises:
+            RuntimeError: when nothing is left to happen before that.
+        """
+        if end.callbacks is None:
+            return
+        end.callbacks.append(StopSimulation.callback)
+        entries = self.entries
+        try:
+            while True:
+                time, _, function, argument = pop(entries)
+                self.time = time
+                function(argument)
+        except StopSimulation:
+            return
+
+    def after(self, delay: float, function: Callable[[Any], None], argument: object) -> None:
+        """Call ``function(argument)`` in ``delay`` s."""
+        self.number = number = self.number + 1
+        push(self.entries, (self.time + delay, number, function, argument))
+
+    # Slow life.
+
+    def event(self) -> Event:
+        """One of SimPy's events, which somebody lets happen."""
+        return Event(self._slow_life)
+
+    def timeout(self, delay: float) -> Event:
+        """One that happens in ``delay`` s."""
+        return self._slow_life.timeout(delay)
+
+    def process(self, steps: ProcessGenerator) -> Process:
+        """A process, which is SimPy's too, and begins now."""
+        return self._slow_life.process(steps)
+
+    def _schedule(
+        self, delay: float, urgent: bool, function: Callable[[Any], None], argument: object
+    ) -> None:
+        self.number = number = self.number + 1
+        if urgent:
+            number -= URGENT
+        push(self.entries, (self.time + delay, number, function, argument))
+
+
+class Call:
+    """Calls ``function(call)`` whenever it comes due, `after` some time."""
+
+    __slots__ = ("clock", "function")
+
+    def __init__(self, clock: Clock, function: Callable[[Call], None]) -> None:
+        self.clock = clock
+        self.function = function
+
+    def after(self, delay: float) -> None:
+        """Come due ``delay`` s from now."""
+        self.clock.after(delay, self.function, self)

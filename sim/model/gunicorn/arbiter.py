@@ -1,0 +1,357 @@
+"""The master (gunicorn/arbiter.py): it listens, forks, reaps, kills, and never touches a request.
+
+::
+
+    import (preload) -> listen -> manage_workers -> +-> wait_for_signals (1 s at most)
+                                                    |   handle_*, reap_workers
+                                                    |   murder_workers
+                                                    +-- manage_workers
+
+Methods and attributes have the names that they have there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from math import inf
+
+from simpy import Event, Interrupt, Process
+
+from sim.model.engine.clock import Call
+from sim.model.gunicorn.worker import Parent, Worker
+from sim.model.launchdarkly import LDClient
+from sim.model.linux.listening_socket import ListeningSocket
+from sim.model.wiring import Wiring
+
+#: `spawn_workers()` sleeps ``0.1 * random.random()`` s after every fork.
+LONGEST_GAP = 0.1
+
+#: s that the main loop waits for a signal (`wait_for_signals(timeout=1.0)`).
+TICK = 1.0
+
+#: s between two looks at the workers in `stop()` and `reload()`.
+LOOK = 0.1
+
+#: s that workers have after a second, quick signal (`stop()`).
+QUICK = 2.0
+
+#: Probability that a worker which `stop()` kills at last is gone when the master reaps, at once: it
+#: takes the master's core to die. 2 of 14 times on real servers.
+DIES_FIRST = 0.15
+
+#: s by which heartbeats may seem earlier than they are: floats.
+ROUNDING = 1e-6
+
+CHLD = "CHLD"
+
+#: Makes a worker of the experiment's class.
+NewWorker = Callable[[Wiring, Parent, ListeningSocket], Worker]
+
+#: What a step of the master's program may wait for.
+Steps = Generator[Event, object, None]
+
+
+class HaltServer(Exception):  # noqa: N818 - Gunicorn's name
+    """A worker could not boot."""
+
+
+class _Stop(Exception):  # noqa: N818
+    """The StopIteration of Gunicorn's handlers, which means something else in a generator."""
+
+
+class Arbiter:
+    """One master process.
+
+    Constants: ``wiring``, ``new_worker``, ``name``, ``random`` (stream of the gaps between forks),
+    ``reexeced`` (called with the second master, when SIGUSR2 has started one).
+
+    State, under Gunicorn's names where it has one:
+        WORKERS: children that have not been reaped, by their age.
+        SIG_QUEUE: signals that have not been handled.
+        LISTENERS: the listening sockets; none with ``--reuse-port``, where each worker has its own.
+        num_workers: how many workers there should be.
+        worker_age: forks so far.
+        reexec: the second master, while it lives; None before, and in the second.
+        first: the first master, in the second, until it is promoted.
+        boot_error, ldclient: see `Parent`.
+        ended: whether the process is gone.
+    """
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        new_worker: NewWorker,
+        reexeced: Callable[[Arbiter], None],
+        first: Arbiter | None = None,
+    ) -> None:
+        self.wiring = wiring
+        self.new_worker = new_worker
+        self.reexeced = reexeced
+        self.first = first
+        self.name = "master" if first is None else "master 2"
+        # Not "master": the gaps of the first have been drawn from this stream all along.
+        self.random = wiring.stream("fork" if first is None else "fork of master 2")
+        self.clock = wiring.clock
+        self.recorder = wiring.recorder
+        self.costs = wiring.experiment.costs
+        self.server = wiring.experiment.server
+        self.WORKERS: dict[int, Worker] = {}
+        self.SIG_QUEUE: deque[str] = deque()
+        # A second master inherits them by its fork, long before it is ready.
+        self.LISTENERS: list[ListeningSocket] = [] if first is None else list(first.LISTENERS)
+        for listener in self.LISTENERS:
+            listener.holders.add(self)
+        self.num_workers = self.server.workers
+        self.worker_age = 0
+        self._late_from = -inf
+        self.reexec: Arbiter | None = None
+        self.boot_error: int = 0 if first is None else first.boot_error
+        self.ldclient: LDClient | None = None
+        self.ended = False
+        self.spawned = self.clock.event()
+        self.process: Process = self.clock.process(self._life())
+        self._signalled = self.clock.event()
+
+    def _note(self, kind: str) -> None:
+        self.recorder.event(self.clock.time, kind, self.name)
+
+    # Signals and children.
+
+    def kill(self, signal: str) -> None:
+        """`kill(2)`: send SIG``signal`` to the master."""
+        if self.ended:
+            return
+        if signal == "KILL":
+            self.process.interrupt()
+        else:
+            self.signal(signal)
+
+    def signal(self, signal: str) -> None:
+        """The handler: queue the signal, which ends the main loop's wait."""
+        self.SIG_QUEUE.append(signal)
+        if not self._signalled.triggered:
+            self._signalled.succeed()
+
+    def child_changed(self) -> None:
+        """See `Parent`."""
+        if not self.ended:
+            self.signal(CHLD)
+
+    # The main loop.
+
+    def _life(self) -> Steps:
+        try:
+            yield from self.run()
+        except Interrupt:
+            # SIGKILL.
+            self._close_listeners()
+        except HaltServer:
+            # Raised once more while it halts: nobody catches that one, and the master dies of it.
+            self._close_listeners()
+        self.ended = True
+        for worker in self.WORKERS.values():
+            worker.lose_parent()
+
+    def run(self) -> Steps:
+        """`Arbiter.run()`."""
+        yield from self.start()
+        try:
+            yield from self.manage_workers()
+            self.spawned.succeed()
+            while True:
+                self.maybe_promote_master()
+                for signal in (yield from self.wait_for_signals()):
+                    yield from self._handle(signal)
+                self.murder_workers()
+                yield from self.manage_workers()
+        except _Stop:
+            yield from self.halt()
+        except HaltServer:
+            yield from self.halt("halt")
+
+    def start(self) -> Steps:
+        """`setup()` and `start()`: import the application, then listen."""
+        experiment = self.wiring.experiment
+        if self.first is not None:
+            yield self.clock.timeout(self.costs.reexec)
+        if self.server.preload_app:
+            yield self.clock.timeout(self.costs.import_app)
+            if experiment.launchdarkly.enabled:
+                stream = self.wiring.stream(f"{self.name} launchdarkly")
+                self.ldclient = LDClient(self.clock, self.wiring.flag_service, stream)
+                yield from self.ldclient.start(experiment.launchdarkly.start_wait)
+        if not self.server.reuse_port:
+            if self.first is None:
+                self.LISTENERS = [self.wiring.listen()]
+                self.LISTENERS[0].holders.add(self)
+            self._note("listening")
+
+    def maybe_promote_master(self) -> None:
+        """In the second master: notice that the first is gone."""
+        if self.first is not None and self.first.ended:
+            self.first = None
+            self._note("promoted")
+
+    def wait_for_signals(self) -> Generator[Event, object, Sequence[str]]:
+        """The signals that have come, once there is one, or after a `TICK`."""
+        if not self.SIG_QUEUE:
+            self._signalled = signalled = self.clock.event()
+
+            def time_out(_: Call) -> None:
+                if not signalled.triggered:
+                    signalled.succeed()
+
+            # Not SimPy's `|`: a long run has many ticks, and all but a few are idle.
+            Call(self.clock, time_out).after(TICK + self.costs.timer_slack)
+            yield signalled
+        signals = tuple(self.SIG_QUEUE)
+        self.SIG_QUEUE.clear()
+        return signals
+
+    def _handle(self, signal: str) -> Steps:
+        if signal == CHLD:
+            self.reap_workers()
+            return
+        self._note(f"signal {signal.lower()}")
+        if signal == "HUP":
+            yield from self.reload()
+        elif signal == "TTIN":
+            self.num_workers += 1
+            yield from self.manage_workers()
+        elif signal == "TTOU":
+            if self.num_workers > 1:
+                self.num_workers -= 1
+                yield from self.manage_workers()
+        elif signal == "USR2":
+            self._reexec()
+        elif signal == "TERM":
+            raise _Stop
+        else:
+            yield from self.stop(graceful=False)
+            raise _Stop
+
+    def _reexec(self) -> None:
+        """`reexec()`: a second master, on the same sockets, beside this one."""
+        if self.reexec is None and self.first is None:
+            self.reexec = Arbiter(self.wiring, self.new_worker, self.reexeced, first=self)
+            self.reexeced(self.reexec)
+
+    def halt(self, why: str | None = None) -> Steps:
+        """`halt()`: stop gracefully, and leave."""
+        yield from self.stop()
+        self._note("shutdown")
+        if why is not None:
+            self._note(why)
+
+    def stop(self, *, graceful: bool = True) -> Steps:
+        """`stop()`: no more connections; workers have `graceful_timeout` s, or are killed."""
+        # A Unix socket that no other master needs: clients do not find it any more, while workers
+        # may yet accept what is queued.
+        alone = self.first is None and (self.reexec is None or self.reexec.ended)
+        if self.server.unix and alone:
+            for listener in self.LISTENERS:
+                listener.unlink()
+        self._close_listeners()
+        limit = self.clock.time + self.server.graceful_timeout
+        self.kill_workers("TERM" if graceful else "QUIT")
+        quick = not graceful
+        while self.WORKERS and self.clock.time < limit:
+            if not quick and self.SIG_QUEUE and self.SIG_QUEUE.popleft() in ("INT", "QUIT"):
+                quick = True
+                self.kill_workers("QUIT")
+                limit = self.clock.time + QUICK
+            self.reap_workers()
+            yield self.clock.timeout(LOOK + self.costs.timer_slack)
+        self.kill_workers("KILL")
+        if self.WORKERS and self.random.random() < DIES_FIRST:
+            yield self.clock.timeout(self.costs.kill)
+        self.reap_workers()
+
+    def _close_listeners(self) -> None:
+        for listener in self.LISTENERS:
+            for connection in listener.close(self):
+                self.wiring.clients.closed(connection)
+        self.LISTENERS = []
+
+    def reload(self) -> Steps:
+        """`reload()`, on SIGHUP: new workers first, then SIGTERM to the old ones, and wait."""
+        yield self.clock.timeout(self.costs.reload)
+        self.num_workers = self.server.workers
+        last_worker_age = self.worker_age
+        for _ in range(self.num_workers):
+            yield from self.spawn_worker()
+        yield from self.manage_workers()
+        deadline = self.clock.time + self.server.graceful_timeout
+        while self.clock.time < deadline and min(self.WORKERS, default=0) <= last_worker_age:
+            if not self.WORKERS:
+                break
+            self.reap_workers()
+            yield self.clock.timeout(LOOK + self.costs.timer_slack)
+
+    # Workers.
+
+    def murder_workers(self) -> None:
+        """SIGABRT to workers without a heartbeat for `timeout` s, SIGKILL at the next look."""
+        timeout, now = self.server.timeout, self.clock.time
+        if not timeout or now < self._late_from:
+            return
+        oldest = now
+        for worker in list(self.WORKERS.values()):
+            updated = worker.last_update()
+            oldest = min(oldest, updated)
+            if now - updated <= timeout:
+                continue
+            if not worker.aborted:
+                self.recorder.event(now, "timeout", worker.name)
+                worker.aborted = True
+                worker.kill("ABRT")
+            else:
+                worker.kill("KILL")
+        # The real one looks every time. Heartbeats only become later, so nobody is late before.
+        self._late_from = oldest + timeout - ROUNDING
+
+    def reap_workers(self) -> None:
+        """`waitpid(2)` for all that have ended.
+
+        Linux goes through the children in the order of their forks, not of their ends
+        (`do_wait_thread()` in kernel/exit.c).
+
+        Raises:
+            HaltServer: when one could not boot; the zombies behind it stay for the next time.
+        """
+        for age in sorted(age for age, worker in self.WORKERS.items() if worker.ended):
+            worker = self.WORKERS.pop(age)
+            self.recorder.event(self.clock.time, "exit", worker.name)
+            if worker.status in (3, 4):
+                raise HaltServer
+
+    def manage_workers(self) -> Steps:
+        """Fork what is missing, and SIGTERM the oldest of what is too much."""
+        if len(self.WORKERS) < self.num_workers:
+            yield from self.spawn_workers()
+        too_many = len(self.WORKERS) - self.num_workers
+        if too_many > 0:
+            for _, worker in sorted(self.WORKERS.items())[:too_many]:
+                worker.kill("TERM")
+
+    def spawn_workers(self) -> Steps:
+        """Fork as many as are missing now."""
+        for _ in range(self.num_workers - len(self.WORKERS)):
+            yield from self.spawn_worker()
+            yield self.clock.timeout(LONGEST_GAP * self.random.random())
+
+    def spawn_worker(self) -> Steps:
+        """Fork a worker, whose life is its own from then on."""
+        self.worker_age += 1
+        age = self.worker_age
+        yield self.clock.timeout(self.costs.fork)
+        listener = self.LISTENERS[0] if self.LISTENERS else self.wiring.listen()
+        worker = self.new_worker(self.wiring, self, listener)
+        self.WORKERS[age] = worker
+        self.clock.process(worker.boot())
+
+    def kill_workers(self, signal: str) -> None:
+        """The same signal to all workers."""
+        for worker in self.WORKERS.values():
+            worker.kill(signal)

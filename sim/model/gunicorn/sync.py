@@ -1,0 +1,204 @@
+"""`SyncWorker` (gunicorn/workers/sync.py): one request at a time, accepted when it is free.
+
+::
+
+    accept queue --accept() until EAGAIN, then select()--> the worker, which closes every time
+
+Requests therefore wait in the kernel's accept queue, which all workers share. It heartbeats
+between requests only. The main thread does everything, so a signal whose handler raises (SIGABRT,
+SIGQUIT, SIGINT) raises wherever that is:
+
+- while it reads a request or runs the application, in `handle()`. That catches it, answers 500, and
+  waits in `util.close_graceful()` for the client to close, for 2 s at most. No heartbeat comes
+  meanwhile. So the master, which looks once a second, mostly follows SIGABRT up with SIGKILL, and
+  logs "Perhaps out of memory?". Otherwise the loop ends, and the process with exit code 0.
+- in `util.close_graceful()`, or in `select()`: nothing catches it, and the process ends at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+
+from sim.model.connection import Connection
+from sim.model.cpython.gil import ROUNDING
+from sim.model.gunicorn.worker import CLOSE_TIMEOUT, Parent, Worker
+from sim.model.linux.listening_socket import ListeningSocket
+from sim.model.wiring import Wiring
+
+#: s that `select()` sleeps at most where there is no ``timeout``; else half of it, `spawn_worker`.
+WITHOUT_TIMEOUT = 0.5
+
+#: s of CPU from SIGABRT until the 500 is sent: 2.4 to 2.6 ms on four real servers whose client was
+#: silent. Most of it formats the traceback. A SIGKILL that comes sooner resets the connection.
+HANDLE_ERROR = 0.0025
+
+
+class SyncWorker(Worker):
+    """One sync worker; see `Worker` for what every class has.
+
+    State: ``connection`` (whose request it reads or runs), ``hangs`` (whether that request's I/O is
+    longer for a hang), ``sleeping`` (in `select()`).
+    ``waited`` and ``longest`` stay 0: nothing ever waits inside.
+    """
+
+    def __init__(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> None:
+        timeout = wiring.experiment.server.timeout / 2 or WITHOUT_TIMEOUT
+        super().__init__(wiring, parent, listener, timeout)
+        self.registration = self.boot_order
+        self.connection: Connection | None = None
+        self.hangs = False
+        self.sleeping = False
+
+    def run(self) -> None:
+        """Enter or go through the main loop: accept until EAGAIN, then sleep in `select()`."""
+        if not self.alive:
+            self.exit(0)
+            return
+        self.notified = self.clock.time
+        connection = self.listener.accept()
+        if connection is None:
+            if not self.parent_alive:
+                self._note("orphaned")
+                self.exit(0)
+                return
+            self.sleeping = True
+            self.listener.sleep(self)
+            return
+        self.connection = connection
+        connection.worker = self
+        row = connection.row
+        if not connection.abandoned:
+            rows = self.recorder.requests
+            rows.accepted[row] = connection.accepted - self.recorder.start
+            rows.worker[row] = self.boot_order
+            rows.thread[row] = 1
+        late = connection.ready - self.clock.time
+        if late > 0:
+            # It reads, and nobody but `timeout` limits that.
+            self.clock.after(late, self._after_wait, connection)
+        else:
+            self._begin_request(connection)
+
+    def _begin_request(self, connection: Connection) -> None:
+        seconds = self.request_cost(self.start_pace.step(self.clock.time))
+        self.gil.compute(seconds, self._call_application, connection.row)
+
+    def _after_wait(self, connection: Connection) -> None:
+        if connection is self.connection and not self.in_handler:
+            self._begin_request(connection)
+
+    def take(self, connection: Connection) -> bool:  # noqa: ARG002 - see `Poller`
+        """Never: this worker does not sleep again before the connection's request is answered."""
+        return False
+
+    def wake(self) -> None:
+        """The listener has become readable, and this worker won the race for it."""
+        self.sleeping = False
+        self.run()
+
+    def on_readable(self, connection: Connection) -> None:
+        """Never called: this worker keeps no connection."""
+        raise AssertionError(f"a sync worker has no kept connection, not {connection}")
+
+    def asleep(self) -> bool:
+        """See `Worker`."""
+        return self.sleeping and not (self.exiting or self.in_handler)
+
+    def look_up(self) -> None:
+        """See `Worker`."""
+        if self.asleep() and self.stopped_at == inf:
+            self.sleeping = False
+            self.listener.forget(self)
+            self.run()
+
+    def busy(self) -> bool:
+        """See `Worker`: there is no pool."""
+        return False
+
+    def give_up(self) -> None:
+        """See `Worker`: `handle()` catches the exception of a request, with `handle_error()`."""
+        self.in_handler = True
+        self.gil.throw_out()
+        if self.connection is None:
+            self.exit(self.status or 0)
+        else:
+            self.gil.compute(HANDLE_ERROR, self._handle_error, self.connection)
+
+    def _handle_error(self, connection: Connection) -> None:
+        """`handle_error()`: it has logged the traceback, and sends a 500."""
+        self.in_handler = False
+        self.connection = None
+        self.clients.fail(connection)
+        self._close(connection)
+
+    def _call_application(self, row: int) -> None:
+        connection = self.connection
+        assert connection is not None, "an exception ends what the main thread computes"
+        if self.in_handler:
+            return
+        rows = self.recorder.requests
+        if not connection.abandoned:
+            rows.started[row] = self.clock.time - self.recorder.start
+        self.nr += 1
+        if self.nr >= self.max_requests:
+            self._note("max_requests")
+            self.alive = False
+        io = rows.io[row]
+        if self.clients.reads_body and connection.uploaded > self.clock.time:
+            io += connection.uploaded - self.clock.time
+        if self.traps is not None:
+            if self.spring_crash():
+                return
+            if seconds := self.spring_hang():
+                self.hangs = True
+                io += seconds
+        if io > 0:
+            self.clock.after(io + self.costs.timer_slack, self._after_io, connection)
+        else:
+            connection.pace = self.end_pace.step(self.clock.time)
+            seconds = rows.cpu[row] + self.costs.respond * connection.pace
+            self.gil.go_on(seconds, self._respond, None)
+
+    def _after_io(self, connection: Connection) -> None:
+        if connection is not self.connection or self.in_handler:
+            return  # An exception has ended the request, or will; or the process has ended.
+        if self.hangs:
+            self.hangs = False
+            self._note("hang over")
+        cpu = self.recorder.requests.cpu[connection.row]
+        connection.pace = self.end_pace.step(self.clock.time)
+        seconds = cpu + self.costs.respond * connection.pace
+        self.gil.compute_again(seconds, self._respond, None, self.gil.main_thread)
+
+    def _respond(self, _: None) -> None:
+        if self.in_handler:
+            return
+        connection, self.connection = self.connection, None
+        assert connection is not None, "an exception ends what the main thread computes"
+        self.end_pace.computing.computed(self.rows.cpu[connection.row])
+        self.clients.answer(connection)
+        self.gil.go_on(self.costs.sync_finish * connection.pace, self._close, connection)
+
+    def _close(self, connection: Connection) -> None:
+        """`util.close_graceful()` waits for the client to close."""
+        seconds = min(CLOSE_TIMEOUT, connection.closes - self.clock.time)
+        if seconds > ROUNDING:
+            self.clock.after(seconds, self._after_close, connection)
+        else:
+            self._finish(connection)
+
+    def _after_close(self, connection: Connection) -> None:
+        if not self.ended:
+            self.gil.compute(0.0, self._finish, connection)
+
+    def _finish(self, _: Connection) -> None:
+        """`util.close_graceful()` is over: the connection is closed on both sides."""
+        if not (self.exiting or self.in_handler):
+            self.run()
+
+    def abandon(self) -> Iterator[Connection]:
+        """See `Worker`."""
+        if self.connection is not None:
+            yield self.connection
+            self.connection = None

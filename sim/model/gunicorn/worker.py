@@ -1,0 +1,517 @@
+"""`Worker` (gunicorn/workers/base.py): what a worker process is, of whatever class.
+
+::
+
+    fork --post_fork--> init_signals --import, if not preloaded--> ready --run()--> main loop
+                                                                                       |
+    ended <---- pool threads have returned <---- "Worker exiting" <--- TERM, QUIT, ABRT, ...
+      ^
+      +---- KILL, at any time
+
+A signal that comes before `init_signals` is lost: until then the child has the master's handlers,
+which queue it in a copy of the master's queue that nobody reads.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from math import floor, inf
+from random import Random
+from typing import Final, Protocol
+
+from simpy import Event
+
+from sim.experiment import Server
+from sim.model.caches.cached_pace import CachedPace
+from sim.model.connection import Connection
+from sim.model.cpython.gil import Gil
+from sim.model.engine.clock import Call
+from sim.model.launchdarkly import LDClient
+from sim.model.linux.listening_socket import ListeningSocket, Poller
+from sim.model.step_costs import StepCosts
+from sim.model.wiring import Wiring
+
+#: s that `handle_quit()` sleeps before `sys.exit(0)`.
+QUIT_SLEEP: Final = 0.1
+
+#: s that `util.close_graceful` waits at most for the client to close the connection too.
+CLOSE_TIMEOUT: Final = 2.0
+
+#: How much longer Python's end takes than it can, at most: 66 to 145 ms of the same service,
+#: nearly all of it after the pool threads are joined. A reload that goes wrong has two outcomes
+#: for it.
+SLOWEST_END: Final = 2.2
+
+#: Part by which `Costs.first_request` is more or less for one worker than for another: in one hour
+#: first requests began 5.2 to 7.6 ms after their arrival, others after 2.
+PAGES: Final = 0.25
+
+#: What is left of it where each worker has imported the application itself, and shares less with
+#: the master: they began after 3.7 ms in the median, with `preload_app` after 5.5, others after 1.7
+#: (gthread; sync 3.9, 5.8 and 1.7).
+NOT_PRELOADED: Final = 0.5
+
+
+class Parent(Protocol):
+    """The master, as its workers know it.
+
+    Attributes:
+        boot_error: exit code of every worker that boots now; 0 where they boot well.
+        ldclient: its LaunchDarkly client; None where the application is not preloaded.
+    """
+
+    boot_error: int
+    ldclient: LDClient | None
+
+    def child_changed(self) -> None:
+        """A child has ended, has been stopped, or goes on: SIGCHLD."""
+
+
+@dataclass(slots=True)
+class Traps:
+    """What the experiment has set for the next requests that a worker starts.
+
+    Attributes:
+        crash: whether the next one ends the process.
+        hangs: that many of the next ones hang.
+        seconds: s that each of them hangs.
+    """
+
+    crash: bool = False
+    hangs: int = 0
+    seconds: float = 0.0
+
+
+class Worker(Poller):
+    """A worker process.
+
+    Constants: ``wiring``, ``parent`` (the master), ``boot_order`` (from 1, over all masters),
+    ``name``, ``listener``, ``gil``, ``cores``, ``costs`` (of a request's steps),
+    ``life_costs`` (all others), ``rows`` (the recorder's), ``max_requests``, ``poll_timeout`` (s
+    that its main thread sleeps at most), ``ldclient`` (None without LaunchDarkly), ``inherited``
+    (the master's connections to the flag service, which a fork inherits and nobody closes).
+
+    State, under Gunicorn's names where it has one:
+        alive: whether its main loop is to go on.
+        parent_alive: whether the master that forked it lives.
+        aborted: whether the master has given up on it.
+        nr: requests that it has begun to handle.
+        handles_signals: whether `init_signals` has run.
+        in_handler: whether its main thread sleeps in `handle_quit()`.
+        booted: whether it has entered its main loop.
+        exiting: whether it has left it for good.
+        joining: whether Python waits for its pool threads to return, before it ends.
+        finalizing: whether Python is past that, and has given up its signal handlers
+            (`_PySignal_Fini`, Python/pylifecycle.c).
+        ended: whether the process is gone; ``status`` is its exit code then, None for a signal.
+        notified: the heartbeat file's time, s. Before the first `notify` that is the wall clock's,
+            later than any monotonic time: such a worker is never late.
+        woken_at: when its main thread last woke up from its poll, s.
+        stopped_at: since when SIGSTOP has it stopped, s; infinity while it runs.
+        traps: see `Traps`; None where nothing is set.
+        undisturbed: whether all that ever came to it were requests, each on a new connection; False
+            for good once it has got a signal or a trap, lost its parent, or is to leave its loop.
+        copying: s that its next request takes longer, for it is the first: see `first_request`.
+        registration, alone, finished_at: see `sim.model.linux.listening_socket.Poller`.
+        waited: sum of the times that requests have waited inside it for a thread, s.
+        longest: most requests that ever waited inside it.
+        pool_size: pool threads that it has: Python starts one only when none is idle, and the model
+            gives work to that which was idle last, so it is the highest number that ever worked.
+    """
+
+    __slots__ = (
+        "_pending",
+        "_slowness",
+        "aborted",
+        "alive",
+        "boot_order",
+        "booted",
+        "clients",
+        "clock",
+        "copying",
+        "cores",
+        "costs",
+        "end_pace",
+        "ended",
+        "exiting",
+        "finalizing",
+        "gil",
+        "handles_signals",
+        "in_handler",
+        "inherited",
+        "joining",
+        "ldclient",
+        "life_costs",
+        "listener",
+        "longest",
+        "max_requests",
+        "name",
+        "notified",
+        "nr",
+        "parent",
+        "parent_alive",
+        "poll_timeout",
+        "pool_size",
+        "recorder",
+        "rows",
+        "start_pace",
+        "status",
+        "stopped_at",
+        "traps",
+        "undisturbed",
+        "waited",
+        "wiring",
+        "woken_at",
+    )
+
+    def __init__(
+        self, wiring: Wiring, parent: Parent, listener: ListeningSocket, poll_timeout: float
+    ) -> None:
+        super().__init__()
+        self.wiring = wiring
+        self.parent = parent
+        self.listener = listener
+        self.poll_timeout = poll_timeout
+        self.clock = wiring.clock
+        self.clients = wiring.clients
+        self.recorder = wiring.recorder
+        self.rows = wiring.recorder.requests
+        self.cores = wiring.cores
+        self.costs = StepCosts(wiring.experiment.costs)
+        self.life_costs = wiring.experiment.costs
+        self.start_pace = CachedPace(self.life_costs, wiring.starts)
+        self.end_pace = CachedPace(self.life_costs, wiring.ends)
+        self.boot_order = next(wiring.boot_orders)
+        self.name = f"worker {self.boot_order}"
+        self.gil = Gil(wiring.clock, wiring.cores, wiring.stream(f"{self.name} gil"))
+        listener.holders.add(self)
+        self.max_requests = _max_requests(
+            wiring.experiment.server, wiring.stream(f"{self.name} jitter")
+        )
+        self.ldclient: LDClient | None = None
+        if wiring.experiment.launchdarkly.enabled:
+            stream = wiring.stream(f"{self.name} launchdarkly")
+            self.ldclient = LDClient(wiring.clock, wiring.flag_service, stream)
+        self.inherited = () if parent.ldclient is None else parent.ldclient.connections()
+        self._slowness = wiring.stream(f"{self.name} exit").uniform(1.0, SLOWEST_END)
+        self.copying = self.costs.first_request * _pages(
+            wiring.experiment.server, wiring.stream(f"{self.name} pages")
+        )
+        self.alive = True
+        self.parent_alive = True
+        self.aborted = False
+        self.nr = 0
+        self.handles_signals = False
+        self.in_handler = False
+        self.booted = False
+        self.exiting = False
+        self.joining = False
+        self.finalizing = False
+        self.ended = False
+        self.status: int | None = None
+        self.notified = inf
+        self.woken_at = -inf
+        self.stopped_at = inf
+        self.traps: Traps | None = None
+        self.undisturbed = True
+        self.waited = 0.0
+        self.longest = 0
+        self.pool_size = 0
+        self._pending: list[str] = []
+
+    # What a class of workers is made of.
+
+    @abstractmethod
+    def run(self) -> None:
+        """Enter the main loop."""
+
+    @abstractmethod
+    def on_readable(self, connection: Connection) -> None:
+        """A client has sent a request on a connection that it had kept."""
+
+    @abstractmethod
+    def look_up(self) -> None:
+        """Go through the main loop once more, if the main thread sleeps: something has changed."""
+
+    @abstractmethod
+    def asleep(self) -> bool:
+        """Whether the main thread sleeps in its poll."""
+
+    @abstractmethod
+    def busy(self) -> bool:
+        """Whether a pool thread has work, which keeps Python from ending the process."""
+
+    @abstractmethod
+    def give_up(self) -> None:
+        """The main thread has been thrown out of its loop by an exception."""
+
+    @abstractmethod
+    def abandon(self) -> Iterator[Connection]:
+        """Forget all timers, and yield the connections that the process holds: it has ended."""
+
+    # Boot.
+
+    def boot(self) -> Generator[Event, object, None]:
+        """The child's side of `spawn_worker()`, up to the main loop."""
+        experiment = self.wiring.experiment
+        launchdarkly = experiment.launchdarkly
+        self._note("fork")
+        if experiment.server.preload_app:
+            if self.ldclient is not None and launchdarkly.postfork:
+                connected = yield from self.ldclient.start(launchdarkly.start_wait)
+                yield from self._compute(self.life_costs.postfork)
+                if self._left():
+                    return
+                self._note("postfork" if connected else "postfork failed")
+            self.handles_signals = True
+        else:
+            self.handles_signals = True
+            yield from self._compute(self.life_costs.import_app)
+            if self.ldclient is not None:
+                yield from self.ldclient.start(launchdarkly.start_wait)
+        yield from self._compute(self.life_costs.boot)
+        if self._left():
+            return
+        if self.parent.boot_error:
+            self._note("boot failed")
+            self.exit(self.parent.boot_error)
+            return
+        self._note("ready")
+        self.booted = True
+        self.run()
+
+    def _compute(self, seconds: float) -> Generator[Event, object, None]:
+        done = self.clock.event()
+
+        def succeed(_: None) -> None:
+            done.succeed()
+
+        self.gil.compute(seconds, succeed, None)
+        yield done
+
+    def _left(self) -> bool:
+        return self.exiting or self.ended
+
+    def _note(self, kind: str) -> None:
+        self.recorder.event(self.clock.time, kind, self.name)
+
+    # What the experiment has set.
+
+    def set_crash(self) -> None:
+        """Let the next request that this worker starts end the process."""
+        self.undisturbed = False
+        self.traps = self.traps or Traps()
+        self.traps.crash = True
+
+    def set_hang(self, requests: int, seconds: float) -> None:
+        """Let the next ``requests`` that this worker starts hang for ``seconds`` s."""
+        self.undisturbed = False
+        self.traps = self.traps or Traps()
+        self.traps.hangs = requests
+        self.traps.seconds = seconds
+
+    def spring_crash(self) -> bool:
+        """Whether the request that starts now ends the process."""
+        if self.traps is None or not self.traps.crash or self.ended:
+            return False
+        self.traps.crash = False
+        self._note("crash")
+        # Not at once: this is in the middle of a turn of its GIL.
+        Call(self.clock, lambda _: self.end(1)).after(0.0)
+        return True
+
+    def spring_hang(self) -> float:
+        """How long the request that starts now hangs, s; 0 for not at all."""
+        if self.traps is None or not self.traps.hangs:
+            return 0.0
+        self.traps.hangs -= 1
+        self._note("hang")
+        return self.traps.seconds
+
+    def flag_connections(self) -> int:
+        """Open TCP connections to the flag service: its own and those that it inherited."""
+        own = () if self.ldclient is None else self.ldclient.connections()
+        return len(own) + sum(connection.open for connection in self.inherited)
+
+    def request_cost(self, pace: float) -> float:
+        """CPU from taking a connection until the application's code runs, s; pages only once."""
+        copying, self.copying = self.copying, 0.0
+        return self.costs.request * pace + copying
+
+    # The heartbeat.
+
+    def last_update(self) -> float:
+        """`WorkerTmp.last_update()`: when it notified last, s.
+
+        An idle main thread wakes up every ``poll_timeout`` s to do so; nothing else comes of it,
+        so the model does not wake it. One that is awake did so until it woke up for something.
+        """
+        until = min(self.clock.time, self.stopped_at) if self.asleep() else self.woken_at
+        if until <= self.notified:
+            return self.notified
+        sleeps = floor((until - self.notified) / self.poll_timeout)
+        return self.notified + sleeps * self.poll_timeout
+
+    def lose_parent(self) -> None:
+        """The master has died; the worker sees that when it next looks at its ppid."""
+        self.parent_alive = False
+        self.undisturbed = False
+        if self.asleep():
+            next_look = self.last_update() + self.poll_timeout
+            Call(self.clock, lambda _: self.look_up()).after(max(0.0, next_look - self.clock.time))
+
+    # Signals.
+
+    def kill(self, signal: str) -> None:
+        """`kill(2)`: send SIG``signal``."""
+        if self.ended:
+            return
+        self.undisturbed = False
+        if signal == "KILL":
+            self._die()
+        elif signal == "CONT":
+            self._continue()
+        elif self.stopped_at < inf:
+            self._pending.append(signal)
+        elif signal == "STOP":
+            self._stop()
+        elif self.finalizing or (signal == "ABRT" and not self.handles_signals):
+            # No handler: the default action. Of SIGABRT the master has none that it could inherit.
+            self._die()
+        elif self.handles_signals:
+            self._deliver(signal)
+
+    def _die(self) -> None:
+        """Of a signal: that takes its time, so the master which sent it does not find it gone."""
+        Call(self.clock, lambda _: self.end(None)).after(self.life_costs.kill)
+
+    def _stop(self) -> None:
+        self.stopped_at = self.clock.time
+        self.listener.forget(self)
+        self.gil.stop()
+        # The master has not asked for SA_NOCLDSTOP.
+        self.parent.child_changed()
+
+    def _continue(self) -> None:
+        if self.stopped_at == inf:
+            return
+        self.notified = self.last_update()
+        self.stopped_at = inf
+        self.gil.resume()
+        self.parent.child_changed()
+        pending, self._pending = self._pending, []
+        for signal in dict.fromkeys(pending):
+            self.kill(signal)
+        self.look_up()
+
+    def _deliver(self, signal: str) -> None:
+        """The handlers of `init_signals()`, run by the main thread."""
+        if signal == "TERM":
+            self.handle_exit()
+        elif signal == "ABRT":
+            self.handle_abort()
+        else:
+            self.handle_quit()
+
+    def handle_exit(self) -> None:
+        """SIGTERM: leave the main loop when it comes round."""
+        if self.alive and not self.exiting:
+            self.alive = False
+            self.look_up()
+
+    def handle_quit(self) -> None:
+        """SIGQUIT and SIGINT: `sys.exit(0)`, wherever the main thread is."""
+        if not self.exiting:
+            self.notified = self.last_update()
+            self.alive = False
+            self.in_handler = True
+            self.listener.forget(self)
+            Call(self.clock, lambda _: self._thrown_out(0)).after(QUIT_SLEEP)
+
+    def handle_abort(self) -> None:
+        """SIGABRT: `sys.exit(1)`, wherever the main thread is."""
+        if self.exiting:
+            # It waits for its pool threads, and the exception ends even that.
+            self.end(1)
+        else:
+            self.alive = False
+            self.listener.forget(self)
+            self._thrown_out(1)
+
+    def _thrown_out(self, status: int) -> None:
+        """`SystemExit` in the main thread."""
+        if self._left():
+            return
+        if self.booted:
+            self.status = status
+            self.give_up()
+        else:
+            self.exit(status)
+
+    # The end.
+
+    def exit(self, status: int) -> None:
+        """The last lines of `spawn_worker()`, and then Python's own end."""
+        if self._left():
+            return
+        self._note("exiting")
+        self.alive = False
+        self.undisturbed = False
+        self.exiting = True
+        self.status = status
+        self.listener.forget(self)
+        self.gil.compute(self.life_costs.exit, self._join, None)
+
+    def _join(self, _: None) -> None:
+        """`SystemExit` has unwound `spawn_worker()`, and Python joins the pool threads.
+
+        Unwinding frees the worker's sockets: real ones are closed 1 to 6 ms after the line "Worker
+        exiting", and some 80 ms before the process has ended.
+        """
+        self.close_listener()
+        self.joining = True
+        self.end_if_idle()
+
+    def end_if_idle(self) -> None:
+        """End an exiting process as soon as Python has joined the pool threads."""
+        if self.joining and not self.busy() and not self.finalizing:
+            self.finalizing = True
+            self.gil.compute(self._slowness * self.life_costs.finalize, self._finalized, None)
+
+    def _finalized(self, _: None) -> None:
+        # Not at once: this is in the middle of a turn of its GIL.
+        Call(self.clock, lambda _: self.end(self.status)).after(0.0)
+
+    def end(self, status: int | None) -> None:
+        """The process is gone, and the kernel closes what it had open."""
+        if self.ended:
+            return
+        self.ended = True
+        self.status = status
+        self.gil.end_process()
+        self.listener.forget(self)
+        self.close_listener()
+        if self.ldclient is not None:
+            self.ldclient.stop()
+        for connection in self.abandon():
+            self.clients.closed(connection)
+        self.parent.child_changed()
+
+    def close_listener(self) -> None:
+        """Close this process's copy of the listening socket."""
+        for connection in self.listener.close(self):
+            self.clients.closed(connection)
+
+
+def _pages(server: Server, random: Random) -> float:
+    """What a worker's first request copies, as a part of `Costs.first_request`."""
+    return random.uniform(1.0 - PAGES, 1.0 + PAGES) * (1.0 if server.preload_app else NOT_PRELOADED)
+
+
+def _max_requests(server: Server, random: Random) -> float:
+    """After how many requests a worker leaves its loop; `randint` is drawn at its fork."""
+    if server.max_requests == 0:
+        return inf
+    return float(server.max_requests + random.randint(0, server.max_requests_jitter))

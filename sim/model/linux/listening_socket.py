@@ -1,0 +1,279 @@
+"""The listening socket: a bounded accept queue, and the pollers that wait for it.
+
+::
+
+    client --connect--> accept queue (backlog) --wake every poller--> the first accept() wins
+                             |
+                             +-- full, TCP: the SYN or the ACK is dropped
+                             (`sim.model.linux.handshake`) +-- full, Unix: `connect(2)` fails at
+                             once with EAGAIN +-- unlinked, Unix: nobody finds it any more; what is
+                             queued stays +-- closed by its last holder: what is queued is reset
+
+A Unix socket's queue is as long and wakes the same pollers in the same order: `unix_recvq_full` and
+`unix_stream_connect` (net/unix/af_unix.c) do what `sk_acceptq_is_full` and `tcp_child_process` do,
+and both end in `sock_def_readable`. It has no handshake, so nothing can be retransmitted.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator
+from math import inf
+from random import Random
+from typing import Final, Protocol
+
+from sim.experiment.costs import Costs
+from sim.model.connection import Connection
+from sim.model.engine.clock import Clock
+from sim.model.engine.ordered import bisect
+from sim.model.linux.accept_race import RaceCosts, Sleeper, winner
+from sim.model.linux.scheduler import Cores
+
+#: SYN-ACKs that are sent again until the server forgets the request (``tcp_synack_retries``), and
+#: at least where the request queue is more than half full (`reqsk_timer_handler`).
+SYN_ACK_RETRIES: Final = 5
+SYN_ACK_RETRIES_UNDER_PRESSURE: Final = 2
+
+#: Requests that are never pressure.
+NO_PRESSURE: Final = 8
+
+#: s until the client sleeps after it has connected: 0.25 to 0.46 ms in the scheduler's traces.
+CLIENT_LEAVES: Final = 0.00035
+
+
+class Poller(Sleeper, ABC):
+    """A worker's main thread, asleep until a connection comes.
+
+    Attributes:
+        registration: its place in the socket's wait queue; the highest is woken first.
+    """
+
+    __slots__ = ("registration",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.registration = 0
+
+    @abstractmethod
+    def take(self, connection: Connection) -> bool:
+        """Run, accept ``connection``, and sleep again, if nothing else is due before that is over.
+
+        Whether that is so, and was done: the clock is at its end then.
+        """
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Run, and find the socket readable; accept at once, unless it must wait for its GIL."""
+
+
+class Holder(Protocol):
+    """A process that has the socket open."""
+
+
+class ListeningSocket:
+    """One listening socket, shared by master and workers or, with ``--reuse-port``, of one worker.
+
+    Constants: ``clock``, ``limit`` (connections that the accept queue holds), ``cores``, ``costs``,
+    ``random`` (stream of the races between pollers), ``unreachable`` (called once with this, when
+    no new connection finds it any more).
+
+    State:
+        queue: connections that no worker has accepted yet, first come first served.
+        sleeping: pollers that wait for a connection, in the order in which they are woken.
+        waited: sum of the times that accepted connections have spent in the queue, s.
+        longest: most connections that were ever in the queue.
+        holders: processes that have it open; without any, it is closed.
+        reachable: whether a new connection finds it.
+        request_socks: handshakes that it remembers, for their ACK was dropped.
+        young: those of them whose SYN-ACK has not been sent again.
+    """
+
+    __slots__ = (
+        "_connected",
+        "_fair",
+        "_idle",
+        "_last",
+        "_last_winner",
+        "_order",
+        "_since",
+        "clock",
+        "cores",
+        "costs",
+        "holders",
+        "limit",
+        "longest",
+        "queue",
+        "random",
+        "reachable",
+        "request_socks",
+        "sleeping",
+        "unreachable",
+        "waited",
+        "young",
+    )
+
+    def __init__(
+        self,
+        clock: Clock,
+        backlog: int,
+        somaxconn: int,
+        cores: Cores,
+        costs: Costs,
+        random: Random,
+        unreachable: Callable[[ListeningSocket], None],
+        *,
+        fair: bool,
+    ) -> None:
+        self.clock = clock
+        self.unreachable = unreachable
+        self.reachable = True
+        # `sk_acceptq_is_full` (include/net/sock.h) and `unix_recvq_full` (net/unix/af_unix.c) let
+        # one more in than `listen(2)` asked for.
+        self.limit = min(backlog, somaxconn) + 1
+        self.cores = cores
+        self.costs = RaceCosts(costs)
+        self.random = random
+        self.queue: deque[Connection] = deque()
+        self.sleeping: list[Poller] = []
+        self.waited = 0.0
+        self.longest = 0
+        self.holders: set[Holder] = set()
+        self.request_socks = 0
+        self.young = 0
+        # The key of each in `sleeping`, by which they are sorted.
+        self._order: list[int] = []
+        self._fair = fair
+        self._connected = -inf
+        self._idle = False
+        self._since = -inf
+        self._last = -1
+        self._last_winner: Poller | None = None
+
+    def connect(self, connection: Connection, *, last: bool = False) -> bool:
+        """Take a connection into the accept queue and wake the pollers; False: it is full.
+
+        If that is the ``last`` that an event does, the clock may be moved on.
+        """
+        queue = self.queue
+        waiting = len(queue)
+        if waiting >= self.limit:
+            return False
+        connection.queued = now = self.clock.time
+        if waiting >= self.longest:
+            self.longest = waiting + 1
+        self._since, self._connected = self._connected, now
+        sleeping = self.sleeping
+        if len(sleeping) > 1 and not self._fair:
+            self._idle = self.cores.another_idles(CLIENT_LEAVES)
+        if last and sleeping and not waiting:
+            winner = self._winner()
+            if sleeping[winner].take(connection):
+                return True
+            queue.append(connection)
+            self._wake(winner)
+        else:
+            queue.append(connection)
+        # All wake up; those that lose find nothing and sleep again, which costs them less than the
+        # winner needs for its accept. So only the winner leaves the list, and whoever would have
+        # won but must wait for its GIL first: it looks for a connection when it has it.
+        while sleeping and queue:
+            self._wake(self._winner())
+        return True
+
+    def full(self) -> bool:
+        """Whether the accept queue is full (`sk_acceptq_is_full`)."""
+        return len(self.queue) >= self.limit
+
+    def add_request_sock(self) -> bool:
+        """Remember a SYN; False: there are too many, and a cookie must do (`tcp_conn_request`)."""
+        if self.request_socks >= self.limit - 1:
+            return False
+        self.request_socks += 1
+        self.young += 1
+        return True
+
+    def drop_request_sock(self, *, young: bool) -> None:
+        """Forget a SYN again."""
+        self.request_socks -= 1
+        self.young -= young
+
+    def syn_ack_retries(self) -> int:
+        """How often a SYN-ACK is sent again by now."""
+        retries, young = SYN_ACK_RETRIES, self.young * 2
+        if self.request_socks * 2 > max(NO_PRESSURE, self.limit - 1):
+            while retries > SYN_ACK_RETRIES_UNDER_PRESSURE and self.request_socks >= young:
+                retries -= 1
+                young *= 2
+        return retries
+
+    def accept(self) -> Connection | None:
+        """`accept(2)`: the oldest connection; None is EAGAIN."""
+        if not self.queue:
+            return None
+        connection = self.queue.popleft()
+        now = self.clock.time
+        connection.accepted = now
+        self.waited += now - connection.queued
+        return connection
+
+    def sleep(self, poller: Poller) -> None:
+        """Let ``poller`` sleep until a connection comes; the queue must be empty for it."""
+        key = 0 if self._fair else -poller.registration
+        place = bisect(self._order, key)
+        self._order.insert(place, key)
+        self.sleeping.insert(place, poller)
+
+    def forget(self, poller: Poller) -> None:
+        """``poller`` does not wait any more."""
+        sleeping = self.sleeping
+        if self._fair:
+            place = sleeping.index(poller) if poller in sleeping else -1
+        else:
+            place = bisect(self._order, -poller.registration) - 1
+        if place >= 0 and sleeping[place] is poller:
+            del self._order[place], sleeping[place]
+
+    def close(self, holder: Holder) -> Iterator[Connection]:
+        """`close(2)` by ``holder``; yields the connections that are reset, if it was the last."""
+        if holder not in self.holders:
+            return
+        self.holders.remove(holder)
+        if not self.holders:
+            self.unlink()
+            while self.queue:
+                yield self.queue.popleft()
+
+    def unlink(self) -> None:
+        """`unlink(2)` of a Unix socket's path: nobody can connect, and what is queued stays."""
+        if self.reachable:
+            self.reachable = False
+            self.unreachable(self)
+
+    def _wake(self, place: int) -> None:
+        """Let the poller at ``place`` in `sleeping` go to look for a connection."""
+        del self._order[place]
+        self.sleeping.pop(place).wake()
+
+    def _winner(self) -> int:
+        """The place in `sleeping` of the poller that wins the race for a connection."""
+        number = len(self.sleeping)
+        if number == 1:
+            return 0
+        if self._fair:
+            return int(self.random.random() * number)
+        last, sleeping = self._last, self.sleeping
+        if last >= number or sleeping[last] is not self._last_winner:
+            last = -1
+        self._last = place = winner(
+            sleeping,
+            last,
+            self._since,
+            self._connected,
+            self.cores.number,
+            self.costs,
+            self.random,
+            idle=self._idle,
+        )
+        self._last_winner = sleeping[place]
+        return place

@@ -1,0 +1,382 @@
+"""The flags that describe an experiment, and the experiment that they describe.
+
+``python -m sim`` and ``python -m reference_app`` share them. What is said later wins:
+
+1. defaults, among them ``WEB_CONCURRENCY`` for the workers, as Gunicorn has it;
+2. ``--experiment FILE.toml``;
+3. ``--costs FILE.toml``, and ``--config gunicorn.conf.py``, of which each speaks of its own;
+4. ``GUNICORN_CMD_ARGS``, where Gunicorn reads it;
+5. flags.
+
+Server flags are Gunicorn's own, taken from Gunicorn's own definitions, short forms and help
+included. Its other flags are accepted as well, and so are ``gunicorn`` and the application, so that
+a command line can be pasted; a notice names them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Collection
+from dataclasses import fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sim.errors import ExperimentError
+from sim.experiment import ARRIVALS, Experiment, Server
+from sim.experiment.disturbance import Disturbance
+from sim.experiment.notice import Assumption
+from sim.experiment.release import limit_notices, release_notices
+from sim.reading import (
+    access_log,
+    command_args,
+    costs_file,
+    disturbance_flag,
+    experiment_file,
+    gunicorn_config,
+    gunicorn_flags,
+    known_log_formats,
+    pasted,
+    toml_file,
+    trace_file,
+)
+from sim.reading.flags import FLAGS, UNREAD, add_flag, dest, reader
+from sim.reading.gunicorn_config import SERVER_FIELDS
+from sim.reading.idle_settings import idle_settings
+from sim.reading.settings import bind_notices, bind_of
+from sim.reports.progress import progress
+
+COMMAND_LINE = "command line"
+
+#: The file that Gunicorn reads where no other is named (`gunicorn.config`).
+DEFAULT_CONFIG = "gunicorn.conf.py"
+
+
+def add_experiment_arguments(
+    parser: argparse.ArgumentParser, *, replications: int | None = None
+) -> None:
+    """Add every flag of an experiment, and switch abbreviations off.
+
+    Call it after the command's own flags: where one of those has the name of a flag that
+    Gunicorn has and the model has not, it keeps it.
+
+    Args:
+        parser: of the command.
+        replications: what holds without ``--replications``, whatever a file says; None leaves it
+            to the file.
+
+    Raises:
+        ExperimentError: when the environment gives Gunicorn a default that it refuses.
+    """
+    parser.allow_abbrev = False
+    parser.set_defaults(**{pasted.PASTED: None})
+    files = parser.add_argument_group("files", "each overrides the one above; flags override all")
+    files.add_argument("--experiment", metavar="FILE.toml", help="an experiment")
+    files.add_argument("--costs", metavar="FILE.toml", help="what each step costs on the host")
+    files.add_argument(
+        "-c", "--config", metavar="CONFIG", help="a gunicorn.conf.py; it is run, as Gunicorn does"
+    )
+    files.add_argument(
+        "--literal",
+        action="store_true",
+        help="do not run the CONFIG: read what is literal in it, and name what is not",
+    )
+    traffic = parser.add_argument_group("traffic, host and LaunchDarkly")
+    for flag in FLAGS:
+        add_flag(traffic, flag, replications if flag.field == "replications" else None)
+    traffic.add_argument("--trace", metavar="FILE.csv", help=f"replay it: {trace_file.HEADER}")
+    traffic.add_argument(
+        "--access-log",
+        metavar="FILE",
+        help=f"replay the requests of an access log, gzipped or not; {known_log_formats.KNOWN} are "
+        "read without being told, others with --log-format",
+    )
+    traffic.add_argument(
+        "--log-format",
+        metavar="FORMAT",
+        help="of --access-log, as the server's own setting has it: Gunicorn's access_log_format "
+        "with %%(t)s and one of %%(D)s %%(L)s %%(M)s %%(T)s; nginx's log_format with $time_local, "
+        "$time_iso8601 or $msec, and $upstream_response_time or $request_time; Apache's LogFormat "
+        "with %%t and %%D or %%{ms}T; of JSON lines, as '{\"took\": %%(M)s}' [the "
+        "access_log_format of --config, if the log is in it]",
+    )
+    traffic.add_argument(
+        "--skip-agent",
+        action="append",
+        metavar="TEXT",
+        help="leave out requests whose user agent contains it, such as kube-probe; may be given "
+        "many times",
+    )
+    traffic.add_argument(
+        "--skip-path",
+        action="append",
+        metavar="PATH",
+        help="leave out requests of that path, such as /health, or of all that begin with it, as "
+        "'/health/*'; may be given many times",
+    )
+    traffic.add_argument(
+        "--log-cpu",
+        type=reader("log-cpu", float),
+        metavar="PART",
+        help="part of the logged request times that is CPU, from 0 to 1 [0]; the rest is I/O",
+    )
+    traffic.add_argument(
+        "--disturb",
+        type=_disturbance,
+        action="append",
+        metavar="SPEC",
+        help="what goes wrong besides what the experiment says, at AT s; may be given many times: "
+        + "; ".join(f"'{form}'" for form in disturbance_flag.FORMS.values()),
+    )
+    server = parser.add_argument_group(
+        "server", "Gunicorn's own; its other flags are accepted too, and named as not modelled"
+    )
+    for name, setting in gunicorn_config.known_settings().items():
+        if name in SERVER_FIELDS:
+            gunicorn_flags.add_modelled(server, setting)
+        elif name != "config" and setting.cli:
+            gunicorn_flags.add_hidden(parser, setting)
+
+
+def experiment_from(
+    args: argparse.Namespace, varied: Collection[str] = ()
+) -> tuple[Experiment, tuple[str, ...]]:
+    """The experiment that the parsed flags and the files that they name describe.
+
+    Args:
+        args: parsed by a parser to which `add_experiment_arguments` added the flags.
+        varied: fields of the experiment that the command varies, as ``table.field``.
+
+    Returns:
+        The experiment, and notices: assumptions that every number depends on, then one line for
+        each thing that was asked for and that the prediction will not show.
+
+    Raises:
+        ExperimentError: when a file or a value cannot be understood or run.
+    """
+    known = gunicorn_config.known_settings()
+    base = Experiment(server=Server(workers=known["workers"].get()))
+    changes: experiment_file.Changes = {}
+    notices: list[str] = []
+    if args.experiment is not None:
+        changes = experiment_file.changes(toml_file.load(Path(args.experiment)), args.experiment)
+        # Refused under the file's name, before anything overrides it.
+        said = experiment_file.apply(changes, args.experiment, base)
+    else:
+        said = base
+    if args.costs is not None:
+        host = costs_file.read(Path(args.costs), costs_file.CostsFile(said.costs, said.memory))
+        for table, costs in host._asdict().items():
+            changes[table] = {cost.name: getattr(costs, cost.name) for cost in fields(costs)}
+    environment = command_args.read(known, os.environ)
+    location = environment.config if args.config is None else args.config
+    log_format = None
+    if location is not None:
+        cores = said.host.cores if args.cores is None else args.cores
+        config = gunicorn_config.read(location, cores, literal=args.literal)
+        changes.setdefault("server", {}).update(config.settings)
+        if config.postfork:
+            changes.setdefault("launchdarkly", {}).update(enabled=True, postfork=True)
+        elif not args.literal:
+            changes.setdefault("launchdarkly", {}).setdefault("postfork", False)
+        if config.gc_freeze:
+            changes.setdefault("", {})["gc_freeze"] = True
+        notices += config.notices
+        notices += gunicorn_flags.not_modelled(location, config.ignored, config.harmless)
+        if config.access_log_format is not None:
+            log_format = access_log.Configured(config.access_log_format, location)
+        notices += release_notices(version("gunicorn"))
+    elif args.literal:
+        raise ExperimentError("--literal is given without a configuration; expected --config FILE")
+    notices += _take_environment(environment, known, changes)
+    _take_flags(args, changes)
+    notices += _take_access_log(
+        args,
+        changes,
+        _flag_of_log(args, COMMAND_LINE)
+        or _flag_of_log(environment, command_args.CMD_ARGS)
+        or log_format,
+    )
+    notices += _about_web_concurrency(changes, base)
+    experiment = experiment_file.apply(changes, COMMAND_LINE, base)
+    _refuse_unread(args, experiment)
+    notices += bind_notices(experiment.server)
+    notices += _too_late(experiment)
+    notices += idle_settings(experiment, changes, varied)
+    notices += limit_notices([experiment.server])
+    notices += gunicorn_flags.other_flags(args, known, COMMAND_LINE)
+    notices += _about_pasted(args.pasted, location)
+    # A stable sort: assumptions first, all else as it was said.
+    return experiment, tuple(sorted(notices, key=lambda notice: not isinstance(notice, Assumption)))
+
+
+def _disturbance(text: str) -> Disturbance:
+    try:
+        return disturbance_flag.parse(text)
+    except ExperimentError as error:
+        raise argparse.ArgumentError(None, f"--disturb {text!r}: {error}") from None
+
+
+def _take_flags(args: argparse.Namespace, changes: experiment_file.Changes) -> None:
+    """Add to ``changes`` what the flags say."""
+    if args.duration is not None and args.requests is not None:
+        raise ExperimentError("--duration and --requests are both given; expected one of them")
+    traffic = changes.setdefault("traffic", {})
+    if args.duration is not None:
+        traffic["requests"] = None
+    if args.trace is not None:
+        traffic["trace"] = trace_file.read(Path(args.trace))
+        traffic["arrivals"] = "trace"
+    elif args.arrivals is not None and args.arrivals != "trace":
+        traffic["trace"] = ()
+    elif args.arrivals == "trace" and not traffic.get("trace") and args.access_log is None:
+        raise ExperimentError("--arrivals trace is given without a trace; expected --trace FILE")
+    for flag in FLAGS:
+        value = getattr(args, dest(flag))
+        if value is not None:
+            changes.setdefault(flag.table, {})[flag.field] = value
+    if args.disturb is not None:
+        top = changes.setdefault("", {})
+        top["disturbances"] = (*top.get("disturbances", ()), *args.disturb)
+    changes.setdefault("server", {}).update(_server_flags(args))
+
+
+def _server_flags(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of `Server` that flags of Gunicorn's say, in Gunicorn's order."""
+    given = {
+        name: getattr(args, name)
+        for name in gunicorn_config.known_settings()
+        if name in SERVER_FIELDS
+    }
+    return {
+        name: bind_of(value) if name == "bind" else value
+        for name, value in given.items()
+        if value is not None
+    }
+
+
+def _take_environment(
+    environment: argparse.Namespace, known: dict[str, Any], changes: experiment_file.Changes
+) -> list[str]:
+    """Add to ``changes`` what ``GUNICORN_CMD_ARGS`` says; returns its notices."""
+    given = _server_flags(environment)
+    try:
+        Server(**given)  # Refused under its name, as a file's values are.
+    except ExperimentError as error:
+        raise ExperimentError(f"environment variable {command_args.CMD_ARGS}: {error}") from None
+    changes.setdefault("server", {}).update(given)
+    notices = gunicorn_flags.other_flags(environment, known, command_args.CMD_ARGS)
+    if given:
+        values = ", ".join(f"{name} = {value}" for name, value in given.items())
+        notices.insert(
+            0, f"The environment variable {command_args.CMD_ARGS} sets {values}; flags override it."
+        )
+    return notices
+
+
+def _about_web_concurrency(changes: experiment_file.Changes, base: Experiment) -> list[str]:
+    """A notice where nothing but ``WEB_CONCURRENCY`` says how many workers there are."""
+    if "WEB_CONCURRENCY" not in os.environ or "workers" in changes.get("server", {}):
+        return []
+    return [f"The environment variable WEB_CONCURRENCY sets workers = {base.server.workers}."]
+
+
+def _about_pasted(words: pasted.Pasted | None, location: str | None) -> list[str]:
+    """Notices of what Gunicorn would read after a pasted command line, and we do not."""
+    if words is None:
+        return []
+    notices = []
+    if words.application is not None:
+        notices.append(
+            f"{words.application} is not imported: the experiment's traffic says what its "
+            "requests take."
+        )
+    if location is None and Path(DEFAULT_CONFIG).is_file():
+        notices.append(
+            f"Gunicorn would read ./{DEFAULT_CONFIG}, which is not read here; "
+            f"--config {DEFAULT_CONFIG} does so."
+        )
+    return notices
+
+
+def _flag_of_log(args: argparse.Namespace, where: str) -> access_log.Configured | None:
+    """The ``--access-logformat`` of a command line, which is Gunicorn's."""
+    text = getattr(args, gunicorn_flags.HIDDEN + "access_log_format", None)
+    return None if text is None else access_log.Configured(text, where)
+
+
+def _take_access_log(
+    args: argparse.Namespace,
+    changes: experiment_file.Changes,
+    configured: access_log.Configured | None,
+) -> tuple[str, ...]:
+    """Add to ``changes`` the trace that ``--access-log`` makes; returns its notices."""
+    if args.access_log is None:
+        for name in ("log_format", "log_cpu", "skip_agent", "skip_path"):
+            if getattr(args, name) is not None:
+                flag = "--" + name.replace("_", "-")
+                raise ExperimentError(f"{flag} is given without --access-log FILE")
+        return ()
+    if args.trace is not None:
+        raise ExperimentError("--trace and --access-log are both given; expected one of them")
+    if args.arrivals not in (None, "trace"):
+        raise ExperimentError(
+            f"--arrivals {args.arrivals} and --access-log are both given; expected one of them"
+        )
+    path = Path(args.access_log)
+    seed = changes.get("", {}).get("seed", Experiment().seed)
+    reading = access_log.Reading(
+        format=args.log_format,
+        configured=configured,
+        cpu_part=args.log_cpu or 0.0,
+        skip_agents=tuple(args.skip_agent or ()),
+        skip_paths=tuple(args.skip_path or ()),
+    )
+    with progress(f"reading {path.name}", path.stat().st_size if path.exists() else 0) as done:
+        log = access_log.read(path, reading, seed, done)
+    changes.setdefault("traffic", {}).update(arrivals="trace", trace=log.rows)
+    return log.notices
+
+
+def _refuse_unread(args: argparse.Namespace, experiment: Experiment) -> None:
+    """Refuse a flag that this experiment would not read."""
+    arrivals = experiment.traffic.arrivals
+    for name in UNREAD[arrivals]:
+        if getattr(args, name) is not None:
+            raise ExperimentError(
+                f"--{name} is given, but arrivals is {arrivals!r}, which does not read it; "
+                f"expected --arrivals {' or '.join(_readers(name))}"
+            )
+    if args.retry_delay is not None and not experiment.traffic.retries:
+        raise ExperimentError("--retry-delay is given without retries; expected --retries N")
+    if not experiment.launchdarkly.enabled:
+        for flag in FLAGS:
+            value = getattr(args, dest(flag))
+            if flag.table == "launchdarkly" and flag.field != "enabled" and value is not None:
+                given = flag.metavar if value is False else flag.name
+                raise ExperimentError(
+                    f"{given} is given without LaunchDarkly; expected --launchdarkly"
+                )
+
+
+def _too_late(experiment: Experiment) -> list[str]:
+    """A notice of each disturbance that comes when the last request has been sent."""
+    traffic = experiment.traffic
+    if traffic.arrivals == "trace":
+        end = traffic.trace[-1].arrival_s
+    elif traffic.requests is None:
+        end = traffic.duration
+    else:
+        return []
+    return [
+        f"The disturbance at {disturbance.at:g} s comes after the last arrival; it happens only if "
+        "a request still waits for its answer then."
+        for disturbance in experiment.disturbances
+        if disturbance.at >= end
+    ]
+
+
+def _readers(name: str) -> list[str]:
+    """The kinds of arrivals that read the flag ``name``."""
+    return [arrivals for arrivals in ARRIVALS if name not in UNREAD[arrivals]]

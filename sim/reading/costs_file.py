@@ -1,0 +1,91 @@
+"""A file of what a host's requests and processes cost: TOML with ``[costs]`` and ``[memory]``."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from sim.errors import ExperimentError
+from sim.experiment.costs import Costs
+from sim.experiment.memory_costs import MemoryCosts
+from sim.reading import toml_file
+
+
+class CostsFile(NamedTuple):
+    """What such a file says; the names are those of its tables."""
+
+    costs: Costs
+    memory: MemoryCosts
+
+
+def read(path: Path, base: CostsFile | None = None) -> CostsFile:
+    """Read a costs file.
+
+    Args:
+        path: a TOML file whose ``[costs]`` has fields of `Costs` as keys, each in s unless
+            `Costs` says otherwise, and whose ``[memory]`` has fields of `MemoryCosts`, in bytes.
+        base: what holds for the keys that the file leaves out; the defaults, if None.
+
+    Raises:
+        ExperimentError: when the file cannot be read or understood, or a cost is out of range.
+    """
+    document = toml_file.load(path)
+    toml_file.refuse_unknown(document, CostsFile._fields, str(path))
+    if not document:
+        raise ExperimentError(
+            f"{path}: has neither a table [costs] nor [memory]; expected one of them"
+        )
+    base = base or CostsFile(Costs(), MemoryCosts())
+    costs, memory = (
+        toml_file.parse_table(document.get(table, {}), type(values), f"{path}: [{table}]")
+        for table, values in base._asdict().items()
+    )
+    try:
+        return CostsFile(replace(base.costs, **costs), replace(base.memory, **memory))
+    except ExperimentError as error:
+        raise ExperimentError(f"{path}: {error}") from None
+
+
+def text(host: CostsFile, about: Iterable[str], notes: Mapping[str, str]) -> str:
+    """A costs file as `read` reads it, with a comment above each cost.
+
+    Args:
+        host: what to write.
+        about: lines of the comment at its head, one a paragraph.
+        notes: what to add to the comment of a cost, by its name.
+    """
+    lines = [line for paragraph in about for line in _comment(paragraph)]
+    for table, values in host._asdict().items():
+        lines += ["", f"[{table}]"]
+        meanings = _meanings(type(values))
+        for field in fields(values):
+            note = f" {notes[field.name]}" if field.name in notes else ""
+            lines += ["", *_comment(meanings[field.name] + note)]
+            lines.append(f"{field.name} = {_number(table, getattr(values, field.name))}")
+    return "\n".join(lines) + "\n"
+
+
+def _number(table: str, value: float) -> str:
+    # Parts of a byte, and nanoseconds, are below anything that was measured.
+    return f"{value:_.0f}" if table == "memory" else repr(round(value, 9))
+
+
+def _comment(paragraph: str) -> list[str]:
+    return textwrap.wrap(paragraph, 98, initial_indent="# ", subsequent_indent="# ") or ["#"]
+
+
+def _meanings(schema: type) -> dict[str, str]:
+    """What the docstring of ``schema`` says of each of its fields."""
+    _, _, attributes = inspect.cleandoc(schema.__doc__ or "").partition("Attributes:\n")
+    found = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", attributes, re.MULTILINE)
+    sentences = ((name, " ".join(meaning.split()).replace("``", "`")) for name, meaning in found)
+    return {
+        # A sentence may begin with a unit, which has no capital.
+        name: sentence if sentence.startswith("s ") else f"{sentence[0].upper()}{sentence[1:]}"
+        for name, sentence in sentences
+    }

@@ -1,0 +1,148 @@
+"""An experiment as a document: a TOML file on disk, a JSON object inside a run.
+
+The tables are ``[server]``, ``[host]``, ``[traffic]``, ``[launchdarkly]``, ``[costs]`` and
+``[memory]``, whose keys are the fields of the dataclass of that name (of `MemoryCosts`, the last);
+``seed``, ``replications`` and ``gc_freeze`` stand above them.
+Each ``[[disturbance]]`` is one thing that goes wrong: its ``kind`` is a key of
+`sim.experiment.disturbance.KINDS`, and its other keys are the fields of that class.
+
+A document may leave out anything. What it does say is held as `Changes` until all sources of an
+experiment (files, flags) have spoken, because an experiment that is already made has forgotten
+what was asked: ``threads = 2`` turns ``sync`` into ``gthread``, and a later ``threads = 1`` must
+turn it back.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sim.errors import ExperimentError
+from sim.experiment import Experiment, Server, Traffic
+from sim.experiment.disturbance import KINDS, Disturbance
+from sim.experiment.document import DISTURBANCE, TABLES, TOP_KEYS
+from sim.reading import settings, toml_file, trace_file
+
+#: Values of the right type by field, for each table that says any; `TOP_KEYS` are under ``""``.
+Changes = dict[str, dict[str, Any]]
+
+
+def from_dict(
+    document: Mapping[str, Any], where: str, base: Experiment | None = None
+) -> Experiment:
+    """The experiment that a document describes; the inverse of `to_dict`.
+
+    Args:
+        document: tables and top keys, as TOML or JSON gives them.
+        where: the file that it is from, for messages; a trace's path is relative to it.
+        base: what holds for everything that the document leaves out; the defaults, if None.
+
+    Raises:
+        ExperimentError: when a key is unknown, or a value of another type or out of range.
+    """
+    return apply(changes(document, where), where, base or Experiment())
+
+
+def read(path: Path, base: Experiment | None = None) -> Experiment:
+    """The experiment in a TOML file.
+
+    Raises:
+        ExperimentError: when the file cannot be read or understood.
+    """
+    return from_dict(toml_file.load(path), str(path), base)
+
+
+def changes(document: Mapping[str, Any], where: str) -> Changes:
+    """What a document says, each value of its field's type, ranges not yet looked at.
+
+    Raises:
+        ExperimentError: when a key is unknown, or a value of another type; of a disturbance also
+            when a key is missing or a value out of range.
+    """
+    toml_file.refuse_unknown(document, (*TOP_KEYS, *TABLES, DISTURBANCE), where)
+    top = {key: document[key] for key in TOP_KEYS if key in document}
+    found: Changes = {"": toml_file.parse_table(top, Experiment, f"{where}:")}
+    for table, schema in TABLES.items():
+        if table not in document:
+            continue
+        values = document[table]
+        place = f"{where}: [{table}]"
+        trace = values.get("trace") if schema is Traffic and isinstance(values, Mapping) else None
+        if isinstance(trace, str):
+            values = {key: value for key, value in values.items() if key != "trace"}
+        if schema is Server and isinstance(values, Mapping):
+            values = _with_addresses(values)
+        found[table] = toml_file.parse_table(values, schema, place)
+        if isinstance(trace, str):
+            found[table]["trace"] = trace_file.read(Path(where).parent / trace)
+    if DISTURBANCE in document:
+        found[""]["disturbances"] = _disturbances(document[DISTURBANCE], where)
+    if found.get("traffic", {}).get("trace"):
+        found["traffic"].setdefault("arrivals", "trace")
+    if "worker_class" in found.get("server", {}):
+        found["server"]["worker_class"] = _worker_class(found["server"]["worker_class"], where)
+    return found
+
+
+def apply(found: Changes, where: str, base: Experiment) -> Experiment:
+    """The ``base`` with the changes ``found``.
+
+    Raises:
+        ExperimentError: when a value is out of range; ``where`` begins the message.
+    """
+    try:
+        tables = {
+            table: replace(getattr(base, table), **found[table])
+            for table in TABLES
+            if table in found
+        }
+        return replace(base, **tables, **found.get("", {}))
+    except ExperimentError as error:
+        raise ExperimentError(f"{where}: {error}") from None
+
+
+def _disturbances(tables: object, where: str) -> tuple[Disturbance, ...]:
+    if not isinstance(tables, Sequence) or isinstance(tables, str):
+        raise ExperimentError(
+            f"{where}: {DISTURBANCE} is {reprlib.repr(tables)}; expected tables [[{DISTURBANCE}]]"
+        )
+    return tuple(
+        _disturbance(table, f"{where}: [[{DISTURBANCE}]] {number}")
+        for number, table in enumerate(tables, start=1)
+    )
+
+
+def _disturbance(table: object, place: str) -> Disturbance:
+    if not isinstance(table, Mapping):
+        raise ExperimentError(f"{place} is {reprlib.repr(table)}; expected a table")
+    expected = f"expected one of {', '.join(KINDS)}"
+    if "kind" not in table:
+        raise ExperimentError(f"{place} has no key 'kind'; {expected}")
+    schema = KINDS.get(table["kind"]) if isinstance(table["kind"], str) else None
+    if schema is None:
+        raise ExperimentError(f"{place} kind is {reprlib.repr(table['kind'])}; {expected}")
+    values = {key: value for key, value in table.items() if key != "kind"}
+    found = toml_file.parse_table(values, schema, place)
+    toml_file.refuse_missing(found, schema, place)
+    try:
+        return schema(**found)
+    except ExperimentError as error:
+        raise ExperimentError(f"{place} {error}") from None
+
+
+def _with_addresses(server: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The table with its ``bind`` as text, where it is a list as Gunicorn may have it."""
+    bind = server.get("bind")
+    if isinstance(bind, list) and all(isinstance(address, str) for address in bind):
+        return {**server, "bind": settings.bind_of(bind)}
+    return server
+
+
+def _worker_class(value: str, where: str) -> str:
+    try:
+        return settings.worker_class_of(value)
+    except ExperimentError as error:
+        raise ExperimentError(f"{where}: [server] {error}") from None

@@ -1,0 +1,97 @@
+"""Gunicorn's own flags, from Gunicorn's own definitions, short forms and help included."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from sim.errors import ExperimentError
+from sim.reading import gunicorn_config, settings
+from sim.reading.flags import reader
+
+#: Begins the attribute of a Gunicorn flag that is not modelled, so that it hides no flag of ours.
+HIDDEN = "gunicorn_"
+
+#: Every setting is written by its name.
+NO_FLAGS: Mapping[str, str] = MappingProxyType({})
+
+
+def add_modelled(group: argparse._ActionsContainer, setting: Any) -> None:  # noqa: ANN401
+    """Add the flag of a setting that an experiment has."""
+    option = _Option(setting)
+    if setting.type is int:
+        option.keywords["type"] = reader(setting.name, int)
+    elif setting.name == "worker_class":
+        option.keywords["type"] = _worker_class
+    group.add_argument(*option.names, **option.keywords)
+
+
+def add_hidden(parser: argparse.ArgumentParser, setting: Any) -> None:  # noqa: ANN401
+    """Add the flag of a setting that it has not, without help."""
+    option = _Option(setting)
+    option.keywords |= {"help": argparse.SUPPRESS, "dest": HIDDEN + setting.name}
+    for name in option.names:
+        try:
+            parser.add_argument(name, **option.keywords)
+        except argparse.ArgumentError:
+            continue  # The command's own flag of that name wins.
+
+
+class _Option:
+    """What Gunicorn's `Setting.add_option` tells the parser that it thinks this is."""
+
+    def __init__(self, setting: Any) -> None:  # noqa: ANN401
+        self.names: tuple[str, ...] = ()
+        self.keywords: dict[str, Any] = {}
+        setting.add_option(self)
+
+    def add_argument(self, *names: str, **keywords: object) -> None:
+        self.names = names
+        self.keywords = keywords
+
+
+def _worker_class(text: str) -> str:
+    try:
+        return settings.worker_class_of(text)
+    except ExperimentError as error:
+        raise argparse.ArgumentError(None, str(error)) from None
+
+
+def other_flags(args: argparse.Namespace, known: dict[str, Any], where: str) -> list[str]:
+    """A notice of the Gunicorn flags that were given and are not modelled."""
+    flags: dict[str, str] = {}
+    for name, setting in known.items():
+        value = getattr(args, HIDDEN + name, None)
+        if value is not None:
+            flags[name] = setting.cli[-1]
+            gunicorn_config.validated(setting, value, flags[name])
+    harmless = tuple(name for name in flags if name in settings.HARMLESS)
+    ignored = tuple(name for name in flags if name not in settings.HARMLESS)
+    return not_modelled(where, ignored, harmless, flags)
+
+
+def not_modelled(
+    where: str, ignored: Sequence[str], harmless: Sequence[str], flags: Mapping[str, str] = NO_FLAGS
+) -> list[str]:
+    """A notice of settings that the prediction will not show; none without any.
+
+    Args:
+        where: they were given.
+        ignored: settings that are not modelled, of which the notice says what they do.
+        harmless: settings without an effect on queueing.
+        flags: how each was written, if not by its name.
+    """
+    why: dict[str, list[str]] = {}
+    for name in ignored:
+        why.setdefault(settings.NOT_MODELLED.get(name, ""), []).append(flags.get(name, name))
+    parts = []
+    if why:
+        groups = (
+            ", ".join(names) + (f" ({reason})" if reason else "") for reason, names in why.items()
+        )
+        parts.append(f"not modelled: {', '.join(groups)}")
+    if harmless:
+        parts.append(f"no effect on queueing: {', '.join(flags.get(n, n) for n in harmless)}")
+    return [f"{where}: {'; '.join(parts)}"] if parts else []

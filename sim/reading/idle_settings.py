@@ -1,0 +1,167 @@
+"""Settings that were given and do nothing, or not what their name says, in this experiment.
+
+Each is a `Rule`; to add one is to add a row. Read in the source of Gunicorn 27.0.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from sim.experiment import Experiment
+from sim.reading.experiment_file import Changes
+
+
+class Rule(NamedTuple):
+    """When a setting does nothing, and what to say then.
+
+    Attributes:
+        settings: that were given, any of them, as ``table.field``; none: given or not.
+        reads: all that decides it, as ``table.field``; a study that varies one of them says
+            nothing.
+        idle: whether it does nothing in an experiment.
+        text: the notice, with the experiment's tables to fill in.
+    """
+
+    settings: tuple[str, ...]
+    reads: tuple[str, ...]
+    idle: Callable[[Experiment], bool]
+    text: str
+
+
+_SYNC = ("server.worker_class", "server.threads")
+
+RULES: tuple[Rule, ...] = (
+    Rule(  # SyncWorker.handle_request: resp.force_close()
+        ("server.keepalive",),
+        _SYNC,
+        lambda it: it.server.worker_class == "sync",
+        "keepalive = {server.keepalive} does nothing: sync closes each connection after its "
+        "response",
+    ),
+    Rule(
+        (),
+        (*_SYNC, "traffic.connection"),
+        lambda it: it.server.worker_class == "sync" and it.traffic.connection == "keepalive",
+        "Clients that keep connections open a new one for each request: sync closes it after the "
+        "response",
+    ),
+    Rule(
+        (),
+        (*_SYNC, "traffic.connection", "server.keepalive"),
+        lambda it: (
+            it.server.worker_class != "sync"
+            and it.server.keepalive == 0
+            and it.traffic.connection == "keepalive"
+        ),
+        "Clients that keep connections open a new one for each request: keepalive = 0 closes it "
+        "after the response",
+    ),
+    Rule(  # Nobody but the poller of gthread keeps a connection for it.
+        ("server.keepalive",),
+        (*_SYNC, "traffic.connection", "server.keepalive"),
+        lambda it: (
+            it.server.worker_class != "sync"
+            and it.server.keepalive > 0
+            and it.traffic.connection == "new"
+        ),
+        "keepalive = {server.keepalive} does nothing: these clients open a new connection for each "
+        "request; --connection keepalive reuses them",
+    ),
+    Rule(  # Only ThreadWorker counts its connections.
+        ("server.worker_connections",),
+        _SYNC,
+        lambda it: it.server.worker_class == "sync",
+        "worker_connections = {server.worker_connections} does nothing: a sync worker has one "
+        "connection at a time",
+    ),
+    Rule(  # gthread accepts while nr_conns < worker_connections.
+        ("server.worker_connections", "server.threads"),
+        (*_SYNC, "server.worker_connections"),
+        lambda it: (
+            it.server.worker_class != "sync" and it.server.worker_connections < it.server.threads
+        ),
+        "{server.threads} threads in a worker with worker_connections = "
+        "{server.worker_connections}: no more threads than connections ever work",
+    ),
+    Rule(  # Worker.__init__: randint(0, max_requests_jitter) if max_requests > 0
+        ("server.max_requests_jitter",),
+        ("server.max_requests", "server.max_requests_jitter"),
+        lambda it: it.server.max_requests == 0 and it.server.max_requests_jitter > 0,
+        "max_requests_jitter = {server.max_requests_jitter} does nothing: max_requests is 0, and "
+        "workers do not restart",
+    ),
+    Rule(  # ThreadWorker.run: the main thread's notify(), whatever the pool's threads do
+        ("server.timeout",),
+        (*_SYNC, "server.timeout"),
+        lambda it: it.server.worker_class != "sync" and it.server.timeout > 0,
+        "timeout = {server.timeout} bounds no request: the main thread of a gthread worker sends "
+        "its heartbeat while a request runs or hangs",
+    ),
+    Rule(  # listen(2)
+        ("server.backlog", "host.somaxconn"),
+        ("server.backlog", "host.somaxconn"),
+        lambda it: it.server.backlog > it.host.somaxconn,
+        "backlog = {server.backlog} is capped: the host's somaxconn is {host.somaxconn}",
+    ),
+    Rule(
+        (),
+        ("server.preload_app", "launchdarkly.enabled", "launchdarkly.postfork"),
+        lambda it: (
+            it.server.preload_app and it.launchdarkly.enabled and not it.launchdarkly.postfork
+        ),
+        "Flags never update, and no event is sent: with preload_app a post_fork hook must call the "
+        "LaunchDarkly client's postfork()",
+    ),
+    Rule(  # Measured: some 2 MB a worker, where preload_app keeps 11.
+        (".gc_freeze",),
+        (".gc_freeze", "server.preload_app"),
+        lambda it: it.gc_freeze and not it.server.preload_app,
+        "gc.freeze() keeps little shared without preload_app: each worker imports the application "
+        "for itself",
+    ),
+    Rule(
+        ("launchdarkly.postfork",),
+        ("server.preload_app", "launchdarkly.enabled", "launchdarkly.postfork"),
+        lambda it: (
+            not it.server.preload_app and it.launchdarkly.enabled and it.launchdarkly.postfork
+        ),
+        "postfork() is not needed: without preload_app each worker starts a LaunchDarkly client of "
+        "its own",
+    ),
+)
+
+_THREADS = (
+    "threads = {server.threads} makes worker_class sync gthread, as Gunicorn does: sync has no "
+    "threads"
+)
+
+
+def idle_settings(
+    experiment: Experiment, given: Changes, varied: Collection[str] = ()
+) -> list[str]:
+    """A notice of each setting that does nothing.
+
+    Args:
+        experiment: in which it does nothing.
+        given: what files, environment and flags said.
+        varied: settings that a study varies, as ``table.field``.
+    """
+    said = {f"{table}.{field}" for table, fields in given.items() for field in fields}
+    notices = [
+        _sentence(rule.text, experiment)
+        for rule in RULES
+        if (not rule.settings or said.intersection(rule.settings))
+        and not set(varied).intersection(rule.reads)
+        and rule.idle(experiment)
+    ]
+    # The experiment has forgotten it: its class is gthread already.
+    of_sync = given.get("server", {}).get("worker_class") == "sync"
+    if of_sync and experiment.server.threads > 1 and not set(varied).intersection(_SYNC):
+        notices.append(_sentence(_THREADS, experiment))
+    return notices
+
+
+def _sentence(text: str, experiment: Experiment) -> str:
+    filled = text.format(server=experiment.server, host=experiment.host)
+    return f"{filled}."

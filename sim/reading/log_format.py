@@ -1,0 +1,377 @@
+"""Formats of a server's own setting: where in a line the times are, and their units.
+
+A format is written as the setting has it: Gunicorn's ``access_log_format``, nginx's
+``log_format``, Apache's ``LogFormat``. `sim.reading.known_log_formats` has those that need no
+telling.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
+
+from sim.errors import ExperimentError
+
+#: Of the Common Log Format, which does not speak the language of the locale.
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+CLF = r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
+ISO = r"\d{4}-\d\d-\d\dT[\d:.,]+(?:Z|[+-]\d\d:?\d\d)?"
+_CLF_PARTS = re.compile(r"(\d\d)/(\w{3})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)")
+
+#: What is between quotes; unrolled, for it takes most of the time of a line.
+QUOTED = r'[^"\\]*(?:\\.[^"\\]*)*'
+
+#: What nginx writes for an upstream: one time for each server that it tried, ``-`` for none. There
+#: is a bound, or a line made for it would take long.
+UPSTREAM = r"(?:\d+\.\d+|-)(?:(?:, | : )(?:\d+\.\d+|-)){0,32}"
+
+
+class Fields(Protocol):
+    """The fields of a line by name; a match of a regular expression is one."""
+
+    def __getitem__(self, name: str, /) -> Any: ...  # noqa: ANN401 - text, or a value of JSON
+
+
+@dataclass(frozen=True, slots=True)
+class LogFormat:
+    """How to read one line.
+
+    Attributes:
+        name: of the format, in notices.
+        fields: the fields of a line, ``time``, ``duration`` and those in ``has``; None if the line
+            is not of the format.
+        time: reads ``time``, s since the epoch.
+        duration: reads ``duration``, the request time in s; None if the line has none because
+            the request did not reach Gunicorn or got no response from it.
+        whole_times: whether logged times are cut to whole seconds; None: as the log's values are.
+        whole_durations: whether request times are cut to whole seconds.
+        begins: whether the logged time is the request's beginning, not its end; None: as the order
+            of the lines says.
+        queueing: whether the request time includes waiting in Gunicorn's queues; None: unknown.
+        has: which of ``agent`` (the user agent), ``request`` (the request line) and ``path`` there
+            are.
+    """
+
+    name: str
+    fields: Callable[[str], Fields | None]
+    time: Callable[[Any], float]
+    duration: Callable[[Any], float | None]
+    whole_times: bool | None
+    whole_durations: bool
+    begins: bool | None
+    queueing: bool | None
+    has: frozenset[str]
+
+
+def scaled(unit: float) -> Callable[[Any], float]:
+    """A reader of numbers whose 1 is ``unit`` s."""
+    return lambda text: float(text) * unit
+
+
+def upstream_seconds(text: str) -> float | None:
+    """Read nginx's ``$upstream_response_time``, s.
+
+    Returns:
+        The time of the last server tried, which sent the response; None if there was none.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        parts = [part for part in re.split(r", | : ", text) if part != "-"]
+        return float(parts[-1]) if parts else None
+
+
+@lru_cache(maxsize=1024)
+def clf_time(text: str) -> float:
+    """Read ``10/Oct/2000:13:55:36 -0700``, s since the epoch.
+
+    Raises:
+        ValueError: when there is no such time.
+    """
+    match = _CLF_PARTS.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not as in the Common Log Format")
+    day, month, year, hour, minute, second, sign, hours, minutes = match.groups()
+    offset = timedelta(hours=int(hours), minutes=int(minutes))
+    return datetime(
+        int(year),
+        MONTHS.index(month) + 1,
+        int(day),
+        int(hour),
+        int(minute),
+        int(second),
+        tzinfo=timezone(-offset if sign == "-" else offset),
+    ).timestamp()
+
+
+@lru_cache(maxsize=1024)
+def iso_time(text: str) -> float:
+    """Read ``2000-10-10T13:55:36-07:00``, s since the epoch; without a zone it is UTC.
+
+    Raises:
+        ValueError: when there is no such time.
+    """
+    time = datetime.fromisoformat(text)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+
+
+class _Time(NamedTuple):
+    """A field that is a time: what it looks like, its reader, and whether it is in whole s."""
+
+    pattern: str
+    read: Callable[[str], float]
+    whole: bool
+
+
+class _Duration(NamedTuple):
+    """A field that is a request time: what it looks like, and its reader."""
+
+    pattern: str
+    read: Callable[[Any], float | None]
+    whole: bool = False
+
+
+class _Language(NamedTuple):
+    """How a server writes formats.
+
+    ``field`` matches a field, whose name is its last group; ``durations`` are in order of
+    preference; ``text`` matches the names of fields that may hold a space; ``roles`` are what
+    `LogFormat.has` calls its fields, with headers in lower case.
+    """
+
+    server: str
+    written: str
+    field: re.Pattern[str]
+    times: dict[str, _Time]
+    durations: dict[str, _Duration]
+    text: re.Pattern[str]
+    roles: dict[str, str]
+
+
+_DECIMAL = r"\d+\.\d+"
+_WHOLE = r"\d+"
+_NUMBER = r"\d+(?:\.\d+)?"
+
+_ISO = _Time(ISO, iso_time, True)
+
+#: Apache's ``%{FORMAT}t`` that writes the time as in ISO 8601.
+_STRFTIME = re.compile(r"\{%(?:Y-%m-%d|F)T%(?:H:%M:%S|T)(?:%z)?\}t")
+
+_GUNICORN = _Language(
+    "Gunicorn",
+    "%({})s",
+    re.compile(r"%\((\{[^}]+\}[ioe]|\w)\)s"),
+    {"t": _Time(CLF, clf_time, True)},
+    {
+        "D": _Duration(_WHOLE, scaled(1e-6)),
+        "L": _Duration(_DECIMAL, scaled(1.0)),
+        "M": _Duration(_WHOLE, scaled(1e-3)),
+        "T": _Duration(_WHOLE, float, whole=True),
+    },
+    re.compile(r"[urUqfa]|\{.*"),
+    {"a": "agent", "{user-agent}i": "agent", "r": "request", "U": "path"},
+)
+
+_NGINX = _Language(
+    "nginx",
+    "${}",
+    re.compile(r"\$\{?(\w+)\}?"),
+    {
+        "time_local": _Time(CLF, clf_time, True),
+        "time_iso8601": _ISO,
+        "msec": _Time(_NUMBER, float, False),
+    },
+    {
+        # What Gunicorn took, without what nginx waited for the client.
+        "upstream_response_time": _Duration(UPSTREAM, upstream_seconds),
+        "request_time": _Duration(_DECIMAL, float),
+    },
+    re.compile(r"remote_user|request|(request_)?uri|args|query_string|(sent_)?(http|cookie|up).*"),
+    {"http_user_agent": "agent", "request": "request", "request_uri": "path", "uri": "path"},
+)
+
+_APACHE = _Language(
+    "Apache",
+    "%{}",
+    re.compile(r"%[!\d,]*[<>]?((?:\{[^}]*\})?(?:\^[A-Za-z]{2}|[A-Za-z%]))"),
+    {
+        "t": _Time(CLF, clf_time, True),
+        "{sec}t": _Time(_NUMBER, float, True),
+        "{msec}t": _Time(_NUMBER, lambda text: float(text) * 1e-3, False),
+        "{usec}t": _Time(_NUMBER, lambda text: float(text) * 1e-6, False),
+    },
+    {
+        "D": _Duration(_WHOLE, scaled(1e-6)),
+        "{us}T": _Duration(_WHOLE, scaled(1e-6)),
+        "{ms}T": _Duration(_WHOLE, scaled(1e-3)),
+        "{s}T": _Duration(_WHOLE, float, whole=True),
+        "T": _Duration(_WHOLE, float, whole=True),
+    },
+    re.compile(r"[urUqf]|\{.*"),
+    {"{user-agent}i": "agent", "r": "request", "U": "path"},
+)
+
+
+def parse(text: str) -> LogFormat:
+    """The format that a server's setting describes.
+
+    Raises:
+        ExperimentError: when it has no time or no request time.
+    """
+    template = Template.of(text)
+    time, duration = template.time, template.duration
+    pattern = template.pattern()
+    return LogFormat(
+        name=f"{template.server}'s {text!r}",
+        fields=pattern.fullmatch,
+        time=time.read,
+        duration=duration.read,
+        whole_times=time.whole,
+        whole_durations=duration.whole,
+        begins=template.begins,
+        queueing=template.queueing,
+        has=frozenset(pattern.groupindex) - {"time", "duration"},
+    )
+
+
+class TextField(NamedTuple):
+    """A field in the text of a format: where it stands, and its name."""
+
+    start: int
+    end: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A server's setting, taken apart.
+
+    Attributes:
+        text: the setting.
+        language: of the server.
+        fields: in order.
+        timed: name of the field that is the time; None without one.
+        took: name of the field that is the request time; None without one.
+    """
+
+    text: str
+    language: _Language
+    fields: tuple[TextField, ...]
+    timed: str | None
+    took: str | None
+
+    @classmethod
+    def of(cls, text: str) -> Template:
+        """Take a setting apart."""
+        # As it stands in Apache's and nginx's own files.
+        text = text.replace('\\"', '"')
+        language = _GUNICORN if "%(" in text else _NGINX if "$" in text else _APACHE
+        fields = tuple(
+            TextField(match.start(), match.end(), match[match.lastindex or 0])
+            for match in language.field.finditer(text)
+        )
+        names = [field.name for field in fields]
+        timed = next((name for name in names if _time_of(language, name) is not None), None)
+        took = next((name for name in language.durations if name in names), None)
+        return cls(text, language, fields, timed, took)
+
+    @property
+    def server(self) -> str:
+        """Whose setting it is."""
+        return self.language.server
+
+    @property
+    def time(self) -> _Time:
+        """How the time is read.
+
+        Raises:
+            ExperimentError: when there is none.
+        """
+        time = None if self.timed is None else _time_of(self.language, self.timed)
+        if time is None:
+            raise ExperimentError(self._lacks("time", self.language.times))
+        return time
+
+    @property
+    def duration(self) -> _Duration:
+        """How the request time is read.
+
+        Raises:
+            ExperimentError: when there is none.
+        """
+        if self.took is None:
+            raise ExperimentError(self._lacks("request time", self.language.durations))
+        return self.language.durations[self.took]
+
+    @property
+    def begins(self) -> bool:
+        """Whether the time is the request's beginning."""
+        # Apache's is `r->request_time`, unless it is asked for the end (mod_log_config).
+        return self.language is _APACHE and not (self.timed or "").startswith("{end:")
+
+    @property
+    def queueing(self) -> bool:
+        """Whether the request time includes waiting in Gunicorn's queues."""
+        return self.language is not _GUNICORN
+
+    def role(self, name: str) -> str | None:
+        """What `LogFormat` calls the field ``name``; None if it has no use for it."""
+        if name == self.timed:
+            return "time"
+        if name == self.took:
+            return "duration"
+        return self.language.roles.get(name.lower() if name.startswith("{") else name)
+
+    def pattern(self) -> re.Pattern[str]:
+        """What matches a line, with a group for each field that has a role."""
+        pattern, place, roles = "", 0, set[str]()
+        for start, end, name in self.fields:
+            pattern += re.escape(self.text[place:start])
+            place = end
+            quoted = self.text[:start].endswith('"') and self.text.startswith('"', end)
+            # A group only once, should the format say it twice.
+            role = self.role(name)
+            if role in roles:
+                role = None
+            if role == "time":
+                group = f"(?P<time>{self.time.pattern})"
+                # Both servers that have it write the brackets themselves.
+                pattern += rf"\[{group}\]" if name == "t" else group
+            elif role == "duration":
+                pattern += f"(?P<duration>{self.duration.pattern})"
+            elif role is not None:
+                pattern += f"(?P<{role}>{_anything(name, self.language, quoted=quoted)})"
+            else:
+                pattern += _anything(name, self.language, quoted=quoted)
+            if role is not None:
+                roles.add(role)
+        return re.compile(pattern + re.escape(self.text[place:]) + r"\s*")
+
+    def _lacks(self, what: str, names: Iterable[str]) -> str:
+        expected = ", ".join(self.language.written.replace("{}", name) for name in names)
+        return (
+            f"log format {self.text!r}, read as {self.server}'s, has no {what}; "
+            f"expected one of {expected}"
+        )
+
+
+def _time_of(language: _Language, name: str) -> _Time | None:
+    """How the field ``name`` is read, if it is a time."""
+    # Apache's ``begin:`` and ``end:`` say which time, not how it is written.
+    plain = re.sub(r"^\{(?:begin|end):", "{", name)
+    if language is _APACHE and _STRFTIME.fullmatch(plain):
+        return _ISO
+    return language.times.get(plain)
+
+
+def _anything(name: str, language: _Language, *, quoted: bool) -> str:
+    if name == "%":
+        return "%"
+    if quoted:
+        return QUOTED
+    return ".*?" if language.text.fullmatch(name) else r"\S*"

@@ -1,0 +1,1 @@
+"""Every output format: text, JSON, timelines and Chrome traces."""

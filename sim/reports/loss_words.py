@@ -1,0 +1,30 @@
+"""What requests are lost to, in words; see `sim.analysis.losses`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sim.analysis.losses import Cause
+
+#: As they follow "lost:".
+CAUSE_WORDS: Mapping[Cause, str] = {
+    "worker_killed": "their worker was killed",
+    "worker_crashed": "their worker crashed",
+    "worker_aborted": "their worker got SIGABRT",
+    "worker_timeout": "their worker had no heartbeat for timeout",
+    "quick_shutdown": "quick shutdown (INT, QUIT) of their worker",
+    "graceful_timeout": "not done within graceful_timeout",
+    "stopped_backlog": "in the backlog of a stopped master",
+    "retired_reuse_port": "in a retiring worker's own backlog (reuse_port)",
+    "keepalive_race": "keep-alive race: sent as the server closed",
+    "slow_client": "the client sent too late",
+    "full_accept_queue": "the accept queue was full",
+    "not_listening": "no socket listened",
+    "client_timeout": "the client gave up while it waited",
+    "unfinished": "no answer by the end of the run",
+    "application": "the application's answer",
+    "unknown": "no cause found",
+}
+
+#: What those are lost for that no disturbance is to blame for.
+NO_DISTURBANCE = "none of the disturbances"

@@ -1,0 +1,167 @@
+"""What disturbances, and restarts of workers, cost, as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sim.analysis.losses import Loss
+from sim.analysis.recovery import Recovery
+from sim.analysis.restarts import APART, Restarts
+from sim.reports.loss_words import CAUSE_WORDS, NO_DISTURBANCE
+from sim.reports.prose import print_prose, print_table
+
+#: More are in the table only.
+MOST_SENTENCES = 6
+
+#: s that are none to people.
+TOO_SHORT = 0.0005
+
+#: Columns of the table's words; longer ones are wrapped.
+WHAT_WIDTH, BLAME_WIDTH = 32, 24
+
+
+def print_recoveries(console: Console, rows: Sequence[Recovery], replications: int) -> None:
+    """Print what each disturbance cost; nothing without any."""
+    if not rows:
+        return
+    console.print()
+    if len(rows) > 1:
+        print_table(console, _table(rows))
+    if len(rows) <= MOST_SENTENCES:
+        for row in rows:
+            print_prose(console, sentence(row))
+    if replications > 1:
+        medians = f"Times are medians and counts are means over {replications:,} replications."
+        print_prose(console, medians, "dim")
+
+
+def print_losses(console: Console, losses: Sequence[Loss] | None, *, disturbed: bool) -> None:
+    """Print what requests were lost to; nothing where none was, or nobody looked.
+
+    Args:
+        console: where to.
+        losses: of a summary.
+        disturbed: whether the experiment has disturbances.
+    """
+    if not losses:
+        return
+    console.print()
+    print_table(console, _losses_table(losses, disturbed=disturbed))
+
+
+def restarts_sentence(restarts: Restarts, workers: int) -> str:
+    """What restarts of workers cost.
+
+    Args:
+        restarts: of a summary.
+        workers: that the server was asked to have.
+    """
+    many = "" if restarts.restarts == 1 else "s"
+    if not restarts.most_missing:
+        return (
+            f"Restarts: {number(restarts.restarts)} worker{many}, none of them missing meanwhile."
+        )
+    most = f"{restarts.most_missing} of {workers:,} workers" if workers > 1 else "the worker"
+    words = (
+        f"Restarts: {number(restarts.restarts)} worker{many}; at most {most} missing at once, for "
+        f"{seconds(restarts.most_missing_s)} s; {seconds(restarts.longest_s)} s at a stretch with "
+        f"any missing, {seconds(restarts.missing_worker_s)} worker-seconds in all"
+    )
+    if restarts.lost is not None and restarts.delayed is not None:
+        words += f"; {number(restarts.lost)} requests lost for it, {number(restarts.delayed)} late"
+    words += "."
+    if restarts.together > 1:
+        words += f" {restarts.together} were missing together because they reached max_requests"
+        words += (
+            ", by chance: max_requests_jitter is large enough."
+            if restarts.jitter is None
+            else f": with max_requests_jitter = {restarts.jitter} no two would be, in "
+            f"{APART:.0%} of the rounds."
+        )
+    return words
+
+
+def sentence(row: Recovery) -> str:
+    """What one disturbance cost."""
+    if not row.happened:
+        return f"At {moment(row.at_s)} s: {row.what}. The run was over before."
+    return f"At {moment(row.at_s)} s: {row.what}. {_capacity(row)}; {_requests(row)}."
+
+
+def moment(at: float) -> str:
+    """When a disturbance comes, s, without the unit."""
+    return f"{at:,.1f}" if round(at, 1) == at else f"{at:,.3f}"
+
+
+def seconds(time: float | None) -> str:
+    """A time of a recovery, s, without the unit."""
+    if time is None:
+        return "never"
+    return f"{time:,.3f}" if TOO_SHORT <= time < 0.0995 else f"{time:,.2f}"
+
+
+def number(requests: float) -> str:
+    """A count, or the mean of several."""
+    return f"{requests:,.0f}" if requests == int(requests) else f"{requests:,.1f}"
+
+
+def _capacity(row: Recovery) -> str:
+    restored, drained = row.capacity_restored_after_s, row.queue_drained_after_s
+    if restored is None:
+        return "Capacity was never back in this run"
+    slow = restored >= TOO_SHORT
+    back = f"was back after {seconds(restored)} s" if slow else "was complete at once"
+    if drained is None:
+        queue = "but the queue was never empty again"
+    elif drained - restored >= TOO_SHORT:
+        queue = f"the queue {'' if slow else 'was '}empty after {seconds(drained)} s"
+    else:
+        queue = "with nobody waiting"
+    return f"Capacity {back}, {queue}"
+
+
+def _requests(row: Recovery) -> str:
+    late = f"{number(row.delayed)} late" if row.delayed else "none late"
+    if not row.lost:
+        return f"no request was lost, {late}"
+    were = "request was" if row.lost == 1 else "requests were"
+    return f"{number(row.lost)} {were} lost, {late}"
+
+
+def _losses_table(losses: Sequence[Loss], *, disturbed: bool) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column("lost", justify="right", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("to", max_width=WHAT_WIDTH)
+    if disturbed:
+        table.add_column("because of", max_width=BLAME_WIDTH)
+    for row in losses:
+        cells = [number(row.requests), row.outcome, CAUSE_WORDS[row.cause]]
+        if disturbed:
+            at = row.at_s
+            cells.append(NO_DISTURBANCE if at is None else f"{moment(at)} s: {row.what}")
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _table(rows: Sequence[Recovery]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column("at, s", justify="right", no_wrap=True)
+    table.add_column("what", max_width=WHAT_WIDTH)
+    for column in ("back, s", "empty, s", "lost", "late"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            moment(row.at_s),
+            Text(row.what),
+            seconds(row.capacity_restored_after_s),
+            seconds(row.queue_drained_after_s),
+            number(row.lost),
+            number(row.delayed),
+        )
+    return table

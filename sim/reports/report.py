@@ -1,0 +1,304 @@
+"""A summary as text for people: in a terminal, in a pipe, on any width.
+
+From top to bottom: what was asked and the answer in one sentence, the times, the workers, the
+lines that a table would only blow up, and in plain words what is remarkable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from sim.analysis.estimate import Estimate
+from sim.analysis.summary import Queue, Summary, Times, Worker
+from sim.experiment import UNIX
+from sim.experiment.distribution import Distribution
+from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
+from sim.reports.recovery_report import print_losses, print_recoveries, restarts_sentence
+from sim.run import Census, Memory
+
+#: Rows of workers; with ``max_requests`` there can be thousands.
+MOST_WORKERS = 10
+
+_MEASURES = tuple(field.name for field in fields(Times))
+
+
+def print_report(console: Console, summary: Summary, notices: Sequence[str] = ()) -> None:
+    """Print ``summary`` on ``console``.
+
+    Args:
+        console: its width, colours and encoding are respected; a pipe gets plain text, and a
+            stream that is not UTF-8 gets ASCII.
+        summary: what to print.
+        notices: sentences about the experiment, to stand at the end; assumptions come first.
+    """
+    plus_minus = "+/-" if console.options.ascii_only else "±"
+    print_assumptions(console, notices)
+    print_prose(console, _headline(summary), "bold")
+    print_prose(console, _question(summary), "dim")
+    console.print()
+    if summary.ideal_latency is not None:
+        print_table(console, _times_table(summary, plus_minus))
+    print_table(console, _workers_table(summary, plus_minus))
+    for line in _lines(summary, plus_minus):
+        print_prose(console, line)
+    print_recoveries(console, summary.recovery, summary.replications)
+    print_losses(console, summary.losses, disturbed=bool(summary.recovery))
+    for paragraph in _gap(summary):
+        console.print()
+        print_prose(console, paragraph)
+    print_remarks(console, summary.load.reasons, notices)
+
+
+def _headline(summary: Summary) -> str:
+    server = summary.experiment["server"]
+    workers, threads = int(server["workers"]), int(server["threads"])
+    who = "" if summary.gunicorn is None else f"Gunicorn {summary.gunicorn}, "
+    who += f"{server['worker_class']}, {_count(workers, 'worker')}"
+    if server["worker_class"] != "sync":
+        who += f" x {_count(threads, 'thread')}"
+    how = "Predicted for" if summary.source == "sim" else "Measured on"
+    if summary.latency is None:
+        return f"{how} {who}: no request is answered."
+    mean, p95 = summary.latency.mean.value, summary.latency.p95.value
+    return f"{how} {who}: answers take {_ms(mean)} on average, 95% of them {_ms(p95)} at most."
+
+
+def _question(summary: Summary) -> str:
+    """The traffic and the host, and how often it was tried."""
+    traffic, cores = summary.experiment["traffic"], int(summary.experiment["host"]["cores"])
+    io, cpu, think = (Distribution.parse(traffic[key]) for key in ("io", "cpu", "think"))
+    demand = f"io {io} s, cpu {cpu} s"
+    what = {
+        "poisson": "{rate:g} requests/s at random (poisson), {demand}",
+        "constant": "{rate:g} requests/s at even distances, {demand}",
+        "closed": "{users} users in a closed loop, think {think} s, {demand}",
+        "trace": "arrivals and demands of a trace",
+    }[traffic["arrivals"]].format(**{**traffic, "think": think, "demand": demand})
+    # A run that an older release has saved says nothing of it.
+    bind = str(summary.experiment["server"].get("bind", ""))
+    socket = "Unix socket; " if bind.startswith(UNIX) else ""
+    each = summary.requests / summary.replications
+    times = _count(summary.replications, "replication")
+    return (
+        f"{what}; {_connections(summary)}; {socket}{_count(cores, 'core')}; "
+        f"{times} of {_whole(each)} requests."
+    )
+
+
+def _connections(summary: Summary) -> str:
+    """What becomes of connections, which takes client and server."""
+    server = summary.experiment["server"]
+    if summary.experiment["traffic"]["connection"] == "new":
+        return "a new connection each"
+    if server["worker_class"] == "sync" or server["keepalive"] == 0:
+        return "a new connection each, which the server closes"
+    return "connections kept alive"
+
+
+def _times_table(summary: Summary, plus_minus: str) -> Table:
+    rows = (
+        ("latency", summary.latency),
+        ("wait for a thread", summary.wait),
+        ("one ideal queue", summary.ideal_latency),
+    )
+    # One number of decimals for all, so that the eye can compare along rows and columns.
+    longest = max(times.max.value for _, times in rows if times is not None)
+    decimals = 2 if longest < 0.1 else 1 if longest < 10 else 0
+    table = _new_table("ms", *_MEASURES)
+    for name, times in rows:
+        if times is None:
+            continue
+        estimates = [getattr(times, measure) for measure in _MEASURES]
+        table.add_row(name, *(f"{1000 * e.value:,.{decimals}f}" for e in estimates))
+        if times is summary.latency and summary.replications > 1:
+            widths = (1000 * (e.half_width or 0.0) for e in estimates)
+            table.add_row(
+                f"  {plus_minus} 95% interval", *(f"{w:,.{decimals}f}" for w in widths), style="dim"
+            )
+    return table
+
+
+def _workers_table(summary: Summary, plus_minus: str) -> Table:
+    queues = {queue.place: queue for queue in summary.queues}
+    busiest = sorted(summary.workers, key=_requests, reverse=True)[:MOST_WORKERS]
+    shown = sorted(busiest, key=_boot_order)
+    visible = any(_place(worker) in queues for worker in shown)
+    waiting = ("waiting in it", "at most") if visible else ()
+    table = _new_table("worker", "requests", "share", "threads busy", *waiting)
+    for worker in shown:
+        queue = queues.get(_place(worker))
+        table.add_row(
+            str(worker.boot_order),
+            _whole(worker.requests.value),
+            _percent(worker.share, plus_minus),
+            _percent(worker.utilization, plus_minus),
+            *(_queue_cells(queue) if visible else ()),
+        )
+    rest = len(summary.workers) - len(shown)
+    if rest:
+        left = sum(w.requests.value for w in summary.workers) - sum(w.requests.value for w in shown)
+        table.add_row(f"{rest} more", _whole(left), "", "", *("" for _ in waiting))
+    return table
+
+
+def _new_table(first: str, *columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column(first, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _lines(summary: Summary, plus_minus: str) -> list[str]:
+    """What is one number or two."""
+    lines = []
+    for queue in summary.queues:
+        # Those inside of workers are in the table, as far as their worker is.
+        if not queue.place.startswith("worker "):
+            average, largest = _queue_cells(queue)
+            place = queue.place[:1].upper() + queue.place[1:]
+            lines.append(f"{place}: {average} waiting on average, {largest} at most.")
+    if summary.throughput is not None:
+        rate = _with_half_width(summary.throughput, 1, plus_minus)
+        lines.append(f"Throughput: {rate} answers/s.")
+    load = summary.load
+    busy = "" if summary.utilization is None else _percent(summary.utilization, plus_minus)
+    if load.offered is not None:
+        asked = f"{load.offered:.2f} of {_count(load.capacity, 'thread')} asked for"
+        lines.append(f"Load: {asked}" + (f", {busy} busy." if busy else "."))
+    elif busy:
+        lines.append(f"Load: {_count(load.capacity, 'thread')}, {busy} busy.")
+    outcomes = [f"{number:,} {outcome}" for outcome, number in summary.outcomes.items() if number]
+    lines.append(f"Outcomes: {', '.join(outcomes) or 'no request'}.")
+    if summary.restarts is not None:
+        workers = int(summary.experiment["server"]["workers"])
+        lines.append(restarts_sentence(summary.restarts, workers))
+    if summary.census:
+        lines.append(_resources(summary.census))
+    if summary.memory is not None:
+        lines.append(_memory(summary.memory))
+    return lines
+
+
+def _resources(census: Sequence[Census]) -> str:
+    """What the workers had at the end."""
+    threads = _range([row.threads for row in census], "thread")
+    each = "each " if len(census) > 1 else ""
+    words = f"{_count(len(census), 'worker')} at the end, {each}with {threads} in all"
+    if any(row.flag_connections for row in census):
+        connections = _range([row.flag_connections for row in census], "connection")
+        words += f" and {connections} to the flag service"
+    return f"Resources: {words}."
+
+
+def _memory(memory: Memory) -> str:
+    words = (
+        f"Memory: {_mb(memory.total)}, of which {_mb(memory.shared)} are shared, "
+        f"{_mb(memory.master)} the master's own and {_mb(memory.worker)} each worker's own"
+    )
+    if memory.total_at_first is not None:
+        first = _mb(memory.total_at_first)
+        words += f"; {first} until the workers' first full garbage collection"
+    return f"{words}."
+
+
+def _mb(number: int) -> str:
+    return f"{number / 1e6:,.0f} MB"
+
+
+def _range(numbers: Sequence[int], what: str) -> str:
+    least, most = min(numbers), max(numbers)
+    return _count(most, what) if least == most else f"{least:,} to {_count(most, what)}"
+
+
+def _gap(summary: Summary) -> list[str]:
+    """How far the run is from the picture of one shared queue, and why."""
+    latency, wait, ideal = summary.latency, summary.wait, summary.ideal_latency
+    if latency is None or ideal is None or summary.ideal_wait is None:
+        return []
+    servers = _count(summary.load.capacity, "thread")
+    same = f"The same {servers}" if summary.load.capacity > 1 else "The same thread"
+    words = (
+        f"{same} behind one ideal queue would answer in {_ms(ideal.mean.value)} on average, "
+        f"95% within {_ms(ideal.p95.value)}: "
+    )
+    gap = latency.mean.value - ideal.mean.value
+    if abs(gap) < max(0.01 * latency.mean.value, 0.0005):
+        words += "practically the same."
+    elif gap < 0:
+        words += f"{_ms(-gap)} more."
+    else:
+        words += f"{_ms(gap)} less."
+        if wait is not None:
+            queueing = wait.mean.value - summary.ideal_wait.mean.value
+            running = gap - queueing
+            if queueing > 0 and running > 0:
+                words += (
+                    f" Of that, {_ms(queueing)} is a longer wait for a thread and {_ms(running)} "
+                    "is running longer than the bare io and cpu."
+                )
+    if summary.outcomes["ok"] < summary.requests:
+        words += (
+            f" The ideal queue answers all {summary.requests:,} requests; the other times are of "
+            f"the {summary.outcomes['ok']:,} that were answered."
+        )
+    if summary.experiment["traffic"]["arrivals"] == "closed":
+        words += (
+            " It is given the arrivals as they happened; users that wait for answers would have "
+            "sent more to a quicker server."
+        )
+    return [words]
+
+
+def _ms(seconds: float) -> str:
+    """``seconds`` as about three digits of milliseconds."""
+    value = 1000 * seconds
+    decimals = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    return f"{value:,.{decimals}f} ms"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def _whole(number: float) -> str:
+    return f"{number:,.0f}"
+
+
+def _with_half_width(estimate: Estimate, decimals: int, plus_minus: str) -> str:
+    words = f"{estimate.value:,.{decimals}f}"
+    if estimate.half_width is not None:
+        words += f" {plus_minus} {estimate.half_width:,.{decimals}f}"
+    return words
+
+
+def _percent(estimate: Estimate | None, plus_minus: str) -> str:
+    if estimate is None:
+        return "-"
+    ends = (None, None) if estimate.low is None else (estimate.low, estimate.high)
+    scaled = Estimate(100 * estimate.value, *(None if e is None else 100 * e for e in ends))
+    return f"{_with_half_width(scaled, 1, plus_minus)}%"
+
+
+def _queue_cells(queue: Queue | None) -> tuple[str, str]:
+    if queue is None:
+        return "-", "-"
+    return f"{queue.time_average.value:,.2f}", f"{queue.largest:,}"
+
+
+def _place(worker: Worker) -> str:
+    """The place in `sim.run.QueueLength` of the queue inside ``worker``."""
+    return f"worker {worker.boot_order}"
+
+
+def _requests(worker: Worker) -> float:
+    return worker.requests.value
+
+
+def _boot_order(worker: Worker) -> int:
+    return worker.boot_order

@@ -1,0 +1,42 @@
+"""What comes out: one row a request, one row a process event.
+
+A `Run` is the same whether `sim.model` predicted it or `reference_app` measured it. This package
+imports the standard library and `sim.experiment` only.
+"""
+
+from sim.run.file import SCHEMA, load, save
+from sim.run.requests import (
+    ERROR_5XX,
+    OK,
+    OUTCOMES,
+    REFUSED,
+    RESET,
+    TIMEOUT,
+    UNFINISHED,
+    Outcome,
+    Request,
+    Requests,
+)
+from sim.run.run import Census, Memory, ProcessEvent, QueueLength, Run, Source
+
+__all__ = [
+    "ERROR_5XX",
+    "OK",
+    "OUTCOMES",
+    "REFUSED",
+    "RESET",
+    "SCHEMA",
+    "TIMEOUT",
+    "UNFINISHED",
+    "Census",
+    "Memory",
+    "Outcome",
+    "ProcessEvent",
+    "QueueLength",
+    "Request",
+    "Requests",
+    "Run",
+    "Source",
+    "load",
+    "save",
+]

@@ -1,0 +1,322 @@
+"""The arrivals and demands of an experiment, drawn from seeded streams.
+
+Both interpreters call this, so a prediction and a measurement see the same requests (common
+random numbers) and chance cancels in their difference.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import heappop, heappush
+from itertools import islice, repeat, takewhile
+from random import Random
+from typing import Literal, NamedTuple, Protocol
+
+from sim.experiment import Experiment
+from sim.experiment.distribution import Distribution
+from sim.run.requests import Requests
+from sim.run.tally import Tally
+
+#: s between the last worker's readiness and the start of the run, in both interpreters.
+LEAD = 0.25
+
+
+class Source(Protocol):
+    """What sends requests: both interpreters drive one, each with its own clock.
+
+    Attributes:
+        rows: every request so far; the interpreter fills in what became of it.
+        closed_loop: whether answers bring new requests.
+    """
+
+    rows: Requests
+    closed_loop: bool
+
+    @property
+    def forget(self) -> Callable[[int], None] | None:
+        """To be told of rows whose outcome is known, and which are lost then; None keeps all."""
+
+    def coming(self) -> Iterable[tuple[int, float]]:
+        """Every request in order, its row and when it is to be sent; of an open loop only."""
+
+    def due(self) -> float:
+        """When the next request is to be sent, s since the start; infinity: none for now."""
+
+    def take(self) -> tuple[int, int]:
+        """The row of that request, and whose connections it may reuse."""
+
+    def answered(self, client: int, now: float) -> None:
+        """Tell the source at ``now`` that ``client`` knows the outcome of its request."""
+
+
+class OpenLoop:
+    """Requests come when they come, whether the server keeps up or not."""
+
+    closed_loop = False
+    forget = None
+
+    def __init__(self, experiment: Experiment, replication: int) -> None:
+        self.rows = schedule(experiment, replication)
+        self._next = 0
+
+    def coming(self) -> Iterable[tuple[int, float]]:
+        """See `Source`."""
+        return enumerate(self.rows.arrival)
+
+    def due(self) -> float:
+        """See `Source`."""
+        return self.rows.arrival[self._next] if self._next < len(self.rows) else math.inf
+
+    def take(self) -> tuple[int, int]:
+        """See `Source`; all requests share one pool of connections."""
+        row = self._next
+        self._next = row + 1
+        return row, 0
+
+    def answered(self, client: int, now: float) -> None:
+        """See `Source`; an open loop does not care."""
+
+
+class ClosedLoop:
+    """Users who each send, wait for the answer, think, and send again."""
+
+    closed_loop = True
+    forget = None
+
+    def __init__(self, experiment: Experiment, replication: int) -> None:
+        self.rows = Requests()
+        traffic = experiment.traffic
+        self._limit = traffic.requests
+        # Where a number of requests is asked for, they may take as long as they take.
+        self._duration = traffic.duration if traffic.requests is None else math.inf
+        self._users = [_user(experiment, replication, user) for user in range(traffic.users)]
+        self._due = [(0.0, user) for user in range(traffic.users)]
+
+    def coming(self) -> Iterable[tuple[int, float]]:
+        """See `Source`; nobody knows."""
+        raise AssertionError("the requests of a closed loop come when answers do")
+
+    def due(self) -> float:
+        """See `Source`."""
+        if self._limit == len(self.rows) or not self._due:
+            return math.inf
+        return self._due[0][0]
+
+    def take(self) -> tuple[int, int]:
+        """See `Source`; every user has connections of its own."""
+        time, user = heappop(self._due)
+        demands = self._users[user]
+        return self.rows.append(time, next(demands.io), next(demands.cpu)), user
+
+    def answered(self, client: int, now: float) -> None:
+        """See `Source`."""
+        time = now + next(self._users[client].think)
+        if time < self._duration:
+            heappush(self._due, (time, client))
+
+
+class PassingLoop:
+    """The same as `OpenLoop`, in rows that are used again as soon as their outcome is known.
+
+    Attributes:
+        tally: what is left of the requests; the last of them are in it after `close`.
+    """
+
+    closed_loop = False
+
+    def __init__(self, experiment: Experiment, replication: int) -> None:
+        self.rows = Requests()
+        self.tally = Tally(experiment.server.concurrency)
+        self._coming = self._requests(experiment, replication)
+        self._ahead: tuple[int, float] | None = None
+        self._free: list[int] = []
+
+    def _requests(self, experiment: Experiment, replication: int) -> Iterator[tuple[int, float]]:
+        traffic = experiment.traffic
+        io = traffic.io.sampler(stream(experiment, replication, "io"))
+        cpu = traffic.cpu.sampler(stream(experiment, replication, "cpu"))
+        for arrival in _arrivals(experiment, stream(experiment, replication, "arrivals")):
+            demands = io(), cpu()
+            self.tally.came(arrival, *demands)
+            if self._free:
+                row = self._free.pop()
+                self.rows.renew(row, arrival, *demands)
+            else:
+                row = self.rows.append(arrival, *demands)
+            yield row, arrival
+
+    def coming(self) -> Iterable[tuple[int, float]]:
+        """See `Source`."""
+        return self._coming
+
+    def due(self) -> float:
+        """See `Source`."""
+        if self._ahead is None:
+            self._ahead = next(self._coming, (0, math.inf))
+        return self._ahead[1]
+
+    def take(self) -> tuple[int, int]:
+        """See `Source`; all requests share one pool of connections."""
+        assert self._ahead is not None, "it was asked when the request is due"
+        row, self._ahead = self._ahead[0], None
+        return row, 0
+
+    def answered(self, client: int, now: float) -> None:
+        """See `Source`; an open loop does not care."""
+
+    def forget(self, row: int) -> None:
+        """See `Source`."""
+        self.tally.ended(self.rows, row)
+        self._free.append(row)
+
+    def close(self) -> None:
+        """The run is over: what has no outcome now never will."""
+        pending = set(range(len(self.rows))).difference(self._free)
+        self.tally.close(self.rows, sorted(pending))
+
+
+def passes(experiment: Experiment) -> bool:
+    """Whether `PassingLoop` can send the experiment's requests.
+
+    It cannot where they come from answers or a trace, where the server reads a row of which the
+    client knows the outcome already (a timeout), where a row's number says what becomes of it
+    (retries, slow clients), and where the summary looks at rows again (disturbances).
+    """
+    traffic = experiment.traffic
+    return (
+        traffic.arrivals in ("poisson", "constant")
+        and traffic.timeout is None
+        and not traffic.retries
+        and traffic.first_byte.mean == traffic.body.mean == traffic.read.mean == 0
+        and not experiment.disturbances
+    )
+
+
+def source(experiment: Experiment, replication: int) -> Source:
+    """The experiment's source of requests, at its beginning."""
+    if experiment.traffic.arrivals == "closed":
+        return ClosedLoop(experiment, replication)
+    return OpenLoop(experiment, replication)
+
+
+def stream(experiment: Experiment, replication: int, purpose: str) -> Random:
+    """The random stream of one source of randomness in one replication.
+
+    A stream of its own for each purpose keeps one source's draws the same when another source
+    draws more or fewer. `random.Random` seeds from all of a string, the same on every platform.
+    """
+    return Random(f"{experiment.seed}/{replication}/{purpose}")
+
+
+#: What a slow client takes its time for: fields of `sim.experiment.Traffic`.
+Slow = Literal["first_byte", "body", "read"]
+
+
+def slowness(experiment: Experiment, replication: int, of: Slow) -> Callable[[int], float] | None:
+    """How long the client of a row takes for its part ``of`` the exchange, s; None: no time at all.
+
+    Every row has a stream of its own, for clients connect in an order that the server decides.
+    """
+    distribution: Distribution = getattr(experiment.traffic, of)
+    if distribution.mean == 0:
+        return None
+    return lambda row: distribution.sampler(stream(experiment, replication, f"{of} {row}"))()
+
+
+def schedule(experiment: Experiment, replication: int) -> Requests:
+    """All requests of one replication of an open loop: arrivals in order, and demands."""
+    traffic = experiment.traffic
+    if traffic.arrivals == "trace":
+        return Requests.scheduled(
+            array("d", (row.arrival_s for row in traffic.trace)),
+            array("d", (row.io_s for row in traffic.trace)),
+            array("d", (row.cpu_s for row in traffic.trace)),
+        )
+    arrival = array("d", _arrivals(experiment, stream(experiment, replication, "arrivals")))
+    n = len(arrival)
+    return Requests.scheduled(
+        arrival,
+        _drawn(traffic.io, n, stream(experiment, replication, "io")),
+        _drawn(traffic.cpu, n, stream(experiment, replication, "cpu")),
+    )
+
+
+def _drawn(distribution: Distribution, number: int, random: Random) -> array[float]:
+    if distribution.kind == "const":
+        return array("d", distribution.parameters) * number
+    draw = distribution.sampler(random)
+    return array("d", (draw() for _ in repeat(None, number)))
+
+
+def _arrivals(experiment: Experiment, random: Random) -> Iterator[float]:
+    """Times of the arrivals, until ``requests`` have come or ``duration`` is over."""
+    traffic = experiment.traffic
+    if traffic.arrivals == "constant":
+        times = _constant(experiment.rates)
+    else:
+        times = _poisson(experiment.rates, random)
+    if traffic.requests is not None:
+        return islice(times, traffic.requests)
+    return takewhile(lambda time: time < traffic.duration, times)
+
+
+def _pieces(rates: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float, float]]:
+    """Where each rate begins, the rate, and where it ends; the last never does."""
+    for place, (since, rate) in enumerate(rates, start=1):
+        yield since, rate, rates[place][0] if place < len(rates) else math.inf
+
+
+def _constant(rates: Sequence[tuple[float, float]]) -> Iterator[float]:
+    """Request ``n`` comes when the integral of the rate is ``n``: a change keeps the phase."""
+    number, integral = 0, 0.0
+    for since, rate, until in _pieces(rates):
+        if not rate:
+            continue  # Not multiplied: the last piece is endless.
+        at_end = integral + rate * (until - since)
+        # Multiplied, not added up: no rounding error grows over the run.
+        while number < at_end:
+            yield since + (number - integral) / rate
+            number += 1
+        integral = at_end
+
+
+def _poisson(rates: Sequence[tuple[float, float]], random: Random) -> Iterator[float]:
+    """Between two requests, the integral of the rate grows by an exponential of mean 1.
+
+    Those are the draws, so that a later change of the rate leaves the arrivals before it alone.
+    """
+    # `Random.expovariate(1.0)`, without the way there.
+    draw, log = random.random, math.log
+    left = -log(1.0 - draw())
+    for since, rate, until in _pieces(rates):
+        if not rate:
+            continue
+        now = since
+        while (then := now + left / rate) < until:
+            now = then
+            yield now
+            left = -log(1.0 - draw())
+        left = max(0.0, left - (until - now) * rate)
+
+
+class _Demands(NamedTuple):
+    """Endless think times and demands of one user of a closed loop, s."""
+
+    think: Iterator[float]
+    io: Iterator[float]
+    cpu: Iterator[float]
+
+
+def _user(experiment: Experiment, replication: int, user: int) -> _Demands:
+    """What one user will do: streams of its own, so that it does not depend on the others."""
+
+    def endless(name: str, distribution: Distribution) -> Iterator[float]:
+        sample = distribution.sampler(stream(experiment, replication, f"user {user} {name}"))
+        return (sample() for _ in repeat(None))
+
+    traffic = experiment.traffic
+    return _Demands(
+        endless("think", traffic.think), endless("io", traffic.io), endless("cpu", traffic.cpu)
+    )

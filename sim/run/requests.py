@@ -1,0 +1,136 @@
+"""Request rows, as columns: one row a request.
+
+Times are in s since the start of the run; NaN in a column means that it did not happen, or that the
+interpreter cannot see it.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+Outcome = Literal["ok", "refused", "reset", "timeout", "error_5xx", "unfinished"]
+
+
+#: The code of an outcome in `Requests.outcome` is its place here.
+OUTCOMES: tuple[Outcome, ...] = ("ok", "refused", "reset", "timeout", "error_5xx", "unfinished")
+
+
+OK, REFUSED, RESET, TIMEOUT, ERROR_5XX, UNFINISHED = range(len(OUTCOMES))
+
+
+NAN = math.nan
+
+
+class Request(NamedTuple):
+    """One request.
+
+    Attributes:
+        arrival: when the client was to send it, s.
+        accepted: when a worker's `accept(2)` took its connection, s; of a reused connection,
+            when the worker saw the request.
+        started: when the application began to run for it, s.
+        finished: when the client knew the outcome, s.
+        worker: boot order of the worker that ran it, from 1; 0 for none.
+        thread: pool thread in that worker, from 1; 0 for none or not known.
+        outcome: one of `OUTCOMES`.
+        io: s that it was to wait.
+        cpu: s that it was to compute.
+    """
+
+    arrival: float
+    accepted: float
+    started: float
+    finished: float
+    worker: int
+    thread: int
+    outcome: Outcome
+    io: float
+    cpu: float
+
+    @property
+    def latency(self) -> float:
+        """Sojourn time: from the scheduled arrival to the known outcome, s."""
+        return self.finished - self.arrival
+
+    @property
+    def wait(self) -> float:
+        """From the scheduled arrival to the start of the application, s."""
+        return self.started - self.arrival
+
+
+@dataclass(slots=True)
+class Requests:
+    """The columns of all requests, in order of arrival; see `Request` for each."""
+
+    arrival: array[float] = field(default_factory=lambda: array("d"))
+    accepted: array[float] = field(default_factory=lambda: array("d"))
+    started: array[float] = field(default_factory=lambda: array("d"))
+    finished: array[float] = field(default_factory=lambda: array("d"))
+    worker: array[int] = field(default_factory=lambda: array("i"))
+    thread: array[int] = field(default_factory=lambda: array("i"))
+    outcome: array[int] = field(default_factory=lambda: array("b"))
+    io: array[float] = field(default_factory=lambda: array("d"))
+    cpu: array[float] = field(default_factory=lambda: array("d"))
+
+    @classmethod
+    def scheduled(cls, arrival: array[float], io: array[float], cpu: array[float]) -> Requests:
+        """Rows of requests of which only arrival and demand are known; keeps the arrays."""
+        n = len(arrival)
+        never = array("d", [NAN]) * n
+        none = array("i", [0]) * n
+        return cls(
+            arrival,
+            never,
+            never[:],
+            never[:],
+            none,
+            none[:],
+            array("b", [UNFINISHED]) * n,
+            io,
+            cpu,
+        )
+
+    def append(self, arrival: float, io: float, cpu: float) -> int:
+        """Add a request of which only the arrival is known, and return its row number."""
+        self.arrival.append(arrival)
+        self.accepted.append(NAN)
+        self.started.append(NAN)
+        self.finished.append(NAN)
+        self.worker.append(0)
+        self.thread.append(0)
+        self.outcome.append(UNFINISHED)
+        self.io.append(io)
+        self.cpu.append(cpu)
+        return len(self.arrival) - 1
+
+    def renew(self, row: int, arrival: float, io: float, cpu: float) -> None:
+        """Put a request of which only the arrival is known in the place of another."""
+        self.arrival[row] = arrival
+        self.accepted[row] = self.started[row] = self.finished[row] = NAN
+        self.worker[row] = self.thread[row] = 0
+        self.outcome[row] = UNFINISHED
+        self.io[row] = io
+        self.cpu[row] = cpu
+
+    def __len__(self) -> int:
+        return len(self.arrival)
+
+    def __getitem__(self, row: int) -> Request:
+        return Request(
+            self.arrival[row],
+            self.accepted[row],
+            self.started[row],
+            self.finished[row],
+            self.worker[row],
+            self.thread[row],
+            OUTCOMES[self.outcome[row]],
+            self.io[row],
+            self.cpu[row],
+        )
+
+    def __iter__(self) -> Iterator[Request]:
+        return (self[row] for row in range(len(self)))

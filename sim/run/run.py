@@ -1,0 +1,124 @@
+"""What an interpreter answers: one row a request, one row a process event.
+
+A `Run` is the same whether `sim.model` predicted it or `reference_app` measured it; everything
+after it reads runs and cannot tell which. Times are in s since the start of the run; NaN in a
+column means that it did not happen, or that the interpreter cannot see it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from sim.run.requests import Requests
+from sim.run.tally import Tally
+
+Source = Literal["sim", "reference_app"]
+
+
+class ProcessEvent(NamedTuple):
+    """Something that happened to a process, or that the experiment did to it.
+
+    Kinds of a worker's life: ``fork`` (the child runs), ``postfork`` or ``postfork failed``
+    (LaunchDarkly), ``boot failed``, ``ready`` (about to accept), ``max_requests`` (about to
+    restart), ``crash`` (a request is ending it), ``hang`` and ``hang over`` (one of its requests
+    begins and ends to hang), ``timeout`` (the master gives up on it), ``orphaned`` (it has
+    noticed that its master died), ``exiting`` (it says so itself), ``exit`` (it was reaped).
+
+    Of a master's: ``listening``, ``signal NAME`` (it handles one), ``halt`` (it stops because a
+    worker cannot boot), ``shutdown``, ``promoted`` (the second, once the first is gone).
+
+    What the experiment did: see `sim.experiment.disturbance`.
+
+    Attributes:
+        time: s since the start of the run; negative during boot, before the first arrival.
+        kind: one of the above.
+        process: ``master``, ``master 2`` (after USR2), ``worker N`` by boot order; workers of the
+            second master are counted on. ``all processes`` is the masters and all workers.
+            ``clients`` and ``flag service`` are no processes of Gunicorn's.
+    """
+
+    time: float
+    kind: str
+    process: str
+
+
+class QueueLength(NamedTuple):
+    """How many waited in one place over the run.
+
+    Attributes:
+        place: ``accept queue``, or ``worker N``: accepted by that worker, no thread yet.
+        time_average: of the number that waited.
+        largest: number that ever waited at once.
+    """
+
+    place: str
+    time_average: float
+    largest: int
+
+
+class Census(NamedTuple):
+    """What a living worker has at the end of the traffic.
+
+    Attributes:
+        worker: by boot order.
+        threads: threads of the operating system, the main thread, idle pool threads and the
+            LaunchDarkly client's included.
+        flag_connections: TCP connections to the flag service.
+    """
+
+    worker: int
+    threads: int
+    flag_connections: int
+
+
+class Memory(NamedTuple):
+    """Bytes of memory that the server's processes take, each page that they share counted once.
+
+    Linux's proportional set sizes (PSS) would add up to it, if no other process mapped the same
+    files. A measurement is of the end of the traffic; a prediction is of the state that lasts,
+    see `sim.experiment.memory_costs.MemoryCosts`.
+
+    Attributes:
+        total: of all processes.
+        shared: by two processes or more.
+        master: private to the master.
+        worker: private to one worker (its unique set size, USS), the mean over all that live.
+        total_at_first: as ``total``, until the workers' first full garbage collections; None where
+            it was measured, which is in one of the two states or between them.
+    """
+
+    total: int
+    shared: int
+    master: int
+    worker: int
+    total_at_first: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One experiment, once through one interpreter.
+
+    Attributes:
+        source: which interpreter made it.
+        experiment: the experiment as `sim.experiment.document.to_dict` writes it.
+        replication: which of the experiment's replications, from 0.
+        requests: the request rows.
+        events: the process events, by time.
+        queues: queue lengths, where the interpreter can see them.
+        census: one row for each worker that lived at the end of the traffic, by boot order.
+        memory: of all processes; None where the interpreter did not look.
+        tally: what is left of the requests where their rows were not kept.
+        gunicorn: release of Gunicorn that was predicted or measured; None in files that do not say.
+    """
+
+    source: Source
+    experiment: dict[str, Any]
+    replication: int
+    requests: Requests
+    events: tuple[ProcessEvent, ...] = ()
+    queues: tuple[QueueLength, ...] = ()
+    census: tuple[Census, ...] = ()
+    memory: Memory | None = None
+    tally: Tally | None = None
+    gunicorn: str | None = None

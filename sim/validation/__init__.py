@@ -1,0 +1,1 @@
+"""How far prediction and measurement are apart: grid, rows, comparison, verdict."""

@@ -1,0 +1,273 @@
+"""Whether the model is as close to the real server as it claims, from the rows of a validation.
+
+A figure that the server itself repeats within `REPEATABLE` must be met within the targets below.
+Of one that it does not, prediction and measurement may be as far apart as the repeats are. Those
+are spread over the whole time of the validation, for a machine changes meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+
+from sim.validation.comparison import Figure, figures_of
+from sim.validation.rows import Row
+
+#: Spread under which the server counts as repeating a figure; of a share in absolute terms.
+REPEATABLE = 0.05
+
+#: Most that the median and the worst error of each of `TARGETED` may be.
+MEDIAN, WORST = 0.05, 0.15
+TARGETED = ("latency_mean", "latency_p50", "latency_p95")
+
+#: Most that the shares of the requests may be off, absolute. Those of one cell are judged together,
+#: for they add up to 1: by the worker that is furthest off, and the one that repeats least.
+SHARE = 0.05
+
+#: How many times closer than the ideal queue the mean latency of several gthread workers must be.
+CLOSER = 10.0
+
+#: Cores that may be busy with anything else while a cell is measured: beside 192 runs on a machine
+#: that was left alone it was 0.02 at most.
+QUIET = 0.05
+
+#: Figures that are told about too.
+TOLD = (*TARGETED, "latency_p99", "throughput")
+
+
+@dataclass(frozen=True, slots=True)
+class Off:
+    """How far a figure of one cell is off.
+
+    Attributes:
+        name: of the figure; ``share`` for the shares of all workers.
+        error: its size; of shares that of the worker that is furthest off, absolute.
+        spread: of the repeats; of shares that of the worker that repeats least.
+        ideal: size of the ideal queue's error; None for what it does not have.
+    """
+
+    name: str
+    error: float
+    spread: float
+    ideal: float | None = None
+
+    @property
+    def repeated(self) -> bool:
+        """Whether the server repeats the figure."""
+        return self.spread < REPEATABLE
+
+    def within(self, limit: float) -> bool:
+        """Whether the error is within the limit, or the spread where the server has one."""
+        return self.error <= (limit if self.repeated else self.spread)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One cell, predicted and measured.
+
+    Attributes:
+        cell: its number.
+        name: of the cell.
+        figures: those of `sim.validation.comparison` that are known on both sides.
+        gthread_workers: workers, if they are of ``gthread``; else 0.
+        others: cores that were busy with anything else in the repeat with the most of that.
+        repeats: how often it was measured.
+    """
+
+    cell: int
+    name: str
+    figures: tuple[Figure, ...]
+    gthread_workers: int
+    others: float
+    repeats: int
+
+    @classmethod
+    def of(cls, row: Row) -> Result:
+        """What a row comes to."""
+        first = row.looks[0]
+        server = first.experiment["server"]
+        figures = figures_of(row.variants, row.repeats, first.ideal)
+        return cls(
+            row.cell,
+            row.name,
+            tuple(f for f in figures if f.error is not None and f.spread is not None),
+            int(server["workers"]) if server["worker_class"] == "gthread" else 0,
+            max(look.others for look in row.looks),
+            len(row.looks),
+        )
+
+    def figure(self, name: str) -> Figure | None:
+        """The figure of that name, if it is known."""
+        return next((figure for figure in self.figures if figure.name == name), None)
+
+    def off(self, name: str) -> Off | None:
+        """How far the figure of that name is off, if it is known."""
+        figure = self.figure(name)
+        if figure is None or figure.error is None or figure.spread is None:
+            return None
+        ideal = None if figure.ideal_error is None else abs(figure.ideal_error)
+        return Off(name, abs(figure.error), figure.spread, ideal)
+
+    @property
+    def shares(self) -> list[Figure]:
+        """Of the requests, by worker; none where there is one worker only."""
+        shares = [figure for figure in self.figures if figure.unit == "share"]
+        return shares if len(shares) > 1 else []
+
+    @property
+    def share(self) -> Off | None:
+        """How far its shares are off; None where they are not known."""
+        errors = [abs(figure.error) for figure in self.shares if figure.error is not None]
+        spreads = [figure.spread for figure in self.shares if figure.spread is not None]
+        return Off("share", max(errors), max(spreads)) if errors and spreads else None
+
+    @property
+    def spread(self) -> float:
+        """The largest spread of the figures in `TARGETED`."""
+        return max((off.spread for off in map(self.off, TARGETED) if off is not None), default=0.0)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the server does not repeat one of them."""
+        return self.spread >= REPEATABLE
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether something else took part of the machine that was measured."""
+        return self.others > QUIET
+
+    @property
+    def misses(self) -> list[Off]:
+        """Figures in `TARGETED`, and the shares, that are further off than they may be."""
+        found = [(self.off(name), WORST) for name in TARGETED] + [(self.share, SHARE)]
+        return [off for off, limit in found if off is not None and not off.within(limit)]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One figure over all cells.
+
+    Attributes:
+        name: of the figure; ``share`` for the shares of all workers.
+        repeated: how often the server repeats it.
+        median: size of the error over those; None without any.
+        worst: the largest one over those; None without any.
+        worst_cell: number of the cell that has it; None without any.
+        noisy: how often the server does not repeat it.
+        within_spread: how many of those are no further off than the server is from itself.
+        ideal: median size of the ideal queue's error over the repeated ones; None without any.
+    """
+
+    name: str
+    repeated: int
+    median: float | None
+    worst: float | None
+    worst_cell: int | None
+    noisy: int
+    within_spread: int
+    ideal: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something that the model must reach.
+
+    Attributes:
+        words: what.
+        reached: whether it is; None where no cell tells.
+    """
+
+    words: str
+    reached: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What the rows say.
+
+    Attributes:
+        results: the cells, by number.
+        measures: the figures in `TOLD`, and the shares.
+        closer: median error of the ideal queue's mean latency / median error of the prediction's,
+            over the cells with several gthread workers; None without any.
+        targets: what must be reached.
+    """
+
+    results: tuple[Result, ...]
+    measures: tuple[Measure, ...]
+    closer: float | None
+    targets: tuple[Target, ...]
+
+    @property
+    def reached(self) -> bool:
+        """Whether no target is missed."""
+        return all(target.reached is not False for target in self.targets)
+
+    @property
+    def looks(self) -> str:
+        """How often the cells were measured, in words."""
+        cells = sorted(Counter(result.repeats for result in self.results).items())
+        return " or ".join(f"{times} times ({number} cells)" for times, number in cells)
+
+
+def validation(rows: Iterable[Row]) -> Validation:
+    """Judge the rows; see this module."""
+    results = tuple(sorted(map(Result.of, rows), key=lambda result: result.cell))
+    measures = [_measure(name, [(r.cell, r.off(name)) for r in results]) for name in TOLD]
+    shares = _measure("share", [(r.cell, r.share) for r in results])
+    closer = _closer(results)
+    targets = [
+        target for measure in measures if measure.name in TARGETED for target in _of(measure)
+    ]
+    targets.append(Target(f"worst error of a share <= {SHARE:g}", _at_most(shares.worst, SHARE)))
+    targets.append(_spread_target((*(m for m in measures if m.name in TARGETED), shares)))
+    reached = None if closer is None else closer >= CLOSER
+    targets.append(Target(f"{CLOSER:g} times closer than the ideal queue", reached))
+    return Validation(results, (*measures, shares), closer, tuple(targets))
+
+
+def _measure(name: str, cells: Iterable[tuple[int, Off | None]]) -> Measure:
+    known = [(cell, off) for cell, off in cells if off is not None]
+    repeated = [(off.error, cell) for cell, off in known if off.repeated]
+    noisy = [off for _, off in known if not off.repeated]
+    ideals = [off.ideal for _, off in known if off.repeated and off.ideal is not None]
+    worst, worst_cell = max(repeated, default=(None, None))
+    return Measure(
+        name,
+        repeated=len(repeated),
+        median=median(error for error, _ in repeated) if repeated else None,
+        worst=worst,
+        worst_cell=worst_cell,
+        noisy=len(noisy),
+        within_spread=sum(off.within(0.0) for off in noisy),
+        ideal=median(ideals) if ideals else None,
+    )
+
+
+def _of(measure: Measure) -> tuple[Target, Target]:
+    what = measure.name.removeprefix("latency_")
+    return (
+        Target(f"median error of {what} <= {MEDIAN:.0%}", _at_most(measure.median, MEDIAN)),
+        Target(f"worst error of {what} <= {WORST:.0%}", _at_most(measure.worst, WORST)),
+    )
+
+
+def _spread_target(measures: Iterable[Measure]) -> Target:
+    seen = [measure for measure in measures if measure.noisy]
+    within = all(measure.within_spread == measure.noisy for measure in seen) if seen else None
+    return Target("what the server does not repeat is within its spread", within)
+
+
+def _at_most(value: float | None, limit: float) -> bool | None:
+    return None if value is None else value <= limit
+
+
+def _closer(results: Iterable[Result]) -> float | None:
+    means = [off for r in results if r.gthread_workers > 1 and (off := r.off("latency_mean"))]
+    errors = [off.error for off in means]
+    ideals = [off.ideal for off in means if off.ideal is not None]
+    if not errors or not ideals or median(errors) == 0:
+        return None
+    return median(ideals) / median(errors)

@@ -1,0 +1,105 @@
+"""MkDocs' hooks: pages are rendered from the data, and charts and diagrams put into them."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File
+from mkdocs.utils import get_relative_url
+
+from sim.errors import ExperimentError
+from sim.experiment.release import LIMIT_UNSAFE, MODELLED_RELEASE
+from site_docs.assertions import statements
+from site_docs.charts import catalogue
+from site_docs.rendering import language, validated
+from site_docs.rendering.prepare import prepare
+from site_docs.runs import measured
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
+
+_CHART = re.compile(r'<div data-chart="([\w-]+)"></div>')
+_DIAGRAM = re.compile(r'<div data-diagram="([\w-]+)"></div>')
+#: The theme's search, which has no name for a screen reader.
+_SEARCH = 'data-md-component="search" role="dialog"'
+
+#: A page's title.
+_TITLE = re.compile(r"^# .+\n", re.MULTILINE)
+
+_FROM_ROOT = re.compile(r'href="([^"]+)" data-root')
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Say at the foot of each page which versions it is about."""
+    config.copyright = f"gunicorn-sim {version('gunicorn-sim')}, about Gunicorn {MODELLED_RELEASE}"
+    return config
+
+
+def on_pre_build(config: MkDocsConfig) -> None:  # noqa: ARG001 - MkDocs's own
+    """Predict and draw on all processors, before the pages are made one after the other."""
+    try:
+        prepare()
+    except ExperimentError as error:
+        raise PluginError(str(error)) from None
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Publish what was measured, as it is."""
+    for path in sorted(measured.DIRECTORY.iterdir()):
+        files.append(File.generated(config, f"data/measured/{path.name}", abs_src_path=str(path)))
+    name = validated.FILE.name
+    files.append(File.generated(config, f"data/{name}", abs_src_path=str(validated.FILE)))
+    files.append(File.generated(config, "data/validation.csv", content=validated.as_csv()))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Render the page from the data, and publish the data of its charts."""
+    try:
+        text = language.render(
+            language.environment(), markdown, page.meta.get("holds", ()), page.file.src_path
+        )
+        for name in _CHART.findall(text):
+            path = f"data/charts/{name}.json"
+            if path not in files.src_uris:
+                content = json.dumps(catalogue.draw(name).data, indent=1)
+                files.append(File.generated(config, path, content=content))
+    except ExperimentError as error:
+        raise PluginError(str(error)) from None
+    text += statements.box(page.file.src_uri, statements.read()[0])
+    text = _TITLE.sub(lambda match: f"{match[0]}\n{_about_release(page.file.src_uri)}\n", text, 1)
+    return _FROM_ROOT.sub(lambda match: f'href="{get_relative_url(match[1], page.url)}"', text)
+
+
+def _about_release(page: str) -> str:
+    """A line under a page's title: which release the page is about, and where others differ."""
+    limits = posixpath.relpath("choosing.md", posixpath.dirname(page) or ".")
+    return (
+        f"About Gunicorn {MODELLED_RELEASE}. On {LIMIT_UNSAFE}, "
+        f"[do not limit connections]({limits}#which-releases-may-limit-connections).\n"
+        "{ .release }\n"
+    )
+
+
+def on_post_page(output: str, **_: Any) -> str:  # noqa: ANN401 - MkDocs's own
+    """Put charts and diagrams into the page, where neither Markdown nor the search sees them."""
+    output = output.replace(_SEARCH, f'{_SEARCH} aria-label="Search"')
+    output = _CHART.sub(lambda match: _both(match[1]), output)
+    return _DIAGRAM.sub(
+        lambda match: (language.DIAGRAMS / f"{match[1]}.svg").read_text(encoding="utf-8"), output
+    )
+
+
+def _both(name: str) -> str:
+    drawn = catalogue.draw(name)
+    return "".join(
+        f'<div class="chart-{width}">{svg}</div>'
+        for width, svg in (("wide", drawn.wide), ("narrow", drawn.narrow))
+    )

@@ -1,0 +1,84 @@
+"""The kernel's timers, and handshakes with a full accept queue: Linux's rules, one by one."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from strategies import FREE
+
+from sim.experiment import Experiment, Server, TraceRow, Traffic
+from sim.model.engine.clock import Clock
+from sim.model.linux.timer_wheel import HZ, TimerWheel
+from sim.model.simulation import predict
+from sim.run import Request
+
+
+def fired(wheel: TimerWheel, *delays: int) -> list[tuple[int, float]]:
+    """Set timers for that many jiffies; the number of each and when it fired, in order."""
+    clock, times = wheel.clock, []
+    for number, jiffies in enumerate(delays):
+        wheel.add(jiffies, lambda number=number: times.append((number, clock.time)))  # type: ignore[misc]
+    clock.run_until(clock.timeout(1000.0))
+    return times
+
+
+@pytest.mark.parametrize(
+    ("jiffies", "granularity"), [(50, 1), (62, 1), (63, 8), (HZ, 8), (504, 64), (8 * HZ, 64)]
+)
+def test_a_timer_fires_late_by_up_to_its_levels_granularity(jiffies: int, granularity: int) -> None:
+    late = []
+    for seed in range(200):
+        ((_, time),) = fired(TimerWheel(Clock(), Random(seed)), jiffies)
+        late.append(time * HZ - jiffies)
+    assert 0 <= min(late) < 0.1 * granularity
+    assert 0.9 * granularity < max(late) <= granularity + 1
+
+
+def test_timers_of_one_tick_fire_together_and_the_last_first() -> None:
+    (first, early), (second, later), *_ = fired(TimerWheel(Clock(), Random(1)), HZ, HZ)
+    assert (first, second) == (1, 0)
+    assert early == later
+
+
+def test_a_syn_that_was_sent_again_is_next_sent_after_1024_ms() -> None:
+    # Traced on Linux 6.18: 1.024, 2.048, 3.072, 4.096, 6.112, 10.1 to 10.5 s after the first.
+    wheel = TimerWheel(Clock(), Random(1))
+    times: list[float] = []
+
+    def again() -> None:
+        times.append(wheel.clock.time)
+        if len(times) < 8:
+            wheel.add((1, 1, 1, 1, 1, 2, 4, 8)[len(times)] * HZ, again)
+
+    wheel.add(HZ, again)
+    wheel.clock.run_until(wheel.clock.timeout(100.0))
+    after = [time - times[0] for time in times[1:]]
+    assert after[:5] == pytest.approx([1.024, 2.048, 3.072, 4.096, 6.112])
+    assert 10.1 <= after[5] <= 10.5
+
+
+def overloaded(server: Server, traffic: Traffic) -> list[Request]:
+    """The rows of an experiment whose steps take no time."""
+    return list(predict(Experiment(server=server, traffic=traffic, costs=FREE)).requests)
+
+
+def test_a_client_that_gives_up_sends_no_more_syns() -> None:
+    trace = tuple(TraceRow(0.1 * number, 1.9, 0.0) for number in range(4))
+    traffic = Traffic(arrivals="trace", trace=trace, timeout=1.8, drain=20.0)
+    rows = overloaded(Server(backlog=1), traffic)
+    assert [row.outcome for row in rows] == ["timeout"] * 4
+    # Those in the accept queue are served all the same, though nobody waits for them.
+    assert [row.worker for row in rows] == [1, 0, 0, 0]
+
+
+def test_a_server_forgets_handshakes_and_resets_them() -> None:
+    # One is served for 9 s and nine wait; then there is room for one more, and the SYNs of all the
+    # others are answered in one tick. Of those the server remembers eight. One comes in, and 7 s
+    # later three more are forgotten, for then the rest is no more than half of the backlog.
+    trace = tuple(TraceRow(0.0, 9.0, 0.0) for _ in range(40))
+    rows = overloaded(Server(backlog=8), Traffic(arrivals="trace", trace=trace, drain=30.0))
+    resets = [row.latency for row in rows if row.outcome == "reset"]
+    assert len(resets) in (2, 3)
+    # At 11 s the SYN, at 18 s it is forgotten; then the client sends its request once more.
+    assert all(18.0 < latency < 26.0 for latency in resets)

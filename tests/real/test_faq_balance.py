@@ -1,0 +1,103 @@
+"""Who gets a request, and where it waits: in no turn, and with the worker that accepted it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate, pairwise
+from typing import Any
+
+import psutil
+import pytest
+from plain_gunicorn import get_json, wait_for
+
+from reference_app.rig.server import RunningServer, running_server
+from sim.experiment import Experiment, Server, Traffic
+from sim.experiment.distribution import Distribution
+from sim.model.simulation import predict
+
+SERVER = Server(workers=2, threads=2, preload_app=True)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RunningServer]:
+    with running_server(Experiment(SERVER)) as server:
+        yield server
+
+
+def at_once(server: RunningServer, number: int, io: float) -> list[dict[str, Any]]:
+    with ThreadPoolExecutor(number) as pool:
+        return list(pool.map(lambda _: get_json(server.port, f"/work?io={io}"), range(number)))
+
+
+def most_at_a_time(answers: Sequence[dict[str, Any]]) -> int:
+    steps = [(answer["started"], 1) for answer in answers]
+    steps += [(answer["ended"], -1) for answer in answers]
+    return max(accumulate(change for _, change in sorted(steps)))
+
+
+def test_requests_are_not_dealt_in_turns(server: RunningServer) -> None:
+    pids = []
+    for _ in range(60):
+        pids.append(get_json(server.port, "/work")["pid"])
+        time.sleep(0.005)  # Both workers are idle again.
+    assert any(one == other for one, other in pairwise(pids))
+
+
+def test_no_more_requests_run_than_there_are_threads(server: RunningServer) -> None:
+    answers = at_once(server, 12, 0.1)
+    assert 2 <= most_at_a_time(answers) <= 4
+    for pid in server.workers().values():
+        assert most_at_a_time([a for a in answers if a["pid"] == pid] or answers[:1]) <= 2
+
+
+def needless_waits(started: Sequence[float], io: float) -> bool:
+    """Whether of four requests that come at once to four threads one had to wait."""
+    return max(started) - min(started) > 0.8 * io
+
+
+def test_four_requests_at_once_do_not_always_find_four_threads(server: RunningServer) -> None:
+    io = 0.05
+
+    def waits(_: int) -> bool:
+        return needless_waits([a["started"] for a in at_once(server, 4, io)], io)
+
+    # Of a fair coin's throws six in sixteen are two and two.
+    assert any(map(waits, range(20)))
+    # Here 10 ms apart, so that the cores sleep between them: at once, the model has no two and two.
+    io = 0.2
+    four = Traffic(arrivals="constant", rate=100.0, requests=4, io=Distribution("const", (io,)))
+    runs = [predict(Experiment(SERVER, traffic=four), 0, variant) for variant in range(100)]
+    predicted = sum(needless_waits(run.requests.started, io) for run in runs)
+    assert 10 <= predicted <= 90
+
+
+def test_a_waiting_request_stays_with_its_worker(server: RunningServer) -> None:
+    first, second = server.workers().values()
+    os.kill(second, signal.SIGSTOP)
+    try:
+        wait_for(lambda: psutil.Process(second).status() == psutil.STATUS_STOPPED)
+        with ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(get_json, server.port, "/work?io=0.4") for _ in range(4)]
+            wait_for(lambda: connections_of(first, server.port) == 4)
+            os.kill(second, signal.SIGCONT)
+            # From here on the second worker has two idle threads, and nothing to do.
+            wait_for(lambda: psutil.Process(second).status() == psutil.STATUS_SLEEPING)
+            continued = time.monotonic()
+            assert connections_of(second, server.port) == 0
+            answers = [answer.result() for answer in asked]
+    finally:
+        os.kill(second, signal.SIGCONT)
+    assert {answer["pid"] for answer in answers} == {first}
+    assert most_at_a_time(answers) == 2
+    assert sum(answer["started"] > continued + 0.1 for answer in answers) == 2
+
+
+def connections_of(pid: int, port: int) -> int:
+    return sum(
+        connection.status == psutil.CONN_ESTABLISHED and connection.laddr.port == port
+        for connection in psutil.Process(pid).net_connections("tcp4")
+    )

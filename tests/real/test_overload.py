@@ -1,0 +1,84 @@
+"""Holds overload against the real server and the real kernel, on the very same requests.
+
+More requests come than there is room for in the accept queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from looks import Look, Looks, looks_at
+from traffic_looks import latencies, outcomes, throughput, variants
+
+from sim.experiment import Experiment, Server, TraceRow, Traffic
+from sim.experiment.distribution import Distribution
+
+SYNC = Server(workers=1, timeout=0, preload_app=True)
+GTHREAD = Server(
+    workers=2, threads=2, worker_class="gthread", worker_connections=2, preload_app=True
+)
+
+
+def _overload(server: Server, *, rate: float, io: float, **traffic: float | None) -> Experiment:
+    return Experiment(
+        server=server,
+        traffic=Traffic(
+            rate=rate,
+            io=Distribution("const", (io,)),
+            **traffic,  # type: ignore[arg-type]
+        ),
+        seed=3,
+        replications=1,
+    )
+
+
+#: At least three times as many requests as can be served. Those of the burst are all sent again in
+#: one tick; without dropped ACKs they would come in after whole seconds only.
+EXPERIMENTS = {
+    "a burst, backlog 2": Experiment(
+        server=replace(SYNC, backlog=2),
+        traffic=Traffic(arrivals="trace", trace=(TraceRow(0.0, 0.02, 0.0),) * 28, drain=15.0),
+        replications=1,
+    ),
+    "sync, backlog 1": _overload(
+        replace(SYNC, backlog=1), rate=20.0, io=0.2, duration=3.0, drain=15.0
+    ),
+    "sync, backlog 8": _overload(
+        replace(SYNC, backlog=8), rate=20.0, io=0.2, duration=3.0, drain=15.0
+    ),
+    "sync, backlog 2048": _overload(
+        # Takes 15 s after the last arrival, and longer where the machine is slow.
+        replace(SYNC, workers=4),
+        rate=900.0,
+        io=0.02,
+        duration=4.0,
+        drain=30.0,
+    ),
+    "gthread, worker_connections reached": _overload(
+        replace(GTHREAD, backlog=8), rate=60.0, io=0.2, duration=3.0, drain=15.0
+    ),
+    "clients give up": _overload(
+        replace(GTHREAD, backlog=1),
+        rate=60.0,
+        io=0.2,
+        duration=3.0,
+        drain=8.0,
+        timeout=1.5,
+        retries=1,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def looks() -> Iterator[Looks]:
+    """The clients wait more than anybody computes, so all are measured at the same time."""
+    with looks_at(EXPERIMENTS, variants, at_once=len(EXPERIMENTS)) as looks:
+        yield looks
+
+
+@pytest.mark.parametrize("look", [outcomes, latencies, throughput])
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_overload_is_as_predicted(name: str, look: Look, looks: Looks) -> None:
+    assert looks.differs(name, look) is None

@@ -1,0 +1,217 @@
+"""The validation and the limits of the model, as the pages tell them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sim.errors import ExperimentError
+from sim.validation import rows as validation_rows
+from sim.validation.grid import sample
+from sim.validation.rows import Header, Look, Row, Values
+from sim.validation.verdict import Off, Result
+from site_docs.charts.agreement import agreement
+from site_docs.charts.misses import misses
+from site_docs.rendering import limits, validated
+
+MACHINE = {"cores": 2, "processor": "a processor", "system": "Linux-6.18.44-fc-x86_64"}
+HEADER = Header("2026-01-02T03", MACHINE, {"python": "3", "gunicorn": "27"}, 2, 2)
+
+#: Cells of the grid whose prediction is off by that factor; the server repeats itself within 1 %.
+CELLS = {2: 1.02, 5: 1.3, 9: 0.7}
+
+
+def values(scale: float) -> Values:
+    """Figures of a repeat, or of a variant."""
+    return {
+        "latency_mean": 0.1 * scale,
+        "latency_p50": 0.08,
+        "latency_p95": 0.3 * scale,
+        "latency_p99": 0.4 * scale,
+        "throughput": 50.0,
+        "share_worker_1": 0.4,
+        "share_worker_2": 0.6,
+    }
+
+
+def row(number: int, scale: float) -> Row:
+    return Row(
+        tuple(
+            Look(
+                number,
+                sample()[number - 1].name,
+                "2026-01-02",
+                {"server": {"workers": 2, "worker_class": "gthread"}},
+                values=values(measured),
+                outcomes={"ok": 1},
+                others=0.2 if number == 9 else 0.0,
+                variants=[values(scale), values(scale)],
+                ideal={**values(0.5), "share_worker_1": None, "share_worker_2": None},
+            )
+            for measured in (1.0, 1.01)
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with three cells, of which two are off."""
+    path = tmp_path_factory.mktemp("validation") / "validation.jsonl"
+    looks = [look for number, scale in CELLS.items() for look in row(number, scale).looks]
+    validation_rows.write(path, HEADER, looks)
+    return path
+
+
+def test_it_is_told_as_its_file_says(path: Path, tmp_path: Path) -> None:
+    assert validated.where(path).startswith(
+        "3 of 64 cells, each predicted 2 times and measured 2 times (3 cells); begun 2026-01-02, "
+        "a processor, 2 cores, Linux 6.18, CPython 3, Gunicorn 27"
+    )
+    header, looks = validation_rows.read(path)
+    later = tmp_path / "later.jsonl"
+    validation_rows.write(later, replace(header, predicted="2026-03-04T05:06:07+00:00"), looks)
+    anew = "begun 2026-01-02, predicted anew from the same requests 2026-03-04, a processor"
+    assert anew in validated.where(later)
+    assert validated.reached(path) == "3 of 8 targets are reached"
+    (worst,) = (
+        line for line in validated.targets(path).splitlines() if "worst error of the mean" in line
+    )
+    assert (
+        worst == "| worst error of the mean at most 15 % | 30 %, [cell 9](#cell-9) | **missed** |"
+    )
+    assert "| mean | 3 cells | 29 % | 30 %, [cell 9](#cell-9) | 50 % |" in validated.measures(path)
+
+
+def test_every_cell_is_a_row_that_can_be_linked_to_and_sorted(path: Path) -> None:
+    table = validated.cells(path)
+    assert re.findall(r'<tr id="cell-(\d+)">', table) == ["2", "5", "9"]
+    rows = table.split("<tr id=")[1:]
+    assert all(line.count("<td") == table.count("<th ") for line in rows)
+    assert '<td style="text-align: right;" data-value="0.293532">+29.4 %</td>' in rows[1]
+    assert rows[0].count("met</td>") == 1
+    assert "<strong>misses mean, p95</strong>, disturbed</td>" in rows[2]
+
+
+def test_every_figure_is_a_line_for_a_spreadsheet(path: Path) -> None:
+    lines = validated.as_csv(path).splitlines()
+    assert lines[0].startswith("cell,cell_name,name,unit,predicted,measured,error,spread,")
+    assert len(lines) == 1 + len(CELLS) * len(values(1.0))
+
+
+def test_rows_of_another_grid_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.jsonl"
+    validation_rows.write(path, HEADER, [replace(row(1, 1.0).looks[0], name="another")])
+    with pytest.raises(ExperimentError, match=r"cell 1 is 'another'; expected 'gthread, 8x1"):
+        validated.read(path)
+
+
+def test_charts_show_every_cell_and_name_those_that_miss(path: Path) -> None:
+    found = validated.read(path)
+    chart = agreement("agreement", "Every cell", found.cells)
+    assert [panel["measure"] for panel in chart.data["measures"]] == ["mean", "median", "p95"]
+    assert [cell["predicted"] for cell in chart.data["measures"][0]["cells"]] == [
+        102.0,
+        130.0,
+        70.0,
+    ]
+    chart = misses("misses", "Every cell", found.validation.results)
+    assert "Mean, 3 cells, further off than allowed: 5, 9." in chart.description
+    assert "Share, 3 cells, none is too far off." in chart.description
+    assert ">5</text>" in chart.narrow
+
+
+# --- causes --------------------------------------------------------------------------------------
+
+CAUSE = """
+[[cause]]
+id = "a"
+title = "A"
+explanation = "It is so."
+evidence = ["Seen."]
+cells = [5]
+[[cause]]
+id = "b"
+title = "B"
+explanation = "It is so."
+evidence = ["Seen."]
+figures = ["mean", "p95"]
+when = {}
+"""
+
+
+def causes(tmp_path: Path, text: str) -> tuple[limits.Cause, ...]:
+    (tmp_path / "limits.toml").write_text(text, encoding="utf-8")
+    return limits.read(tmp_path / "limits.toml")
+
+
+def missed(path: Path) -> list[tuple[Result, Off]]:
+    return validated.missed(path)
+
+
+def test_the_causes_of_the_repository_are_those_of_its_misses() -> None:
+    explained = limits.explained()
+    assert [cause for cause, _ in explained] == list(limits.read())
+    assert sum(len(found) for _, found in explained) == len(validated.missed())
+
+
+def test_the_first_cause_that_fits_explains_a_miss(path: Path, tmp_path: Path) -> None:
+    explained = limits.explain(causes(tmp_path, CAUSE), missed(path))
+    assert [
+        (cause.id, [(result.cell, off.name) for result, off in found]) for cause, found in explained
+    ] == [
+        ("a", [(5, "latency_mean"), (5, "latency_p95")]),
+        ("b", [(9, "latency_mean"), (9, "latency_p95")]),
+    ]
+
+
+def test_a_cause_can_name_levels_of_the_grid(path: Path, tmp_path: Path) -> None:
+    five, nine = sample()[4], sample()[8]
+    assert five.shape != nine.shape
+    shape = "x".join(map(str, nine.shape))
+    when = f'when = {{ shape = ["{shape}"], reuse_port = [{str(nine.reuse_port).lower()}] }}'
+    explained = limits.explain(causes(tmp_path, CAUSE.replace("when = {}", when)), missed(path))
+    assert [len(found) for _, found in explained] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('["mean", "p95"]', '["mean"]', "cell 9 (.*) misses its p95 by 30 %; expected a cause"),
+        ("[5]", "[5, 9]", "cause 'b' does not explain a miss of any cell any more"),
+        ("[5]", "[2, 5]", "cause 'a' does not explain a miss of cells 2 any more; expected only"),
+    ],
+)
+def test_a_miss_without_a_cause_and_a_cause_without_a_miss_are_refused(
+    old: str, new: str, message: str, path: Path, tmp_path: Path
+) -> None:
+    found = causes(tmp_path, CAUSE.replace(old, new))
+    with pytest.raises(ExperimentError, match=message):
+        limits.explain(found, missed(path))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('id = "a"', "", "[[cause]] 1 has no key 'id'; expected text in quotes"),
+        ('id = "b"', 'id = "a"', "two causes are 'a'; expected an id for each"),
+        ('title = "A"', 'titel = "A"', "[[cause]] 1 has an unknown key 'titel'; did you mean"),
+        ('["Seen."]', "[]", "[[cause]] 1 evidence is empty; expected text or numbers"),
+        ("[5]", '["5"]', "[[cause]] 1 cells[0] is '5'; expected a whole number"),
+        ("cells = [5]", "", "[[cause]] 1 says no cell; expected cells or when"),
+        ('"mean", ', '"max", ', "[[cause]] 2 figures has 'max'; expected some of mean, median,"),
+        ("{}", "{ rate = 1 }", "[[cause]] 2 when has an unknown key 'rate'; expected one of"),
+        ("{}", "{ load = 2 }", "[[cause]] 2 when load is 2; expected some of 0.3, 0.6, 0.8, 0.95"),
+        ("{}", "1", "[[cause]] 2 when is 1; expected a table"),
+    ],
+)
+def test_causes_are_refused_by_number_and_key(
+    old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    assert old in CAUSE
+    with pytest.raises(ExperimentError, match=re.escape(message)) as caught:
+        causes(tmp_path, CAUSE.replace(old, new, 1))
+    assert "limits.toml: " in str(caught.value)
+    assert "\n" not in str(caught.value)

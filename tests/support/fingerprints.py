@@ -1,0 +1,197 @@
+"""Fingerprints of a fair set of runs, for whoever must not change any of them.
+
+``python tests/support/fingerprints.py`` prints them as JSON, with the file that the model came
+from.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+
+from strategies import FREE, SLOW
+
+from sim.experiment import (
+    Arrivals,
+    Experiment,
+    Host,
+    LaunchDarkly,
+    Server,
+    TraceRow,
+    Traffic,
+    WorkerClass,
+)
+from sim.experiment.accept_load import Load
+from sim.experiment.costs import Costs
+from sim.experiment.distribution import Distribution
+from sim.experiment.disturbance import (
+    MASTER_SIGNALS,
+    WORKER_SIGNALS,
+    BootError,
+    Crash,
+    Disturbance,
+    FlagService,
+    Hang,
+    Rate,
+    Signal,
+)
+from sim.model.cpython import gil
+from sim.model.simulation import predict
+from sim.reading.experiment_file import read
+from sim.run import Run
+from sim.study.race_fit import predicted_shares
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+#: Experiments that chance puts together.
+DRAWN = 240
+
+#: Requests of a drawn experiment, and s of one from a file, at most.
+REQUESTS, DURATION = 300, 20.0
+
+DEMANDS = tuple(
+    Distribution.parse(text)
+    for text in (
+        *("const:0", "const:0", "const:0.0001", "const:0.02", "exp:0.001", "exp:0.05"),
+        *("uniform:0,0.02", "lognorm:0.02,2", "bimodal:0.8,0,0.2"),
+    )
+)
+
+#: Where nothing costs time, many things happen at one moment.
+COSTS = (Costs(), Costs(), Costs(), FREE, SLOW, Costs(receive=0.02), Costs(finish=0, accept=0.01))
+
+
+def drawn(number: int) -> Experiment:
+    """The experiment that chance puts together with this ``number``."""
+    random = Random(f"experiment {number}")
+    choice = random.choice
+    worker_class: WorkerClass = choice(("sync", "gthread", "gthread"))
+    traffic = _traffic(random)
+    return Experiment(
+        Server(
+            workers=choice((1, 2, 2, 3, 4, 8)),
+            threads=1 if worker_class == "sync" else choice((1, 2, 4)),
+            worker_class=worker_class,
+            worker_connections=choice((8, 1000)),
+            timeout=choice((0, 1, 30)),
+            graceful_timeout=choice((1, 30)),
+            keepalive=choice((0, 2)),
+            backlog=choice((2, 8, 2048)),
+            max_requests=choice((0, 0, 40)),
+            max_requests_jitter=choice((0, 10)),
+            preload_app=choice((False, True)),
+            reuse_port=choice((False, False, True)),
+        ),
+        Host(cores=choice((1, 2, 2, 4)), clients=choice(("local", "local", "remote"))),
+        traffic,
+        LaunchDarkly(enabled=True, reachable=choice((True, True, False))),
+        choice(COSTS),
+        seed=number,
+        disturbances=_disturbances(random, traffic),
+    )
+
+
+def _traffic(random: Random) -> Traffic:
+    choice = random.choice
+    never = Distribution("const", (0.0,))
+    slow = choice((False, False, True))
+    parts = DEMANDS if slow else (never,)
+    arrivals: Arrivals = choice(("poisson", "poisson", "constant", "closed", "trace"))
+    rows = (
+        TraceRow(place // 4 * choice((0.0, 0.02)), choice((0.01, 0.2)), choice((0.0, 0.003)))
+        for place in range(REQUESTS if arrivals == "trace" else 0)
+    )
+    return Traffic(
+        arrivals=arrivals,
+        rate=choice((20.0, 60.0, 90.0, 400.0)),
+        requests=REQUESTS,
+        users=choice((1, 4, 20)),
+        think=choice(DEMANDS),
+        connection=choice(("new", "new", "keepalive")),
+        io=choice(DEMANDS),
+        cpu=choice((never, *DEMANDS)),
+        trace=tuple(sorted(rows, key=lambda row: row.arrival_s)),
+        drain=choice((0.4, 20.0)),
+        timeout=None if slow else choice((None, None, 0.05, 1.0)),
+        retries=choice((0, 2)),
+        retry_delay=choice((0.0, 0.3)),
+        first_byte=choice(parts),
+        body=choice(parts),
+        read=choice(parts),
+        reads_body=choice((True, False)),
+    )
+
+
+def _disturbances(random: Random, traffic: Traffic) -> tuple[Disturbance, ...]:
+    """None in one half of the experiments, up to four in the other."""
+    choice = random.choice
+    found: list[Disturbance] = []
+    for _ in range(choice((0, 0, 0, 1, 2, 4))):
+        signal = Signal(random.uniform(0.0, 4.0), choice(MASTER_SIGNALS), to="master")
+        at, worker = random.uniform(0.0, 4.0), choice((1, 2, 3))
+        found.append(
+            choice(
+                (
+                    signal,
+                    Signal(at, choice(WORKER_SIGNALS), worker=worker),
+                    Signal(at, choice(WORKER_SIGNALS), worker=worker),
+                    Crash(at, worker),
+                    Hang(at, worker, choice((1, 2, 4)), choice((0.5, 4.0))),
+                    BootError(at, choice((3, 4))),
+                    FlagService(at, reachable=choice((True, False)), latency=choice((None, 0.2))),
+                    Rate(at, 200.0) if traffic.arrivals == "poisson" else signal,
+                )
+            )
+        )
+    return tuple(sorted(found, key=lambda disturbance: disturbance.at))
+
+
+def fingerprint(run: Run) -> str:
+    """Of all that a run says, to the last bit."""
+    said: list[object] = [run]
+    if run.tally is not None:
+        said = [replace(run, tally=None), run.tally.outcomes, run.tally.worker_busy]
+        said += [run.tally.latency.total, run.tally.wait.quantiles((0.5, 0.99))]
+    return sha256(repr(said).encode()).hexdigest()
+
+
+def fingerprints() -> Iterator[tuple[str, str]]:
+    """The name of each experiment, and its run's fingerprint; and of what a part predicts."""
+    for path in sorted(EXPERIMENTS.rglob("*.toml")):
+        experiment = read(path)
+        short = replace(
+            experiment,
+            traffic=replace(
+                experiment.traffic, duration=min(experiment.traffic.duration, DURATION)
+            ),
+        )
+        yield path.stem, fingerprint(predict(short))
+    for number in range(DRAWN):
+        yield f"drawn {number}", fingerprint(predict(drawn(number)))
+    many = Experiment(
+        Server(workers=64, threads=2, worker_class="gthread"),
+        Host(cores=64, clients="remote"),
+        Traffic(rate=1600.0, requests=4_000),
+    )
+    yield "many workers", fingerprint(predict(many))
+    passing = Experiment(Server(workers=2, threads=2, worker_class="gthread"))
+    yield "rows not kept", fingerprint(predict(passing, keep_rows=False))
+    # What uses a part of the model from outside.
+    load = Load(4, 2, 50.0, Distribution("exp", (0.03,)), 300)
+    accepted = predicted_shares(load, 2, Costs())
+    yield "who accepts", sha256(repr(accepted).encode()).hexdigest()
+
+
+def main() -> None:
+    """Print where the model is, and the fingerprints."""
+    found = {"model": gil.__file__, "runs": dict(fingerprints())}
+    sys.stdout.write(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Gunicorn as a user starts it: its own log, any application, nothing of the rig."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from sysconfig import get_path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: s that anything may take that is waited for.
+PATIENCE = 10.0
+
+
+@dataclass(frozen=True)
+class PlainGunicorn:
+    """A running Gunicorn."""
+
+    port: int
+    master: psutil.Process
+    log_file: Path
+
+    def log(self) -> str:
+        """What it has logged so far."""
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    def workers(self) -> list[psutil.Process]:
+        """The master's children, by age."""
+        found: list[psutil.Process] = sorted(self.master.children(), key=lambda p: p.create_time())
+        return [p for p in found if p.status() != psutil.STATUS_ZOMBIE]
+
+    def get(self, path: str = "/", timeout: float = PATIENCE) -> tuple[int, str]:
+        """Status and body of an answer."""
+        return get(self.port, path, timeout)
+
+    def wait_for_log(self, words: str, times: int = 1) -> None:
+        """Wait until it has logged these words as often as ``times`` says."""
+        wait_for(lambda: self.log().count(words) >= times, f"{words!r} in the log")
+
+
+def wait_for(what: Callable[[], bool], name: str = "it") -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < deadline, f"{name} has not come in {PATIENCE:g} s"
+        time.sleep(0.01)
+
+
+def get(port: int, path: str, timeout: float = PATIENCE) -> tuple[int, str]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def get_json(port: int, path: str) -> dict[str, Any]:
+    status, body = get(port, path)
+    assert status == 200, body
+    answer = json.loads(body)
+    assert isinstance(answer, dict)
+    return answer
+
+
+@contextmanager
+def plain_gunicorn(
+    folder: Path, application: str, *flags: str, ready: bool = True, control: bool = False
+) -> Iterator[PlainGunicorn]:
+    """Run Gunicorn in ``folder``; nothing of it is left when the block ends.
+
+    Args:
+        folder: working directory, from which the application is imported.
+        application: as on Gunicorn's command line.
+        flags: more of its command line.
+        ready: wait until it has booted a worker.
+        control: let it open its control socket, at ``folder / "control"``.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = folder / "log"
+    command = [sys.executable, str(Path(get_path("scripts"), "gunicorn"))]
+    command += ["--bind", f"127.0.0.1:{port}", *flags]
+    command += ["--control-socket", str(folder / "control")] if control else []
+    command += [] if control else ["--no-control-socket"]
+    with log.open("wb") as output:
+        master = psutil.Popen(
+            [*command, application],
+            cwd=folder,
+            env=_environment(),
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        server = PlainGunicorn(port, psutil.Process(master.pid), log)
+        if ready:
+            server.wait_for_log("Booting worker")
+            wait_for(lambda: _answers(port), "an answer")
+        yield server
+    finally:
+        family: list[psutil.Process] = [master]
+        with suppress(psutil.NoSuchProcess):
+            family += master.children(recursive=True)
+        # The master first, or it would replace its workers.
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        master.wait(PATIENCE)
+
+
+def _environment() -> dict[str, str]:
+    foreign = ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "LAUNCHDARKLY_SDK_KEY", "FLAG_SERVICE_URL")
+    kept = {name: value for name, value in os.environ.items() if name not in foreign}
+    return {**kept, "PYTHONPATH": str(ROOT), "LAUNCHDARKLY_OFFLINE": "1"}
+
+
+def _answers(port: int) -> bool:
+    try:
+        return get(port, "/", 1.0)[0] > 0
+    except OSError:
+        return False
+
+
+def run_python(program: str, *arguments: str) -> Sequence[str]:
+    """The lines that a Python program prints, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=ROOT,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()

@@ -1,0 +1,94 @@
+"""The sample of the grid: fixed, possible, and spread over all levels and their pairs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+
+import pytest
+
+from sim.experiment import Host
+from sim.validation.grid import (
+    DURATION,
+    FACTORS,
+    FEWEST,
+    MEAN,
+    OVERHEAD,
+    TIMES,
+    Cell,
+    cells,
+    pairs,
+    possible,
+    sample,
+)
+
+HOST = Host(cores=2)
+BUSY = Cell("gthread", (2, 2), 0.8, "exponential", "io", "new", "default", False)
+
+
+def test_the_sample_is_the_same_every_time() -> None:
+    # Not from the cache.
+    assert sample.__wrapped__() == sample()
+    assert sample(2) != sample()
+
+
+def test_there_are_no_two_of_a_kind_and_enough() -> None:
+    assert len(set(sample())) == len(sample()) >= 60
+    assert all(map(possible, sample()))
+
+
+def test_every_shape_meets_every_load_as_often() -> None:
+    seen = Counter((cell.shape, cell.load) for cell in sample())
+    assert seen == dict.fromkeys(product(FACTORS["shape"], FACTORS["load"]), TIMES)
+
+
+def test_every_level_meets_every_level_that_it_can() -> None:
+    # That every level of every factor is in the sample follows from it.
+    can = {pair for cell in cells() for pair in pairs(cell)}
+    assert {pair for cell in sample() for pair in pairs(cell)} == can
+    assert {level for pair in can for level in pair} == {
+        (factor, level) for factor, levels in FACTORS.items() for level in levels
+    }
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        Cell("sync", (1, 4), 0.3, "constant", "io", "new", "default", False),
+        Cell("sync", (2, 1), 0.3, "constant", "io", "keepalive", "default", False),
+        Cell("sync", (2, 1), 0.3, "constant", "io", "new", "threads", False),
+        Cell("gthread", (1, 4), 0.3, "constant", "io", "new", "default", True),
+    ],
+)
+def test_what_is_no_experiment_of_its_own(cell: Cell) -> None:
+    assert not possible(cell)
+    assert cell not in set(cells())
+
+
+@pytest.mark.parametrize("cell", sample(), ids=lambda cell: cell.name)
+def test_a_cell_asks_for_its_load(cell: Cell) -> None:
+    experiment = cell.experiment(HOST, seed=7)
+    server, traffic = experiment.server, experiment.traffic
+    assert (server.workers, server.threads) == cell.shape
+    assert server.worker_class == cell.worker_class
+    assert traffic.io.mean + traffic.cpu.mean == pytest.approx(MEAN)
+    assert traffic.requests is not None
+    assert traffic.requests >= FEWEST
+    assert traffic.requests / traffic.rate == pytest.approx(DURATION, rel=0.5) or (
+        traffic.requests == FEWEST
+    )
+    threads = traffic.rate * (MEAN + OVERHEAD) / server.concurrency
+    cores = traffic.rate * (traffic.cpu.mean + OVERHEAD) / min(server.workers, HOST.cores)
+    assert max(threads, cores) == pytest.approx(cell.load)
+
+
+def test_more_cores_are_asked_for_more() -> None:
+    computing = Cell("gthread", (4, 1), 0.8, "constant", "cpu", "new", "default", False)
+    assert computing.rate(4) == pytest.approx(2 * computing.rate(2))
+    assert BUSY.rate(4) == BUSY.rate(2)
+
+
+def test_names_tell_all_cells_apart() -> None:
+    everything = list(cells())
+    assert len({cell.name for cell in everything}) == len(everything)
+    assert BUSY.name == "gthread, 2x2, load 0.8, exponential, io, new"
