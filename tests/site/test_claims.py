@@ -247,7 +247,7 @@ under = "A"
 words = ["w"]
 verdict = "true"
 correct = "It is {n.predicted}, and was {n.measured}."
-tests = ["tests/test_x.py::test_y"]
+tests = ["tests/real/test_x.py::test_y"]
 [[claim.source]]
 at = "gunicorn.sock"
 line = "import os"
@@ -294,7 +294,7 @@ def test_a_claim_that_repeats_another_has_its_evidence(tmp_path: Path) -> None:
         ('correct = "It', 'corect = "It', "claim 'a': has an unknown key 'corect'; did you mean"),
         ("n.predicted", "m.predicted", "claim 'a': correct refers to {m.predicted}; expected one"),
         ("{n.predicted}", "{n.predicted", "claim 'a': correct has a brace that means nothing"),
-        ("::test_y", "", "claim 'a': tests has 'tests/test_x.py'; expected a node id such as"),
+        ("::test_y", "", "claim 'a': tests has 'tests/real/test_x.py'; expected a node id such as"),
         ('at = "gunicorn.sock"\n', "", "claim 'a': [[claim.source]] 1 has no key 'at'; expected"),
         ("recovery[0].lost", "recovery[0", "claim 'a': [[claim.quantity]] 1 path is 'recovery[0'"),
         ('"requests"', '"apples"', "claim 'a': [[claim.quantity]] 1 unit is 'apples'; expected"),
