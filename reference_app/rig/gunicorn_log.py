@@ -170,8 +170,8 @@ def _event(line: LogLine, names: dict[int, str], masters: dict[int, str]) -> tup
         masters: names of the masters, by pid; one more is added when it logs its first line.
     """
     if signal := _SIGNAL.match(line.message):
-        # In small letters before 24.0.
-        return f"signal {signal[1].upper()}", _master(line.pid, masters)
+        # In whichever letters the release logs it: kinds are in small ones.
+        return f"signal {signal[1].lower()}", _master(line.pid, masters)
     for pattern, kind in _MASTER:
         if pattern.match(line.message):
             return kind, _master(line.pid, masters)

@@ -93,7 +93,7 @@ def test_what_happens_is_read_from_every_releases_log(release: str) -> None:
     happened = {(event.kind, event.process) for event in run.events}
     assert {("exit", f"worker {number}") for number in (1, 2, 3, 5)} <= happened
     assert {("ready", f"worker {number}") for number in (3, 4, 5, 6)} <= happened
-    assert {("signal HUP", "master"), ("exiting", "worker 2"), ("exiting", "worker 5")} <= happened
+    assert {("signal hup", "master"), ("exiting", "worker 2"), ("exiting", "worker 5")} <= happened
     outcomes = [row.outcome for row in run.requests]
     assert outcomes.count("ok") > 0.9 * len(outcomes)
     assert {row.worker for row in run.requests if row.outcome == "ok"} >= {2, 3}

@@ -261,7 +261,7 @@ def test_a_log_becomes_events_by_time_and_boot_order() -> None:
         (3.1, "timeout", "worker 2"),
         (3.2, "exit", "worker 2"),
         (3.3, "fork", "worker 3"),  # With a pid that was used before.
-        (3.4, "signal HUP", "master"),
+        (3.4, "signal hup", "master"),
         (3.5, "exiting", "worker 3"),
     ]
     events = process_events(log_lines(LOG), start=10.0)
