@@ -265,6 +265,18 @@ def test_an_abort_ends_what_a_sync_worker_computes() -> None:
     assert gone == pytest.approx(at + HANDLE_ERROR)
 
 
+@pytest.mark.parametrize(("io", "outcome"), [(9.0, "reset"), (0.0, "refused")])
+def test_an_application_that_is_thrown_out_keeps_the_socket_until_the_end(
+    io: float, outcome: str
+) -> None:
+    """Its traceback holds the worker's sockets; who comes meanwhile is reset."""
+    traffic = Traffic(arrivals="trace", trace=(TraceRow(0.0, io, 0.0), TraceRow(1.2, 0.0, 0.0)))
+    end = Signal(1.0, "QUIT", "master")
+    costs = replace(FREE, finalize=0.5)
+    run = predict(Experiment(Server(), traffic=traffic, disturbances=(end,), costs=costs))
+    assert run.requests[1].outcome == outcome
+
+
 def test_an_upload_to_a_gthread_worker_may_take_longer_than_timeout() -> None:
     request, events = aborted("gthread", body="const:6")
     assert request.outcome == "ok"

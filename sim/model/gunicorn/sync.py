@@ -37,7 +37,8 @@ HANDLE_ERROR = 0.0025
 class SyncWorker(Worker):
     """One sync worker; see `Worker` for what every class has.
 
-    State: ``connection`` (whose request it reads or runs), ``hangs`` (whether that request's I/O is
+    State: ``connection`` (whose request it reads or runs), ``calls`` (whether it has called the
+    application for that), ``hangs`` (whether that request's I/O is
     longer for a hang), ``sleeping`` (in `select()`).
     ``waited`` and ``longest`` stay 0: nothing ever waits inside.
     """
@@ -47,6 +48,7 @@ class SyncWorker(Worker):
         super().__init__(wiring, parent, listener, timeout)
         self.registration = self.boot_order
         self.connection: Connection | None = None
+        self.calls = False
         self.hangs = False
         self.sleeping = False
 
@@ -65,6 +67,7 @@ class SyncWorker(Worker):
             self.sleeping = True
             self.listener.sleep(self)
             return
+        self.calls = False
         self.connection = connection
         connection.worker = self
         row = connection.row
@@ -123,6 +126,7 @@ class SyncWorker(Worker):
         if self.connection is None:
             self.exit(self.status or 0)
         else:
+            self.interrupted = self.calls
             self.gil.compute(HANDLE_ERROR, self._handle_error, self.connection)
 
     def _handle_error(self, connection: Connection) -> None:
@@ -137,6 +141,7 @@ class SyncWorker(Worker):
         assert connection is not None, "an exception ends what the main thread computes"
         if self.in_handler:
             return
+        self.calls = True
         rows = self.recorder.requests
         if not connection.abandoned:
             rows.started[row] = self.clock.time - self.recorder.start

@@ -99,9 +99,10 @@ class Worker(Poller):
         aborted: whether the master has given up on it.
         nr: requests that it has begun to handle.
         handles_signals: whether `init_signals` has run.
-        in_handler: whether its main thread sleeps in `handle_quit()`.
+        in_handler: whether its main thread sleeps in `handle_quit()`, or is in `handle_error()`.
         booted: whether it has entered its main loop.
         exiting: whether it has left it for good.
+        interrupted: whether a signal's exception has thrown it out of the application.
         joining: whether Python waits for its pool threads to return, before it ends.
         finalizing: whether Python is past that, and has given up its signal handlers
             (`_PySignal_Fini`, Python/pylifecycle.c).
@@ -141,6 +142,7 @@ class Worker(Poller):
         "handles_signals",
         "in_handler",
         "inherited",
+        "interrupted",
         "joining",
         "ldclient",
         "life_costs",
@@ -207,6 +209,7 @@ class Worker(Poller):
         self.in_handler = False
         self.booted = False
         self.exiting = False
+        self.interrupted = False
         self.joining = False
         self.finalizing = False
         self.ended = False
@@ -468,9 +471,12 @@ class Worker(Poller):
         """`SystemExit` has unwound `spawn_worker()`, and Python joins the pool threads.
 
         Unwinding frees the worker's sockets: real ones are closed 1 to 6 ms after the line "Worker
-        exiting", and some 80 ms before the process has ended.
+        exiting", and some 80 ms before the process has ended. Where an exception has thrown the
+        application out, its traceback holds them for longer: 30 to 70 ms alone, and up to the end
+        beside other workers that end.
         """
-        self.close_listener()
+        if not self.interrupted:
+            self.close_listener()
         self.joining = True
         self.end_if_idle()
 
