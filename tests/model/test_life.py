@@ -265,15 +265,18 @@ def test_an_abort_ends_what_a_sync_worker_computes() -> None:
     assert gone == pytest.approx(at + HANDLE_ERROR)
 
 
-@pytest.mark.parametrize(("io", "outcome"), [(9.0, "reset"), (0.0, "refused")])
-def test_an_application_that_is_thrown_out_keeps_the_socket_until_the_end(
-    io: float, outcome: str
+@pytest.mark.parametrize(
+    ("server", "io", "outcome"),
+    [(Server(), 9.0, "reset"), (Server(), 0.0, "refused"), (ONE_THREAD, 0.5, "reset")],
+)
+def test_a_worker_that_is_thrown_out_of_its_work_keeps_the_socket_until_the_end(
+    server: Server, io: float, outcome: str
 ) -> None:
-    """Its traceback holds the worker's sockets; who comes meanwhile is reset."""
+    """A traceback or a thread holds the worker and its sockets; who comes meanwhile is reset."""
     traffic = Traffic(arrivals="trace", trace=(TraceRow(0.0, io, 0.0), TraceRow(1.2, 0.0, 0.0)))
     end = Signal(1.0, "QUIT", "master")
     costs = replace(FREE, finalize=0.5)
-    run = predict(Experiment(Server(), traffic=traffic, disturbances=(end,), costs=costs))
+    run = predict(Experiment(server, traffic=traffic, disturbances=(end,), costs=costs))
     assert run.requests[1].outcome == outcome
 
 

@@ -316,8 +316,9 @@ class ThreadWorker(Worker):
         self.exit(self.status or 0)
 
     def give_up(self) -> None:
-        """See `Worker`: `run()` is left without its end."""
+        """See `Worker`: `run()` is left without its end, and pool threads hold the worker."""
         self.accepting = False
+        self.interrupted = True
         self.exit(self.status or 0)
 
     def _sleep_for(self, seconds: float) -> None:

@@ -102,7 +102,7 @@ class Worker(Poller):
         in_handler: whether its main thread sleeps in `handle_quit()`, or is in `handle_error()`.
         booted: whether it has entered its main loop.
         exiting: whether it has left it for good.
-        interrupted: whether a signal's exception has thrown it out of the application.
+        interrupted: whether a signal's exception has ended it so that its sockets stay open.
         joining: whether Python waits for its pool threads to return, before it ends.
         finalizing: whether Python is past that, and has given up its signal handlers
             (`_PySignal_Fini`, Python/pylifecycle.c).
@@ -473,7 +473,7 @@ class Worker(Poller):
         Unwinding frees the worker's sockets: real ones are closed 1 to 6 ms after the line "Worker
         exiting", and some 80 ms before the process has ended. Where an exception has thrown the
         application out, its traceback holds them for longer: 30 to 70 ms alone, and up to the end
-        beside other workers that end.
+        beside other workers that end. So do the pool threads of a gthread worker.
         """
         if not self.interrupted:
             self.close_listener()
