@@ -28,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CLAIMS = ROOT / "site_docs" / "claims"
 
 #: The FAQ that the site replaces, as it was.
-FAQ = (Path(__file__).parents[1] / "support" / "replaced_faq.txt").read_text(encoding="utf-8").splitlines()
+_REPLACED = Path(__file__).parents[1] / "support" / "replaced_faq.txt"
+FAQ = _REPLACED.read_text(encoding="utf-8").splitlines()
 
 SECTIONS = ledger.read(CLAIMS)
 ALL = {claim.id: claim for section in SECTIONS for claim in section.claims}
