@@ -1,4 +1,4 @@
-"""``python -m sim`` predicts an experiment; see `sim.cli`."""
+"""``python -m sim`` and ``gunicorn-sim`` predict an experiment; see `sim.cli`."""
 
 import sys
 
@@ -12,5 +12,10 @@ def _main() -> None:
     main()
 
 
+def run() -> int:
+    """Do what the command line asks for, and return the exit status."""
+    return run_command(_main)
+
+
 if __name__ == "__main__":
-    sys.exit(run_command(_main))
+    sys.exit(run())

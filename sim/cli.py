@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sim.analysis.summary import summarize
+from sim.command import called
 from sim.experiment import Experiment
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
@@ -15,6 +16,7 @@ from sim.reports.output import LONG, add_output_arguments, save_path, show_summa
 from sim.run import Run, save
 from sim.run.arrivals import passes
 from sim.run.sketch import RELATIVE_ERROR
+from sim.study.compile_hint import requests_of, show_compile_hint
 from sim.study.replications import predictions
 
 _NOT_KEPT = (
@@ -22,8 +24,11 @@ _NOT_KEPT = (
     f"are within {RELATIVE_ERROR:.1%} (--save keeps them)"
 )
 
-#: Commands that `sim.study.cli` has; without one, a single experiment is predicted.
+#: Commands that `sim.study.cli` has; without a command, a single experiment is predicted.
 STUDIES = ("size", "sweep", "compare")
+
+#: All commands.
+COMMANDS = (*STUDIES, "compile")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -43,11 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         study(given)
         return
+    if given and given[0] == "compile":
+        from sim.compiled.command import main as compile_model  # noqa: PLC0415
+
+        compile_model(given)
+        return
     parser = OneLineParser(
-        prog="python -m sim",
+        prog=called("sim"),
         description="Predict how Gunicorn queues.",
-        commands=STUDIES,
-        epilog=f"Further commands, each with its own --help: {', '.join(STUDIES)}.",
+        commands=COMMANDS,
+        epilog=f"Further commands, each with its own --help: {', '.join(COMMANDS)}.",
     )
     add_output_arguments(parser)
     add_experiment_arguments(parser)
@@ -57,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kept = path is not None or trace is not None or not _is_long(experiment)
     if not kept:
         notices = (*notices, _NOT_KEPT)
+    show_compile_hint(requests_of((experiment,), experiment.replications))
     runs: Iterable[Run] = predictions(experiment, keep_rows=kept)
     if trace is not None:
         runs = _traced(runs, trace)

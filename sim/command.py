@@ -11,6 +11,9 @@ from pathlib import Path
 from sim.errors import ExperimentError
 from sim.whole_file import unwritable
 
+#: Console scripts, by the package that they run.
+SCRIPTS = {"sim": "gunicorn-sim"}
+
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 PIPE_CLOSED = 141  # 128 + SIGPIPE
@@ -33,6 +36,15 @@ def run_command(command: Callable[[], None]) -> int:
     except BrokenPipeError:
         return PIPE_CLOSED
     return 0
+
+
+def called(package: str) -> str:
+    """How this process was called: by the console script of ``package``, or as a module.
+
+    Help and messages say it so that what they show can be typed.
+    """
+    script = SCRIPTS.get(package)
+    return script if script == Path(sys.argv[0]).stem else f"python -m {package}"
 
 
 def _open_closed_streams() -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sim.command import writable, write_stdout
+from sim.command import called, writable, write_stdout
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server
 from sim.experiment.document import to_dict
@@ -22,6 +22,7 @@ from sim.reading.one_line_parser import OneLineParser
 from sim.reports.output import show_document, show_report
 from sim.study import compare, documents, sizing, sweep
 from sim.study.candidates import SEARCHED, THREADS, Candidate, candidates, default_workers
+from sim.study.compile_hint import requests_of, show_compile_hint
 from sim.study.conduct import Plan, conduct
 from sim.study.executors import cores, dask, processes
 from sim.study.floor import floored
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(prog="python -m sim", description="Predict how Gunicorn queues.")
+    parser = OneLineParser(prog=called("sim"), description="Predict how Gunicorn queues.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     size = commands.add_parser(
         "size",
@@ -402,6 +403,8 @@ def _carry_out(
             known = store.known
         if not plan(known):
             return known, False
+        # A run is of one of the bases; the mean of two will do.
+        show_compile_hint(requests_of(bases, left(known)) / len(bases))
         executor = stack.enter_context(
             processes(args.jobs or cores()) if args.dask is None else dask(args.dask)
         )

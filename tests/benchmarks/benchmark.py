@@ -480,9 +480,7 @@ def main() -> int:
         experiment_of(asked.requests)  # refuses a wrong number before anything is started
         tables(asked.requests)
         if not IS_COMPILED:
-            sys.stderr.write(
-                f"not compiled, left out: {OURS}: pip install -e . with a C compiler\n"
-            )
+            sys.stderr.write(f"not compiled, left out: {OURS}: python -m sim compile\n")
         if missing := [name for name in OPTIONAL if not installed(name)]:
             left_out = ", ".join(missing)
             sys.stderr.write(f"not installed, left out: {left_out}: pip install -e '.[bench]'\n")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import os
-import shlex
 import shutil
+import signal
 import subprocess
 import sys
-import sysconfig
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,21 +21,15 @@ import pytest
 from imports import imports
 
 from sim import compiled
+from sim.compiled.build import refuse_missing_tools
+from sim.errors import ExperimentError
+from sim.experiment import Experiment, Traffic
+from sim.study.compile_hint import compile_hint, requests_of
 
 ROOT = Path(__file__).parents[2]
 
 #: What the name of an extension ends with.
 SUFFIX = EXTENSION_SUFFIXES[0]
-
-
-def why_not() -> str | None:
-    """What is missing here to compile the model; None: nothing."""
-    compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")[0]
-    if shutil.which(compiler) is None:
-        return f"no C compiler: {compiler} is not there"
-    if not Path(sysconfig.get_path("include"), "Python.h").exists():
-        return "no C compiler that knows Python: Python.h is not there"
-    return None
 
 
 def install(target: Path, **environment: str) -> None:
@@ -63,12 +59,14 @@ def fingerprints(**environment: str) -> dict[str, Any]:
 def test_it_predicts_the_same_as_the_interpreted_model(tmp_path: Path) -> None:
     where, path = compiled.DIRECTORY, ""
     if not compiled.is_fresh():
-        if reason := why_not():
-            pytest.skip(reason)
-        assert where.exists(), "the model has not been compiled: pip install -e '.[dev]' does it"
+        try:
+            refuse_missing_tools()
+        except ExperimentError as error:
+            pytest.skip(str(error))
+        assert where.exists(), "the model has not been compiled: python -m sim compile does it"
         # The sources have been changed since: a wheel of them, somewhere else.
         where, path = tmp_path, str(tmp_path)
-        install(tmp_path)
+        install(tmp_path, HATCH_BUILD_HOOKS_ENABLE="1")
     found = fingerprints(**{compiled.INTERPRETED: "", "PYTHONPATH": path})
     assert Path(found["model"]).is_relative_to(where)
     assert not found["model"].endswith(".py")
@@ -87,7 +85,7 @@ def copy(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "sim", tmp_path / "sim", ignore=shutil.ignore_patterns("__pycache__"))
     directory = tmp_path / compiled.DIRECTORY.relative_to(ROOT)
     directory.mkdir(parents=True)
-    (tmp_path / compiled.MADE_OF.relative_to(ROOT)).write_text(compiled.fingerprint())
+    (directory / compiled.FINGERPRINT).write_text(compiled.fingerprint())
     return tmp_path
 
 
@@ -155,12 +153,187 @@ def test_no_class_is_under_one_of_the_models() -> None:
                     assert not bases & imported, f"{path}: {node.name}"
 
 
-def test_an_install_goes_on_where_it_cannot_be_compiled(tmp_path: Path) -> None:
+def test_an_install_compiles_only_if_asked(tmp_path: Path) -> None:
     if find_spec("hatchling") is None:
-        pytest.skip("hatchling is not installed: pip install -e '.[compile]'")
-    refuses, target = tmp_path / "refuses" / "mypyc", tmp_path / "target"
-    refuses.mkdir(parents=True)
-    (refuses / "__init__.py").write_text("raise SystemExit('what mypyc does at a wrong type')\n")
-    install(target, PYTHONPATH=str(refuses.parent))
+        pytest.skip("hatchling is not installed: pip install -e '.[dev]'")
+    refuses, target = tmp_path / "refuses", tmp_path / "target"
+    put_mypyc(refuses, "raise SystemExit('what mypyc does at a wrong type')")
+    install(target, PYTHONPATH=str(refuses))
     assert (target / "sim" / "model" / "cpython" / "gil.py").exists()
     assert not [path for path in target.rglob("*") if path.name.endswith(SUFFIX)]
+    other = tmp_path / "other"
+    with pytest.raises(subprocess.CalledProcessError):
+        install(other, PYTHONPATH=str(refuses), HATCH_BUILD_HOOKS_ENABLE="1")
+    assert not (other / "sim").exists()
+
+
+def put_mypyc(directory: Path, source: str) -> None:
+    """Write a package ``mypyc`` whose ``build.mypycify`` runs this ``source``."""
+    (directory / "mypyc").mkdir(parents=True)
+    (directory / "mypyc" / "__init__.py").touch()
+    (directory / "mypyc" / "build.py").write_text(f"def mypycify(*_, **__):\n    {source}\n")
+
+
+def start_compile(copy: Path, **environment: str) -> subprocess.Popen[str]:
+    """Start ``python -m sim compile`` in a copy of the sources that is a clone."""
+    (copy / "pyproject.toml").touch()
+    return subprocess.Popen(
+        [sys.executable, "-m", "sim", "compile"],
+        cwd=copy,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def change(copy: Path) -> set[Path]:
+    """Make the copy's compiled model stale; returns all that its build directory has."""
+    costs = copy / "sim" / "experiment" / "costs.py"
+    costs.write_text(costs.read_text() + "# changed\n")
+    return set((copy / "build").rglob("*"))
+
+
+def test_compile_leaves_a_fresh_model_alone(copy: Path) -> None:
+    process = start_compile(copy)
+    output, errors = process.communicate(timeout=30)
+    directory = copy / compiled.DIRECTORY.relative_to(ROOT)
+    assert (process.returncode, output, errors) == (0, f"up to date: {directory}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("print('x.py:1: error: wrong type'); raise SystemExit(1)", "x.py:1: error: wrong type"),
+        ("raise OSError('no space')", "OSError: no space"),
+    ],
+)
+def test_a_compile_that_fails_changes_nothing(
+    copy: Path, tmp_path: Path, source: str, message: str
+) -> None:
+    before = change(copy)
+    put_mypyc(tmp_path / "fails", source)
+    process = start_compile(copy, PYTHONPATH=str(tmp_path / "fails"))
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output) == (2, "")
+    progress, error = errors.splitlines()
+    assert progress.startswith("compiling the model")
+    assert error.startswith("error: the model is not compiled")
+    assert message in error
+    assert set((copy / "build").rglob("*")) == before
+
+
+def test_compile_replaces_the_model_as_a_whole(copy: Path, tmp_path: Path) -> None:
+    change(copy)
+    directory = copy / compiled.DIRECTORY.relative_to(ROOT)
+    (directory / "old.so").touch()
+    # An extension of no module of the model's: what is compiled is not what this is about.
+    (copy / "empty.c").write_text(
+        '#include <Python.h>\nstatic struct PyModuleDef m = {PyModuleDef_HEAD_INIT, "empty"};\n'
+        "PyMODINIT_FUNC PyInit_empty(void) { return PyModule_Create(&m); }\n"
+    )
+    put_mypyc(
+        tmp_path / "works",
+        "import setuptools; return [setuptools.Extension('empty', ['empty.c'])]",
+    )
+    process = start_compile(copy, PYTHONPATH=str(tmp_path / "works"))
+    output, _ = process.communicate(timeout=60)
+    assert (process.returncode, output) == (0, f"compiled: {directory}\n")
+    assert {path.name for path in directory.iterdir()} == {"fingerprint", f"empty{SUFFIX}"}
+    assert {path.name for path in directory.parent.iterdir()} == {directory.name}
+    assert is_fresh(copy)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_compile_leaves_no_process_and_changes_nothing(
+    copy: Path, tmp_path: Path, number: int, status: int
+) -> None:
+    before = change(copy)
+    started = tmp_path / "started"
+    # A compiler that is at work, as a child of the process that builds.
+    child = f"echo $$ > {started}.partial; mv {started}.partial {started}; exec sleep 60"
+    put_mypyc(tmp_path / "waits", f"import subprocess; subprocess.run(['sh', '-c', {child!r}])")
+    process = start_compile(copy, PYTHONPATH=str(tmp_path / "waits"))
+    try:
+        wait_until(started.exists)
+        process.send_signal(number)
+        assert process.wait(10) == status
+    finally:
+        process.kill()
+        process.communicate()
+    compiler = Path("/proc", started.read_text().strip())
+    wait_until(lambda: not compiler.exists())
+    assert set((copy / "build").rglob("*")) == before
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for ``condition``, for 20 s at most."""
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in 20 s"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("mypyc", "mypyc cannot be imported; compiling needs the extra 'compile'"),
+        ("compiler", "the C compiler 'none' is not installed"),
+    ],
+)
+def test_what_is_missing_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, missing: str, message: str
+) -> None:
+    absent = missing if missing == "mypyc" else None
+    monkeypatch.setattr(
+        "sim.compiled.build.find_spec", lambda name: None if name == absent else name
+    )
+    if missing == "compiler":
+        monkeypatch.setattr("sysconfig.get_config_var", lambda _: "none -pthread")
+    with pytest.raises(ExperimentError, match=message) as raised:
+        refuse_missing_tools()
+    assert "pip install -e '.[compile]'" in str(raised.value)
+
+
+def test_a_package_that_is_no_clone_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "sim", tmp_path / "sim", ignore=shutil.ignore_patterns("__pycache__"))
+    done = subprocess.run(
+        [sys.executable, "-m", "sim", "compile"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(
+        f"error: the sources in {tmp_path / 'sim'} are no clone; expected"
+    )
+    assert not (tmp_path / "build").exists()
+
+
+@pytest.mark.parametrize(
+    ("requests", "is_compiled", "expected"),
+    [(1e7, False, True), (1e6, False, False), (1e7, True, False)],
+)
+def test_much_work_says_that_compiling_helps(
+    monkeypatch: pytest.MonkeyPatch, requests: float, is_compiled: bool, expected: bool
+) -> None:
+    monkeypatch.delenv(compiled.INTERPRETED)
+    hint = compile_hint(requests, compiled=is_compiled)
+    assert (hint is not None) == expected
+    if hint is not None:
+        assert hint.startswith("10,000,000 requests")
+        assert "saves about 1 min" in hint
+        assert hint.endswith("python -m sim compile")
+
+
+def test_who_wants_the_interpreted_model_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(compiled.INTERPRETED, "1")
+    assert compile_hint(1e9, compiled=False) is None
+
+
+def test_requests_are_counted_before_they_come() -> None:
+    traffic = Traffic(rate=50.0, duration=10.0)
+    closed = Traffic(arrivals="closed", users=4, requests=7)
+    assert requests_of((Experiment(traffic=traffic), Experiment(traffic=closed)), 3) == 1521
+    assert requests_of((Experiment(traffic=replace(closed, requests=None)),), 3) == 0

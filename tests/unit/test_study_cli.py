@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -19,10 +20,12 @@ import psutil
 import pytest
 
 from sim.cli import main
-from sim.command import run_command
+from sim.command import SCRIPTS, run_command
 from sim.experiment import Experiment, Server
 from sim.model.memory import predict_memory
 from sim.reading import gunicorn_config
+
+ROOT = Path(__file__).parents[2]
 
 SIM = [sys.executable, "-m", "sim"]
 SIZE = ["size", "--slo", "p95=250ms", "--over", "workers=1,2", "--rate", "60", "--requests", "600"]
@@ -412,7 +415,7 @@ def test_bad_input_is_one_line(sim: Sim, tmp_path: Path, arguments: str, message
 
 
 def test_help_names_the_commands_and_their_flags(sim: Sim) -> None:
-    assert "size, sweep, compare" in sim("--help").stdout
+    assert "size, sweep, compare, compile" in sim("--help").stdout
     for command, flags in {
         "size": ("--slo", "--over", "--write"),
         "sweep": ("--over", "--chart", "--csv", "--measure"),
@@ -422,3 +425,30 @@ def test_help_names_the_commands_and_their_flags(sim: Sim) -> None:
         assert (done.returncode, done.stderr) == (0, "")
         for flag in (*flags, "--json", "--dask", "--jobs", "--resume", "--workers", "--io"):
             assert flag in done.stdout
+
+
+def test_the_console_script_is_the_module_under_another_name(tmp_path: Path) -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts == {SCRIPTS["sim"]: "sim.__main__:run"}
+    script = tmp_path / SCRIPTS["sim"]
+    script.write_text("import sys\nfrom sim.__main__ import run\nsys.exit(run())\n")
+    for arguments in (["--help"], ["size", "--help"], ["compile", "--help"]):
+        shown = [
+            subprocess.run(
+                [sys.executable, *command, *arguments],
+                capture_output=True,
+                text=True,
+                check=True,
+                cwd=ROOT,
+                env={**os.environ, "COLUMNS": "80", "PYTHONPATH": str(ROOT)},
+            ).stdout
+            for command in ([str(script)], ["-m", "sim"])
+        ]
+        assert shown[0].startswith("usage: gunicorn-sim ")
+        assert shown[1].startswith("usage: python -m sim ")
+        # The usage is broken into other lines.
+        ours, its = (
+            " ".join(text.split()).replace(name, "")
+            for text, name in zip(shown, ("gunicorn-sim", "python -m sim"), strict=True)
+        )
+        assert ours == its

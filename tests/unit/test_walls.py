@@ -28,6 +28,7 @@ ANYWHERE = {"sim.errors"}
 #: What each package may import of `sim`, beside itself and `ANYWHERE`: packages, or modules.
 MAY_IMPORT: dict[str, set[str]] = {
     "experiment": set(),
+    "compiled": {"sim.command", "sim.reading"},
     "run": {"sim.experiment", "sim.whole_file"},
     "model": {"sim.compiled", "sim.experiment", "sim.run"},
     "analysis": {"sim.experiment", "sim.run"},
@@ -41,7 +42,10 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 #: What stands beside the packages: the command line, and what all of it rests on.
-BESIDE = {"__init__", "__main__", "cli", "command", "compiled", "errors", "whole_file"}
+BESIDE = {"__init__", "__main__", "cli", "command", "errors", "whole_file"}
+
+#: What compiles the model, which only the command line may start.
+COMPILING = {"sim.compiled.build", "sim.compiled.command"}
 
 #: Packages that import the standard library and SimPy only: they run unchanged in a web page.
 PORTABLE = ("sim.experiment", "sim.run", "sim.model.simulation", "sim.analysis.summary")
@@ -114,7 +118,9 @@ def strangers(path: Path, package: str) -> Iterator[str]:
     allowed = MAY_IMPORT[package] | ANYWHERE | {f"sim.{package}"}
     for name in imported(path):
         # `from sim import x` is found as `sim` and as `sim.x`: the second is judged.
-        if name.partition(".")[0] == "sim" and name != "sim" and not below(name, allowed):
+        if (name.partition(".")[0] == "sim" and name != "sim" and not below(name, allowed)) or (
+            package != "compiled" and below(name, COMPILING)
+        ):
             yield name
 
 

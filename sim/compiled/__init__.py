@@ -1,9 +1,9 @@
-"""The compiled model, which is made of these very sources, or not used.
+"""The compiled model: extensions made of these very sources, or else not used.
 
-``pip install -e .`` compiles `sim.model` where a C compiler is (``hatch_build.py``), into a
-directory near the sources. What it predicts is the same, byte for byte, in a third of the time.
-Whoever changes the sources has Python again, until the next such command: an extension that does
-not do what one reads would be a riddle.
+``python -m sim compile`` compiles `sim.model` with mypyc into a directory near the sources (see
+`sim.compiled.build`). Its predictions are the same, byte for byte, in a third of the time. After a
+change to the sources the model is Python again, until the next such command: an extension that
+does not do what its source says would be a riddle.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
-#: What keeps the model Python, if it is set: for a debugger, a profiler, and the tests.
+#: Environment variable that keeps the model Python: for a debugger, a profiler, and the tests.
 INTERPRETED = "GUNICORN_SIM_INTERPRETED"
 
-#: Where it is: a directory for each kind of Python that shares these sources.
+#: The compiled model: a directory for each kind of Python that shares these sources.
 DIRECTORY = (PACKAGE.parent / "build" / f"model{EXTENSION_SUFFIXES[0]}").with_suffix("")
 
-#: In it, the `fingerprint` of what it was made of.
-MADE_OF = DIRECTORY / "fingerprint"
+#: The file in it with the `fingerprint` of its sources.
+FINGERPRINT = "fingerprint"
 
 #: The extension that those of all modules share, by mypyc's rule for the name of the group.
 GROUP = "gunicorn_sim"
@@ -37,7 +37,7 @@ PREDICTING = ("experiment", "run", "model")
 
 
 def fingerprint(packages: Iterable[str] = PREDICTING) -> str:
-    """Of the sources of ``packages`` of `sim`: by default, of all that a prediction depends on."""
+    """Hash of the sources of ``packages`` of `sim`; by default, all that a prediction needs."""
     digest = sha256()
     for package in packages:
         for path in sorted((PACKAGE / package).rglob("*.py")):
@@ -48,11 +48,16 @@ def fingerprint(packages: Iterable[str] = PREDICTING) -> str:
 
 
 def is_fresh() -> bool:
-    """Whether a compiled model is there, and of these sources."""
+    """Whether there is a compiled model of these sources."""
     try:
-        return MADE_OF.read_text() == fingerprint()
+        return (DIRECTORY / FINGERPRINT).read_text() == fingerprint()
     except OSError:
         return False
+
+
+def is_clone() -> bool:
+    """Whether the sources are a clone of the repository, where they can be compiled in place."""
+    return (PACKAGE.parent / "pyproject.toml").is_file()
 
 
 def prefer(name: str, path: MutableSequence[str]) -> None:
