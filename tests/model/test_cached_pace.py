@@ -15,7 +15,8 @@ from sim.model.caches.computing import Computing
 from sim.model.caches.host_steps import HostSteps
 from sim.model.gunicorn import gthread
 from sim.model.gunicorn.gthread import AT_ONCE
-from sim.model.simulation import predict
+from sim.model.simulation import _Simulation, predict
+from sim.run import OK
 
 COSTS = replace(Costs(), cached=0.4, cached_elsewhere=0.7, eviction=0.005)
 
@@ -113,3 +114,28 @@ def test_a_thread_that_does_not_sleep_begins_the_next_sooner_on_a_kept_connectio
     monkeypatch.setattr(gthread, "AT_ONCE", 1.0)
     assert turnaround("keepalive") - kept == pytest.approx((1 - AT_ONCE) * costs.request)
     assert turnaround("new") == pytest.approx(new)
+
+
+@pytest.mark.parametrize("cpu", [0.0003, 0.0009, 0.003])
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("worker_class", ["sync", "gthread"])
+@pytest.mark.parametrize("connection", ["new", "keepalive"])
+def test_all_that_requests_compute_is_counted(
+    cpu: float, workers: int, worker_class: WorkerClass, connection: Connection
+) -> None:
+    # Quick requests too, which are answered in passing: alone, with the next one waiting, or not.
+    traffic = Traffic(
+        rate=150.0,
+        requests=400,
+        connection=connection,
+        io=Distribution("exp", (0.01,)),
+        cpu=Distribution("const", (cpu,)),
+    )
+    server = Server(
+        workers=workers, threads=2 - (worker_class == "sync"), worker_class=worker_class
+    )
+    simulation = _Simulation(Experiment(server=server, traffic=traffic), 0, 0, None)
+    run = simulation.run()
+    assert set(run.requests.outcome) == {OK}
+    counted = simulation.wiring.ends.computing
+    assert counted.seconds == pytest.approx(400 * cpu * counted.share)

@@ -26,7 +26,7 @@ from math import inf
 from typing import Final
 
 from sim.model.connection import Connection
-from sim.model.cpython.gil import SHORT, SOON, Then
+from sim.model.cpython.gil import SOON, Then
 from sim.model.engine.clock import Call
 from sim.model.gunicorn.pool_thread import PoolThread
 from sim.model.gunicorn.worker import CLOSE_TIMEOUT, Parent, Worker
@@ -190,7 +190,7 @@ class ThreadWorker(Worker):
         accepted = over = came + self.costs.accept * self.start_pace.at(came)
         if thread is not None:
             over += self.costs.request * self.start_pace.at(accepted)
-        if over - accepted > SHORT or not self.gil.free_until(over, self.gil.main_thread):
+        if over - accepted > self.gil.short or not self.gil.free_until(over, self.gil.main_thread):
             return False
         self.turns += 1
         self.fresh = False
@@ -620,7 +620,10 @@ class ThreadWorker(Worker):
         gil = self.gil
         if cpu > SOON or gil.busy():
             gil.compute_again(cpu, self._then_send, thread, thread)
-        elif not (self.accepting and self._answers_in_passing and self.alive) or self.in_turn:
+            return
+        # `_send` counts it where it ends; here that is within `SOON`, and has no step of its own.
+        self.end_pace.computing.computed(cpu)
+        if not (self.accepting and self._answers_in_passing and self.alive) or self.in_turn:
             gil.compute_again(seconds, self._then_respond, thread, thread)
         elif not self.requests:
             # The main thread gets the GIL as soon as this thread drops it, and has nothing else
@@ -715,7 +718,7 @@ class ThreadWorker(Worker):
         answered = clock.time + seconds
         request = costs.request * self.start_pace.at(answered)
         over = answered + request + finish
-        if request > SHORT or not gil.free_until(over, thread):
+        if request > gil.short or not gil.free_until(over, thread):
             return False
         clock.time = answered
         self.clients.answer_in_passing(connection, 0.0)
