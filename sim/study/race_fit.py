@@ -82,7 +82,7 @@ def _winners(load: Load, cores: int, costs: RaceCosts, random: Random) -> Iterat
                 heappush(served, (finished_at + worker.queue.popleft(), place))
             else:
                 worker.busy -= 1
-        last = winner(sleeping, last, since, now, cores, costs, random, idle=True)
+        last = winner(sleeping, last, since, now, cores, costs, random, idle=cores)
         since, worker = now, workers[last]
         worker.poller.fresh = False
         seconds = service() + OVERHEAD

@@ -6,6 +6,8 @@ two virtual cores of Linux 6.18 (`python tests/support/process_turns.py` measure
 
 from __future__ import annotations
 
+from functools import partial
+from math import exp
 from random import Random
 from statistics import mean, quantiles
 
@@ -15,7 +17,7 @@ from process_turns import MEASURED
 
 from sim.experiment.costs import Costs
 from sim.model.cpython.gil import Gil
-from sim.model.linux.scheduler import BALANCE, KEEP, PASSED, SLICE, Thread
+from sim.model.linux.scheduler import BALANCE, KEEP, PASSED, Thread, slice_of
 
 
 class SleepAndCompute:
@@ -70,16 +72,42 @@ def test_processes_take_turns_of_a_slice_on_one_core() -> None:
     machine = Machine(cores=1)
     machine.compute(machine.process(), "a", 4.0)
     machine.compute(machine.process(), "b", 4.0, at=1.5)
-    # b takes the core when it wakes up; then b 1.4, a 1.4, b 1.4, a 1.1, b 1.2.
-    assert SLICE == 1.4 * MS
+    # b takes the core when it wakes up; then b 0.7, a 0.7, b 0.7, a 0.7, ..., a 0.4, b 1.2.
+    assert machine.cores.slice == 0.7 * MS
     assert machine.run() == {"a": pytest.approx(6.8), "b": pytest.approx(8.0)}
+
+
+@pytest.mark.parametrize(
+    ("cores", "ms"), [(1, 0.7), (2, 1.4), (3, 1.4), (4, 2.1), (7, 2.1), (8, 2.8), (64, 2.8)]
+)
+def test_the_slice_grows_with_the_logarithm_of_the_cores(cores: int, ms: float) -> None:
+    # `get_update_sysctl_factor` of kernel/sched/fair.c: 1 + ilog2(cores), 8 cores at most.
+    assert slice_of(cores) == pytest.approx(ms * MS)
+    assert Machine(cores).cores.slice == slice_of(cores)
+
+
+def test_a_thread_with_the_core_keeps_it_for_the_hosts_slice() -> None:
+    # All four cores compute; a thread that wakes up behind one of them waits for its slice.
+    waits = []
+    for seed in range(40):
+        machine = Machine(cores=4, seed=seed)
+        them = [machine.process() for _ in range(4)]
+        for gil in them:
+            machine.compute(gil, "long", 30.0)
+        core = them[0].main_thread.core
+        other = machine.process()
+        other.main_thread.core = core
+        machine.compute(other, "short", 0.1, at=0.5)
+        waits.append(machine.run()["short"])
+    # It takes the core at once, or when its slice of 2.1 ms is over: 0.6 or 2.2 ms.
+    assert {round(wait, 1) for wait in waits} == {0.6, 2.2}
 
 
 def test_a_process_that_wakes_up_takes_the_core_from_one_that_has_had_its_slice() -> None:
     machine = Machine(cores=1)
     machine.compute(machine.process(), "long", 50.0)
-    machine.compute(machine.process(), "short", 1.0, at=20.0)
-    assert machine.run() == {"short": pytest.approx(21.0), "long": pytest.approx(51.0)}
+    machine.compute(machine.process(), "short", 0.5, at=20.0)
+    assert machine.run() == {"short": pytest.approx(20.5), "long": pytest.approx(50.5)}
 
 
 def test_a_process_mostly_keeps_the_core_for_a_slice() -> None:
@@ -87,10 +115,10 @@ def test_a_process_mostly_keeps_the_core_for_a_slice() -> None:
     for seed in range(200):
         machine = Machine(cores=1, seed=seed)
         machine.compute(machine.process(), "first", 50.0)
-        machine.compute(machine.process(), "second", 1.0, at=0.4)
+        machine.compute(machine.process(), "second", 0.5, at=0.4)
         ends.append(round(machine.run()["second"], 6))
-    assert set(ends) == {1.4, 2.4}
-    assert ends.count(2.4) / 200 == pytest.approx(KEEP, abs=0.1)
+    assert set(ends) == {0.9, 1.2}
+    assert ends.count(1.2) / 200 == pytest.approx(KEEP, abs=0.1)
 
 
 def test_one_that_waits_for_the_core_may_come_before_a_moment_of_another() -> None:
@@ -99,11 +127,11 @@ def test_one_that_waits_for_the_core_may_come_before_a_moment_of_another() -> No
         machine = Machine(cores=1, seed=seed)
         machine.compute(machine.process(), "a", 50.0)
         machine.compute(machine.process(), "b", 50.0)
-        machine.compute(machine.process(), "moment", 0.3, at=20.3)
+        machine.compute(machine.process(), "moment", 0.3, at=20.5)
         ends.append(round(machine.run()["moment"], 6))
     # It has the core at once, or after what is left of the slice, or after the next one too.
-    assert set(ends) == {20.6, 21.3, 22.7}
-    assert ends.count(22.7) / 300 == pytest.approx(PASSED, abs=0.08)
+    assert set(ends) == {20.8, 21.3, 22.0}
+    assert ends.count(22.0) / 300 == pytest.approx(PASSED, abs=0.08)
 
 
 def test_nobody_keeps_the_core_from_the_load_generator() -> None:
@@ -192,27 +220,63 @@ def test_new_threads_are_spread_over_the_cores() -> None:
     }
 
 
-def test_another_core_idles_if_one_does_besides_the_clients() -> None:
+def test_a_core_that_idles_or_will_soon_is_counted_besides_the_clients() -> None:
     machine = Machine(cores=2)
     gil = machine.process()
-    found: list[bool] = [machine.cores.another_idles(0.0)]
+    found: list[int] = [machine.cores.idle_elsewhere(0.0)]
     machine.compute(gil, "a", 2.0, at=1.0)
     for ms in (2.0, 3.5):
-        machine.at(ms, lambda: found.append(machine.cores.another_idles(0.0)))
+        machine.at(ms, lambda: found.append(machine.cores.idle_elsewhere(0.0)))
     # What is over as soon as the client sleeps is as good as idle.
     for ms in (2.0, 2.8):
-        machine.at(ms, lambda: found.append(machine.cores.another_idles(0.0005)))
+        machine.at(ms, lambda: found.append(machine.cores.idle_elsewhere(0.0005)))
     machine.run()
-    assert found == [True, False, False, True, True]
+    assert found == [1, 0, 0, 1, 1]
 
 
-def test_of_many_cores_one_more_that_idles_is_enough() -> None:
+def test_all_cores_that_idle_are_counted_besides_the_clients() -> None:
     machine = Machine(cores=8)
     for name in "abcdef":
         machine.compute(machine.process(), name, 10.0)
-    found: list[bool] = []
-    machine.at(5.0, lambda: found.append(machine.cores.another_idles(0.0)))
+    found: list[int] = [machine.cores.idle_elsewhere(0.0)]
+    machine.at(5.0, lambda: found.append(machine.cores.idle_elsewhere(0.0)))
     machine.compute(machine.process(), "g", 10.0, at=6.0)
-    machine.at(7.0, lambda: found.append(machine.cores.another_idles(0.0)))
+    machine.at(7.0, lambda: found.append(machine.cores.idle_elsewhere(0.0)))
     machine.run()
-    assert found == [True, False]
+    assert found == [7, 1, 0]
+
+
+@pytest.mark.parametrize(("idle_first", "idle_later"), [(3, 1), (1, 3)])
+def test_the_rate_of_pulls_follows_the_number_of_cores_that_idle(
+    idle_first: int, idle_later: int
+) -> None:
+    # a and b share a core from 10 ms on. At 11 ms two more of the four cores are taken, or idle.
+    pull, waited = Costs().pull / MS, []
+    for seed in range(2_000):
+        machine = Machine(cores=4, seed=seed)
+        cores = machine.cores
+        a, b, *others = (machine.process() for _ in range(4))
+        b.main_thread.core = a.main_thread.core = cores.each[0]
+        machine.compute(a, "a", 100.0)
+        machine.compute(b, "b", 100.0, at=10.0)
+        for number, gil in enumerate(others):
+            if idle_first < idle_later:
+                gil.main_thread.core = cores.each[1 + number]
+                machine.compute(gil, f"other {number}", 11.0)
+            else:
+                machine.at(11.0, partial(occupy, machine, gil))
+        done = machine.run()
+        waited.append(done["a"] + done["b"] - 210.0)
+    waited = [ms for ms in waited if ms > 1e-6]
+    stays = exp(-idle_first / pull)
+    expected = (1 - stays) * pull / idle_first + stays * pull / idle_later
+    assert len(waited) > 1_500
+    assert mean(waited) == pytest.approx(expected, rel=0.08)
+
+
+def occupy(machine: Machine, gil: Gil) -> None:
+    """Compute for long on a core that idles."""
+    core = machine.cores.idle_core()
+    assert core is not None
+    gil.main_thread.core = core
+    gil.compute(200.0 * MS, machine.note, "other")

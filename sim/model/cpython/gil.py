@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from sim.model.engine.clock import Clock
 from sim.model.engine.heap import push
-from sim.model.linux.scheduler import SLICE, Core, Cores, Thread
+from sim.model.linux.scheduler import Core, Cores, Thread
 
 #: s that a thread keeps the GIL while another one waits for it: `sys.getswitchinterval()`.
 SWITCH_INTERVAL: Final = 0.005
@@ -31,8 +31,8 @@ SOON: Final = 0.001
 #: to start beside 2, 3 and 5 threads that compute.
 STEALS: Final = 0.85
 
-#: s up to which a computation is a turn that no interval cuts by itself.
-SHORT: Final = SLICE
+#: Computations up to this long (s) are one turn, never split by an interval; see `Gil.short`.
+SHORT: Final = 0.0014
 
 #: s by which the clock may stop short of a time that was added up: floats.
 ROUNDING: Final = 1e-9
@@ -60,7 +60,8 @@ class Gil:
     """One process, whose threads take turns at computing.
 
     Constants: ``clock``, ``cores``, ``main_thread``, ``random`` (stream of the races for the GIL;
-    None for a process of one thread, whose work is done in the order in which it comes).
+    None for a process of one thread, whose work is done in the order in which it comes), ``short``
+    (`SHORT`, or the host's slice where that is shorter, s).
 
     State:
         holder: the work of the thread that has the GIL.
@@ -87,6 +88,7 @@ class Gil:
         "left",
         "main_thread",
         "random",
+        "short",
         "waiting",
     )
 
@@ -97,6 +99,7 @@ class Gil:
         self.challenger: Work | None = None
         self._loser: Work | None = None
         self.cores = cores
+        self.short = min(SHORT, cores.slice)
         self.core: Core | None = None
         self.main_thread = self._computing = Thread(cores.home())
         self.holder: Work | None = None
@@ -121,7 +124,7 @@ class Gil:
     def free_until(self, time: float, thread: Thread) -> bool:
         """Whether a thread that computes from now to ``time`` disturbs nobody, nor is disturbed.
 
-        So may others after it, unless they need more than `SHORT`: they go where they ran last.
+        So may others after it, unless they need more than `short`: they go where they ran last.
         """
         running = thread.core.running
         next_due: float = self._entries[0][0]
@@ -152,7 +155,7 @@ class Gil:
         cores, core = self.cores, thread.core
         if core.running is not None:
             core = cores.found_by(thread)
-        if seconds <= SHORT and core.running is None:
+        if seconds <= self.short and core.running is None:
             # What `_begin` would do, without the way there: nearly always.
             cores.free -= 1
             self.holder = work
@@ -175,7 +178,7 @@ class Gil:
         core, clock = thread.core, self.clock
         end = clock.time + seconds
         next_due: float = self._entries[0][0]
-        if core.running is None and seconds <= SHORT and next_due > end:
+        if core.running is None and seconds <= self.short and next_due > end:
             self.cores.free -= 1
             core.began = clock.time
             core.running = self
@@ -305,7 +308,7 @@ class Gil:
         """Begin another turn on the same core."""
         assert self.holder is not None, "a process without work has no turn"
         turn, on_end = self.holder[0], self._turn_over
-        if turn > SHORT:
+        if turn > self.short:
             turn = self._turn_of(turn)
             if self.left > 0:
                 on_end = self._on_cut
@@ -320,7 +323,7 @@ class Gil:
         if self.waiting:
             turn = min(turn, max(0.0, self.asked - self.clock.time))
         if core.queue:
-            turn = min(turn, max(0.0, core.began + SLICE - self.clock.time))
+            turn = min(turn, max(0.0, core.began + self.cores.slice - self.clock.time))
         self.left = seconds - turn
         return turn
 
@@ -355,7 +358,7 @@ class Gil:
                 self.holder = next_work
             # What `_continue` would do, without the way there: nearly always.
             work, seconds = next_work, next_work[0]
-            if seconds > SHORT:
+            if seconds > self.short:
                 self._continue()
                 return
             self.end = end = clock.time + seconds
@@ -372,7 +375,7 @@ class Gil:
 
         It wakes up where it ran last; for a moment only, it does not matter where that is.
         """
-        return self.cores.found_by(work[3]) if work[0] > SHORT else core
+        return self.cores.found_by(work[3]) if work[0] > self.short else core
 
     def _on_cut(self, work: Work) -> None:
         """The turn is over before the computation is."""
@@ -386,7 +389,7 @@ class Gil:
             self.holder = rest
             self.core = None
             used = self.clock.time - core.began
-            if core.queue and used < SLICE - ROUNDING:
+            if core.queue and used < cores.slice - ROUNDING:
                 # It lost the core to one that woke up, and has it back before others.
                 work[3].used = used
                 core.queue.insert(1, (self, rest))

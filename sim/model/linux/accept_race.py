@@ -64,9 +64,12 @@ WARMER: Final = 2.1
 #: The same where the preempting poller has finished one since the rival ran (0.03 to 0.06).
 COLDER: Final = 0.15
 
-#: By how much more often a race is lost for each poller more that is woken: the client goes on
-#: until all are (of 2, 4 and 8 lost 0.01, 0.06 and 0.09 after rests of 30 ms and more).
-DELAY: Final = 0.02
+#: Rate per further woken poller at which the other core wins a race that it would have lost. The
+#: client wakes one poller after another before the preempting one can run, and each wake-up takes
+#: the same time. So the other core stays behind with a probability of ``exp(-DELAY * further)``.
+#: Of 2, 4 and 8 pollers 0.01, 0.06 and 0.09 lost after rests of 30 ms and more; this has 0, 0.04
+#: and 0.12.
+DELAY: Final = 0.0208
 
 #: Probability that a poller is owed time whose last turn was to finish a request, with a core to
 #: itself (in the traces 0.06 to 0.25, by whether the client ran there just then), of one whose
@@ -159,7 +162,7 @@ def winner(
     costs: RaceCosts,
     random: Random,
     *,
-    idle: bool,
+    idle: int,
 ) -> int:
     """Draw which poller wins a connection: its place in ``sleeping``.
 
@@ -172,14 +175,18 @@ def winner(
         cores: of the host.
         costs: its ``wake_*`` values.
         random: where chance comes from.
-        idle: whether any core idles but the client's, or will before the client sleeps.
+        idle: cores that idle besides the client's; 1 if none does but one will before the client
+            sleeps.
     """
     if since == -inf:
         return 0
     pollers = len(sleeping)
-    elsewhere = min(cores, pollers) - 1 if idle else 0
+    others = min(cores, pollers) - 1
+    elsewhere = min(idle, others)
     if elsewhere and random.random() >= costs.wake_affine:
-        preempts, rival = _first_apart(sleeping, elsewhere, last, since, cores, costs, random)
+        preempts, rival = _first_apart(
+            sleeping, elsewhere, others, last, since, cores, costs, random
+        )
     else:
         # Bit k: whether the k-th to be woken stays on the client's core, or on another.
         here, there = 1, 0
@@ -195,8 +202,9 @@ def winner(
         rival = 1
         if elsewhere > 1:
             rival += int(random.random() * elsewhere)
-            if there:
-                there &= _bits(pollers, elsewhere, random)
+        if others > 1 and there:
+            # Pollers that stay are on the other cores by chance, whether those idle or not.
+            there &= _bits(pollers, others, random)
         if there:
             owed = _first_owed(there, sleeping, last, since, costs, random)
             if owed >= 0:
@@ -231,6 +239,7 @@ def _after_copying(
 def _first_apart(
     sleeping: list[S],
     elsewhere: int,
+    others: int,
     last: int,
     since: float,
     cores: int,
@@ -239,7 +248,8 @@ def _first_apart(
 ) -> tuple[int, int]:
     """Who preempts a client that does not draw the first, and who is ahead on another core.
 
-    The former is -1 if nobody does; ``elsewhere`` cores idle.
+    The former is -1 if nobody does. ``elsewhere`` pollers are sent to a core that idles, of the
+    ``others`` that could have been.
     """
     pollers = len(sleeping)
     ran_here = _bits(pollers, cores, random)
@@ -255,7 +265,8 @@ def _first_apart(
     rival = 0
     if elsewhere > 1:
         rival = int(random.random() * elsewhere)
-        there &= _bits(pollers, elsewhere, random)
+    if others > 1:
+        there &= _bits(pollers, others, random)
     owed = _first_owed(there, sleeping, last, since, costs, random, APART_OWED_AFTER_ACCEPT)
     if owed >= 0:
         rival = owed
@@ -301,7 +312,10 @@ def _overtaken(
         chance *= COLDER
     elif theirs > since or rival == last:
         chance *= WARMER
-    return random.random() < chance + DELAY * (len(sleeping) - 2)
+    further = len(sleeping) - 2
+    if further:
+        chance = 1.0 - (1.0 - min(chance, 1.0)) * exp(-DELAY * further)
+    return random.random() < chance
 
 
 def _first_owed(

@@ -145,7 +145,7 @@ class ListeningSocket:
         self._order: list[int] = []
         self._fair = fair
         self._connected = -inf
-        self._idle = False
+        self._idle = 0
         self._since = -inf
         self._last = -1
         self._last_winner: Poller | None = None
@@ -165,7 +165,7 @@ class ListeningSocket:
         self._since, self._connected = self._connected, now
         sleeping = self.sleeping
         if len(sleeping) > 1 and not self._fair:
-            self._idle = self.cores.another_idles(CLIENT_LEAVES)
+            self._idle = self.cores.idle_elsewhere(CLIENT_LEAVES)
         if last and sleeping and not waiting:
             winner = self._winner()
             if sleeping[winner].take(connection):

@@ -28,10 +28,11 @@ from sim.model.engine.clock import Clock
 if TYPE_CHECKING:
     from sim.model.cpython.gil import Gil, Work
 
-#: s that a thread keeps a core while another one waits for it: the slice of EEVDF, which is
-#: 0.7 ms times ``1 + log2(cores)`` (kernel/sched/fair.c, ``sysctl_sched_base_slice``), here with
-#: two cores and CONFIG_SCHED_HRTICK. For as long it keeps it from one that wakes up, too.
-SLICE: Final = 0.0014
+#: EEVDF's slice on a host with one core, s (kernel/sched/fair.c, ``sysctl_sched_base_slice``).
+BASE_SLICE: Final = 0.0007
+
+#: More cores than this do not lengthen the slice (kernel/sched/fair.c, `get_update_sysctl_factor`).
+SLICE_CORES: Final = 8
 
 #: Probability that it does so. From the load generator, which has had less of its core than anyone
 #: else, nobody keeps it: in 1,400 cases that waited for 0.01 ms in the median.
@@ -54,6 +55,16 @@ LAST: Final = 0.5
 #: 64 ms in those of six processes that compute for 12.5 ms by turns. The model takes 24 ms: with
 #: 60, the slowest twentieth of those takes 4 % longer than on Linux (`tests/model/test_cores.py`).
 BALANCE: Final = 0.25
+
+
+def slice_of(cores: int) -> float:
+    """EEVDF's slice on a host with so many cores, s.
+
+    A thread keeps a core for a slice while another thread waits for it, with CONFIG_SCHED_HRTICK.
+    The slice is `BASE_SLICE` times ``1 + ilog2(cores)``: 0.7 ms, 1.4 ms from 2 cores on, 2.1 ms
+    from 4, 2.8 ms from 8 (`get_update_sysctl_factor`, ``SCHED_TUNABLESCALING_LOG``).
+    """
+    return BASE_SLICE * min(cores, SLICE_CORES).bit_length()
 
 
 class Core:
@@ -89,18 +100,23 @@ class Cores:
     """The host's processors.
 
     Constants: ``clock``, ``random`` (stream of what the scheduler does when), ``wake_idle``,
-    ``pull`` and ``handover`` (see `Costs`), ``number``, ``each`` (of them). Of ``others``, the
-    processors that are not the client's while it connects, see `another_idles`.
+    ``pull`` and ``handover`` (see `Costs`), ``number``, ``each`` (of them), ``slice`` (EEVDF's, s;
+    see `slice_of`). ``others`` is the number of processors that no client occupies while it
+    connects; see `idle_elsewhere`.
 
     State:
         free: processors that idle.
         queued: threads that wait for one.
+        _pulls: pulls that were scheduled; a later one replaces all before it.
+        _pull_rate: idle cores that the pending pull was drawn for.
     """
 
     __slots__ = (
-        "_another",
         "_homes",
+        "_interrupted",
+        "_pull_rate",
         "_pulling",
+        "_pulls",
         "clock",
         "each",
         "free",
@@ -109,6 +125,7 @@ class Cores:
         "pull",
         "queued",
         "random",
+        "slice",
         "wake_idle",
     )
 
@@ -121,12 +138,16 @@ class Cores:
         self.pull = costs.pull
         self.handover = costs.handover
         self.number = number
-        self._another = min(others, 1 + (others == number))
+        self.slice = slice_of(number)
+        # A remote client's handshake is an interrupt on a core that counts as idle.
+        self._interrupted = int(others == number)
         self.each = tuple(Core() for _ in range(number))
         self.free = number
         self.queued = 0
         self._homes = 0
         self._pulling = False
+        self._pulls = 0
+        self._pull_rate = 1
 
     def home(self) -> Core:
         """The core on which a new thread is to run first: they are spread."""
@@ -166,19 +187,20 @@ class Cores:
             core.running is not None and core.running.random is not None for core in self.each
         )
 
-    def another_idles(self, within: float) -> bool:
-        """Whether a core idles, or will ``within`` s, that is not the client's, who is connecting.
+    def idle_elsewhere(self, within: float) -> int:
+        """Idle cores besides the one on which a client connects.
 
-        That one idles too as far as ``free`` goes.
+        Where none idles now, a core that will idle ``within`` s counts as 1.
         """
-        if self.free >= self._another:
-            return True
+        idle = self.free - self._interrupted
+        if idle > 0:
+            return idle
         soon = self.clock.time + within
         for core in self.each:
             running = core.running
             if running and not (core.queue or running.is_over()) and running.end < soon:
-                return True
-        return False
+                return 1
+        return 0
 
     def enqueue(self, core: Core, gil: Gil, work: Work) -> None:
         """Let a thread that wakes up wait for a core that is busy, and take it as soon as it may.
@@ -196,7 +218,7 @@ class Cores:
         core.queue.insert(place, (gil, work))
         if place == 0:
             may = now = self.clock.time
-            kept = core.began + SLICE
+            kept = core.began + self.slice
             if kept > now and gil.random is not None and self.random.random() < KEEP:
                 may = kept
             running.end_by(may)
@@ -208,7 +230,7 @@ class Cores:
         waiting = len(core.queue)
         if not waiting or gil.random is None:
             return 0
-        if work[0] > SLICE:
+        if work[0] > self.slice:
             return waiting if self.random.random() < LAST else 0
         place = 0
         while place < waiting and self.random.random() < PASSED:
@@ -238,14 +260,30 @@ class Cores:
         return removed
 
     def _pull_later(self) -> None:
-        # Memoryless: one that was drawn before, and did not come to anything, is as good.
-        if not self._pulling:
-            self._pulling = True
-            mean = self.pull / max(1, self.free)
-            self.clock.after(mean * self.random.expovariate(1.0), self._pull, None)
+        """Schedule the next pull: the time to it is exponential, its rate grows with idle cores.
 
-    def _pull(self, _: None) -> None:
+        A pending pull stays, for the exponential is memoryless, unless more cores idle now than it
+        was drawn for: then it is drawn again. If fewer idle when it is due, see `_pull`.
+        """
+        rate = max(1, self.free)
+        if self._pulling and rate <= self._pull_rate:
+            return
+        self._pulling = True
+        self._pull_rate = rate
+        self._pulls += 1
+        mean = self.pull / rate
+        self.clock.after(mean * self.random.expovariate(1.0), self._pull, self._pulls)
+
+    def _pull(self, number: int) -> None:
+        if number != self._pulls:
+            return
         self._pulling = False
+        rate = max(1, self.free)
+        if rate < self._pull_rate and self.random.random() * self._pull_rate >= rate:
+            # Fewer cores idle by now: thinning makes the rate that of the present number.
+            if self.queued:
+                self._pull_later()
+            return
         busiest = self._busiest()
         core = self.idle_core() or self._least_busy()
         running = core.running
@@ -257,7 +295,7 @@ class Cores:
         gil, work = busiest.queue.popleft()
         if running is not None:
             core.queue.append((gil, work))
-            running.end_by(max(self.clock.time, core.began + SLICE))
+            running.end_by(max(self.clock.time, core.began + self.slice))
         else:
             self.queued -= 1
             if gil.on_core(core, work):
