@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import sysconfig
 from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reference_app.commands.validate import add_validate_arguments, run_validate
+from reference_app.rig.kernel_hz import config_files, kernel_hz
 from sim.analysis.summary import summarize
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host
+from sim.experiment.host import HZ
 from sim.experiment.release import release_notices
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
@@ -45,10 +48,21 @@ class _Machine(NamedTuple):
     Attributes:
         cores: processors that this process may use.
         somaxconn: the kernel's limit of the accept queue; None where it cannot be read.
+        hz: ticks of the kernel's timers per second; None where it cannot be read.
     """
 
     cores: int
     somaxconn: int | None
+    hz: int | None
+
+    def host(self) -> Host:
+        """The host of an experiment on this machine; the default for what cannot be read.
+
+        A kernel whose ``hz`` no experiment can have counts as one that cannot be read.
+        """
+        default = Host()
+        hz = self.hz if self.hz in HZ else default.hz
+        return Host(self.cores, self.somaxconn or default.somaxconn, hz=hz)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -58,10 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: of the command line; those of this process, if None.
 
     Raises:
-        ExperimentError: when they cannot be understood or run, or the extra ``app`` is missing.
+        ExperimentError: when they cannot be understood or run, the extra ``app`` is missing, or
+            this Python is free-threaded.
         SystemExit: after ``--help``, and when a flag cannot be parsed.
     """
     args = _parser().parse_args(arguments)
+    _refuse_free_threaded()
     _refuse_missing_packages()
     if args.command == "calibrate":
         from reference_app.commands.calibrate import run  # noqa: PLC0415 - needs the extra `app`
@@ -69,8 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run(args)
         return
     if args.command == "validate":
-        machine = _this_machine()
-        run_validate(args, Host(machine.cores, machine.somaxconn or Host().somaxconn))
+        run_validate(args, _this_machine().host())
         return
     experiment, notices = experiment_from(args)
     notices += _about_host(experiment, _this_machine())
@@ -151,6 +166,14 @@ def _add_count(parser: argparse.ArgumentParser, name: str, default: int, help_: 
         raise argparse.ArgumentError(None, f"{name} is {text!r}; {expected}")
 
     parser.add_argument(name, type=count, default=default, metavar="N", help=f"{help_} [{default}]")
+
+
+def _refuse_free_threaded() -> None:
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        raise ExperimentError(
+            f"this Python {sys.version.split()[0]} is a free-threaded build; expected one with a "
+            "GIL, whose threads take turns: the model knows no other"
+        )
 
 
 def _refuse_missing_packages() -> None:
@@ -244,7 +267,7 @@ def _this_machine() -> _Machine:
         somaxconn = int(SOMAXCONN.read_text(encoding="ascii"))
     except (OSError, ValueError):
         somaxconn = None
-    return _Machine(len(os.sched_getaffinity(0)), somaxconn)
+    return _Machine(len(os.sched_getaffinity(0)), somaxconn, kernel_hz())
 
 
 def _about_host(experiment: Experiment, machine: _Machine) -> tuple[str, ...]:
@@ -260,6 +283,16 @@ def _about_host(experiment: Experiment, machine: _Machine) -> tuple[str, ...]:
         notices.append(
             f"The experiment's host has somaxconn = {host.somaxconn}; this machine, which is "
             f"measured, has {machine.somaxconn}."
+        )
+    if machine.hz is None:
+        notices.append(
+            f"CONFIG_HZ of this machine is in none of {', '.join(map(str, config_files()))}; "
+            f"the prediction has hz = {host.hz}."
+        )
+    elif host.hz != machine.hz:
+        notices.append(
+            f"The experiment's host has hz = {host.hz}; this machine, which is measured, has "
+            f"{machine.hz}."
         )
     if host.clients != "local":
         notices.append(

@@ -103,7 +103,7 @@ class _Simulation:
             slowness(experiment, replication, "first_byte"),
             slowness(experiment, replication, "body"),
             slowness(experiment, replication, "read"),
-            TimerWheel(clock, self._chance("jiffies")),
+            TimerWheel(clock, self._chance("jiffies"), host.hz),
             self.cores if local else None,
             unix=experiment.server.unix,
         )

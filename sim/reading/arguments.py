@@ -45,6 +45,7 @@ from sim.reading.flags import FLAGS, UNREAD, add_flag, dest, reader
 from sim.reading.gunicorn_config import SERVER_FIELDS
 from sim.reading.idle_settings import idle_settings
 from sim.reading.settings import bind_notices, bind_of
+from sim.reading.unmeasured import unmeasured
 from sim.reports.progress import progress
 
 COMMAND_LINE = "command line"
@@ -205,6 +206,7 @@ def experiment_from(
     notices += _too_late(experiment)
     notices += idle_settings(experiment, changes, varied)
     notices += limit_notices([experiment.server])
+    notices += unmeasured(experiment, varied)
     notices += gunicorn_flags.other_flags(args, known, COMMAND_LINE)
     notices += _about_pasted(args.pasted, location)
     # A stable sort: assumptions first, all else as it was said.

@@ -61,6 +61,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("--cores", "host", "cores", int, "N", "processors of the host"),
     Flag("--somaxconn", "host", "somaxconn", int, "N", "net.core.somaxconn of the host"),
     Flag("--clients", "host", "clients", CLIENTS, None, "on the same cores, or elsewhere"),
+    Flag("--hz", "host", "hz", int, "N", "timer ticks / s of the host's kernel, CONFIG_HZ"),
     Flag(
         "--launchdarkly",
         "launchdarkly",

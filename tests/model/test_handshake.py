@@ -9,9 +9,12 @@ from strategies import FREE
 
 from sim.experiment import Experiment, Server, TraceRow, Traffic
 from sim.model.engine.clock import Clock
-from sim.model.linux.timer_wheel import HZ, TimerWheel
+from sim.model.linux.timer_wheel import TimerWheel
 from sim.model.simulation import predict
 from sim.run import Request
+
+#: Ticks in a second.
+HZ = 250
 
 
 def fired(wheel: TimerWheel, *delays: int) -> list[tuple[int, float]]:
@@ -29,21 +32,21 @@ def fired(wheel: TimerWheel, *delays: int) -> list[tuple[int, float]]:
 def test_a_timer_fires_late_by_up_to_its_levels_granularity(jiffies: int, granularity: int) -> None:
     late = []
     for seed in range(200):
-        ((_, time),) = fired(TimerWheel(Clock(), Random(seed)), jiffies)
+        ((_, time),) = fired(TimerWheel(Clock(), Random(seed), HZ), jiffies)
         late.append(time * HZ - jiffies)
     assert 0 <= min(late) < 0.1 * granularity
     assert 0.9 * granularity < max(late) <= granularity + 1
 
 
 def test_timers_of_one_tick_fire_together_and_the_last_first() -> None:
-    (first, early), (second, later), *_ = fired(TimerWheel(Clock(), Random(1)), HZ, HZ)
+    (first, early), (second, later), *_ = fired(TimerWheel(Clock(), Random(1), HZ), HZ, HZ)
     assert (first, second) == (1, 0)
     assert early == later
 
 
 def test_a_syn_that_was_sent_again_is_next_sent_after_1024_ms() -> None:
     # Traced on Linux 6.18: 1.024, 2.048, 3.072, 4.096, 6.112, 10.1 to 10.5 s after the first.
-    wheel = TimerWheel(Clock(), Random(1))
+    wheel = TimerWheel(Clock(), Random(1), HZ)
     times: list[float] = []
 
     def again() -> None:
@@ -82,3 +85,34 @@ def test_a_server_forgets_handshakes_and_resets_them() -> None:
     assert len(resets) in (2, 3)
     # At 11 s the SYN, at 18 s it is forgotten; then the client sends its request once more.
     assert all(18.0 < latency < 26.0 for latency in resets)
+
+
+@pytest.mark.parametrize(("hz", "ms"), [(100, 10.0), (250, 4.0), (300, 10 / 3), (1000, 1.0)])
+def test_timers_fire_at_the_ticks_of_the_hosts_kernel(hz: int, ms: float) -> None:
+    # A timer of 50 jiffies is in level 0, which fires it up to a tick late.
+    late = []
+    for seed in range(200):
+        ((_, time),) = fired(TimerWheel(Clock(), Random(seed), hz), 50)
+        late.append(1e3 * time - 50 * ms)
+    assert 0 <= min(late) < 0.1 * ms
+    assert 0.9 * ms < max(late) <= 2 * ms
+
+
+def test_a_kernel_of_more_ticks_spreads_retransmissions_over_more_of_them() -> None:
+    # SYNs dropped over 0.3 s come again a second later: at 250 ticks/s every 32 ms, at 1000 every
+    # 64 ms (a timer of 1000 jiffies is in level 2).
+    def again(hz: int) -> int:
+        wheel = TimerWheel(Clock(), Random(1), hz)
+        times: list[float] = []
+
+        def drop(_: None) -> None:
+            wheel.add(hz, lambda: times.append(wheel.clock.time))
+
+        for number in range(300):
+            wheel.clock.after(1e-3 * number, drop, None)
+        wheel.clock.run_until(wheel.clock.timeout(10.0))
+        assert len(times) == 300
+        return len(set(times))
+
+    assert again(250) in (10, 11)
+    assert again(1000) in (5, 6)

@@ -101,6 +101,7 @@ experiments = st.builds(
         Host,
         cores=st.integers(1, 4),
         somaxconn=st.sampled_from([1, 4096]),
+        hz=st.sampled_from([100, 250, 1000]),
         clients=st.sampled_from(["local", "remote"]),
     ),
     traffic=traffics,

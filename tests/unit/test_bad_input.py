@@ -57,6 +57,8 @@ CASES: dict[str, str] = {
     "--retries -1": "retries is -1; expected a whole number from 0",
     "--disturb crash": "--disturb 'crash': expected a time in s and a kind, as in '10 signal",
     "--experiment disturbance.toml": "disturbance.toml: [[disturbance]] 1 at is -1.0; expected a",
+    "--hz 249": "hz is 249; expected one of 100, 250, 300, 1000",
+    "--hz fast": "hz is 'fast'; expected a whole number",
     "--worker-class gevent": "worker_class is 'gevent'; expected sync or gthread",
     "--no-such-flag": "unrecognized arguments: --no-such-flag",
     "--trace empty.csv": "empty.csv: is empty; expected the header",

@@ -31,19 +31,19 @@ from sim.experiment.costs import Costs
 from sim.model.connection import Connection
 from sim.model.engine.clock import Call, Clock
 from sim.model.linux.listening_socket import ListeningSocket
-from sim.model.linux.timer_wheel import HZ, TimerWheel
+from sim.model.linux.timer_wheel import TimerWheel
 from sim.run import REFUSED, RESET, TIMEOUT
 
 #: s that a client waits for the SYN-ACK, one after the other; then it gives up. `tcp_write_timeout`
 #: and `tcp_retransmit_timer`, with ``tcp_syn_retries = 6`` and ``tcp_syn_linear_timeouts = 4``.
 SYN_TIMEOUTS = (1, 1, 1, 1, 1, 2, 4, 8, 16, 32, 64)
 
-#: Jiffies until a request that was not acknowledged is sent again, first by the tail loss probe
-#: (`tcp_schedule_loss_probe`): ``tcp_rto_min_us`` and a round trip, rounded up.
-RTO = HZ // 5 + 1
+#: Part of a second until a request that was not acknowledged is sent again, first by the tail loss
+#: probe (`tcp_schedule_loss_probe`): ``tcp_rto_min_us``, 0.2 s; the round trip adds a jiffy.
+RTO_PER_S = 5
 
-#: ``tcp_rto_max_ms``, in jiffies.
-RTO_MAX = 120 * HZ
+#: ``tcp_rto_max_ms``, s.
+RTO_MAX = 120
 
 
 class Handshake:
@@ -97,7 +97,8 @@ class Handshakes:
 
     Constants: ``clock``, ``costs``, ``wheel``, ``choose_listener``, ``first_byte`` and ``body``, as
     in `sim.model.client.Clients`, ``lose`` (called with a connection that will never be, and the
-    outcome of its request), ``late`` (called when a connection comes without its request).
+    outcome of its request), ``late`` (called when a connection comes without its request), ``rto``
+    (`RTO_PER_S` in jiffies).
 
     State: ``_acks`` (handshakes whose SYN has been answered in this tick).
     """
@@ -116,6 +117,7 @@ class Handshakes:
         self.clock = clock
         self.costs = costs
         self.wheel = wheel
+        self.rto = wheel.hz // RTO_PER_S + 1
         self.choose_listener = choose_listener
         self.first_byte = first_byte
         self.body = body
@@ -130,7 +132,7 @@ class Handshakes:
     # The client's SYN.
 
     def _wait_for_syn_ack(self, handshake: Handshake) -> None:
-        jiffies = SYN_TIMEOUTS[handshake.syns] * HZ
+        jiffies = SYN_TIMEOUTS[handshake.syns] * self.wheel.hz
         handshake.syns += 1
         self.wheel.add(jiffies, lambda: self._on_syn_timer(handshake))
 
@@ -176,7 +178,7 @@ class Handshakes:
         handshake.next_sent = self.clock.time + seconds
         Call(self.clock, lambda _: self._send_request(handshake)).after(seconds)
         if handshake.request_sock:
-            self.wheel.add(HZ, lambda: self._on_syn_ack_timer(handshake))
+            self.wheel.add(self.wheel.hz, lambda: self._on_syn_ack_timer(handshake))
 
     def _arrive(self, handshake: Handshake) -> bool:
         """An ACK reaches the server (`tcp_check_req`); whether that is the end of the matter."""
@@ -196,7 +198,7 @@ class Handshakes:
         # A client that has given up has closed its socket, but its kernel goes on.
         if handshake.over or self._arrive(handshake):
             return
-        jiffies = min(RTO << max(0, handshake.sent - 1), RTO_MAX)
+        jiffies = min(self.rto << max(0, handshake.sent - 1), RTO_MAX * self.wheel.hz)
         handshake.sent += 1
         handshake.next_sent = self.wheel.add(jiffies, lambda: self._send_request(handshake))
 
@@ -215,7 +217,7 @@ class Handshakes:
             listener.young -= 1
         handshake.syn_acks += 1
         if not self._arrive(handshake):
-            jiffies = HZ << handshake.syn_acks
+            jiffies = self.wheel.hz << handshake.syn_acks
             self.wheel.add(jiffies, lambda: self._on_syn_ack_timer(handshake))
         elif handshake.connection.ready < handshake.next_sent:
             handshake.connection.ready = handshake.next_sent

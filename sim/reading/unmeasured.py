@@ -1,0 +1,88 @@
+"""Hosts on which no prediction has been held against a measurement.
+
+The published validation is of one kind of host: two virtual cores, clients on the same cores, a
+kernel with 250 ticks per second. Each `Rule` says where an experiment leaves that, and what may be
+wrong there; to add a case is to add a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from sim.experiment import Experiment, Host, Server
+
+
+class Rule(NamedTuple):
+    """When a prediction is of a host that was never measured, and what to say then.
+
+    Attributes:
+        host: whether a host is one that was never measured.
+        server: whether a server's queues depend on it.
+        reads: fields that decide this, as ``table.field``. A study that varies one of them
+            predicts some servers or hosts of this kind, so the notice is given.
+        text: the notice.
+    """
+
+    host: Callable[[Host], bool]
+    server: Callable[[Server], bool]
+    reads: tuple[str, ...]
+    text: str
+
+
+def _any_server(_: Server) -> bool:
+    return True
+
+
+def _races(server: Server) -> bool:
+    """Whether several workers race for each connection, however many they have already."""
+    unlimited = server.worker_connections >= Server().worker_connections
+    shared = server.workers > 1 and not server.reuse_port
+    return server.worker_class != "sync" and shared and unlimited
+
+
+_RACE = (
+    *("server.workers", "server.threads", "server.worker_class"),
+    *("server.worker_connections", "server.reuse_port"),
+)
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        lambda host: host.cores > 2,
+        _races,
+        ("host.cores", *_RACE),
+        "Predictions for more than 2 cores were never held against a measurement: which gthread "
+        "worker accepts a connection was fitted to 2 cores, and latency depends on it",
+    ),
+    Rule(
+        lambda host: host.clients == "remote",
+        _any_server,
+        ("host.clients",),
+        "Predictions for remote clients were never held against a measurement: they take no core "
+        "of the host, and there is no network between",
+    ),
+    Rule(
+        lambda host: host.hz != Host().hz,
+        _any_server,
+        ("host.hz",),
+        f"Predictions for another hz than {Host().hz} were never held against a measurement: it "
+        "changes when dropped packets are sent again, and the scheduler's own ticks are not in it",
+    ),
+)
+
+
+def unmeasured(experiment: Experiment, varied: Collection[str] = ()) -> list[str]:
+    """A notice of each thing in which an experiment leaves what was measured.
+
+    Args:
+        experiment: that is to be predicted.
+        varied: fields that a study varies, as ``table.field``.
+    """
+    return [f"{rule.text}." for rule in RULES if _holds(rule, experiment, set(varied))]
+
+
+def _holds(rule: Rule, experiment: Experiment, varied: set[str]) -> bool:
+    free = varied.intersection(rule.reads)
+    host = any(field.startswith("host.") for field in free) or rule.host(experiment.host)
+    server = any(field.startswith("server.") for field in free) or rule.server(experiment.server)
+    return host and server
