@@ -13,10 +13,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from sysconfig import get_path
 from typing import Any
 
 import psutil
+
+from reference_app.rig.releases import Gunicorn, installed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,7 +78,12 @@ def get_json(port: int, path: str) -> dict[str, Any]:
 
 @contextmanager
 def plain_gunicorn(
-    folder: Path, application: str, *flags: str, ready: bool = True, control: bool = False
+    folder: Path,
+    application: str,
+    *flags: str,
+    ready: bool = True,
+    control: bool = False,
+    gunicorn: Gunicorn | None = None,
 ) -> Iterator[PlainGunicorn]:
     """Run Gunicorn in ``folder``; nothing of it is left when the block ends.
 
@@ -87,20 +93,24 @@ def plain_gunicorn(
         flags: more of its command line.
         ready: wait until it has booted a worker.
         control: let it open its control socket, at ``folder / "control"``.
+        gunicorn: which to run; this environment's, if None.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = folder / "log"
-    command = [sys.executable, str(Path(get_path("scripts"), "gunicorn"))]
+    gunicorn = gunicorn or installed()
+    command = [sys.executable, str(gunicorn.script)]
     command += ["--bind", f"127.0.0.1:{port}", *flags]
     command += ["--control-socket", str(folder / "control")] if control else []
-    command += [] if control else ["--no-control-socket"]
+    # Releases before 25.1 have none, and refuse the flag.
+    has_socket = tuple(map(int, gunicorn.release.split("."))) >= (25, 1)
+    command += ["--no-control-socket"] if has_socket and not control else []
     with log.open("wb") as output:
         master = psutil.Popen(
             [*command, application],
             cwd=folder,
-            env=_environment(),
+            env=_environment(gunicorn.directory),
             stdout=output,
             stderr=output,
         )
@@ -121,10 +131,11 @@ def plain_gunicorn(
         master.wait(PATIENCE)
 
 
-def _environment() -> dict[str, str]:
+def _environment(first: Path | None = None) -> dict[str, str]:
     foreign = ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "LAUNCHDARKLY_SDK_KEY", "FLAG_SERVICE_URL")
     kept = {name: value for name, value in os.environ.items() if name not in foreign}
-    return {**kept, "PYTHONPATH": str(ROOT), "LAUNCHDARKLY_OFFLINE": "1"}
+    places = [str(place) for place in (first, ROOT) if place is not None]
+    return {**kept, "PYTHONPATH": os.pathsep.join(places), "LAUNCHDARKLY_OFFLINE": "1"}
 
 
 def _answers(port: int) -> bool:

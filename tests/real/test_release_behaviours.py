@@ -1,0 +1,293 @@
+"""What releases of Gunicorn do otherwise, on the real ones: 20.1.0, 23.0.0 and the installed one.
+
+Each test drives one server by hand, with raw sockets and signals, and judges by half seconds. So
+the behaviours that hurt people have a measurement, not only a line of source.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import psutil
+import pytest
+from plain_gunicorn import PATIENCE, plain_gunicorn, wait_for
+
+from reference_app.rig.measure import measure
+from reference_app.rig.releases import Gunicorn, gunicorn, installed
+from reference_app.rig.server import HOST, RunningServer, running_server
+from sim.errors import ExperimentError
+from sim.experiment import Experiment, Server, Traffic
+from sim.experiment.distribution import Distribution
+
+OLDEST, POLLER_FIRST, NEWEST = "20.1.0", "23.0.0", installed().release
+
+#: One worker of the kind that the tests look at.
+ONE = Server(workers=1, threads=2, worker_class="gthread", preload_app=True, graceful_timeout=5)
+
+#: s in which something happens that happens at once, on a machine that is busy.
+AT_ONCE = 0.5
+
+
+def gunicorn_of(release: str) -> Gunicorn:
+    """A release, installed once; the test is skipped where no package index can be reached."""
+    try:
+        return gunicorn(release, lambda _: None)
+    except ExperimentError as error:
+        pytest.skip(str(error))
+
+
+@contextmanager
+def serving(release: str, server: Server = ONE) -> Iterator[RunningServer]:
+    with running_server(Experiment(server), gunicorn=gunicorn_of(release)) as running:
+        yield running
+
+
+class Client:
+    """One connection, as raw as a socket."""
+
+    def __init__(self, server: RunningServer, patience: float = PATIENCE) -> None:
+        self.socket = socket.create_connection((HOST, server.port), timeout=patience)
+
+    def ask(self, seconds: float = 0.0) -> None:
+        """Send a request that takes so long."""
+        self.socket.sendall(f"GET /work?io={seconds:g} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+    def answered(self, patience: float = PATIENCE) -> bool:
+        """Whether the response comes in ``patience`` s."""
+        self.socket.settimeout(patience)
+        with suppress(TimeoutError, ConnectionResetError):
+            return self.socket.recv(4096).startswith(b"HTTP/1.1 200 ")
+        return False
+
+    def closed_after(self) -> float:
+        """S until the server closes the connection."""
+        began = time.monotonic()
+        self.socket.settimeout(PATIENCE)
+        with suppress(ConnectionResetError):
+            while self.socket.recv(4096):
+                pass
+        return time.monotonic() - began
+
+
+@pytest.fixture
+def clients() -> Iterator[Callable[..., Client]]:
+    """Makes clients, and closes them."""
+    with ExitStack() as stack:
+
+        def client(server: RunningServer, patience: float = PATIENCE) -> Client:
+            made = Client(server, patience)
+            stack.callback(made.socket.close)
+            return made
+
+        yield client
+
+
+def exits(server: RunningServer, worker: str) -> float | None:
+    """When the worker said that it exits, CLOCK_MONOTONIC s."""
+    times = [e.time for e in server.events() if (e.kind, e.process) == ("exiting", worker)]
+    return times[0] if times else None
+
+
+def wait_for_exit(server: RunningServer, worker: str = "worker 1") -> float:
+    wait_for(lambda: exits(server, worker) is not None, f"the exit of {worker}")
+    when = exits(server, worker)
+    assert when is not None
+    return when
+
+
+# At the limit.
+
+
+@pytest.mark.parametrize(
+    ("release", "limit", "spins"),
+    [(POLLER_FIRST, 1000, False), (POLLER_FIRST, 2, True), (NEWEST, 2, False)],
+)
+def test_two_by_two_with_and_without_a_limit(release: str, limit: int, *, spins: bool) -> None:
+    experiment = Experiment(
+        Server(2, 2, "gthread", worker_connections=limit, preload_app=True),
+        traffic=Traffic(rate=62.0, duration=2.5, io=Distribution("const", (0.05,)), drain=4.0),
+        replications=1,
+        seed=3,
+    )
+    run = measure(experiment, 0, lambda *_: None, gunicorn_of(release))
+    waits = [row.latency for row in run.requests if row.outcome == "ok"]
+    assert run.gunicorn == release
+    if not spins:
+        assert len(waits) == len(run.requests)
+    # A worker at its limit reads nothing that it has accepted, until a request of its own is done.
+    assert (not waits or median(waits) > 0.5) == spins
+
+
+def test_one_connection_is_never_read_at_a_limit_of_one(
+    clients: Callable[..., Client],
+) -> None:
+    limited = Server(4, 1, "gthread", worker_connections=1, preload_app=True, timeout=2)
+    with serving(POLLER_FIRST, limited) as server:
+        asking = [clients(server) for _ in range(8)]
+        for client in asking:
+            client.ask()
+        workers = list(server.living_workers().values())
+        before = sum(sum(worker.cpu_times()[:2]) for worker in workers)
+        time.sleep(3.0)
+        computed = sum(sum(worker.cpu_times()[:2]) for worker in workers) - before
+        # They spin, as far as the machine lets them, and they heartbeat: no timeout ends that. An
+        # idle worker computes for some milliseconds.
+        assert computed > 0.3
+        assert not any(event.kind == "timeout" for event in server.events())
+        assert not any(client.answered(0.1) for client in asking)
+    with serving(NEWEST, limited) as server:
+        asking = [clients(server) for _ in range(8)]
+        for client in asking:
+            client.ask()
+        assert all(client.answered() for client in asking)
+
+
+# A silent client.
+
+
+@pytest.mark.parametrize(("release", "first", "last"), [(POLLER_FIRST, 0, 1), (NEWEST, 4, 6)])
+def test_a_silent_client_keeps_a_thread_for_so_long(
+    release: str, first: float, last: float, clients: Callable[..., Client]
+) -> None:
+    with serving(release, Server(1, 1, "gthread", preload_app=True)) as server:
+        clients(server)
+        time.sleep(0.2)
+        client = clients(server)
+        began = time.monotonic()
+        client.ask()
+        assert client.answered()
+        assert first <= time.monotonic() - began < last
+
+
+def test_a_silent_client_keeps_a_thread_of_the_oldest_for_ever(
+    clients: Callable[..., Client],
+) -> None:
+    with serving(OLDEST, Server(1, 1, "gthread", preload_app=True)) as server:
+        silent = clients(server)
+        time.sleep(0.2)
+        client = clients(server)
+        client.ask()
+        assert not client.answered(5.5)
+        silent.socket.close()
+        assert client.answered()
+
+
+# Stopping.
+
+
+@pytest.mark.parametrize(
+    ("release", "first", "last"),
+    [(OLDEST, 0.5, 1.5), (POLLER_FIRST, 0.5, 1.5), (NEWEST, 0.0, AT_ONCE)],
+)
+def test_an_idle_worker_sees_sigterm_within_a_second_or_at_once(
+    release: str, first: float, last: float, clients: Callable[..., Client]
+) -> None:
+    with serving(release) as server:
+        client = clients(server)
+        client.ask()
+        assert client.answered()
+        client.socket.close()
+        time.sleep(0.1)
+        began = time.monotonic()
+        os.kill(server.workers()[1], signal.SIGTERM)
+        assert first <= wait_for_exit(server) - began < last
+
+
+@pytest.mark.parametrize(
+    ("release", "first", "last"),
+    [(OLDEST, 0.5, 1.5), (POLLER_FIRST, 0.5, 1.5), (NEWEST, 1.7, 2.7)],
+)
+def test_kept_connections_are_dropped_or_linger(
+    release: str, first: float, last: float, clients: Callable[..., Client]
+) -> None:
+    with serving(release, Server(1, 2, "gthread", preload_app=True, keepalive=20)) as server:
+        client = clients(server)
+        client.ask()
+        assert client.answered()
+        time.sleep(0.1)
+        os.kill(server.workers()[1], signal.SIGTERM)
+        assert first <= client.closed_after() < last
+
+
+@pytest.mark.parametrize("release", [POLLER_FIRST, NEWEST])
+def test_what_was_accepted_and_not_read_at_max_requests(
+    release: str, clients: Callable[..., Client]
+) -> None:
+    once = Server(1, 2, "gthread", max_requests=1, preload_app=True)
+    with serving(release, once) as server:
+        unread = clients(server)
+        time.sleep(0.2)
+        client = clients(server)
+        client.ask()
+        assert client.answered()
+        if release == POLLER_FIRST:
+            # Nobody waits for it: the worker ends, and the connection with it.
+            assert unread.closed_after() < 2.0
+        else:
+            time.sleep(1.5)
+            unread.ask()
+            assert unread.answered()
+
+
+# The master.
+
+
+@pytest.mark.parametrize(("release", "first", "last"), [(POLLER_FIRST, 0, 2), (NEWEST, 2, 5)])
+def test_a_reload_returns_or_waits_for_old_workers(
+    release: str, first: float, last: float, clients: Callable[..., Client]
+) -> None:
+    with serving(release, replace(ONE, workers=2)) as server:
+        client = clients(server)
+        client.ask(4.5)
+        time.sleep(0.1)
+        os.kill(server.master_pid, signal.SIGHUP)
+        wait_for(lambda: {"worker 3", "worker 4"} <= ready(server), "the new workers")
+        # One old worker has its request still, and counts as one of two.
+        wait_for(lambda: len(server.living_workers()) == 3, "the exit of an idle one")
+        began = time.monotonic()
+        for worker in (3, 4):
+            os.kill(server.workers()[worker], signal.SIGKILL)
+        wait_for(lambda: "worker 5" in ready(server), "another worker")
+        assert first <= time.monotonic() - began < last
+        assert client.answered()
+
+
+def ready(server: RunningServer) -> set[str]:
+    return {event.process for event in server.events() if event.kind == "ready"}
+
+
+HANGS = """
+import os, time
+def post_fork(server, worker):
+    if worker.age == 1:
+        time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize("release", [OLDEST, NEWEST])
+def test_a_worker_that_hangs_in_post_fork_is_killed_or_never(release: str, tmp_path: Path) -> None:
+    (tmp_path / "hangs.py").write_text(HANGS, encoding="utf-8")
+    flags = ("--workers", "1", "--timeout", "1", "--config", "hangs.py")
+    made = gunicorn_of(release)
+    with plain_gunicorn(
+        tmp_path, "reference_app.app:app", *flags, ready=False, gunicorn=made
+    ) as server:
+        wait_for(lambda: len(server.workers()) == 1, "a worker")
+        hung = server.workers()[0]
+        if release == OLDEST:
+            server.wait_for_log("WORKER TIMEOUT")
+            wait_for(lambda: hung not in server.workers(), "its end")
+            wait_for(lambda: len(server.workers()) == 1, "another worker")
+            assert server.get("/health")[0] == 200
+        else:
+            time.sleep(3.5)
+            assert hung.status() != psutil.STATUS_ZOMBIE
+            assert "WORKER TIMEOUT" not in server.log()
