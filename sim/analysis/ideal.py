@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from array import array
 from heapq import heapreplace
+from operator import gt
 from typing import NamedTuple
 
 from sim.run import Requests
@@ -46,17 +47,22 @@ def ideal(requests: Requests, servers: int) -> Ideal:
     if servers < 1:
         raise ValueError(f"servers is {servers}; expected a whole number >= 1")
     arrival, io, cpu = requests.arrival, requests.io, requests.cpu
-    wait = array("d", bytes(8 * len(arrival)))
-    latency = array("d", wait)
     # When each server is next free: the heap's root is the server that the head of the queue gets.
     free = [float("-inf")] * servers
     # Rows are in order of arrival; sorting an ordered list is one pass, and guards the queue's
     # discipline against a rig that wrote a closed loop's rows as they ended.
-    for row in sorted(range(len(arrival)), key=arrival.__getitem__):
+    order = sorted(range(len(arrival)), key=arrival.__getitem__)
+    waits: list[float] = []
+    latencies: list[float] = []
+    for row in order:
         came = arrival[row]
         start = free[0] if free[0] > came else came
         end = start + io[row] + cpu[row]
         heapreplace(free, end)
-        wait[row] = start - came
-        latency[row] = end - came
+        waits.append(start - came)
+        latencies.append(end - came)
+    wait, latency = array("d", waits), array("d", latencies)
+    if any(map(gt, order, order[1:])):
+        for row, waited, took in zip(order, waits, latencies, strict=True):
+            wait[row], latency[row] = waited, took
     return Ideal(wait, latency)

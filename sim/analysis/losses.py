@@ -350,6 +350,8 @@ def charges(
     requests: Requests, experiment: Mapping[str, Any], lives: Lives, spells: Spells
 ) -> dict[int, Charge]:
     """What each lost request was lost to, by its row."""
+    if requests.outcome.count(OK) == len(requests):
+        return {}
     lost = [
         (row, requests.arrival[row], _end(requests.finished[row]), outcome)
         for row, outcome in enumerate(requests.outcome)

@@ -42,7 +42,7 @@ from typing import Any, NamedTuple
 from sim.analysis.capacity import Step, capacity
 from sim.analysis.lives import EARLY, read
 from sim.analysis.losses import UNAVOIDABLE, Loss, Spells, charges, losses, union
-from sim.analysis.quantile import quantile
+from sim.analysis.quantile import known, quantile
 from sim.analysis.restarts import Restarts, restarts_of
 from sim.experiment.disturbance import KINDS, Disturbance, Signal
 from sim.experiment.disturbance_words import words
@@ -144,7 +144,10 @@ def toll(run: Run) -> Toll:
     windows = _windows(came, workers, threads)
     lives = read(run.events, came, workers)
     steps = capacity(run.events, threads)
-    traffic = _traffic(run.requests, disturbances[0].at if disturbances else math.inf)
+    if disturbances or run.requests.outcome.count(OK) < len(run.requests):
+        traffic = _traffic(run.requests, disturbances[0].at if disturbances else math.inf)
+    else:
+        traffic = _Traffic([], [], [])  # Nothing was lost that waits could explain.
     spans = [*zip(traffic.begins, traffic.ends, strict=True)]
     missing = _missing(steps, windows, workers * threads)
     open_loop = run.experiment["traffic"]["arrivals"] in ("poisson", "constant")
@@ -275,9 +278,8 @@ def _ask(asked: _Asked, disturbance: Disturbance, workers: int) -> _Asked:
 
 def _end(run: Run) -> float:
     """The last moment that the run knows of, s."""
-    finished = (time for time in run.requests.finished if not math.isnan(time))
     last_event = run.events[-1].time if run.events else -math.inf
-    return max(last_event, max(finished, default=-math.inf))
+    return max(last_event, max(known(run.requests.finished), default=-math.inf))
 
 
 def _restored(steps: Sequence[Step], window: _Window) -> float | None:

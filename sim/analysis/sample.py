@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from itertools import compress
+from operator import sub
 from typing import Any, NamedTuple
 
 from sim.analysis.ideal import ideal
-from sim.analysis.quantile import quantile
+from sim.analysis.quantile import known, quantile
 from sim.analysis.recovery import Toll, toll
 from sim.run import OK, OUTCOMES, QueueLength, Requests, Run
 from sim.run.occupation import occupied_until
@@ -59,18 +60,18 @@ def sample_of(run: Run) -> Sample:
     arrival, finished = requests.arrival, requests.finished
     first = min(arrival, default=0.0)
     # Requests that are never answered still come, and take their time doing so.
-    last = max((time for time in finished if not math.isnan(time)), default=first)
+    last = max(known(finished), default=first)
     last = max(last, max(arrival, default=first))
     counts = tuple(requests.outcome.count(code) for code in range(len(OUTCOMES)))
-    ok = [code == OK for code in requests.outcome]
+    answered = _answered(requests)
     span = last - first
     perfect = ideal(requests, threads_of(run.experiment))
     worker_requests = Counter(requests.worker)
     del worker_requests[0]  # 0 is no worker
     return Sample(
         outcomes=counts,
-        latency=_six(_known(compress(finished, ok), compress(arrival, ok))),
-        wait=_six(_known(compress(requests.started, ok), compress(arrival, ok))),
+        latency=_six(_differences(answered.finished, answered.arrival)),
+        wait=_six(_differences(answered.started, answered.arrival)),
         ideal_latency=_six(sorted(perfect.latency)),
         ideal_wait=_six(sorted(perfect.wait)),
         throughput=counts[OK] / span if span > 0 else None if counts[OK] else 0.0,
@@ -114,15 +115,31 @@ def _sketched(times: QuantileSketch) -> Six | None:
     return Six(times.total / times.count, p50, p90, p95, p99, times.largest)
 
 
-def _known(ends: Iterable[float], begins: Iterable[float]) -> list[float]:
+class _Answered(NamedTuple):
+    """Columns of the requests that were answered ``ok``."""
+
+    arrival: Sequence[float]
+    started: Sequence[float]
+    finished: Sequence[float]
+
+
+def _answered(requests: Requests) -> _Answered:
+    columns = requests.arrival, requests.started, requests.finished
+    if requests.outcome.count(OK) == len(requests):
+        return _Answered(*columns)
+    ok = [code == OK for code in requests.outcome]
+    return _Answered(*([*compress(column, ok)] for column in columns))
+
+
+def _differences(ends: Sequence[float], begins: Sequence[float]) -> list[float]:
     """The differences that are not NaN, sorted."""
-    differences = (end - begin for end, begin in zip(ends, begins, strict=True))
-    return sorted(time for time in differences if not math.isnan(time))
+    return sorted(known([*map(sub, ends, begins)]))
 
 
 def _busy(requests: Requests, end: float) -> dict[int, float]:
     """Time that each worker's threads ran requests, s, up to the ``end`` of the run."""
-    busy: dict[int, float] = {}
+    busy: defaultdict[int, float] = defaultdict(float)
+    isnan = math.isnan
     for worker, started, finished, outcome, io, cpu in zip(
         requests.worker,
         requests.started,
@@ -132,10 +149,14 @@ def _busy(requests: Requests, end: float) -> dict[int, float]:
         requests.cpu,
         strict=True,
     ):
-        if worker and not math.isnan(started):
-            until = occupied_until(started, finished, outcome, io + cpu, end)
-            busy[worker] = busy.get(worker, 0.0) + until - started
-    return busy
+        if worker and not isnan(started):
+            # As `occupied_until` says of nearly all requests, without the call.
+            if outcome == OK and finished >= started:
+                until = finished
+            else:
+                until = occupied_until(started, finished, outcome, io + cpu, end)
+            busy[worker] = busy[worker] + until - started
+    return dict(busy)
 
 
 def _six(values: Sequence[float]) -> Six | None:

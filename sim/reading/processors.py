@@ -9,7 +9,6 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest import mock
 
 #: Names of `os.sysconf` that count processors; `psutil` and C libraries ask by the first.
 SYSCONF = ("SC_NPROCESSORS_ONLN", "SC_NPROCESSORS_CONF")
@@ -33,6 +32,9 @@ def seen(cores: int) -> Iterator[Counted]:
     A function that outlives the block, because a module took it by name, counts this machine's
     again.
     """
+    # It costs more start-up than the model; most predictions run no configuration file.
+    from unittest import mock  # noqa: PLC0415
+
     counted = Counted()
     current = True
     asked_for: set[int | str] = {*SYSCONF, *(os.sysconf_names.get(name, name) for name in SYSCONF)}
