@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sim.reports.loss_words import CAUSE_WORDS, NO_DISTURBANCE
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.reports.recovery_report import moment, number
 from sim.reports.report import MOST_WORKERS
 from sim.reports.timeline import words
 from sim.validation.comparison import Comparison, Figure, Verdict
-from sim.validation.side_by_side import PairedEvent, PairedRecovery
+from sim.validation.side_by_side import PairedEvent, PairedLoss, PairedRecovery
 
 _STYLES: Mapping[Verdict | None, str] = {
     "within 5 %": "green",
@@ -61,6 +62,9 @@ def print_comparison(
     print_table(console, _shares_table(shares))
     for line in _lines(comparison):
         print_prose(console, line)
+    if comparison.losses:
+        console.print()
+        print_table(console, _losses_table(comparison.losses))
     if comparison.recovery or timeline:
         console.print()
         if comparison.recovery:
@@ -164,6 +168,23 @@ def _recovery_table(rows: Iterable[PairedRecovery]) -> Table:
             )
         table.add_section()
     return table
+
+
+def _losses_table(rows: Iterable[PairedLoss]) -> Table:
+    """What requests were lost to, by the disturbance that is to blame."""
+    table = _new_table("requests lost to", "predicted", "measured")
+    for (at, what), group in groupby(rows, key=_blame):
+        blame = NO_DISTURBANCE if at is None else f"At {moment(at)} s: {what}"
+        table.add_row(Text(blame[:1].upper() + blame[1:]), style="bold")
+        for row in group:
+            words = f"  {CAUSE_WORDS[row.cause]}, {row.outcome}"
+            table.add_row(words, number(row.predicted), number(row.measured))
+        table.add_section()
+    return table
+
+
+def _blame(row: PairedLoss) -> tuple[float | None, str | None]:
+    return row.at_s, row.what
 
 
 def _timeline_table(events: Iterable[PairedEvent]) -> Table:

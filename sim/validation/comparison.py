@@ -15,11 +15,19 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from sim.analysis.ideal import ideal
+from sim.analysis.losses import combined_losses
 from sim.analysis.quantile import quantile
 from sim.analysis.recovery import combined
 from sim.analysis.summary import Summary
 from sim.run import OK, OUTCOMES, Requests, Run
-from sim.validation.side_by_side import PairedEvent, PairedRecovery, pair_events, pair_recoveries
+from sim.validation.side_by_side import (
+    PairedEvent,
+    PairedLoss,
+    PairedRecovery,
+    pair_events,
+    pair_losses,
+    pair_recoveries,
+)
 
 SCHEMA = "gunicorn-comparison/1"
 
@@ -89,6 +97,7 @@ class Comparison:
         predicted_outcomes: number of requests by outcome in one variant, the mean over them.
         measured_outcomes: the same of one repeat.
         recovery: what each disturbance cost, on either side; see `sim.analysis.recovery`.
+        losses: what requests were lost to, on either side; see `sim.analysis.losses`.
         timeline: process events of the first variant and of the first repeat.
         overload: reasons of an overload, from the measurement; see `sim.analysis.overload.Load`.
     """
@@ -102,6 +111,7 @@ class Comparison:
     predicted_outcomes: dict[str, float]
     measured_outcomes: dict[str, float]
     recovery: tuple[PairedRecovery, ...]
+    losses: tuple[PairedLoss, ...]
     timeline: tuple[PairedEvent, ...]
     overload: tuple[str, ...]
 
@@ -144,6 +154,10 @@ def compare(
         recovery=pair_recoveries(
             combined([summary.recovery for summary in predicted]),
             combined([summary.recovery for summary in measured]),
+        ),
+        losses=pair_losses(
+            combined_losses([summary.losses or () for summary in predicted]),
+            combined_losses([summary.losses or () for summary in measured]),
         ),
         timeline=pair_events(predicted[0].events, measured[0].events),
         overload=measured[0].load.reasons,
@@ -263,6 +277,7 @@ def document(comparison: Comparison, notices: Iterable[str] = ()) -> dict[str, A
             "measured": comparison.measured_outcomes,
         },
         "recovery": [asdict(row) for row in comparison.recovery],
+        "losses": [asdict(row) for row in comparison.losses],
         "timeline": [asdict(event) for event in comparison.timeline],
         "notices": [*comparison.overload, *notices],
     }

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sim.analysis.losses import Cause, Loss, combined_losses
 from sim.analysis.recovery import Recovery
-from sim.run import ProcessEvent
+from sim.run import Outcome, ProcessEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,39 @@ class PairedRecovery:
     predicted: Cost
     measured: Cost
     difference: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class PairedLoss:
+    """How many requests were lost to one thing, as predicted and as measured.
+
+    Attributes:
+        cause: as in `sim.analysis.losses.Loss`.
+        outcome: as in `sim.analysis.losses.Loss`.
+        at_s: as in `sim.analysis.losses.Loss`.
+        what: as in `sim.analysis.losses.Loss`.
+        predicted: number of requests, the mean over the variants.
+        measured: number of requests, the mean over the repeats.
+    """
+
+    cause: Cause
+    outcome: Outcome
+    at_s: float | None
+    what: str | None
+    predicted: float
+    measured: float
+
+
+def pair_losses(predicted: Sequence[Loss], measured: Sequence[Loss]) -> tuple[PairedLoss, ...]:
+    """The losses of both sides, in the order of a side; what one side does not have is 0 there."""
+    sides = [
+        {(row.cause, row.outcome, row.at_s, row.what): row.requests for row in rows}
+        for rows in (predicted, measured)
+    ]
+    # What matters is the order: the means are nobody's.
+    both = combined_losses((predicted, measured))
+    keys = [(row.cause, row.outcome, row.at_s, row.what) for row in both]
+    return tuple(PairedLoss(*key, *(side.get(key, 0.0) for side in sides)) for key in keys)
 
 
 def pair_events(

@@ -15,10 +15,12 @@ from queue_run import experiment_of, queue_run
 from rich.console import Console
 
 from reference_app.commands.comparison_report import print_comparison
+from sim.analysis.losses import CAUSES, Loss
 from sim.analysis.summary import Summary, summarize
 from sim.experiment.disturbance import KINDS, Signal
 from sim.run import OK, REFUSED, ProcessEvent, Requests, Run, Source
 from sim.validation.comparison import SCHEMA, Comparison, compare, document, ideal_run, judge
+from sim.validation.side_by_side import PairedLoss, pair_losses
 
 EXPERIMENT = experiment_of(server={"workers": 2, "threads": 2}, traffic={"rate": 56.0})
 
@@ -244,13 +246,14 @@ def test_a_server_that_repeats_itself_badly_excuses_the_model() -> None:
 
 def test_the_schema_is_a_schema_and_describes_every_key() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
-    names = ("figure", "outcomes", "recovery", "cost", "event")
+    names = ("figure", "outcomes", "recovery", "cost", "loss", "event")
     for part in (schema(), *(schema()["$defs"][name] for name in names)):
         assert part["required"] == list(part["properties"])
         assert part["additionalProperties"] is False
         assert [name for name, key in part["properties"].items() if "description" not in key] == []
     assert schema()["properties"]["schema"]["const"] == SCHEMA
     assert schema()["$defs"]["recovery"]["properties"]["kind"]["enum"] == list(KINDS)
+    assert schema()["$defs"]["loss"]["properties"]["cause"]["enum"] == list(CAUSES)
 
 
 def test_the_document() -> None:
@@ -343,6 +346,16 @@ def test_recoveries_are_compared_over_all_variants_and_repeats() -> None:
         assert (cost.lost, cost.delayed) == (lost, 0)
     value = document(comparison)
     check(value)
+    assert value["losses"] == [
+        {
+            "cause": "worker_killed",
+            "outcome": "reset",
+            "at_s": 10.0,
+            "what": "SIGKILL to worker 1",
+            "predicted": 3,
+            "measured": 2.5,
+        }
+    ]
     assert value["recovery"][0]["what"] == "SIGKILL to worker 1"
     assert value["recovery"][0]["predicted"]["capacity_restored_after_s"] == pytest.approx(0.2)
     assert value["timeline"][-1] == {
@@ -352,6 +365,15 @@ def test_recoveries_are_compared_over_all_variants_and_repeats() -> None:
         "measured_s": 10.25,
         "difference_s": pytest.approx(-0.15),
     }
+
+
+def test_losses_of_one_side_only_stand_beside_nothing() -> None:
+    unblamed = Loss("unfinished", "unfinished", None, None, 2)
+    killed_by = Loss("worker_killed", "reset", 1.0, "SIGKILL to worker 1", 3)
+    assert pair_losses([unblamed], [killed_by, unblamed]) == (
+        PairedLoss("worker_killed", "reset", 1.0, "SIGKILL to worker 1", 0.0, 3),
+        PairedLoss("unfinished", "unfinished", None, None, 2, 2),
+    )
 
 
 def test_timelines_and_recoveries_stand_beside_each_other() -> None:
@@ -364,6 +386,8 @@ def test_timelines_and_recoveries_stand_beside_each_other() -> None:
         "queue empty after, ms 100 250 -150",
         "requests lost 1 2 -1",
         "requests late 0 0 +0",
+        "requests lost to predicted measured",
+        "their worker was killed, reset 1 2",
         "-0.400 -0.400 +0 master listens",
         "10.000 10.000 +0 worker 1 is sent SIGKILL",
         "10.100 10.250 -150 worker 3 is ready for requests",
