@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sim.reports.loss_words import CAUSE_WORDS, NO_DISTURBANCE
+from sim.reports.loss_text import CAUSE_TEXT, NO_DISTURBANCE
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.reports.recovery_report import moment, number
 from sim.reports.report import MOST_WORKERS
-from sim.reports.timeline import words
+from sim.reports.timeline import describe
 from sim.validation.comparison import Comparison, Figure, Verdict
 from sim.validation.side_by_side import PairedEvent, PairedLoss, PairedRecovery
 
@@ -177,7 +177,7 @@ def _losses_table(rows: Iterable[PairedLoss]) -> Table:
         blame = NO_DISTURBANCE if at is None else f"At {moment(at)} s: {what}"
         table.add_row(Text(blame[:1].upper() + blame[1:]), style="bold")
         for row in group:
-            words = f"  {CAUSE_WORDS[row.cause]}, {row.outcome}"
+            words = f"  {CAUSE_TEXT[row.cause]}, {row.outcome}"
             table.add_row(words, number(row.predicted), number(row.measured))
         table.add_section()
     return table
@@ -196,7 +196,7 @@ def _timeline_table(events: Iterable[PairedEvent]) -> Table:
             _cell(event.measured_s, _second),
             _cell(event.difference_s, _signed_ms),
             Text(event.process),
-            Text(words(event.kind, event.process)),
+            Text(describe(event.kind, event.process)),
         )
     table.columns[0].justify = "right"
     return table

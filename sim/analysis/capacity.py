@@ -1,11 +1,11 @@
-"""How many threads could serve a new request at each moment of a run.
+"""Capacity: the number of threads that could serve a new request at each moment of a run.
 
 ::
 
     fork --> ready: + threads --hang: - 1--> --hang over: + 1--> --accepts no more: - the rest-->
 
-Read from the process events alone, so a measured run has it too. A worker that accepts no more has
-no capacity, whatever its threads still do: after SIGTERM to the master nobody has any.
+Read from the process events alone, so a measured run has it too. A worker that no longer accepts
+has no capacity, even if its threads still serve: after SIGTERM to the master the capacity is 0.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ ENDS = frozenset(
     ("max_requests", "crash", "orphaned", "exiting", "exit", "boot failed", "sent SIGKILL")
 )
 
-#: A kind of event that is only in here.
-_TOLD = "told"
+#: A kind of event that only this module adds.
+_STOPPED_ACCEPTING = "told"
 
 
 class Step(NamedTuple):
@@ -51,7 +51,7 @@ def capacity(events: Iterable[ProcessEvent], threads: int) -> list[Step]:
     """The capacity as a step function: 0 before the first step, then that of the last one.
 
     A worker brings its threads when it is ``ready``. A ``hang`` takes one until it is over, and
-    SIGSTOP all of them until SIGCONT. What it still has goes when it stops to accept, see
+    SIGSTOP all of them until SIGCONT. What it still has goes when it stops accepting, see
     `sim.analysis.lives`, or with the first of `ENDS`, whether or not requests that it already holds
     are still answered. The workers of a second master count like all others.
 
@@ -69,7 +69,7 @@ def capacity(events: Iterable[ProcessEvent], threads: int) -> list[Step]:
         total -= _threads(serving.get(process), threads)
         if kind == "ready":
             serving[process] = _Worker()
-        elif kind in ENDS or kind == _TOLD:
+        elif kind in ENDS or kind == _STOPPED_ACCEPTING:
             serving.pop(process, None)
         elif process in serving:
             _change(serving[process], kind)
@@ -83,15 +83,15 @@ def capacity(events: Iterable[ProcessEvent], threads: int) -> list[Step]:
 
 
 def _with_stops(events: list[ProcessEvent]) -> list[ProcessEvent]:
-    """The events, and one of kind `_TOLD` where a worker stops to accept."""
+    """The events, and one of kind `_STOPPED_ACCEPTING` where a worker stops accepting."""
     workers = {event.process for event in events if event.kind == "ready" and event.time < 0}
-    told = [
-        ProcessEvent(life.told, _TOLD, life.name)
+    stops = [
+        ProcessEvent(life.accepted_until, _STOPPED_ACCEPTING, life.name)
         for life in read(events, (), len(workers)).lives
-        if math.isfinite(life.told)
+        if math.isfinite(life.accepted_until)
     ]
-    # Behind what happened at the same time, which it may follow from.
-    return sorted([*events, *told], key=lambda event: event.time)
+    # After other events at the same time, which may have caused it.
+    return sorted([*events, *stops], key=lambda event: event.time)
 
 
 def _threads(worker: _Worker | None, threads: int) -> int:

@@ -1,4 +1,4 @@
-"""What replications say of one number: their mean, and how sure it is."""
+"""Estimates over replications: a mean and its confidence interval."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sim.analysis.theory import student_t_quantile
 
-#: Of all the intervals here.
+#: Confidence level of every interval.
 CONFIDENCE = 0.95
 
 
@@ -28,7 +28,7 @@ class Estimate:
 
     @property
     def half_width(self) -> float | None:
-        """What ``±`` stands before, or None."""
+        """Half of the interval's width, the number after ``±``; None with a single replication."""
         return None if self.high is None else self.high - self.value
 
     @classmethod

@@ -1,11 +1,11 @@
-"""What one ideal shared queue would have made of the same requests.
+"""One ideal shared queue, first come first served, for the same requests.
 
-It is the picture that people have of "2 workers x 2 threads = 4 concurrent requests"::
+It is the picture behind "2 workers x 2 threads = 4 concurrent requests"::
 
-    arrivals ──► one queue, first come first served ──► whichever of the servers is free first
+    arrivals ──► one queue, first come first served ──► the server that is free first
 
-No process boundary, no cost, no limit of the queue, no lost connection: the distance between
-this and a run is the price of everything that the picture leaves out.
+It has no process boundary, no costs, no limit of the queue and no lost connections. The difference
+between it and a run is the effect of everything that it leaves out.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ def ideal(requests: Requests, servers: int) -> Ideal:
     waits: list[float] = []
     latencies: list[float] = []
     for row in order:
-        came = arrival[row]
-        start = free[0] if free[0] > came else came
+        arrived = arrival[row]
+        start = free[0] if free[0] > arrived else arrived
         end = start + io[row] + cpu[row]
         heapreplace(free, end)
-        waits.append(start - came)
-        latencies.append(end - came)
+        waits.append(start - arrived)
+        latencies.append(end - arrived)
     wait, latency = array("d", waits), array("d", latencies)
     if any(map(gt, order, order[1:])):
         for row, waited, took in zip(order, waits, latencies, strict=True):

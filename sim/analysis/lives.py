@@ -1,17 +1,17 @@
-"""The life of each worker, and what ended it: read from process events and disturbances alone.
+"""Lives of workers: when each began and ended, and why; from process events and disturbances.
 
 ::
 
-    disturbance --> event of the master or of a worker --> the worker accepts no more
+    disturbance --> event of the master or of a worker --> the worker stops accepting
                                                               |
                                                               v
                                      its connections are closed, from `Life.ending` to `Life.ended`
 
-So a prediction and a measurement have the same lives. `sim.analysis.losses` charges lost requests
-with them, `sim.analysis.capacity` counts what accepts, and `sim.analysis.restarts` how many workers
-are missing.
+So predictions and measurements are read in the same way. `sim.analysis.losses` uses the lives to
+find the cause of lost requests, `sim.analysis.capacity` to count accepting threads, and
+`sim.analysis.restarts` to count missing workers.
 
-The rules, each with the place in Gunicorn's source that has it (`arbiter.py` if not said):
+The rules, each with its place in Gunicorn's source (in `arbiter.py` unless named):
 
 - TERM, INT and QUIT to the master, and a worker that cannot boot, stop all of its workers:
   `stop()` closes the listening socket, then signals every worker.
@@ -19,7 +19,7 @@ The rules, each with the place in Gunicorn's source that has it (`arbiter.py` if
 - TTOU stops the oldest worker: `manage_workers()`.
 - TERM, INT, QUIT and ABRT to a worker, and `max_requests`, stop it: ``workers/base.py``.
 - A worker whose master is dead stops when it notices: `is_parent_alive()`, ``workers/gthread.py``.
-- A master forks a worker for one that has ended, unless it is stopping or has one too many.
+- A master replaces a worker that has ended, unless the master is stopping or has a worker too many.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sim.experiment.disturbance import EVERYBODY, Disturbance
+from sim.experiment.disturbance import ALL_PROCESSES, Disturbance
 from sim.run import ProcessEvent
 
 #: s by which an interpreter may note a disturbance early: sums of floats are not exact.
@@ -42,8 +42,8 @@ SECOND = "master 2"
 #: Begins the kind of an event that notes a signal of the experiment's.
 SENT = "sent SIG"
 
-#: Why a worker ended or is to end. ``stopped``: told to finish what it has; ``quit``: told to leave
-#: at once (INT, QUIT); ``timeout``: given up by the master; ``killed`` without a notice.
+#: Why a worker ended or is to end. ``stopped``: finishes its requests; ``quit``: exits at once
+#: (INT, QUIT); ``timeout``: aborted by the master; ``killed``: without notice.
 Why = Literal[
     "alive",
     "killed",
@@ -57,7 +57,7 @@ Why = Literal[
     "boot failed",
 ]
 
-#: What a signal to a worker makes of it.
+#: Why a worker ends, by the signal that it gets.
 _ORDERED: dict[str, Why] = {
     "KILL": "killed",
     "ABRT": "aborted",
@@ -69,30 +69,30 @@ _ORDERED: dict[str, Why] = {
 
 @dataclass(slots=True, eq=False)
 class Life:
-    """One worker's.
+    """The life of one worker.
 
     Attributes:
         name: ``worker N``, by boot order.
         master: the master that forked it.
         forked: when, s.
         ready: when it began to accept, s; infinity for never.
-        told: when it stopped to accept, s; infinity for never.
-        why: it did so.
-        cause: place of the disturbance that brought this about; None for none of them.
+        accepted_until: when it stopped accepting, s; infinity for never.
+        why: the reason for that.
+        cause: position of the disturbance that caused it; None if none did.
         ending: the first moment at which its connections may have been closed, s; infinity for
             never.
-        ended: when it was reaped, s; infinity where nobody did so.
-        with_master: whether it was stopped because its master was.
-        for_good: whether nobody is to take its place: its master is stopped too, or has one too
+        ended: when the master reaped it, s; infinity if it never did.
+        with_master: whether it was stopped together with its master.
+        for_good: whether it gets no replacement: its master is stopped too, or has a worker too
             many.
-        replacement: who took its place; None where nobody did.
+        replacement: the worker that replaced it; None if none did.
     """
 
     name: str
     master: str
     forked: float
     ready: float = math.inf
-    told: float = math.inf
+    accepted_until: float = math.inf
     why: Why = "alive"
     cause: int | None = None
     ending: float = math.inf
@@ -109,11 +109,11 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """A moment at which the service can do less than before.
+    """A moment at which the capacity of the service falls.
 
     Attributes:
         time: s.
-        cause: place of the disturbance; None for none of them.
+        cause: position of the disturbance; None if none caused it.
     """
 
     time: float
@@ -122,11 +122,11 @@ class Blow:
 
 @dataclass(slots=True)
 class Stop:
-    """The end of a master, or of its readiness to take connections.
+    """The end of a master, or of its listening.
 
     Attributes:
         time: s.
-        cause: place of the disturbance; None for none of them.
+        cause: position of the disturbance; None if none caused it.
     """
 
     time: float
@@ -135,7 +135,7 @@ class Stop:
 
 @dataclass(slots=True)
 class Lives:
-    """What the events say.
+    """All workers and masters of a run.
 
     Attributes:
         lives: of all workers, by boot order as far as they were forked.
@@ -174,12 +174,12 @@ class _Reader:
             event = disturbance.event()
             self.places[event.kind, event.process].append(place)
         self.workers = workers
-        self.found = Lives()
+        self.lives = Lives()
         self.alive: dict[str, Life] = {}
-        self.asked = {"master": workers}
+        self.targets = {"master": workers}
         self.due: dict[str, list[_Fork]] = {"master": [_Fork(None, workers)]}
         self.reloading: dict[str, tuple[int | None, list[Life]]] = {}
-        self.gone: defaultdict[str, deque[Life]] = defaultdict(deque)
+        self.unreplaced: defaultdict[str, deque[Life]] = defaultdict(deque)
         self.signals: dict[str, int | None] = {}
         self.killed: dict[str, Stop] = {}
         self.crash_set: dict[str, int | None] = {}
@@ -188,7 +188,7 @@ class _Reader:
         self.frozen: dict[str, int | None] = {}
         self.boots: dict[str, int | None] = {}
 
-    # What was done.
+    # Disturbances.
 
     def _place(self, event: ProcessEvent) -> int | None:
         """The disturbance that ``event`` notes; None where none is known."""
@@ -203,30 +203,30 @@ class _Reader:
                 self._signal_worker(life, signal, event.time, place)
             return
         self.signals[signal] = place
-        if event.process == EVERYBODY:
+        if event.process == ALL_PROCESSES:
             for life in [*self.alive.values()]:
                 self._signal_worker(life, signal, event.time, place)
         if signal == "KILL":
-            masters = self.found.masters if event.process == EVERYBODY else ["master"]
+            masters = self.lives.masters if event.process == ALL_PROCESSES else ["master"]
             for master in masters:
-                if master not in self.found.stops:
+                if master not in self.lives.stops:
                     self.killed.setdefault(master, Stop(event.time, place))
 
     def _signal_worker(self, life: Life, signal: str, time: float, place: int | None) -> None:
         if signal == "STOP":
             self.frozen[life.name] = place
-            self.found.blows.append(Blow(time, place))
+            self.lives.blows.append(Blow(time, place))
         elif signal == "CONT":
             self.frozen.pop(life.name, None)
         elif signal in _ORDERED:
             why = _ORDERED[signal]
-            # A kill ends what a polite order has begun.
+            # SIGKILL and SIGABRT override a graceful stop that has begun.
             if life.why == "alive" or why in ("killed", "aborted"):
                 self._tell(life, time, why, place)
             if why != "stopped":
                 life.ending = min(life.ending, time)
 
-    # What happened.
+    # Events of processes.
 
     def event(self, event: ProcessEvent) -> None:
         time, kind, process = event
@@ -247,7 +247,7 @@ class _Reader:
             return
         life = self.alive.get(name)
         if life is None and kind == "ready":
-            # Nobody noted its fork: a run made by hand, or by an older release.
+            # The run has no event for its fork: it was made by hand, or by an older release.
             self._fork(time, name)
             life = self.alive[name]
         if life is None:
@@ -257,17 +257,17 @@ class _Reader:
                 life.ready = time
             case "hang":
                 self.hanging[name] = self.hang_set.get(name)
-                self.found.blows.append(Blow(time, self.hang_set.get(name)))
+                self.lives.blows.append(Blow(time, self.hang_set.get(name)))
             case "exiting":
                 life.ending = min(life.ending, time)
-                life.told = min(life.told, time)
+                life.accepted_until = min(life.accepted_until, time)
             case "exit":
                 self._reap(life, time)
             case _:
                 self._end(life, time, kind)
 
     def _end(self, life: Life, time: float, kind: str) -> None:
-        """An event that says why a worker is to end."""
+        """An event that is the reason for a worker's end."""
         name = life.name
         match kind:
             case "max_requests":
@@ -283,7 +283,7 @@ class _Reader:
             case "boot failed":
                 self._tell(life, time, "boot failed", self.boots.get(name))
             case "orphaned":
-                stop = self.found.stops.get(life.master)
+                stop = self.lives.stops.get(life.master)
                 stop = self.killed.get(life.master, stop)
                 self._tell(life, time, "orphaned", None if stop is None else stop.cause)
                 life.with_master = life.for_good = True
@@ -294,20 +294,20 @@ class _Reader:
         if life.why in ("stopped", "quit") and why in ("max_requests", "stopped"):
             return
         life.why, life.cause = why, cause
-        if math.isinf(life.told):
-            life.told = time
-            self.found.blows.append(Blow(time, cause))
+        if math.isinf(life.accepted_until):
+            life.accepted_until = time
+            self.lives.blows.append(Blow(time, cause))
 
     def _fork(self, time: float, name: str) -> None:
         master, cause = self._forker()
         life = Life(name, master, time)
         self.alive[name] = life
-        self.found.lives.append(life)
+        self.lives.lives.append(life)
         self.boots[name] = cause
         if master in self.reloading:
             self._reload(master, life)
-        elif gone := self.gone[master]:
-            gone.popleft().replacement = life
+        elif unreplaced := self.unreplaced[master]:
+            unreplaced.popleft().replacement = life
 
     def _reload(self, master: str, new: Life) -> None:
         """One of the forks of `reload()`: the last of them is followed by SIGTERM to the old."""
@@ -319,13 +319,13 @@ class _Reader:
         old = [life for life in self._of(master) if life not in forked]
         replacements = iter(forked)
         for life in old:
-            if math.isinf(life.told):
+            if math.isinf(life.accepted_until):
                 self._tell(life, new.forked, "stopped", cause)
                 life.replacement = next(replacements, None)
                 life.for_good = life.replacement is None
 
     def _forker(self) -> tuple[str, int | None]:
-        """The master that forks now, the one with the latest reason; and the reason."""
+        """The master that forks now, which has the latest reason to; and the cause."""
         for master in reversed(self.due):
             forks = self.due[master]
             if forks:
@@ -334,10 +334,10 @@ class _Reader:
                 if not forks[-1].number:
                     forks.pop()
                 return master, cause
-        return self.found.masters[-1], None
+        return self.lives.masters[-1], None
 
     def _due(self, master: str, cause: int | None, number: int) -> None:
-        """Let ``master`` be the one that forks next."""
+        """Make ``master`` the next to fork."""
         forks = self.due.pop(master, [])
         forks.append(_Fork(cause, number))
         self.due[master] = forks
@@ -350,16 +350,17 @@ class _Reader:
         life.ended = time
         life.ending = min(life.ending, time)
         if life.why == "alive":
-            # By somebody else, such as the kernel where memory ran out; those say nothing.
-            self._tell(life, time, "killed" if math.isinf(life.told) else "stopped", None)
+            # Killed from outside, for instance by the kernel when memory ran out: no event precedes
+            # it.
+            self._tell(life, time, "killed" if math.isinf(life.accepted_until) else "stopped", None)
         if life.why == "boot failed":
             self._stop(life.master, time, life.cause, "stopped")
-        elif life.master not in self.found.stops:
-            missing = self.asked.get(life.master, self.workers) - len(self._of(life.master))
+        elif life.master not in self.lives.stops:
+            missing = self.targets.get(life.master, self.workers) - len(self._of(life.master))
             already = sum(fork.number for fork in self.due.get(life.master, ()))
             if missing > already:
                 self._due(life.master, life.cause, 1)
-                self.gone[life.master].append(life)
+                self.unreplaced[life.master].append(life)
 
     def _master(self, time: float, kind: str, master: str) -> None:
         if master == SECOND:
@@ -370,37 +371,37 @@ class _Reader:
             case "signal term" | "signal int" | "signal quit":
                 self._stop(master, time, cause, "stopped" if signal == "TERM" else "quit")
             case "signal hup":
-                self.asked[master] = self.workers
+                self.targets[master] = self.workers
                 self.reloading[master] = cause, []
                 self._due(master, cause, self.workers)
             case "signal ttin":
-                self.asked[master] += 1
+                self.targets[master] += 1
                 self._due(master, cause, 1)
-            case "signal ttou" if self.asked[master] > 1:
-                self.asked[master] -= 1
-                mine = [life for life in self._of(master) if math.isinf(life.told)]
-                if len(mine) > self.asked[master]:
-                    self._tell(mine[0], time, "stopped", cause)
-                    mine[0].for_good = True
+            case "signal ttou" if self.targets[master] > 1:
+                self.targets[master] -= 1
+                workers = [life for life in self._of(master) if math.isinf(life.accepted_until)]
+                if len(workers) > self.targets[master]:
+                    self._tell(workers[0], time, "stopped", cause)
+                    workers[0].for_good = True
             case "signal usr2":
                 self._second(cause)
             case "shutdown":
                 self._stop(master, time, None, "stopped")
-                # It has sent SIGKILL to those that are left, and need not have reaped them.
+                # It has sent SIGKILL to the remaining workers, and need not have reaped them.
                 for life in self._of(master):
                     life.ending, life.ended = min(life.ending, time), time
 
     def _second(self, cause: int | None) -> None:
-        """There is a second master from now on, which forks workers of its own."""
-        if len(self.found.masters) == 1:
-            self.found.masters.append(SECOND)
-            self.asked[SECOND] = self.workers
+        """Start the second master, which forks workers of its own."""
+        if len(self.lives.masters) == 1:
+            self.lives.masters.append(SECOND)
+            self.targets[SECOND] = self.workers
             self._due(SECOND, cause, self.workers)
 
     def _stop(self, master: str, time: float, cause: int | None, why: Why) -> None:
-        if master in self.found.stops:
+        if master in self.lives.stops:
             return
-        self.found.stops[master] = Stop(time, cause)
+        self.lives.stops[master] = Stop(time, cause)
         self.due.pop(master, None)
         for life in self._of(master):
             if life.why in ("alive", "max_requests", "stopped"):
@@ -408,14 +409,14 @@ class _Reader:
                 life.with_master = life.for_good = True
 
     def close(self) -> Lives:
-        """What was read, with masters that were killed and left no worker to notice."""
+        """The lives, with masters that were killed and left no worker to notice."""
         for master, killed in self.killed.items():
-            mine = [life.told for life in self.found.lives if life.master == master]
-            at = max(killed.time, *mine) if mine else killed.time
-            if math.isfinite(at):  # Else some still accept.
-                self.found.stops[master] = Stop(at, killed.cause)
-        self.found.blows.sort(key=lambda blow: blow.time)
-        return self.found
+            ends = [life.accepted_until for life in self.lives.lives if life.master == master]
+            at = max(killed.time, *ends) if ends else killed.time
+            if math.isfinite(at):  # Otherwise some workers still accept.
+                self.lives.stops[master] = Stop(at, killed.cause)
+        self.lives.blows.sort(key=lambda blow: blow.time)
+        return self.lives
 
 
 def read(
@@ -425,8 +426,8 @@ def read(
 
     Args:
         events: by time.
-        disturbances: by time; causes are places in it.
-        workers: that a master is asked to have.
+        disturbances: by time; causes are positions in it.
+        workers: number of workers of a master.
     """
     reader = _Reader(disturbances, workers)
     for event in events:

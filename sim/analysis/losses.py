@@ -10,7 +10,7 @@ knew that it was lost, and the outcome. The rest follows from the workers' lives
 (`sim.analysis.lives`):
 
 reset, 5xx
-    Somebody closed the connection or sent the error just then: the worker whose end spans that
+    The connection was closed, or the error sent, just then: the worker whose end spans that
     moment. Why it ended is the cause, and what ended it is to blame, however long ago that was. A
     request that arrived after a stopping worker had been told was never accepted: it was in the
     accept queue, which the kernel resets with its last holder. A reset without such a worker is the
@@ -18,9 +18,9 @@ reset, 5xx
 refused
     No socket listens: what stopped the last master, or the last worker with a socket of its own.
 timeout, unfinished
-    The request has waited. If nobody accepted any more when it came, the stop is to blame. Else the
-    first disturbance of the bad spell in which it waited. A bad spell is a time during which, at
-    each moment, fewer workers accept than were asked for, or a request waits for a thread. If
+    The request has waited. If no worker accepted any more when it arrived, the stop is to blame.
+    Else the first disturbance of the bad spell in which it waited. A bad spell is a time during
+    which, at each moment, fewer workers accept than the target, or a request waits for a thread. If
     requests of that spell had given up before any disturbance, none is to blame.
 
 Late answers have waited too, and are charged in the same way; see `sim.analysis.recovery`.
@@ -101,7 +101,7 @@ class Loss:
 
     Attributes:
         cause: one of `CAUSES`.
-        outcome: what their clients saw, one of `sim.run.OUTCOMES`.
+        outcome: what the clients saw, one of `sim.run.OUTCOMES`.
         at_s: when the disturbance came that is to blame, s; None where none is.
         what: that disturbance in words; None as above.
         requests: number of them, the mean over the replications.
@@ -293,16 +293,16 @@ class _Court:
         """Workers whose end spans ``time``, the one that ends next first."""
         first = bisect_left(self._begins, time - self._longest - TOLERANCE)
         last = bisect_right(self._begins, time + TOLERANCE)
-        found = [
+        ending = [
             life
             for life in (*self._orphans, *self.ending[first:last])
             if life.ending - TOLERANCE <= time <= life.ended + TOLERANCE
         ]
         if outcome == ERROR_5XX:
             # A worker answers before it dies.
-            return sorted(found, key=lambda life: abs(time - life.ending))
+            return sorted(ending, key=lambda life: abs(time - life.ending))
         return sorted(
-            found,
+            ending,
             key=lambda life: abs(time - (life.ended if math.isfinite(life.ended) else life.ending)),
         )
 
@@ -314,7 +314,7 @@ class _Court:
             return _ENDS[life.why]
         if outcome == ERROR_5XX:
             return "quick_shutdown" if life.why == "quit" else None
-        late, over = arrival > life.told, self._is_over(life, finished)
+        late, over = arrival > life.accepted_until, self._is_over(life, finished)
         if life.with_master and (late or life.why == "orphaned"):
             return "stopped_backlog"
         if self.reuse_port and (late or not over):
@@ -325,12 +325,12 @@ class _Court:
 
     def _is_over(self, life: Life, time: float) -> bool:
         """Whether a worker has had its `graceful_timeout` by then."""
-        return time >= life.told + self.graceful_timeout - TOLERANCE
+        return time >= life.accepted_until + self.graceful_timeout - TOLERANCE
 
     def _stopping(self, time: float) -> int | None:
         """What has stopped a worker that still serves at ``time``, if one does."""
         for life in self.lives.lives:
-            if life.told <= time <= life.ended + TOLERANCE and life.cause is not None:
+            if life.accepted_until <= time <= life.ended + TOLERANCE and life.cause is not None:
                 return life.cause
         return None
 
@@ -339,9 +339,11 @@ class _Court:
         if stop is not None:
             return Charge("not_listening", stop.cause)
         if self.reuse_port:
-            gone = [life for life in self.lives.lives if life.told <= finished]
-            if gone:
-                return Charge("not_listening", max(gone, key=lambda life: life.told).cause)
+            closed = [life for life in self.lives.lives if life.accepted_until <= finished]
+            if closed:
+                return Charge(
+                    "not_listening", max(closed, key=lambda life: life.accepted_until).cause
+                )
         # A Unix socket refuses where TCP would drop the SYN.
         return Charge("full_accept_queue", self.spells.blame(arrival, finished))
 
@@ -361,10 +363,10 @@ def charges(
         if OUTCOMES[outcome] == "timeout":
             spells.give_up(arrival, finished)
     court = _Court(experiment, lives, spells)
-    found = {
+    charged = {
         row: court.judge(arrival, finished, outcome) for row, arrival, finished, outcome in lost
     }
-    return _bounded(found, requests, experiment["server"], lives)
+    return _bounded(charged, requests, experiment["server"], lives)
 
 
 def _end(time: float) -> float:
@@ -372,7 +374,7 @@ def _end(time: float) -> float:
 
 
 def _bounded(
-    found: dict[int, Charge], requests: Requests, server: Mapping[str, Any], lives: Lives
+    charged: dict[int, Charge], requests: Requests, server: Mapping[str, Any], lives: Lives
 ) -> dict[int, Charge]:
     """Give back to the accept queue what stopping workers cannot have held.
 
@@ -381,33 +383,35 @@ def _bounded(
     """
     holds = 1 if server["worker_class"] == "sync" else int(server["worker_connections"])
     graceful_timeout = float(server["graceful_timeout"]) - TOLERANCE
-    over = Counter(life.cause for life in lives.lives if life.ended - life.told >= graceful_timeout)
+    over = Counter(
+        life.cause for life in lives.lives if life.ended - life.accepted_until >= graceful_timeout
+    )
     by_place: dict[int | None, list[int]] = {}
-    for row, charge in found.items():
+    for row, charge in charged.items():
         if charge.cause == "graceful_timeout":
             by_place.setdefault(charge.place, []).append(row)
     for place, rows in by_place.items():
         rows.sort(key=requests.arrival.__getitem__)
         for row in rows[over[place] * holds :]:
-            found[row] = found[row]._replace(cause="stopped_backlog")
-    return found
+            charged[row] = charged[row]._replace(cause="stopped_backlog")
+    return charged
 
 
 def losses(
-    found: Mapping[int, Charge],
+    charged: Mapping[int, Charge],
     requests: Requests,
     disturbances: Sequence[tuple[float, str]],
 ) -> tuple[Loss, ...]:
     """How many requests were lost to what, the disturbances first and by time.
 
     Args:
-        found: what each lost request was lost to, by row.
+        charged: what each lost request was lost to, by row.
         requests: the rows.
         disturbances: when each came, s, and its words.
     """
     counts = Counter(
         (charge.cause, OUTCOMES[requests.outcome[row]], charge.place)
-        for row, charge in found.items()
+        for row, charge in charged.items()
     )
     rows = []
     for (cause, outcome, place), number in counts.items():

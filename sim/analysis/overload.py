@@ -1,4 +1,4 @@
-"""When a server is asked for more than it has, and the words for it."""
+"""Overload: whether requests demand more than the server has, and sentences that say why."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the requests ask for, against what there is.
+    """The demand of the requests, and the capacity of the server.
 
     Attributes:
-        offered: mean busy threads that the demands (io + cpu) ask for, erlang; None for a closed
-            loop, which sends no more than is answered, and for arrivals all at one instant.
+        offered: mean number of threads that the demands (io + cpu) keep busy, erlang; None for a
+            closed loop, whose rate follows the responses, and for arrivals all at one instant.
         capacity: threads: workers x threads.
-        computing: mean busy processors that the demands' ``cpu`` alone asks for; None as above.
-        processors: that the workers can use at once: the GIL gives each worker one at most.
-        reasons: a sentence for each way in which the server is asked for more than it has.
+        computing: mean number of processors that the demands' ``cpu`` keeps busy; None as above.
+        processors: processors that the workers can use at once: at most one each, because of the
+            GIL.
+        reasons: a sentence for each way in which the server is overloaded.
     """
 
     offered: float | None
@@ -58,12 +59,12 @@ def _reasons_server(
     reasons = []
     if offered >= capacity:
         reasons.append(
-            f"The requests would keep {offered:.2f} threads busy and there {_are(capacity)}, so "
+            f"The requests would keep {offered:.2f} threads busy but there {_are(capacity)}, so "
             "the queue grows for as long as the traffic lasts."
         )
     if computing >= processors:
         reasons.append(
-            f"The requests would compute for {computing:.2f} s each second and the workers can "
+            f"The requests would compute for {computing:.2f} s each second, but the workers can "
             f"use {processors} of the processors at once (one each, because of the GIL), so the "
             "queue grows for as long as the traffic lasts."
         )
@@ -75,8 +76,8 @@ def _reasons_worker(
 ) -> tuple[str, ...]:
     """Why the busiest worker alone is overloaded, while the others have room.
 
-    It cannot be where all workers accept from one queue and only with a free thread: what one
-    has no room for, another takes.
+    This cannot happen where all workers accept from one queue and only with a free thread: another
+    worker takes what a full worker leaves.
     """
     accepts_when_free = (
         server["worker_class"] == "sync" or server["worker_connections"] <= server["threads"]
@@ -85,18 +86,18 @@ def _reasons_worker(
         return ()
     share, boot_order = max((share, boot_order) for boot_order, share in shares.items())
     reasons = []
-    who = f"Worker {boot_order} gets {100 * share:.0f}% of the requests and is asked"
+    worker = f"Worker {boot_order} gets {100 * share:.0f}% of the requests, which"
     threads = int(server["threads"])
     if share * offered >= threads:
         plural = "threads" if threads > 1 else "thread"
         reasons.append(
-            f"{who} for {share * offered:.2f} of its {threads} {plural}, so its own queue "
+            f"{worker} need {share * offered:.2f} of its {threads} {plural}, so its own queue "
             "grows while other workers have room."
         )
     if share * computing >= 1:
         reasons.append(
-            f"{who} to compute for {share * computing:.2f} s each second, which the GIL "
-            "does not allow, so its own queue grows while other workers have room."
+            f"{worker} compute for {share * computing:.2f} s each second, more than the "
+            "GIL allows, so its own queue grows while other workers have room."
         )
     return tuple(reasons)
 

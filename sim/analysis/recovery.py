@@ -1,14 +1,13 @@
-"""How long the service took to be itself again after each thing that was done to it.
+"""Recovery of the service from each disturbance: how long it took, and which requests it cost.
 
 The times of a disturbance are those of a window: from its ``at`` to the next one's, or to the end
 of the run. Disturbances of one moment share a window, and so all numbers.
 
 target
-    is the capacity (`sim.analysis.capacity`: what accepts) that the server was asked to have:
-    workers x threads; one worker more for each TTIN to the master, one less for each TTOU, but
-    never none; HUP goes back to ``workers``; USR2 adds a second master's. A master that is ended
-    takes its workers from the target only if there is a second one: without, the service is never
-    itself again.
+    is the configured capacity (`sim.analysis.capacity`: threads that accept): workers x threads.
+    Each TTIN to the master adds a worker, each TTOU removes one, but never the last; HUP goes back
+    to ``workers``; USR2 adds the workers of a second master. The end of a master takes its workers
+    from the target only if there is a second master: without one, the service never recovers.
 restored
     is the last moment at which the capacity was not the target.
 waiting
@@ -16,8 +15,8 @@ waiting
 drained
     is the first moment from ``restored`` on at which no request waits.
 
-The counts of a disturbance are those of what it brought about, however long that took, and whatever
-was done meanwhile:
+The counts of a disturbance include all of its effects, however late, also during later
+disturbances:
 
 lost
     are requests that did not end ``ok`` because of it, see `sim.analysis.losses`.
@@ -25,8 +24,8 @@ delayed
     are requests that ended ``ok`` and waited longer than 99 % of those before the first
     disturbance did, and than 0.1 s, in a bad spell that it began (`sim.analysis.losses.Spells`).
 
-Where the start of an ``ok`` request is not known, it is its end without the ``io`` and ``cpu``
-that it asked for.
+Where the start of an ``ok`` request is unknown, it is taken as its end minus its ``io`` and
+``cpu``.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ from sim.analysis.losses import UNAVOIDABLE, Loss, Spells, charges, losses, unio
 from sim.analysis.quantile import known, quantile
 from sim.analysis.restarts import Restarts, restarts_of
 from sim.experiment.disturbance import KINDS, Disturbance, Signal
-from sim.experiment.disturbance_words import words
+from sim.experiment.disturbance_text import describe
 from sim.run import OK, Requests, Run
 
 #: s that a request may always wait before it counts as delayed.
@@ -108,7 +107,7 @@ class _Window(NamedTuple):
 
 
 class _Traffic(NamedTuple):
-    """What the requests say.
+    """Waits of the requests.
 
     Attributes:
         begins: of the times during which any request waits, s, in order and apart.
@@ -129,8 +128,8 @@ def recoveries(run: Run) -> tuple[Recovery, ...]:
 def toll(run: Run) -> Toll:
     """What the run lost, and what each disturbance of its experiment cost.
 
-    A disturbance that comes after the run's last event and answer has nobody to tell of it: its
-    times are None.
+    A disturbance after the run's last event and response has no observable effect: its times are
+    None.
 
     Raises:
         ExperimentError: when the experiment's disturbances are not such.
@@ -140,9 +139,9 @@ def toll(run: Run) -> Toll:
         return _without_rows(run)
     server, end = run.experiment["server"], _end(run) + EARLY
     workers, threads = int(server["workers"]), int(server["threads"])
-    came = [disturbance for disturbance in disturbances if disturbance.at <= end]
-    windows = _windows(came, workers, threads)
-    lives = read(run.events, came, workers)
+    past = [disturbance for disturbance in disturbances if disturbance.at <= end]
+    windows = _windows(past, workers, threads)
+    lives = read(run.events, past, workers)
     steps = capacity(run.events, threads)
     if disturbances or run.requests.outcome.count(OK) < len(run.requests):
         traffic = _traffic(run.requests, disturbances[0].at if disturbances else math.inf)
@@ -152,20 +151,20 @@ def toll(run: Run) -> Toll:
     missing = _missing(steps, windows, workers * threads)
     open_loop = run.experiment["traffic"]["arrivals"] in ("poisson", "constant")
     rate = float(run.experiment["traffic"]["rate"]) if open_loop else None
-    spells = Spells((*spans, *missing), lives.blows, came, rate)
+    spells = Spells((*spans, *missing), lives.blows, past, rate)
     charged = charges(run.requests, run.experiment, lives, spells)
     lost, delayed = Counter(charge.place for charge in charged.values()), Counter[int | None]()
     for arrival, started in traffic.late:
         delayed[spells.blame(arrival, started)] += 1
     rows = []
     for disturbance in disturbances:
-        row = Recovery(disturbance.at, disturbance.kind, words(disturbance), None, None, 0, 0, 0)
+        row = Recovery(disturbance.at, disturbance.kind, describe(disturbance), None, None, 0, 0, 0)
         if disturbance.at <= end:
             window = windows[bisect_left(windows, disturbance.at, key=_at)]
             restored = _restored(steps, window)
             together = range(
-                bisect_left(came, disturbance.at, key=_at),
-                bisect_right(came, disturbance.at, key=_at),
+                bisect_left(past, disturbance.at, key=_at),
+                bisect_right(past, disturbance.at, key=_at),
             )
             row = replace(
                 row,
@@ -177,7 +176,7 @@ def toll(run: Run) -> Toll:
             drained = _drained(traffic, window, restored, harmed=bool(row.lost or row.delayed))
             row = replace(row, queue_drained_after_s=drained)
         rows.append(row)
-    named = [(disturbance.at, words(disturbance)) for disturbance in came]
+    named = [(disturbance.at, describe(disturbance)) for disturbance in past]
     return Toll(
         tuple(rows),
         losses(charged, run.requests, named),
@@ -197,10 +196,10 @@ def _without_rows(run: Run) -> Toll:
 
 
 def combined(replications: Sequence[Sequence[Recovery]]) -> tuple[Recovery, ...]:
-    """What repetitions of one experiment say together: medians of times, means of counts.
+    """Repetitions of one experiment combined: medians of times, means of counts.
 
-    A time that a repetition does not know counts as infinite, so the median is None where half
-    of them, or more, do not know it.
+    An unknown time counts as infinite, so the median is None where half of the repetitions or more
+    do not know it.
 
     Args:
         replications: the rows of each, at least one.
@@ -226,11 +225,11 @@ def _median(times: Sequence[float | None]) -> float | None:
 def _disturbances(experiment: dict[str, Any]) -> list[Disturbance]:
     """By time; runs that were saved before there were any have none."""
     tables = experiment.get("disturbance", ())
-    found = [
+    disturbances = [
         KINDS[table["kind"]](**{key: value for key, value in table.items() if key != "kind"})
         for table in tables
     ]
-    return sorted(found, key=_at)
+    return sorted(disturbances, key=_at)
 
 
 def _at(timed: Disturbance | _Window) -> float:
@@ -240,10 +239,10 @@ def _at(timed: Disturbance | _Window) -> float:
 def _windows(disturbances: Sequence[Disturbance], workers: int, threads: int) -> list[_Window]:
     """The windows, by time."""
     windows: list[_Window] = []
-    asked = _Asked(workers, 0)
+    targets = _Targets(workers, 0)
     for disturbance in disturbances:
-        asked = _ask(asked, disturbance, workers)
-        target = (asked.first + asked.second) * threads
+        targets = _after(targets, disturbance, workers)
+        target = (targets.first + targets.second) * threads
         if windows and windows[-1].at == disturbance.at:
             windows.pop()
         windows.append(_Window(disturbance.at, math.inf, target))
@@ -252,28 +251,28 @@ def _windows(disturbances: Sequence[Disturbance], workers: int, threads: int) ->
     return windows
 
 
-class _Asked(NamedTuple):
-    """How many workers each of the two masters is to have; the second is 0 before USR2."""
+class _Targets(NamedTuple):
+    """Target numbers of workers of the two masters; the second is 0 before USR2."""
 
     first: int
     second: int
 
 
-def _ask(asked: _Asked, disturbance: Disturbance, workers: int) -> _Asked:
-    """What is asked of the masters after ``disturbance`` (`Arbiter.handle_ttin` and others)."""
-    if not isinstance(disturbance, Signal) or disturbance.to == "worker" or not asked.first:
-        return asked
+def _after(targets: _Targets, disturbance: Disturbance, workers: int) -> _Targets:
+    """What is targets of the masters after ``disturbance`` (`Arbiter.handle_ttin` and others)."""
+    if not isinstance(disturbance, Signal) or disturbance.to == "worker" or not targets.first:
+        return targets
     match disturbance.signal:
         case "TTIN":
-            return asked._replace(first=asked.first + 1)
+            return targets._replace(first=targets.first + 1)
         case "TTOU":
-            return asked._replace(first=max(1, asked.first - 1))
+            return targets._replace(first=max(1, targets.first - 1))
         case "HUP":  # `reload()` reads the settings again.
-            return asked._replace(first=workers)
+            return targets._replace(first=workers)
         case "USR2":
-            return asked._replace(second=workers)
+            return targets._replace(second=workers)
         case _:  # They end it.
-            return asked._replace(first=0) if asked.second else asked
+            return targets._replace(first=0) if targets.second else targets
 
 
 def _end(run: Run) -> float:
@@ -305,12 +304,12 @@ def _missing(
     """Begin and end of each time in which the capacity was below the target, s."""
     changes = [(window.at, True, window.target) for window in windows]
     changes += [(step.time, False, step.threads) for step in steps]
-    # Of one moment, what was asked for comes before what came of it.
+    # At equal times, the change of the target precedes the change of the capacity.
     changes.sort(key=lambda change: (change[0], not change[1]))
     spans = []
     target, threads, since = at_first, 0, math.nan
-    for time, asked, number in changes:
-        target, threads = (number, threads) if asked else (target, number)
+    for time, is_target, number in changes:
+        target, threads = (number, threads) if is_target else (target, number)
         if threads >= target:
             if not math.isnan(since) and time > since:
                 spans.append((since, time))
@@ -350,20 +349,20 @@ def _traffic(requests: Requests, first: float) -> _Traffic:
         requests.cpu,
         strict=True,
     ):
-        left = started
+        wait_end = started
         if isnan(started):
-            left = finished - io - cpu if outcome == OK else finished
+            wait_end = finished - io - cpu if outcome == OK else finished
         if isnan(finished):
             # It never ended, and it waits for ever if it did not start.
-            left = math.inf if isnan(left) else left
+            wait_end = math.inf if isnan(wait_end) else wait_end
         elif outcome == OK:
             if finished < first:
-                before.append(left - arrival)
+                before.append(wait_end - arrival)
             else:
-                after.append((arrival, left))
-        if left - arrival > UNAVOIDABLE:
-            queued.append((arrival + UNAVOIDABLE, left))
+                after.append((arrival, wait_end))
+        if wait_end - arrival > UNAVOIDABLE:
+            queued.append((arrival + UNAVOIDABLE, wait_end))
     before.sort()
     threshold = max(LEAST_DELAY, quantile(before, USUAL) if before else 0.0)
-    late = [(arrival, left) for arrival, left in after if left - arrival > threshold]
+    late = [(arrival, wait_end) for arrival, wait_end in after if wait_end - arrival > threshold]
     return _Traffic(*union(queued), late)

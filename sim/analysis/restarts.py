@@ -168,13 +168,13 @@ def _gaps(lives: Lives, end: float) -> list[_Gap]:
         if not _is_replaced(lives, life, end):
             continue
         ready = math.inf if life.replacement is None else life.replacement.ready
-        if ready > life.told:
-            gaps.append(_Gap(life.told, min(ready, _until(lives, life, end)), life))
+        if ready > life.accepted_until:
+            gaps.append(_Gap(life.accepted_until, min(ready, _until(lives, life, end)), life))
     return gaps
 
 
 def _until(lives: Lives, life: Life, end: float) -> float:
-    """When nobody replaces a worker any more, s: its master stops, or the run is over."""
+    """When a worker is no longer replaced, s: its master stops, or the run is over."""
     stop = lives.stops.get(life.master)
     return end if stop is None else min(end, stop.time)
 
@@ -182,7 +182,7 @@ def _until(lives: Lives, life: Life, end: float) -> float:
 def _is_replaced(lives: Lives, life: Life, end: float) -> bool:
     """Whether a worker that served ended in the run, and another is to take its place."""
     served = math.isfinite(life.ready) and not life.for_good
-    return served and 0 <= life.told < _until(lives, life, end)
+    return served and 0 <= life.accepted_until < _until(lives, life, end)
 
 
 def _most(spans: Sequence[tuple[float, float]]) -> tuple[int, float]:
@@ -209,31 +209,33 @@ def _cost(
     spans = [(gap.begin, gap.end) for gap in gaps]
     waits = []
     for row, outcome in enumerate(requests.outcome):
-        arrival, left = requests.arrival[row], requests.started[row]
-        if math.isnan(left):
+        arrival, wait_end = requests.arrival[row], requests.started[row]
+        if math.isnan(wait_end):
             finished = requests.finished[row]
-            left = finished - requests.io[row] - requests.cpu[row] if outcome == OK else finished
-        left = math.inf if math.isnan(left) else left
-        waits.append((arrival, left))
+            wait_end = (
+                finished - requests.io[row] - requests.cpu[row] if outcome == OK else finished
+            )
+        wait_end = math.inf if math.isnan(wait_end) else wait_end
+        waits.append((arrival, wait_end))
     begins, ends = union((*spans, *(wait for wait in waits if wait[1] - wait[0] > LEAST_DELAY)))
     starts = sorted(gap.begin for gap in gaps)
 
-    def missed(arrival: float, left: float) -> bool:
+    def missed(arrival: float, wait_end: float) -> bool:
         """Whether a worker went missing in the busy time in which a request waits."""
         place = bisect_right(begins, arrival) - 1
         if place < 0 or arrival > ends[place]:
             return False
-        return bisect_left(starts, begins[place]) < bisect_right(starts, min(left, ends[place]))
+        return bisect_left(starts, begins[place]) < bisect_right(starts, min(wait_end, ends[place]))
 
     others = sorted(
-        left - arrival
-        for row, (arrival, left) in enumerate(waits)
-        if requests.outcome[row] == OK and not missed(arrival, left)
+        wait_end - arrival
+        for row, (arrival, wait_end) in enumerate(waits)
+        if requests.outcome[row] == OK and not missed(arrival, wait_end)
     )
     threshold = max(LEAST_DELAY, quantile(others, USUAL) if others else 0.0)
     delayed = sum(
-        requests.outcome[row] == OK and left - arrival > threshold and missed(arrival, left)
-        for row, (arrival, left) in enumerate(waits)
+        requests.outcome[row] == OK and wait_end - arrival > threshold and missed(arrival, wait_end)
+        for row, (arrival, wait_end) in enumerate(waits)
     )
     lost = sum(
         charge.worker in restarted or (charge.cause in _WAITED and missed(*waits[row]))
@@ -250,8 +252,8 @@ def _advice(
     rates = []
     for gap in gaps:
         life = gap.life
-        # Before the first arrival nobody got any.
-        lived = life.told - max(0.0, life.ready)
+        # No worker gets requests before the first arrival.
+        lived = life.accepted_until - max(0.0, life.ready)
         if lived > 0:
             rates.append(served.get(life.boot_order, 0) / lived)
     rate = fmean(rates) if rates else 0.0

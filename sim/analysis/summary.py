@@ -96,7 +96,7 @@ class Summary:
             long a request keeps its thread busy, see `sim.run.occupation`.
         workers: by boot order.
         queues: in the order of the runs; empty where the interpreter cannot see them.
-        load: what is asked for, against what there is.
+        load: the demand of the requests, and the capacity.
         recovery: what each disturbance cost, medians and means over the replications; see
             `sim.analysis.recovery`.
         losses: what requests were lost to, means over the replications, see `sim.analysis.losses`;
@@ -138,7 +138,7 @@ class Summary:
 
     @property
     def overloaded(self) -> bool:
-        """Whether the server, or one worker alone, is asked for all that it has or more."""
+        """Whether the demand reaches the capacity of the server, or of one worker."""
         return bool(self.load.reasons)
 
 
@@ -244,13 +244,13 @@ def _queues(replications: Iterable[Sequence[QueueLength]]) -> tuple[Queue, ...]:
     A place that only some replications have, such as a worker that a crash brought, was empty in
     the others; a replication without any place could not see its queues and does not count.
     """
-    seen = [{queue.place: queue for queue in queues} for queues in replications if queues]
-    places = dict.fromkeys(place for queues in seen for place in queues)
+    by_place = [{queue.place: queue for queue in queues} for queues in replications if queues]
+    places = dict.fromkeys(place for queues in by_place for place in queues)
     return tuple(
         Queue(
             place,
-            Estimate.of([q[place].time_average if place in q else 0.0 for q in seen]),
-            max(q[place].largest for q in seen if place in q),
+            Estimate.of([q[place].time_average if place in q else 0.0 for q in by_place]),
+            max(q[place].largest for q in by_place if place in q),
         )
         for place in places
     )

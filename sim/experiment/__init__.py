@@ -1,7 +1,7 @@
-"""What is asked: which server, on which host, under which traffic, and what goes wrong when.
+"""Experiments: the server, its host, the traffic, and the disturbances with their times.
 
-Two interpreters read an `Experiment`: `sim.model` predicts it, `reference_app` measures it on real
-Gunicorn. This package imports the standard library only.
+`sim.model` predicts an `Experiment`; `reference_app` measures it on real Gunicorn. This
+package imports the standard library only.
 """
 
 from sim.experiment.address import MAX_UNIX_PATH, UNIX

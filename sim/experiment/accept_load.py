@@ -1,4 +1,4 @@
-"""What a calibration sends to learn which worker accepts."""
+"""Traffic of a calibration that finds out which worker accepts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from sim.experiment.distribution import Distribution
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Requests that do nothing but wait, each on a connection of its own, for a gthread server.
+    """Requests that only wait, each on a new connection, for a `gthread` server.
 
     Attributes:
-        workers: at least 1.
-        threads: of each.
+        workers: number of workers, at least 1.
+        threads: of each worker.
         rate: Poisson arrivals, requests/s.
         io: of a request, s.
-        requests: after which the server is empty again.
+        requests: number of them; then the server is empty again.
     """
 
     workers: int

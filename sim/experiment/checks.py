@@ -1,4 +1,4 @@
-"""Checks of a field's value; each refuses with what was found and what was expected."""
+"""Checks of a field's value; each error names the value and what was expected."""
 
 from __future__ import annotations
 

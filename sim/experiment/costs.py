@@ -1,4 +1,4 @@
-"""What each step of a request costs on one machine."""
+"""Costs of the steps of a request and of a process on one machine."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from sim.experiment.default_costs import DEFAULTS
 
 _DEFAULTS = DEFAULTS["costs"]
 
-#: Those that say what is left of other costs, and not how long something takes: at 1, nothing is
-#: ever saved. Probabilities are not among them.
+#: Factors of other costs, not times or probabilities: at 1, nothing is saved.
 PARTS: Final = ("warm", "cached", "cached_elsewhere")
 
 
@@ -34,7 +33,7 @@ class Costs:
         first_request: how much longer `request` takes, with `preload_app`, for the first of a
             worker: it touches pages that it has shared with the master since the fork, and the
             kernel copies them.
-        timer_slack: how much longer than asked a sleep takes; the application's I/O is a sleep.
+        timer_slack: how much longer a sleep takes than requested; the application's I/O is a sleep.
         respond: CPU of a pool thread from the end of the application's code until it takes the
             next connection.
         receive: from the end of that until the client has read the whole response.
@@ -51,7 +50,7 @@ class Costs:
         cached_elsewhere: the same right after that step in another worker.
         eviction: s after which the caches have lost 63 % of that.
         handover: how much longer a thread that has waited for the GIL takes to compute: it must
-            wake up first, and nobody computes meanwhile.
+            wake up first, and no thread of the process computes meanwhile.
         import_app: CPU of importing the application, once in the master or once in each worker.
         fork: the master's time for one `fork(2)`.
         boot: CPU from the fork until the worker can accept, without hooks and without the import.

@@ -1,4 +1,4 @@
-"""What holds where no file says otherwise: the tables of ``default_costs.toml``."""
+"""Default costs: the tables of ``default_costs.toml``."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ CLIENTS = "clients"
 FLAG_SERVICE = "flag service"
 
 #: How it names the master and all workers, where they are sent one signal together.
-EVERYBODY = "all processes"
+ALL_PROCESSES = "all processes"
 
 #: Signals that both the master and a worker may be sent.
 SHARED_SIGNALS = tuple(signal for signal in MASTER_SIGNALS if signal in WORKER_SIGNALS)
@@ -84,7 +84,7 @@ class Signal:
         if self.to not in known:
             raise ExperimentError(f"to is {self.to!r}; expected master, worker or all")
         if self.signal not in known[self.to]:
-            to = EVERYBODY if self.to == "all" else f"a {self.to}"
+            to = ALL_PROCESSES if self.to == "all" else f"a {self.to}"
             raise ExperimentError(
                 f"signal is {self.signal!r}; to {to}, expected one of {', '.join(known[self.to])}"
             )
@@ -96,7 +96,7 @@ class Signal:
 
     def event(self) -> Note:
         """How it is noted among the process events."""
-        process = {"master": "master", "all": EVERYBODY}.get(self.to, f"worker {self.worker}")
+        process = {"master": "master", "all": ALL_PROCESSES}.get(self.to, f"worker {self.worker}")
         return Note(self.at, f"sent SIG{self.signal}", process)
 
 

@@ -1,4 +1,4 @@
-"""What is asked: which server, on which host, under which traffic.
+"""An experiment: the server, its host and the traffic.
 
 Two interpreters read an `Experiment`: `sim.model` predicts it and `reference_app` measures it on
 real Gunicorn. Everything here is frozen and validated when it is made; times are in seconds

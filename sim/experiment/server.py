@@ -35,7 +35,7 @@ class Server:
         timeout: s without a heartbeat after which the master kills a worker; 0 is never.
         graceful_timeout: s that a stopping worker may take.
         keepalive: s that an idle connection is kept; 0 closes after each response.
-        backlog: length of the accept queue that is asked of `listen(2)`.
+        backlog: requested length of the accept queue, as for `listen(2)`.
         max_requests: requests after which a worker restarts; 0 is never.
         max_requests_jitter: most that is added to ``max_requests``, uniform per worker.
         preload_app: import the application in the master, before the first fork.

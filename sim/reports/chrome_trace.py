@@ -3,8 +3,8 @@
 ::
 
     master      events; counters: requests waiting, requests in service, capacity
-    kernel      who waits in the accept queue
-    worker 1    who waits inside it, who hangs in it
+    kernel      requests in the accept queue
+    worker 1    requests that wait in it, requests that hang in it
       main thread    boot, events
       thread 1       requests
     clients     requests that no worker ran
@@ -48,7 +48,7 @@ def save(runs: Mapping[str, Run], path: Path) -> None:
     ``gunicorn`` of which release each run is.
 
     Args:
-        runs: by the word that the names of their processes begin with; ``""`` for no word.
+        runs: by the prefix of their processes' names; ``""`` for no prefix.
         path: of the file.
 
     Raises:
@@ -119,7 +119,7 @@ class _Part:
         for step in capacity(self.run.events, int(self.run.experiment["server"]["threads"])):
             yield self._counter("capacity", step.time, {"threads": step.threads})
 
-    # Who there is.
+    # Processes and threads.
 
     def _names(self) -> Iterator[Record]:
         for process in self._processes():
@@ -134,17 +134,17 @@ class _Part:
                 yield _metadata("thread_name", pid, tid, {"name": f"thread {thread}"})
 
     def _processes(self) -> list[str]:
-        found = {event.process for event in self.run.events}
-        found.update(f"worker {number}" for number in set(self.run.requests.worker) if number)
+        processes = {event.process for event in self.run.events}
+        processes.update(f"worker {number}" for number in set(self.run.requests.worker) if number)
         workers = range(1, int(self.run.experiment["server"]["workers"]) + 1)
-        found.update(f"worker {number}" for number in workers)
-        masters = sorted({MASTER, *(name for name in found if name.startswith(MASTER))})
-        others = [name for name in (CLIENTS, FLAG_SERVICE) if name == CLIENTS or name in found]
-        numbers = sorted(int(name.split()[1]) for name in found if _is_worker(name))
+        processes.update(f"worker {number}" for number in workers)
+        masters = sorted({MASTER, *(name for name in processes if name.startswith(MASTER))})
+        others = [name for name in (CLIENTS, FLAG_SERVICE) if name == CLIENTS or name in processes]
+        numbers = sorted(int(name.split()[1]) for name in processes if _is_worker(name))
         known = [*masters, KERNEL, *(f"worker {number}" for number in numbers), *others]
-        return [*known, *sorted(found.difference(known))]
+        return [*known, *sorted(processes.difference(known))]
 
-    # What happened to processes.
+    # Events of processes.
 
     def _events(self) -> Iterator[Record]:
         for time, kind, process in self.run.events:
@@ -182,7 +182,7 @@ class _Part:
             for begin in begins:
                 yield from self._span("hang", self.pids[process], begin, self.end, {})
 
-    # What happened to requests.
+    # Requests.
 
     def _waits(self) -> Iterator[Record]:
         """Where each request waited, or was lost."""
@@ -304,9 +304,9 @@ class _Part:
     ) -> Iterator[Record]:
         """A slice that may overlap others of its process."""
         # Of the process's own: Perfetto would draw those of an "id" apart from all processes.
-        which = {"cat": name, "id2": {"local": next(self.ids)}}
-        yield {**self._at("b", name, pid, pid, begin), **which, "args": args}
-        yield {**self._at("e", name, pid, pid, max(begin, end)), **which}
+        identity = {"cat": name, "id2": {"local": next(self.ids)}}
+        yield {**self._at("b", name, pid, pid, begin), **identity, "args": args}
+        yield {**self._at("e", name, pid, pid, max(begin, end)), **identity}
 
     def _counter(self, name: str, time: float, series: dict[str, int]) -> Record:
         pid = self.pids[MASTER]

@@ -1,4 +1,4 @@
-"""What every command prints and saves: flags of the output, and where it goes."""
+"""Output of every command: its flags, and where it is printed or saved."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     )
     output.add_argument("--json", action="store_true", help="print one JSON document, no report")
     output.add_argument(
-        "--timeline", action="store_true", help="tell what happened to the processes, and when"
+        "--timeline",
+        action="store_true",
+        help="print the process events with their times",
     )
     output.add_argument("--save", metavar="RUN", help="write every request of every run to a file")
     output.add_argument(
@@ -43,7 +45,7 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def save_path(args: argparse.Namespace) -> Path | None:
-    """Where ``--save`` wants the runs; asked before they are made.
+    """The path of ``--save``, checked before any run.
 
     Raises:
         ExperimentError: when no file can be put there.
@@ -52,10 +54,10 @@ def save_path(args: argparse.Namespace) -> Path | None:
 
 
 def trace_path(args: argparse.Namespace) -> Path | None:
-    """Where ``--trace-out`` wants the trace; asked before there is a run.
+    """The path of ``--trace-out``, checked before any run.
 
     Raises:
-        ExperimentError: when no file can be put there, or ``--save`` wants the runs there.
+        ExperimentError: when no file can be put there, or ``--save`` has the same path.
     """
     if args.trace_out is not None and args.trace_out == args.save:
         raise ExperimentError(
@@ -99,7 +101,7 @@ def show_document(value: dict[str, Any]) -> None:
 
 
 def show_report(print_on: Callable[[Console], None]) -> None:
-    """Print what ``print_on`` prints on a console that is as stdout is."""
+    """Print the output of ``print_on``, formatted for stdout."""
     from rich.console import Console  # noqa: PLC0415
 
     console = Console()

@@ -1,4 +1,4 @@
-"""How far work is, on a terminal's stderr."""
+"""A progress bar on stderr, if it is a terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Timer
 
-#: s that work may take before its progress is worth showing.
+#: s of work before the bar appears.
 PATIENCE = 2.0
 
 

@@ -1,4 +1,4 @@
-"""What all text reports are made of: paragraphs, tables, and the remarks at their end."""
+"""Parts of every text report: paragraphs, tables and remarks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from sim.experiment.notice import Assumption
 PROSE_WIDTH = 100
 
 
-def print_prose(console: Console, words: str, style: str = "") -> None:
+def print_prose(console: Console, text: str, style: str = "") -> None:
     """Print one paragraph."""
     # Text, not str: what comes from an experiment may hold the brackets of rich's markup.
-    console.print(Text(words, style=style), width=min(console.width, PROSE_WIDTH))
+    console.print(Text(text, style=style), width=min(console.width, PROSE_WIDTH))
 
 
 def print_table(console: Console, table: Table) -> None:
@@ -30,7 +30,7 @@ def print_table(console: Console, table: Table) -> None:
 
 
 def print_assumptions(console: Console, notices: Iterable[str]) -> None:
-    """Print what every number below depends on; a report begins with it."""
+    """Print the assumptions behind all numbers below; a report begins with them."""
     for notice in notices:
         if isinstance(notice, Assumption):
             print_prose(console, f"Note: {notice}", "bold yellow")
@@ -38,7 +38,7 @@ def print_assumptions(console: Console, notices: Iterable[str]) -> None:
 
 
 def print_remarks(console: Console, overload: Iterable[str], notices: Iterable[str]) -> None:
-    """Print why the server is overloaded, and what is to be known about the experiment.
+    """Print why the server is overloaded, and the notices about the experiment.
 
     `print_assumptions` has printed the assumptions among the notices.
     """

@@ -1,4 +1,4 @@
-"""What disturbances, and restarts of workers, cost, as text for people."""
+"""The cost of disturbances and of worker restarts, as text."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from rich.text import Text
 from sim.analysis.losses import Loss
 from sim.analysis.recovery import Recovery
 from sim.analysis.restarts import APART, Restarts
-from sim.reports.loss_words import CAUSE_WORDS, NO_DISTURBANCE
+from sim.reports.loss_text import CAUSE_TEXT, NO_DISTURBANCE
 from sim.reports.prose import print_prose, print_table
 
-#: More are in the table only.
+#: Most disturbances that get a sentence each; with more, there is only the table.
 MOST_SENTENCES = 6
 
-#: s that are none to people.
+#: Times below this (s) are reported as zero.
 TOO_SHORT = 0.0005
 
-#: Columns of the table's words; longer ones are wrapped.
+#: Width of the table's text columns; longer text is wrapped.
 WHAT_WIDTH, BLAME_WIDTH = 32, 24
 
 
@@ -41,7 +41,7 @@ def print_recoveries(console: Console, rows: Sequence[Recovery], replications: i
 
 
 def print_losses(console: Console, losses: Sequence[Loss] | None, *, disturbed: bool) -> None:
-    """Print what requests were lost to; nothing where none was, or nobody looked.
+    """Print the causes of lost requests; nothing if none was lost, or the causes are unknown.
 
     Args:
         console: where to.
@@ -55,46 +55,48 @@ def print_losses(console: Console, losses: Sequence[Loss] | None, *, disturbed: 
 
 
 def restarts_sentence(restarts: Restarts, workers: int) -> str:
-    """What restarts of workers cost.
+    """The cost of worker restarts, as a sentence.
 
     Args:
         restarts: of a summary.
-        workers: that the server was asked to have.
+        workers: configured number of workers.
     """
     many = "" if restarts.restarts == 1 else "s"
     if not restarts.most_missing:
         return (
-            f"Restarts: {number(restarts.restarts)} worker{many}, none of them missing meanwhile."
+            f"Restarts: {number(restarts.restarts)} worker{many}, none of them missing at any time."
         )
     most = f"{restarts.most_missing} of {workers:,} workers" if workers > 1 else "the worker"
-    words = (
+    text = (
         f"Restarts: {number(restarts.restarts)} worker{many}; at most {most} missing at once, for "
-        f"{seconds(restarts.most_missing_s)} s; {seconds(restarts.longest_s)} s at a stretch with "
-        f"any missing, {seconds(restarts.missing_worker_s)} worker-seconds in all"
+        f"{seconds(restarts.most_missing_s)} s; the longest time with any missing was "
+        f"{seconds(restarts.longest_s)} s, "
+        f"{seconds(restarts.missing_worker_s)} worker-seconds in all"
     )
     if restarts.lost is not None and restarts.delayed is not None:
-        words += f"; {number(restarts.lost)} requests lost for it, {number(restarts.delayed)} late"
-    words += "."
+        lost, late = number(restarts.lost), number(restarts.delayed)
+        text += f"; {lost} requests lost because of it, {late} late"
+    text += "."
     if restarts.together > 1:
-        words += f" {restarts.together} were missing together because they reached max_requests"
-        words += (
+        text += f" {restarts.together} were missing together because they reached max_requests"
+        text += (
             ", by chance: max_requests_jitter is large enough."
             if restarts.jitter is None
-            else f": with max_requests_jitter = {restarts.jitter} no two would be, in "
-            f"{APART:.0%} of the rounds."
+            else f": with max_requests_jitter = {restarts.jitter} no two would be missing "
+            f"together in {APART:.0%} of the rounds."
         )
-    return words
+    return text
 
 
 def sentence(row: Recovery) -> str:
-    """What one disturbance cost."""
+    """The cost of one disturbance, as a sentence."""
     if not row.happened:
-        return f"At {moment(row.at_s)} s: {row.what}. The run was over before."
+        return f"At {moment(row.at_s)} s: {row.what}. The run ended before it."
     return f"At {moment(row.at_s)} s: {row.what}. {_capacity(row)}; {_requests(row)}."
 
 
 def moment(at: float) -> str:
-    """When a disturbance comes, s, without the unit."""
+    """The time of a disturbance, s, without the unit."""
     return f"{at:,.1f}" if round(at, 1) == at else f"{at:,.3f}"
 
 
@@ -121,7 +123,7 @@ def _capacity(row: Recovery) -> str:
     elif drained - restored >= TOO_SHORT:
         queue = f"the queue {'' if slow else 'was '}empty after {seconds(drained)} s"
     else:
-        queue = "with nobody waiting"
+        queue = "and no request waited"
     return f"Capacity {back}, {queue}"
 
 
@@ -141,7 +143,7 @@ def _losses_table(losses: Sequence[Loss], *, disturbed: bool) -> Table:
     if disturbed:
         table.add_column("because of", max_width=BLAME_WIDTH)
     for row in losses:
-        cells = [number(row.requests), row.outcome, CAUSE_WORDS[row.cause]]
+        cells = [number(row.requests), row.outcome, CAUSE_TEXT[row.cause]]
         if disturbed:
             at = row.at_s
             cells.append(NO_DISTURBANCE if at is None else f"{moment(at)} s: {row.what}")

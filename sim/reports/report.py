@@ -1,7 +1,7 @@
-"""A summary as text for people: in a terminal, in a pipe, on any width.
+"""The text report of a summary, for a terminal or a pipe of any width.
 
-From top to bottom: what was asked and the answer in one sentence, the times, the workers, the
-lines that a table would only blow up, and in plain words what is remarkable.
+From top to bottom: the experiment and its result in one sentence, the times, the workers, single
+numbers, and the remarks.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def print_report(console: Console, summary: Summary, notices: Sequence[str] = ()
         console: its width, colours and encoding are respected; a pipe gets plain text, and a
             stream that is not UTF-8 gets ASCII.
         summary: what to print.
-        notices: sentences about the experiment, to stand at the end; assumptions come first.
+        notices: sentences about the experiment, printed at the end; assumptions come first.
     """
     plus_minus = "+/-" if console.options.ascii_only else "±"
     print_assumptions(console, notices)
@@ -57,29 +57,29 @@ def print_report(console: Console, summary: Summary, notices: Sequence[str] = ()
 def _headline(summary: Summary) -> str:
     server = summary.experiment["server"]
     workers, threads = int(server["workers"]), int(server["threads"])
-    who = "" if summary.gunicorn is None else f"Gunicorn {summary.gunicorn}, "
-    who += f"{server['worker_class']}, {_count(workers, 'worker')}"
+    server_name = "" if summary.gunicorn is None else f"Gunicorn {summary.gunicorn}, "
+    server_name += f"{server['worker_class']}, {_count(workers, 'worker')}"
     if server["worker_class"] != "sync":
-        who += f" x {_count(threads, 'thread')}"
+        server_name += f" x {_count(threads, 'thread')}"
     how = "Predicted for" if summary.source == "sim" else "Measured on"
     if summary.latency is None:
-        return f"{how} {who}: no request is answered."
+        return f"{how} {server_name}: no request is answered."
     mean, p95 = summary.latency.mean.value, summary.latency.p95.value
-    return f"{how} {who}: answers take {_ms(mean)} on average, 95% of them {_ms(p95)} at most."
+    return f"{how} {server_name}: mean latency {_ms(mean)}, p95 {_ms(p95)}."
 
 
 def _question(summary: Summary) -> str:
-    """The traffic and the host, and how often it was tried."""
+    """The traffic, the host and the number of replications."""
     traffic, cores = summary.experiment["traffic"], int(summary.experiment["host"]["cores"])
     io, cpu, think = (Distribution.parse(traffic[key]) for key in ("io", "cpu", "think"))
     demand = f"io {io} s, cpu {cpu} s"
     what = {
-        "poisson": "{rate:g} requests/s at random (poisson), {demand}",
-        "constant": "{rate:g} requests/s at even distances, {demand}",
+        "poisson": "{rate:g} requests/s, Poisson arrivals, {demand}",
+        "constant": "{rate:g} requests/s, constant intervals, {demand}",
         "closed": "{users} users in a closed loop, think {think} s, {demand}",
         "trace": "arrivals and demands of a trace",
     }[traffic["arrivals"]].format(**{**traffic, "think": think, "demand": demand})
-    # A run that an older release has saved says nothing of it.
+    # A run that an older release has saved lacks it.
     bind = str(summary.experiment["server"].get("bind", ""))
     socket = "Unix socket; " if bind.startswith(UNIX) else ""
     each = summary.requests / summary.replications
@@ -91,7 +91,7 @@ def _question(summary: Summary) -> str:
 
 
 def _connections(summary: Summary) -> str:
-    """What becomes of connections, which takes client and server."""
+    """How client and server together treat connections."""
     server = summary.experiment["server"]
     if summary.experiment["traffic"]["connection"] == "new":
         return "a new connection each"
@@ -106,7 +106,7 @@ def _times_table(summary: Summary, plus_minus: str) -> Table:
         ("wait for a thread", summary.wait),
         ("one ideal queue", summary.ideal_latency),
     )
-    # One number of decimals for all, so that the eye can compare along rows and columns.
+    # The same number of decimals in all cells, to compare rows and columns.
     longest = max(times.max.value for _, times in rows if times is not None)
     decimals = 2 if longest < 0.1 else 1 if longest < 10 else 0
     table = _new_table("ms", *_MEASURES)
@@ -126,11 +126,11 @@ def _times_table(summary: Summary, plus_minus: str) -> Table:
 def _workers_table(summary: Summary, plus_minus: str) -> Table:
     queues = {queue.place: queue for queue in summary.queues}
     busiest = sorted(summary.workers, key=_requests, reverse=True)[:MOST_WORKERS]
-    shown = sorted(busiest, key=_boot_order)
-    visible = any(_place(worker) in queues for worker in shown)
+    rows = sorted(busiest, key=_boot_order)
+    visible = any(_place(worker) in queues for worker in rows)
     waiting = ("waiting in it", "at most") if visible else ()
     table = _new_table("worker", "requests", "share", "threads busy", *waiting)
-    for worker in shown:
+    for worker in rows:
         queue = queues.get(_place(worker))
         table.add_row(
             str(worker.boot_order),
@@ -139,10 +139,12 @@ def _workers_table(summary: Summary, plus_minus: str) -> Table:
             _percent(worker.utilization, plus_minus),
             *(_queue_cells(queue) if visible else ()),
         )
-    rest = len(summary.workers) - len(shown)
+    rest = len(summary.workers) - len(rows)
     if rest:
-        left = sum(w.requests.value for w in summary.workers) - sum(w.requests.value for w in shown)
-        table.add_row(f"{rest} more", _whole(left), "", "", *("" for _ in waiting))
+        requests = sum(w.requests.value for w in summary.workers) - sum(
+            w.requests.value for w in rows
+        )
+        table.add_row(f"{rest} more", _whole(requests), "", "", *("" for _ in waiting))
     return table
 
 
@@ -155,22 +157,22 @@ def _new_table(first: str, *columns: str) -> Table:
 
 
 def _lines(summary: Summary, plus_minus: str) -> list[str]:
-    """What is one number or two."""
+    """Results of one or two numbers, a line each."""
     lines = []
     for queue in summary.queues:
-        # Those inside of workers are in the table, as far as their worker is.
+        # Queues inside workers are in the table of workers.
         if not queue.place.startswith("worker "):
             average, largest = _queue_cells(queue)
             place = queue.place[:1].upper() + queue.place[1:]
             lines.append(f"{place}: {average} waiting on average, {largest} at most.")
     if summary.throughput is not None:
         rate = _with_half_width(summary.throughput, 1, plus_minus)
-        lines.append(f"Throughput: {rate} answers/s.")
+        lines.append(f"Throughput: {rate} responses/s.")
     load = summary.load
     busy = "" if summary.utilization is None else _percent(summary.utilization, plus_minus)
     if load.offered is not None:
-        asked = f"{load.offered:.2f} of {_count(load.capacity, 'thread')} asked for"
-        lines.append(f"Load: {asked}" + (f", {busy} busy." if busy else "."))
+        offered = f"the requests need {load.offered:.2f} of {_count(load.capacity, 'thread')}"
+        lines.append(f"Load: {offered}" + (f", {busy} busy." if busy else "."))
     elif busy:
         lines.append(f"Load: {_count(load.capacity, 'thread')}, {busy} busy.")
     outcomes = [f"{number:,} {outcome}" for outcome, number in summary.outcomes.items() if number]
@@ -186,25 +188,25 @@ def _lines(summary: Summary, plus_minus: str) -> list[str]:
 
 
 def _resources(census: Sequence[Census]) -> str:
-    """What the workers had at the end."""
+    """Threads and connections of the workers at the end."""
     threads = _range([row.threads for row in census], "thread")
     each = "each " if len(census) > 1 else ""
-    words = f"{_count(len(census), 'worker')} at the end, {each}with {threads} in all"
+    text = f"{_count(len(census), 'worker')} at the end, {each}with {threads} in all"
     if any(row.flag_connections for row in census):
         connections = _range([row.flag_connections for row in census], "connection")
-        words += f" and {connections} to the flag service"
-    return f"Resources: {words}."
+        text += f" and {connections} to the flag service"
+    return f"Resources: {text}."
 
 
 def _memory(memory: Memory) -> str:
-    words = (
+    text = (
         f"Memory: {_mb(memory.total)}, of which {_mb(memory.shared)} are shared, "
         f"{_mb(memory.master)} the master's own and {_mb(memory.worker)} each worker's own"
     )
     if memory.total_at_first is not None:
         first = _mb(memory.total_at_first)
-        words += f"; {first} until the workers' first full garbage collection"
-    return f"{words}."
+        text += f"; {first} until the workers' first full garbage collection"
+    return f"{text}."
 
 
 def _mb(number: int) -> str:
@@ -217,42 +219,42 @@ def _range(numbers: Sequence[int], what: str) -> str:
 
 
 def _gap(summary: Summary) -> list[str]:
-    """How far the run is from the picture of one shared queue, and why."""
+    """The difference to one ideal shared queue, and its causes."""
     latency, wait, ideal = summary.latency, summary.wait, summary.ideal_latency
     if latency is None or ideal is None or summary.ideal_wait is None:
         return []
     servers = _count(summary.load.capacity, "thread")
     same = f"The same {servers}" if summary.load.capacity > 1 else "The same thread"
-    words = (
-        f"{same} behind one ideal queue would answer in {_ms(ideal.mean.value)} on average, "
-        f"95% within {_ms(ideal.p95.value)}: "
+    text = (
+        f"{same} behind one ideal queue would have a mean latency of {_ms(ideal.mean.value)} "
+        f"and a p95 of {_ms(ideal.p95.value)}: "
     )
     gap = latency.mean.value - ideal.mean.value
     if abs(gap) < max(0.01 * latency.mean.value, 0.0005):
-        words += "practically the same."
+        text += "practically the same."
     elif gap < 0:
-        words += f"{_ms(-gap)} more."
+        text += f"{_ms(-gap)} more."
     else:
-        words += f"{_ms(gap)} less."
+        text += f"{_ms(gap)} less."
         if wait is not None:
             queueing = wait.mean.value - summary.ideal_wait.mean.value
             running = gap - queueing
             if queueing > 0 and running > 0:
-                words += (
+                text += (
                     f" Of that, {_ms(queueing)} is a longer wait for a thread and {_ms(running)} "
                     "is running longer than the bare io and cpu."
                 )
     if summary.outcomes["ok"] < summary.requests:
-        words += (
-            f" The ideal queue answers all {summary.requests:,} requests; the other times are of "
-            f"the {summary.outcomes['ok']:,} that were answered."
+        text += (
+            f" The ideal queue answers all {summary.requests:,} requests; the other times are "
+            f"those of the {summary.outcomes['ok']:,} answered requests."
         )
     if summary.experiment["traffic"]["arrivals"] == "closed":
-        words += (
-            " It is given the arrivals as they happened; users that wait for answers would have "
-            "sent more to a quicker server."
+        text += (
+            " It has the arrivals of this run; users that wait for responses would have sent more "
+            "requests to a faster server."
         )
-    return [words]
+    return [text]
 
 
 def _ms(seconds: float) -> str:
@@ -271,10 +273,10 @@ def _whole(number: float) -> str:
 
 
 def _with_half_width(estimate: Estimate, decimals: int, plus_minus: str) -> str:
-    words = f"{estimate.value:,.{decimals}f}"
+    text = f"{estimate.value:,.{decimals}f}"
     if estimate.half_width is not None:
-        words += f" {plus_minus} {estimate.half_width:,.{decimals}f}"
-    return words
+        text += f" {plus_minus} {estimate.half_width:,.{decimals}f}"
+    return text
 
 
 def _percent(estimate: Estimate | None, plus_minus: str) -> str:

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sim.analysis.capacity import Step, capacity
 from sim.analysis.quantile import quantile
-from sim.experiment.disturbance_words import words
+from sim.experiment.disturbance_text import describe
 from sim.run import OK, OUTCOMES, UNFINISHED, Run
 from site_docs.charts.chart import LOST, MEASURED, PREDICTED, TEXT, Chart, chart
 from site_docs.runs.evidence import Evidence
@@ -44,7 +44,7 @@ def trouble(name: str, title: str, each: Evidence) -> Chart:
     inside = [_inside(variant, times) for variant in each.predicted]
     by_time = [sorted(values) for values in zip(*inside, strict=True)]
     disturbances = [
-        {"at_s": disturbance.at, "what": words(disturbance)}
+        {"at_s": disturbance.at, "what": describe(disturbance)}
         for disturbance in each.experiment.disturbances
     ]
     data: dict[str, Any] = {

@@ -27,7 +27,7 @@ from sim.errors import ExperimentError
 from sim.experiment import Server
 from sim.experiment.release import MODELLED_RELEASE
 from sim.reading.settings import HARMLESS, NOT_MODELLED
-from sim.reports.timeline import words
+from sim.reports.timeline import describe
 from sim.validation.comparison import Unit
 from sim.validation.side_by_side import PairedRecovery
 from site_docs.assertions.verdicts import boxes, counted, sections, tally, verdicts
@@ -208,7 +208,7 @@ def timeline(name: str) -> str:
         if all(time is None or time < 0 for time in times):
             continue
         told = " | ".join("" if time is None else f"{time:.2f} s" for time in times)
-        lines.append(f"| {told} | {event.process} | {words(event.kind, event.process)} |")
+        lines.append(f"| {told} | {event.process} | {describe(event.kind, event.process)} |")
     return "\n".join(lines)
 
 
@@ -317,7 +317,7 @@ def chart(name: str) -> str:
 
 
 def _key(drawn: Chart) -> str:
-    items = (f'<span class="key-{mark}">{escape(words)}</span>' for mark, words in drawn.key)
+    items = (f'<span class="key-{mark}">{escape(text)}</span>' for mark, text in drawn.key)
     return f'<div class="chart-key">{"".join(items)}</div>'
 
 

@@ -25,7 +25,7 @@ from sim.experiment.disturbance import (
     Signal,
 )
 from sim.reports.document import SCHEMA, document
-from sim.reports.loss_words import CAUSE_WORDS
+from sim.reports.loss_text import CAUSE_TEXT
 from sim.run import OK, OUTCOMES, REFUSED, Census, Memory, ProcessEvent, Requests, Run
 
 
@@ -86,7 +86,7 @@ def test_reasons_of_an_overload_come_before_other_notices() -> None:
     check(value)
     assert value["overloaded"] is True
     assert value["notices"][0].startswith(
-        "The requests would keep 1.50 threads busy and there is 1,"
+        "The requests would keep 1.50 threads busy but there is 1,"
     )
     assert value["notices"][1:] == ["last"]
 
@@ -167,7 +167,7 @@ def test_the_schema_describes_what_was_lost(part: str) -> None:
 
 def test_the_schema_knows_every_cause_of_a_loss() -> None:
     row = schema()["properties"]["losses"]["items"]["properties"]
-    assert row["cause"]["enum"] == list(CAUSES) == list(CAUSE_WORDS)
+    assert row["cause"]["enum"] == list(CAUSES) == list(CAUSE_TEXT)
     assert row["outcome"]["enum"] == list(OUTCOMES[1:])
 
 

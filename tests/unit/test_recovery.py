@@ -401,7 +401,7 @@ def test_medians_of_times_and_means_of_counts() -> None:
         (Signal(1.0, "ABRT", "worker", 3), "SIGABRT to worker 3"),
         (Crash(1.0, 2), "the next request crashes worker 2"),
         (Hang(1.0, 1, 1, 3.5), "the next request of worker 1 hangs for 3.5 s"),
-        (BootError(1.0, 4), "workers cannot boot any more, exit code 4"),
+        (BootError(1.0, 4), "new workers fail to boot, exit code 4"),
         (FlagService(1.0, reachable=False), "the flag service goes away"),
         (FlagService(1.0, latency=0.2), "the flag service has a latency of 0.2 s"),
         (

@@ -45,9 +45,9 @@ def test_the_answer_comes_first(summary: Summary) -> None:
     text = words(printed(summary))
     mean = round(1000 * summary.latency.mean.value)
     assert text.startswith(
-        f"Predicted for Gunicorn 27.0, gthread, 2 workers x 2 threads: answers take {mean} ms"
+        f"Predicted for Gunicorn 27.0, gthread, 2 workers x 2 threads: mean latency {mean} ms"
     )
-    assert "56 requests/s at random (poisson), io exp:0.05 s, cpu const:0 s" in text
+    assert "56 requests/s, Poisson arrivals, io exp:0.05 s, cpu const:0 s" in text
     assert "3 replications of 1,680 requests" in text
 
 
@@ -69,12 +69,12 @@ def test_the_tables_hold_the_numbers_of_the_summary(summary: Summary) -> None:
     (row,) = (line for line in lines if line.startswith("1 "))
     assert f"{100 * worker.share.value:.1f} ± " in row
     assert "Outcomes: 5,040 ok." in lines
-    assert "Load: 2.80 of 4 threads asked for" in printed(summary)
+    assert "Load: the requests need 2.80 of 4 threads" in printed(summary)
 
 
 def test_the_gap_to_the_ideal_queue_adds_up(summary: Summary) -> None:
     text = words(printed(summary))
-    assert "The same 4 threads behind one ideal queue would answer in" in text
+    assert "The same 4 threads behind one ideal queue would have a mean latency of" in text
     assert " less. Of that, " in text
     # What the runs were made with, and so what the sentence must find.
     assert "4.00 ms is running longer than the bare io and cpu." in text
@@ -108,7 +108,7 @@ def test_a_terminal_is_free_to_have_colours(summary: Summary) -> None:
 def test_an_overload_is_said_in_words() -> None:
     text = words(printed(summarize([queue_run(experiment_of(traffic={"rate": 30}), requests=500)])))
     assert (
-        "Overloaded. The requests would keep 1.50 threads busy and there is 1, so the queue grows "
+        "Overloaded. The requests would keep 1.50 threads busy but there is 1, so the queue grows "
         "for as long as the traffic lasts." in text
     )
 
@@ -120,7 +120,7 @@ def test_notices_stand_at_the_end_as_they_are(summary: Summary) -> None:
 
 def test_one_queue_without_costs_is_no_gap() -> None:
     text = words(printed(summarize([queue_run(experiment_of(), requests=500)])))
-    assert "The same thread behind one ideal queue would answer in" in text
+    assert "The same thread behind one ideal queue would have a mean latency of" in text
     assert "practically the same." in text
     assert "±" not in text
 
@@ -171,7 +171,7 @@ def disturbed(*replications: tuple[float | None, float, int]) -> Summary:
         ),
         (
             [(0.5, 0.0, 1)],
-            "Capacity was back after 0.50 s, with nobody waiting; 1 request was lost, none late.",
+            "Capacity was back after 0.50 s, and no request waited; 1 request was lost, none late.",
         ),
         (
             [(0.0, 0.25, 0)],
@@ -261,7 +261,7 @@ def test_what_the_processes_take_of_the_memory(at_first: int | None, expected: s
     ("traffic", "expected"),
     [
         ({"arrivals": "closed"}, "10 users in a closed loop, think const:0 s, io exp:0.05 s"),
-        ({"arrivals": "constant"}, "10 requests/s at even distances, io exp:0.05 s"),
+        ({"arrivals": "constant"}, "10 requests/s, constant intervals, io exp:0.05 s"),
         (
             {"arrivals": "trace"},
             "demands of a trace; a new connection each, which the server closes",
@@ -285,4 +285,5 @@ def test_runs_that_know_little(traffic: dict[str, Any], expected: str, outcomes:
     assert ("Outcomes: no request." in text) == (not outcomes)
     if len(outcomes) == 3:
         assert "Outcomes: 1 ok, 2 refused." in text
-        assert "answers all 3 requests; the other times are of the 1 that were answered" in text
+        answered = "the other times are those of the 1 answered requests"
+        assert f"answers all 3 requests; {answered}" in text

@@ -195,17 +195,18 @@ def test_the_advised_jitter_keeps_workers_apart() -> None:
 def test_the_sentence() -> None:
     found = Restarts(6, 2, 0.114738, 0.7, 2.39, 3, 12, 2, 6805)
     assert restarts_sentence(found, 4) == (
-        "Restarts: 6 workers; at most 2 of 4 workers missing at once, for 0.11 s; 0.70 s at a "
-        "stretch with any missing, 2.39 worker-seconds in all; 3 requests lost for it, 12 late. 2 "
+        "Restarts: 6 workers; at most 2 of 4 workers missing at once, for 0.11 s; the longest time "
+        "with any missing was 0.70 s, 2.39 worker-seconds in all; 3 requests lost because of it, "
+        "12 late. 2 "
         "were missing together because they reached max_requests: with max_requests_jitter = 6805 "
-        "no two would be, in 95% of the rounds."
+        "no two would be missing together in 95% of the rounds."
     )
     uncounted = replace(found, lost=None, delayed=None, together=1, jitter=None)
     assert restarts_sentence(uncounted, 4).endswith("2.39 worker-seconds in all.")
     chance = restarts_sentence(replace(found, jitter=None), 4)
     assert chance.endswith("by chance: max_requests_jitter is large enough.")
     assert restarts_sentence(Restarts(1, 0, 0, 0, 0, 0, 0, 0, None), 2) == (
-        "Restarts: 1 worker, none of them missing meanwhile."
+        "Restarts: 1 worker, none of them missing at any time."
     )
 
 
@@ -225,5 +226,5 @@ def test_the_report_says_so_and_names_causes() -> None:
     assert "their worker was killed" in text
     assert "10.0 s: SIGKILL to worker 1" in text
     assert "none of the disturbances" in text
-    assert "At 99.0 s: SIGHUP to the master. The run was over before." in text
+    assert "At 99.0 s: SIGHUP to the master. The run ended before it." in text
     assert max(len(line.rstrip()) for line in pipe.getvalue().splitlines()) <= 80

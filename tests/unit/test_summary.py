@@ -328,7 +328,7 @@ def test_too_many_requests_overload_the_server() -> None:
     summary = load_of({"workers": 2, "threads": 2}, {"rate": 90.0}, (0.5, 0.5))
     assert summary.overloaded
     assert summary.load.reasons == (
-        "The requests would keep 4.50 threads busy and there are 4, so the queue grows for as "
+        "The requests would keep 4.50 threads busy but there are 4, so the queue grows for as "
         "long as the traffic lasts.",
     )
 
@@ -356,7 +356,7 @@ def test_the_gil_limits_what_threads_compute() -> None:
     (reason,) = summary.load.reasons
     assert "compute for 1.20 s each second" in reason
     (reason,) = load_of({"workers": 2, "threads": 8}, traffic, (0.9, 0.1)).load.reasons
-    assert "which the GIL does not allow" in reason
+    assert "more than the GIL allows" in reason
 
 
 def test_a_trace_is_weighed_by_its_rows() -> None:

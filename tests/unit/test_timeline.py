@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sim.analysis.recovery import Recovery
 from sim.experiment.disturbance import MASTER_SIGNALS, WORKER_SIGNALS, FlagService, Rate, Signal
-from sim.reports.timeline import print_timeline, words
+from sim.reports.timeline import describe, print_timeline
 from sim.run import ProcessEvent
 from sim.validation.side_by_side import Cost, PairedEvent, pair_events, pair_recoveries
 
@@ -45,7 +45,7 @@ def test_every_event_is_a_line_and_columns_are_aligned() -> None:
 @pytest.mark.parametrize("width", [10, 200])
 def test_no_line_is_cut(width: int) -> None:
     (line,) = printed((1.0, "postfork failed", "worker 1"), width=width)
-    assert line.endswith("goes on without flags from LaunchDarkly")
+    assert line.endswith("continues without flags from LaunchDarkly")
 
 
 def test_kinds_that_are_not_known_stand_as_they_are() -> None:
@@ -64,7 +64,7 @@ def test_every_documented_kind_has_words() -> None:
     documented = re.findall(r"``([a-z_ ]+)``", ProcessEvent.__doc__ or "")
     kinds = [k for k in documented if not k.startswith(("all", *PARTIES))]
     assert {"fork", "boot failed", "hang over", "promoted"} <= set(kinds)
-    assert [kind for kind in kinds if words(kind, "worker 1") == kind] == []
+    assert [kind for kind in kinds if describe(kind, "worker 1") == kind] == []
 
 
 def test_everything_that_the_experiment_does_has_words() -> None:
@@ -72,7 +72,7 @@ def test_everything_that_the_experiment_does_has_words() -> None:
     signals += [Signal(1.0, name, "worker") for name in WORKER_SIGNALS]
     for signal in signals:
         _, kind, process = signal.event()
-        assert words(kind, process) == f"is sent SIG{signal.signal}"
+        assert describe(kind, process) == f"is sent SIG{signal.signal}"
     for disturbance, expected in (
         (FlagService(1.0, reachable=False), "is now: unreachable"),
         (FlagService(1.0, latency=0.5), "is now: latency 0.5"),
@@ -81,7 +81,7 @@ def test_everything_that_the_experiment_does_has_words() -> None:
         (Signal(1.0, "KILL", "all"), "are sent SIGKILL"),
     ):
         _, kind, process = disturbance.event()
-        assert words(kind, process) == expected
+        assert describe(kind, process) == expected
 
 
 # --- two side by side ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What requests are lost to, in words; see `sim.analysis.losses`."""
+"""Texts for the causes of lost requests; see `sim.analysis.losses`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from sim.analysis.losses import Cause
 
-#: As they follow "lost:".
-CAUSE_WORDS: Mapping[Cause, str] = {
+#: Text of each cause, as it follows "lost:".
+CAUSE_TEXT: Mapping[Cause, str] = {
     "worker_killed": "their worker was killed",
     "worker_crashed": "their worker crashed",
     "worker_aborted": "their worker got SIGABRT",
@@ -20,11 +20,11 @@ CAUSE_WORDS: Mapping[Cause, str] = {
     "slow_client": "the client sent too late",
     "full_accept_queue": "the accept queue was full",
     "not_listening": "no socket listened",
-    "client_timeout": "the client gave up while it waited",
-    "unfinished": "no answer by the end of the run",
-    "application": "the application's answer",
+    "client_timeout": "the client gave up while the request waited",
+    "unfinished": "no response by the end of the run",
+    "application": "the application's response",
     "unknown": "no cause found",
 }
 
-#: What those are lost for that no disturbance is to blame for.
+#: Text for losses that no disturbance caused.
 NO_DISTURBANCE = "none of the disturbances"
