@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
-from host_costs import HostCosts
+from host_costs import HostCosts, this_host
 
 from reference_app.rig.process_start import process_start
 from reference_app.rig.server import running_server
@@ -69,7 +69,7 @@ def predicted(experiment: Experiment, variant: int) -> Boot:
     wait = min(flags.latency, flags.start_wait) if flags.reachable else flags.start_wait
     imported = costs.import_app + (wait if flags.enabled else 0.0)
     until_listening = costs.reexec + (imported if server.preload_app else 0.0)
-    events = predict(experiment, 0, variant).events
+    events = predict(replace(experiment, host=this_host()), 0, variant).events
     (listening,) = (event.time for event in events if event.kind == "listening")
     return boot_of(events, listening - until_listening)
 

@@ -12,12 +12,13 @@ from typing import Any
 
 import psutil
 import pytest
+from looks import looks_at
 from plain_gunicorn import get_json, wait_for
+from rank_test import Criterion, Statistics
 
 from reference_app.rig.server import RunningServer, running_server
-from sim.experiment import Experiment, Server, Traffic
-from sim.experiment.distribution import Distribution
-from sim.model.simulation import predict
+from sim.experiment import Experiment, Server, TraceRow, Traffic
+from sim.run import Run
 
 SERVER = Server(workers=2, threads=2, preload_app=True)
 
@@ -54,25 +55,43 @@ def test_no_more_requests_run_than_there_are_threads(server: RunningServer) -> N
         assert most_at_a_time([a for a in answers if a["pid"] == pid] or answers[:1]) <= 2
 
 
-def needless_waits(started: Sequence[float], io: float) -> bool:
-    """Whether of four requests that come at once to four threads one had to wait."""
-    return max(started) - min(started) > 0.8 * io
+#: Requests of a group come 10 ms apart, so that the cores sleep between them, and need a thread
+#: each. A group is over long before the next.
+GROUPS, PERIOD, GAP, IO = 24, 0.25, 0.01, 0.1
+FOURS = Experiment(
+    SERVER,
+    traffic=Traffic(
+        arrivals="trace",
+        trace=tuple(
+            TraceRow(group * PERIOD + place * GAP, IO, 0.0)
+            for group in range(GROUPS)
+            for place in range(4)
+        ),
+    ),
+    replications=1,
+)
+
+#: Groups more or less that are the model's error: a tenth of them.
+MORE_OR_LESS = 0.1 * GROUPS
 
 
-def test_four_requests_at_once_do_not_always_find_four_threads(server: RunningServer) -> None:
-    io = 0.05
+def needless_waits(run: Run) -> int:
+    """Of the groups of four requests to four threads, those in which a request had to wait."""
+    started = [
+        begin - due for begin, due in zip(run.requests.started, run.requests.arrival, strict=True)
+    ]
+    return sum(max(started[first : first + 4]) > 0.5 * IO for first in range(0, len(started), 4))
 
-    def waits(_: int) -> bool:
-        return needless_waits([a["started"] for a in at_once(server, 4, io)], io)
 
-    # Of a fair coin's throws six in sixteen are two and two.
-    assert any(map(waits, range(20)))
-    # Here 10 ms apart, so that the cores sleep between them: at once, the model has no two and two.
-    io = 0.2
-    four = Traffic(arrivals="constant", rate=100.0, requests=4, io=Distribution("const", (io,)))
-    runs = [predict(Experiment(SERVER, traffic=four), 0, variant) for variant in range(100)]
-    predicted = sum(needless_waits(run.requests.started, io) for run in runs)
-    assert 10 <= predicted <= 90
+def test_four_requests_at_once_do_not_always_find_four_threads() -> None:
+    # With the race for accepts of an Intel Xeon the model has 3 in 30 less, which is within the
+    # model's error, and a rank test judges the rest.
+    criterion = Criterion(
+        lambda run: Statistics({"groups with a needless wait": needless_waits(run)}),
+        lambda *_: MORE_OR_LESS,
+    )
+    with looks_at({"fours": FOURS}, at_once=1) as looks:
+        assert looks.differs("fours", lambda _: criterion) is None
 
 
 def test_a_waiting_request_stays_with_its_worker(server: RunningServer) -> None:

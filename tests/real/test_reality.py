@@ -8,16 +8,16 @@ server's own repeats are. The shares of a few loads teach what all others are pr
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from statistics import mean
 
 import pytest
-from host_costs import HostCosts
+from host_costs import HostCosts, this_host
 
 from reference_app.rig.measure import measure
+from reference_app.rig.processor import processor
 from sim.analysis.summary import Summary, summarize
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.accept_load import Load
@@ -104,6 +104,9 @@ TEACH = (
     Cell("2x4", _gthread(2, 4), rate=112.0, requests=700, repeats=2),
 )
 
+#: The processors on which `sim.model.linux.accept_race` was traced.
+TRACED = "AMD"
+
 ALL = (*CELLS.values(), *SHARES.values(), TEACH[-1])
 
 #: Says what is wrong with a comparison; None when nothing is.
@@ -112,7 +115,7 @@ Complaint = Callable[[Comparison], str | None]
 
 @cache
 def _predicted(cell: Cell, costs: Costs) -> list[Summary]:
-    experiment = replace(cell.experiment(), costs=costs)
+    experiment = replace(cell.experiment(), host=this_host(), costs=costs)
     runs = [predict(experiment, 0, variant) for variant in range(VARIANTS)]
     assert all(list(run.requests.outcome) == [OK] * cell.requests for run in runs)
     return [summarize([run]) for run in runs]
@@ -169,7 +172,7 @@ def _taught(looks: tuple[tuple[Cell, ...], ...]) -> dict[str, float]:
         ]
         load = Load(cell.server.workers, cell.server.threads, cell.rate, cell.io, cell.requests)
         seen[load] = [mean(column) for column in zip(*shares, strict=True)]
-    return race_fit.fit(seen, len(os.sched_getaffinity(0)), Costs())
+    return race_fit.fit(seen, this_host().cores, Costs())
 
 
 def _compared(cell: Cell, host_costs: HostCosts, *, again: bool = False) -> Comparison:
@@ -273,13 +276,24 @@ def test_the_ideal_queue_is_wrong_where_the_prediction_is_right(host_costs: Host
     assert _numbers(figure)[0] < abs(figure.ideal_error)
 
 
+def _shares_are_no_better_than_equal_ones(comparison: Comparison) -> str | None:
+    """Whether a prediction is as far from the measured shares as that all accept as many."""
+    shares = [figure for figure in comparison.figures if figure.unit == "share"]
+    predicted = sum(abs(_numbers(figure)[0]) for figure in shares)
+    equal = sum(abs(1 / len(shares) - (figure.measured or 0)) for figure in shares)
+    return None if predicted < equal else f"no better than equal shares\n{_lines(comparison)}"
+
+
 @pytest.mark.parametrize("workers", SHARES)
 def test_who_accepts_at_low_load(workers: int, host_costs: HostCosts) -> None:
     """Two and four teach: of them it says that there are costs with which the model has both.
 
-    What it says of eight, nobody has taught it.
+    Nobody has taught it eight. What is not fitted of the race was traced on AMD EPYC only, so on
+    other processors no more is known than that the model knows better than a fair dispatcher.
     """
-    _expect_none(_shares_are_off, SHARES[workers], host_costs)
+    known = SHARES[workers] in TEACH or TRACED in processor().upper()
+    complaint = _shares_are_off if known else _shares_are_no_better_than_equal_ones
+    _expect_none(complaint, SHARES[workers], host_costs)
 
 
 @pytest.mark.parametrize("name", ["2x2 high", "4x1"])

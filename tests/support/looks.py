@@ -1,27 +1,43 @@
-"""Experiments predicted and measured, and looked at again where a measurement surprises."""
+"""Experiments predicted and measured, and looked at again where a measurement surprises.
+
+A measurement is judged by `rank_test`, which says how often it raises a false alarm.
+"""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
+from random import Random
 
-from host_costs import HostCosts
+from host_costs import HostCosts, drawn, this_host
+from rank_test import LOOKS, VARIANTS, Criterion, RankTest
 
 from reference_app.rig.measure import measure
 from reference_app.rig.server import HOST
 from sim.experiment import Experiment
 from sim.experiment.costs import Costs
+from sim.model.simulation import predict
 from sim.run import Run
 
-#: Says what a measurement has that the predictions have not; None: nothing.
-Look = Callable[[list[Run], Run], str | None]
+#: What is judged of an experiment's runs, given some predictions that are not judged themselves.
+Criteria = Callable[[Sequence[Run]], Criterion]
 
-#: The predictions of an experiment, one for each variant of the server's and the kernel's chances.
-Predict = Callable[[str, Experiment, Costs], list[Run]]
+#: Predictions for the `Criteria`, besides the `VARIANTS` that are judged.
+CONTEXT = 10
+
+
+def variants(name: str, experiment: Experiment, calibrations: Sequence[Costs]) -> list[Run]:
+    """Predictions of an experiment with other seeds and costs, `CONTEXT` and `VARIANTS` of them."""
+    random, here = Random(name), replace(experiment, host=this_host())
+    return [
+        predict(replace(here, costs=drawn(calibrations, random)), 0, variant)
+        for variant in range(CONTEXT + VARIANTS)
+    ]
 
 
 class Looks:
@@ -29,7 +45,6 @@ class Looks:
 
     Args:
         experiments: by name.
-        predict: predicts one.
         costs: of this machine; None for the defaults.
         pool: measures so many at the same time.
     """
@@ -37,16 +52,14 @@ class Looks:
     def __init__(
         self,
         experiments: Mapping[str, Experiment],
-        predict: Predict,
         costs: HostCosts | None,
         pool: ThreadPoolExecutor,
     ) -> None:
         self._experiments = experiments
-        self._predict = predict
         self._costs = costs
         # All predictions first: they would take a core from what is measured.
         known = Costs() if costs is None else costs.measured
-        self._predicted = {name: predict(name, it, known) for name, it in experiments.items()}
+        self._predicted = {name: variants(name, it, [known]) for name, it in experiments.items()}
         # The longest first, or one would be measured alone at the end.
         self._measured = {
             name: pool.submit(self._measure, name)
@@ -54,20 +67,36 @@ class Looks:
         }
         self._again = cache(self._looked_at_again)
 
-    def differs(self, name: str, look: Look) -> str | None:
-        """What ``look`` finds, twice, to be other than predicted; None: nothing."""
-        if look(self._predicted[name], self._measured[name].result()) is None:
-            return None
-        return look(*self._again(name))
+    def differs(self, name: str, criteria: Criteria) -> str | None:
+        """What every one of `LOOKS` looks finds to be other than predicted; None: nothing."""
+        complaints = []
+        for number in range(LOOKS):
+            predicted, measured = self._again(name, number) if number else self._first(name)
+            criterion = criteria(predicted[:CONTEXT])
+            judged = [criterion.statistics(run) for run in predicted[CONTEXT:]]
+            test = RankTest(judged, criterion.tolerance)
+            complaint = test.complaint(criterion.statistics(measured))
+            if complaint is None:
+                return None
+            complaints.append(complaint)
+        return "\n".join(complaints)
 
-    def _looked_at_again(self, name: str) -> tuple[list[Run], Run]:
-        """With the costs of this moment, just before and just after, and the machine to itself."""
+    def _first(self, name: str) -> tuple[list[Run], Run]:
+        return self._predicted[name], self._measured[name].result()
+
+    def _looked_at_again(self, name: str, number: int) -> tuple[list[Run], Run]:
+        """With the costs of this moment, just before and just after, and the machine to itself.
+
+        Args:
+            name: of the experiment.
+            number: of the look; each has a measurement of its own.
+        """
+        del number  # tells the cache one look from another
         wait(self._measured.values())
         if self._costs is None:
             return self._predicted[name], self._measure(name)
         costs, measured = self._costs.around(lambda: self._measure(name))
-        predicted = (self._predict(name, self._experiments[name], each) for each in costs)
-        return [run for runs in predicted for run in runs], measured
+        return variants(name, self._experiments[name], costs), measured
 
     def _measure(self, name: str) -> Run:
         _forget_round_trips()
@@ -92,11 +121,10 @@ def _forget_round_trips() -> None:
 @contextmanager
 def looks_at(
     experiments: Mapping[str, Experiment],
-    predict: Predict,
     at_once: int,
     costs: HostCosts | None = None,
 ) -> Iterator[Looks]:
     """Begin to measure all ``experiments``, ``at_once`` at a time."""
     with ThreadPoolExecutor(at_once) as pool:
-        yield Looks(experiments, predict, costs, pool)
+        yield Looks(experiments, costs, pool)
         pool.shutdown(cancel_futures=True)

@@ -1,99 +1,102 @@
-"""Looks at a measured run beside its predictions: outcomes, distributions, throughput."""
+"""What is judged of a run beside its predictions: ends of requests, distributions, throughput."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
+from functools import partial
 from itertools import chain
-from math import sqrt
+from statistics import fmean
 
-from sim.experiment import Experiment
-from sim.experiment.costs import Costs
-from sim.model.simulation import predict
-from sim.run import Request, Run
+from rank_test import Criterion, Statistics, Tolerance
 
-VARIANTS = 12
+from sim.run import OK, OUTCOMES, Run
 
-#: By which a share of the requests may differ: the servers are measured together, and compete.
-SHARE = 0.1
+#: Requests that may differ by the model's error, and a share of all besides: the servers are
+#: measured together, and compete. A request whose outcome changes is one more of one outcome and
+#: one less of another.
+FEW, SHARE = 2, 0.1
 
-
-def variants(_: str, experiment: Experiment, costs: Costs) -> list[Run]:
-    """The predictions of an experiment, one for each variant of its chances."""
-    asked = replace(experiment, costs=costs)
-    return [predict(asked, 0, variant) for variant in range(VARIANTS)]
+#: Latencies and waits that differ by less are the same: a part of the time, and s.
+RELATIVE, ABSOLUTE = 0.05, 0.005
 
 
-def distance(one: list[float], other: list[float]) -> float:
-    """Lévy's: by how much two distributions, in order, differ beyond what is `near`."""
+def distance(one: Sequence[float], other: Sequence[float]) -> float:
+    """Levy distance of two sorted samples, with `near` for its epsilon.
 
-    def excess(low: list[float], high: list[float]) -> float:
+    That is the largest share of one sample that the other has not within `near`.
+    """
+
+    def excess(low: Sequence[float], high: Sequence[float]) -> float:
         return max(
             bisect_right(low, value) / len(low) - bisect_right(high, near(value)) / len(high)
             for value in low
         )
 
+    if not one or not other:
+        return float(bool(one) != bool(other))
     return max(excess(one, other), excess(other, one))
 
 
 def near(time: float) -> float:
-    """The longest time that is as good as this one, s."""
-    return time * 1.05 + 0.005
+    """The longest time that counts as the same as this one, s."""
+    return time * (1 + RELATIVE) + ABSOLUTE
 
 
-def outcomes(predictions: list[Run], measured: Run) -> str | None:
-    """Whether as many requests end in each way as in any of the predictions."""
-    counts = [Counter(row.outcome for row in run.requests) for run in predictions]
-    found = Counter(row.outcome for row in measured.requests)
-    margin = 2 + SHARE / 2 * len(measured.requests)
-    for outcome in {outcome for count in (*counts, found) for outcome in count}:
-        least = min(count[outcome] for count in counts)
-        most = max(count[outcome] for count in counts)
-        if not least - margin <= found[outcome] <= most + margin:
-            return f"{found[outcome]} of {outcome}, predicted {least} to {most}"
-    return None
-
-
-def latencies(predictions: list[Run], measured: Run) -> str | None:
-    """Whether answered requests have taken as long."""
-    return _distributions(predictions, measured, lambda row: row.latency)
-
-
-def waits(predictions: list[Run], measured: Run) -> str | None:
-    """Whether the application has begun as late."""
-    return _distributions(predictions, measured, lambda row: row.wait)
-
-
-def _distributions(
-    predictions: list[Run], measured: Run, value: Callable[[Request], float]
-) -> str | None:
-    def values(run: Run) -> list[float]:
-        return sorted(value(row) for row in run.requests if row.outcome == "ok")
-
-    found, chances = values(measured), [values(run) for run in predictions]
-    expected = sorted(chain.from_iterable(chances))
-    # As far as the predictions differ among themselves, and beyond which chance alone takes
-    # samples of this size one time in 20.
-    allowed = max(
-        SHARE,
-        1.36 / sqrt(len(found)),
-        *(distance(chance, expected) for chance in chances),
+def criteria(context: Sequence[Run]) -> Criterion:
+    """What is judged; the times of a run are held against those of all of ``context``."""
+    # Of the times of all of them as many as one run has.
+    latencies, waits = (
+        sorted(chain.from_iterable(times(run) for run in context))[
+            len(context) // 2 :: len(context)
+        ]
+        for times in (_latencies, _waits)
     )
-    off = distance(found, expected)
-    return None if off <= allowed else f"distributions {off:.3f} apart, expected {allowed:.3f}"
+    requests = fmean(len(run.requests) for run in context)
+    return Criterion(
+        partial(_observe, latencies, waits), _tolerance_of(requests, max(1, len(latencies)))
+    )
 
 
-def throughput(predictions: list[Run], measured: Run) -> str | None:
-    """Whether as many requests were answered while others came."""
-    answered = [
-        sum(
-            row.outcome == "ok" and row.finished <= run.requests.arrival[-1] for row in run.requests
-        )
-        for run in (measured, *predictions)
-    ]
-    found, least, most = answered[0], min(answered[1:]), max(answered[1:])
-    if not (1 - SHARE) * least - 2 <= found <= (1 + SHARE) * most + 2:
-        return f"{found} answers, predicted {least} to {most}"
-    return None
+def _observe(latencies: Sequence[float], waits: Sequence[float], run: Run) -> Statistics:
+    counts: Counter[str] = Counter(f"requests: {OUTCOMES[code]}" for code in run.requests.outcome)
+    values = {
+        # Responses while others still arrive.
+        "throughput": _throughput(run),
+        "latencies: distance from the predicted": distance(_latencies(run), latencies),
+        "waits: distance from the predicted": distance(_waits(run), waits),
+    }
+    return Statistics(counts, values)
+
+
+def _tolerance_of(requests: float, answered: int) -> Tolerance:
+    """The model's target for each statistic of so many requests."""
+
+    def tolerance(name: str, predicted: float) -> float:
+        if name.startswith("requests"):
+            return FEW + SHARE / 2 * requests
+        if name == "throughput":
+            return FEW + SHARE * predicted
+        return FEW / answered + SHARE
+
+    return tolerance
+
+
+def _latencies(run: Run) -> list[float]:
+    rows = run.requests
+    return sorted(rows.finished[number] - rows.arrival[number] for number in _answered(run))
+
+
+def _waits(run: Run) -> list[float]:
+    rows = run.requests
+    return sorted(rows.started[number] - rows.arrival[number] for number in _answered(run))
+
+
+def _answered(run: Run) -> list[int]:
+    return [number for number, outcome in enumerate(run.requests.outcome) if outcome == OK]
+
+
+def _throughput(run: Run) -> int:
+    rows = run.requests
+    return sum(rows.finished[number] <= rows.arrival[-1] for number in _answered(run))
