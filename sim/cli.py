@@ -24,11 +24,22 @@ _NOT_KEPT = (
     f"are within {RELATIVE_ERROR:.1%} (--save keeps them)"
 )
 
-#: Commands that `sim.study.cli` has; without a command, a single experiment is predicted.
-STUDIES = ("size", "sweep", "compare")
+#: The command that is meant where none is named.
+PREDICT = "predict"
 
-#: All commands.
-COMMANDS = (*STUDIES, "compile")
+#: Commands that `sim.study.cli` has.
+STUDIES = {
+    "size": "find the smallest server that meets an objective",
+    "sweep": "predict every combination of values",
+    "compare": "predict two servers on the same requests",
+}
+
+#: All commands, and what they do.
+COMMANDS = {
+    PREDICT: "predict one experiment (the default)",
+    **STUDIES,
+    "compile": "make predictions about three times as fast",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,15 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         compile_model(given)
         return
-    parser = OneLineParser(
-        prog=called("sim"),
-        description="Predict how Gunicorn queues.",
-        commands=COMMANDS,
-        epilog=f"Further commands, each with its own --help: {', '.join(COMMANDS)}.",
-    )
-    add_output_arguments(parser)
-    add_experiment_arguments(parser)
-    args = parser.parse_args(given)
+    if given and given[0] == PREDICT:
+        given = given[1:]
+    args = _parser().parse_args(given)
     experiment, notices = experiment_from(args)
     path, trace = save_path(args), trace_path(args)
     kept = path is not None or trace is not None or not _is_long(experiment)
@@ -75,6 +80,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         runs = list(runs)
         save(runs, path)
     show_summary(summarize(runs), notices, as_json=args.json, timeline=args.timeline)
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog=called("sim"),
+        description="Predict how Gunicorn queues.",
+        commands=COMMANDS,
+    )
+    add_output_arguments(parser)
+    add_experiment_arguments(parser)
+    return parser
 
 
 def _is_long(experiment: Experiment) -> bool:

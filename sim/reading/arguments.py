@@ -44,11 +44,34 @@ from sim.reading import (
 from sim.reading.flags import FLAGS, UNREAD, add_flag, dest, reader
 from sim.reading.gunicorn_config import SERVER_FIELDS
 from sim.reading.idle_settings import idle_settings
+from sim.reading.one_line_parser import OneLineParser
 from sim.reading.settings import bind_notices, bind_of
 from sim.reading.unmeasured import unmeasured
 from sim.reports.progress import progress
 
 COMMAND_LINE = "command line"
+
+#: The flags that most people need, and what ``--help`` says of them.
+COMMON = {
+    "--config": "a gunicorn.conf.py; it is run",
+    "--experiment": "an experiment in a file",
+    "--workers": "Gunicorn's: worker processes",
+    "--threads": "Gunicorn's: threads of a worker",
+    "--worker-class": "Gunicorn's: sync or gthread",
+    "--rate": "requests / s",
+    "--io": "s that a request waits, such as exp:0.04",
+    "--cpu": "s that it computes, such as const:0.002",
+    "--duration": "s during which requests arrive",
+    "--access-log": "replay the requests of an access log",
+    "--cores": "processors of the host",
+    "--launchdarkly": "the service has a LaunchDarkly client",
+    "--disturb": "what goes wrong, such as '10 signal KILL worker 1'",
+    "--replications": "independent repetitions",
+    "--json": "print one JSON document, no report",
+    "--timeline": "what happened to the processes, and when",
+    "--save": "write every request of every run to a file",
+    "--trace-out": "write the first run for Perfetto to open",
+}
 
 #: The file that Gunicorn reads where no other is named (`gunicorn.config`).
 DEFAULT_CONFIG = "gunicorn.conf.py"
@@ -70,6 +93,8 @@ def add_experiment_arguments(
     Raises:
         ExperimentError: when the environment gives Gunicorn a default that it refuses.
     """
+    if isinstance(parser, OneLineParser):
+        parser.shorten_help(COMMON)
     parser.allow_abbrev = False
     parser.set_defaults(**{pasted.PASTED: None})
     files = parser.add_argument_group("files", "each overrides the one above; flags override all")

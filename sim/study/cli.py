@@ -101,7 +101,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_over(over, "of a flag's name or table.field", required=True)
     over.add_argument(
-        "--measure", choices=tuple(UNITS), default="p99", help="what bars and chart show [p99]"
+        "--measure",
+        choices=tuple(UNITS),
+        default="p99",
+        metavar="NAME",
+        help=f"what bars and chart show: {', '.join(UNITS)} [p99]",
     )
     form = over.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document, no report")

@@ -329,7 +329,7 @@ def diagram(name: str) -> str:
 
 
 def help_of(command: str) -> str:
-    """What ``--help`` of a command prints, as a block of code.
+    """What ``--help-all`` of a command prints, as a block of code.
 
     Args:
         command: a package that can be run, and its own command, if it has one.
@@ -338,7 +338,7 @@ def help_of(command: str) -> str:
     main: Callable[[Sequence[str]], None] = import_module(f"{module}.cli").main
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-        main([*arguments, "--help"])
+        main([*arguments, "--help-all"])
     return f"``` text\n{printed.getvalue().rstrip()}\n```"
 
 

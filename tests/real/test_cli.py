@@ -108,7 +108,7 @@ def test_what_a_configuration_prints_is_not_in_the_document(tmp_path: Path) -> N
 
 def test_help_knows_units_and_gunicorns_flags() -> None:
     for command in (SIM, [*RIG, "measure"], [*RIG, "compare"]):
-        done = shell([*command, "--help"])
+        done = shell([*command, "--help-all"])
         assert (done.returncode, done.stderr) == (0, "")
         for flag in ("--workers", "--io", "--save", "--json", "--disturb"):
             assert flag in done.stdout
