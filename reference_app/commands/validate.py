@@ -102,8 +102,8 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
             again=args.again,
             disturbed_again=args.disturbed_again,
         )
-    header, looks = validation_rows.read(path)
-    result = validation(validation_rows.rows_of(looks))
+    header, measurements = validation_rows.read(path)
+    result = validation(validation_rows.rows_of(measurements))
     show_report(lambda console: print_validation(console, header, result, len(sample())))
     if not result.reached:
         raise SystemExit(MISSED)

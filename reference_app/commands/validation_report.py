@@ -27,7 +27,7 @@ def print_validation(console: Console, header: Header, result: Validation, cells
     print_prose(
         console,
         f"{len(result.results)} of {cells} cells, each predicted {header.variants} times and "
-        f"measured {result.looks} with the same requests; {header.begun}, "
+        f"measured {result.measurements} with the same requests; {header.begun}, "
         f"{'' if header.predicted is None else f'predicted anew {header.predicted}, '}"
         f"{machine['processor']}, {machine['cores']} cores, which server and load generator share, "
         f"{machine['system']}, Python {header.versions['python']}, Gunicorn "
@@ -90,7 +90,7 @@ def _targets_table(targets: Iterable[Target]) -> Table:
     styles = {True: "green", False: "bold yellow", None: "dim"}
     table = _new_table("target", "")
     for target in targets:
-        table.add_row(target.words, words[target.reached], style=styles[target.reached])
+        table.add_row(target.text, words[target.reached], style=styles[target.reached])
     return table
 
 

@@ -36,7 +36,7 @@ from sim.run import Run, save
 from sim.validation import rows as validation_rows
 from sim.validation.comparison import ideal_run, values_of
 from sim.validation.grid import sample
-from sim.validation.rows import Header, Look, Row, Values, rows_of
+from sim.validation.rows import Header, Measurement, Row, Values, rows_of
 from sim.validation.verdict import QUIET, Result
 
 #: Packages whose versions a reader of the rows wants to know.
@@ -97,7 +97,7 @@ def run_cells(
     spread, and the mean that a prediction is held against, rest on more than a few runs.
 
     Args:
-        path: of the looks, to which each is added once it is measured.
+        path: of the file, to which each measurement is added.
         header: of the file.
         numbers: of the cells.
         experiment: of the cell of a number.
@@ -106,27 +106,30 @@ def run_cells(
         predict: predicts an experiment.
         runs_in: directory for every request of every run, one file each; None for nowhere.
         stream: that is told how far it is.
-        again: run those of the ``numbers`` that it has too, and replace their looks.
-        disturbed_again: replace those looks beside which something else ran.
+        again: measure those of the ``numbers`` that it has too, and replace their measurements.
+        disturbed_again: replace measurements during which something else ran.
 
     Raises:
-        ExperimentError: when the file is of other looks, a server does not boot, or a file cannot
-            be written.
+        ExperimentError: when the file is of another kind of measurements, a server does not boot,
+            or a file cannot be written.
     """
     found = validation_rows.resume(path, header)
-    looks = [
-        look
-        for look in found
-        if not (look.cell in numbers and (again or (disturbed_again and look.others > QUIET)))
+    measurements = [
+        measurement
+        for measurement in found
+        if not (
+            measurement.cell in numbers
+            and (again or (disturbed_again and measurement.others > QUIET))
+        )
     ]
-    if len(looks) < len(found):
-        validation_rows.write(path, validation_rows.read(path)[0], looks)
+    if len(measurements) < len(found):
+        validation_rows.write(path, validation_rows.read(path)[0], measurements)
     with ProgressLine(stream) as line:
         progress = ValidationProgress(line)
         now, runs = costs or Costs(), 0
-        while due := next_pass(numbers, looks, header.repeats):
+        while due := next_pass(numbers, measurements, header.repeats):
             asked = {number: experiment(number) for number in due}
-            done = Counter(look.cell for look in looks)[due[0]]
+            done = Counter(measurement.cell for measurement in measurements)[due[0]]
             learnings = 0 if costs is not None else ceil(len(due) / LEARNT_FOR)
             progress.begin_pass(done + 1, header.repeats, list(asked.values()), learnings)
             for number, general in asked.items():
@@ -142,24 +145,26 @@ def run_cells(
                 run, others = _measured(one, progress.run())
                 if runs_in is not None:
                     save([run], runs_in / f"cell-{number:02}-{done + 1}.run")
-                look = look_of(number, name, predicted, run, others)
-                validation_rows.append(path, look)
-                looks.append(look)
-                progress.end(look)
+                measurement = measurement_of(number, name, predicted, run, others)
+                validation_rows.append(path, measurement)
+                measurements.append(measurement)
+                progress.end(measurement)
 
 
-def next_pass(numbers: Iterable[int], looks: Iterable[Look], repeats: int) -> list[int]:
-    """Which cells are to be measured next: those that have the fewest looks of all that lack some.
+def next_pass(
+    numbers: Iterable[int], measurements: Iterable[Measurement], repeats: int
+) -> list[int]:
+    """The cells to measure next: those with the fewest measurements of all that lack some.
 
     Args:
         numbers: of the cells that are asked for.
-        looks: that there are.
-        repeats: looks that a cell needs; twice as many, if those are noisy.
+        measurements: the existing ones.
+        repeats: measurements that a cell needs; twice as many, if those are noisy.
     """
-    rows = {row.cell: row for row in rows_of(looks)}
+    rows = {row.cell: row for row in rows_of(measurements)}
     missing: dict[int, list[int]] = {}
     for number in numbers:
-        there = rows[number].looks if number in rows else ()
+        there = rows[number].measurements if number in rows else ()
         needed = repeats
         if len(there) >= repeats and Result.of(Row(there[:repeats])).noisy:
             needed = 2 * repeats
@@ -169,10 +174,10 @@ def next_pass(numbers: Iterable[int], looks: Iterable[Look], repeats: int) -> li
 
 
 def predict_again(path: Path, costs: Costs | None, variants: int, predict: Predict) -> None:
-    """Predict all looks anew, from the same measurements, with other costs or another model.
+    """Predict all cells again, for the same measurements, with other costs or another model.
 
     Args:
-        path: of the looks.
+        path: of the file.
         costs: of all predictions; those of each look, if None.
         variants: predictions of each.
         predict: predicts an experiment.
@@ -181,33 +186,35 @@ def predict_again(path: Path, costs: Costs | None, variants: int, predict: Predi
         ExperimentError: when the file cannot be read or written, or the costs of a look are not
             those of today's model.
     """
-    header, looks = validation_rows.read(path)
+    header, measurements = validation_rows.read(path)
     anew = []
     seen: Counter[int] = Counter()
-    for look in looks:
-        experiment = from_dict(look.experiment, f"{path}: cell {look.cell}")
+    for measurement in measurements:
+        experiment = from_dict(measurement.experiment, f"{path}: cell {measurement.cell}")
         if costs is not None:
             experiment = replace(experiment, costs=costs)
-        values = predict_values(experiment, seen[look.cell], variants, predict)
-        seen[look.cell] += 1
-        anew.append(replace(look, experiment=to_dict(experiment), variants=values))
+        values = predict_values(experiment, seen[measurement.cell], variants, predict)
+        seen[measurement.cell] += 1
+        anew.append(replace(measurement, experiment=to_dict(experiment), variants=values))
     validation_rows.write(path, replace(header, variants=variants, predicted=_now()), anew)
 
 
 def predict_values(
-    experiment: Experiment, look: int, variants: int, predict: Predict
+    experiment: Experiment, measurement: int, variants: int, predict: Predict
 ) -> list[Values]:
     """The values of so many variants, of which every look, from 0, has its own."""
     return [
         _values(summarize(predict(experiment, variant)), experiment.server.workers)
-        for variant in range(look * variants, (look + 1) * variants)
+        for variant in range(measurement * variants, (measurement + 1) * variants)
     ]
 
 
-def look_of(number: int, name: str, predicted: list[Values], measured: Run, others: float) -> Look:
-    """The look at a cell that was measured just now, beside so many ``others`` (cores)."""
+def measurement_of(
+    number: int, name: str, predicted: list[Values], measured: Run, others: float
+) -> Measurement:
+    """The new measurement of a cell, during which ``others`` cores were busy otherwise."""
     summary = summarize([measured])
-    return Look(
+    return Measurement(
         cell=number,
         name=name,
         measured=_now(),

@@ -8,7 +8,7 @@ from reference_app.rig.client import Progress
 from reference_app.rig.progress_line import ProgressLine
 from reference_app.rig.run_progress import done
 from sim.experiment import Experiment
-from sim.validation.rows import Look
+from sim.validation.rows import Measurement
 
 #: s that a run takes besides its traffic: Gunicorn's start and end, the predictions' part.
 BESIDES = 2.5
@@ -74,11 +74,13 @@ class ValidationProgress:
             words, done(traffic, answered, clock) * seconds
         )
 
-    def end(self, look: Look) -> None:
+    def end(self, measurement: Measurement) -> None:
         """The present cell is measured."""
         self._over += planned(self._experiments[self._cells - 1])
-        means = [mean for values in look.variants if (mean := values["latency_mean"]) is not None]
-        measured = look.values["latency_mean"]
+        means = [
+            mean for values in measurement.variants if (mean := values["latency_mean"]) is not None
+        ]
+        measured = measurement.values["latency_mean"]
         words = "no request was answered"
         if means and measured:
             predicted = sum(means) / len(means)

@@ -1,4 +1,4 @@
-"""An access log as a trace: what if the server had been another one, for yesterday's requests?
+"""Access logs as traces: predict another server for yesterday's requests.
 
 The file is read line by line, so it may be larger than the memory: two numbers are kept of a line.
 `sim.reading.known_log_formats` decides by the first lines which format it is in.

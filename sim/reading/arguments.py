@@ -1,6 +1,6 @@
 """The flags that describe an experiment, and the experiment that they describe.
 
-``python -m sim`` and ``python -m reference_app`` share them. What is said later wins:
+``python -m sim`` and ``python -m reference_app`` share them. Later sources override earlier ones:
 
 1. defaults, among them ``WEB_CONCURRENCY`` for the workers, as Gunicorn has it;
 2. ``--experiment FILE.toml``;

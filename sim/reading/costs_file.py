@@ -1,4 +1,4 @@
-"""A file of what a host's requests and processes cost: TOML with ``[costs]`` and ``[memory]``."""
+"""The costs file of a host: TOML with ``[costs]`` and ``[memory]``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sim.reading import toml_file
 
 
 class CostsFile(NamedTuple):
-    """What such a file says; the names are those of its tables."""
+    """The tables of a costs file."""
 
     costs: Costs
     memory: MemoryCosts
@@ -82,8 +82,8 @@ def _comment(paragraph: str) -> list[str]:
 def _meanings(schema: type) -> dict[str, str]:
     """What the docstring of ``schema`` says of each of its fields."""
     _, _, attributes = inspect.cleandoc(schema.__doc__ or "").partition("Attributes:\n")
-    found = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", attributes, re.MULTILINE)
-    sentences = ((name, " ".join(meaning.split()).replace("``", "`")) for name, meaning in found)
+    entries = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", attributes, re.MULTILINE)
+    sentences = ((name, " ".join(meaning.split()).replace("``", "`")) for name, meaning in entries)
     return {
         # A sentence may begin with a unit, which has no capital.
         name: sentence if sentence.startswith("s ") else f"{sentence[0].upper()}{sentence[1:]}"

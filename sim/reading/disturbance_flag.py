@@ -59,10 +59,10 @@ def parse(text: str) -> Disturbance:
     if kind == "signal" and (name := next(words, None)) is not None:
         values["signal"] = name
     for word in words:
-        said = _said(kind, word, words)
-        if said.keys() & values.keys():
+        setting = _fields_of(kind, word, words)
+        if setting.keys() & values.keys():
             raise ExperimentError(f"{word!r} is one too many; expected {FORMS[kind]!r}")
-        values |= said
+        values |= setting
     schema = KINDS[kind]
     for field in fields(schema):
         if field.default is MISSING and field.name not in values:
@@ -70,7 +70,7 @@ def parse(text: str) -> Disturbance:
     return schema(**values)
 
 
-def _said(kind: str, word: str, following: Iterator[str]) -> dict[str, Any]:
+def _fields_of(kind: str, word: str, following: Iterator[str]) -> dict[str, Any]:
     """What a word, and the number that follows it, say: values by the names of their fields."""
     if word in ALONE.get(kind, {}):
         return ALONE[kind][word]

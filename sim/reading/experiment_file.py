@@ -64,7 +64,7 @@ def changes(document: Mapping[str, Any], where: str) -> Changes:
     """
     toml_file.refuse_unknown(document, (*TOP_KEYS, *TABLES, DISTURBANCE), where)
     top = {key: document[key] for key in TOP_KEYS if key in document}
-    found: Changes = {"": toml_file.parse_table(top, Experiment, f"{where}:")}
+    changes: Changes = {"": toml_file.parse_table(top, Experiment, f"{where}:")}
     for table, schema in TABLES.items():
         if table not in document:
             continue
@@ -75,31 +75,31 @@ def changes(document: Mapping[str, Any], where: str) -> Changes:
             values = {key: value for key, value in values.items() if key != "trace"}
         if schema is Server and isinstance(values, Mapping):
             values = _with_addresses(values)
-        found[table] = toml_file.parse_table(values, schema, place)
+        changes[table] = toml_file.parse_table(values, schema, place)
         if isinstance(trace, str):
-            found[table]["trace"] = trace_file.read(Path(where).parent / trace)
+            changes[table]["trace"] = trace_file.read(Path(where).parent / trace)
     if DISTURBANCE in document:
-        found[""]["disturbances"] = _disturbances(document[DISTURBANCE], where)
-    if found.get("traffic", {}).get("trace"):
-        found["traffic"].setdefault("arrivals", "trace")
-    if "worker_class" in found.get("server", {}):
-        found["server"]["worker_class"] = _worker_class(found["server"]["worker_class"], where)
-    return found
+        changes[""]["disturbances"] = _disturbances(document[DISTURBANCE], where)
+    if changes.get("traffic", {}).get("trace"):
+        changes["traffic"].setdefault("arrivals", "trace")
+    if "worker_class" in changes.get("server", {}):
+        changes["server"]["worker_class"] = _worker_class(changes["server"]["worker_class"], where)
+    return changes
 
 
-def apply(found: Changes, where: str, base: Experiment) -> Experiment:
-    """The ``base`` with the changes ``found``.
+def apply(changes: Changes, where: str, base: Experiment) -> Experiment:
+    """The ``base`` with the changes ``changes``.
 
     Raises:
         ExperimentError: when a value is out of range; ``where`` begins the message.
     """
     try:
         tables = {
-            table: replace(getattr(base, table), **found[table])
+            table: replace(getattr(base, table), **changes[table])
             for table in TABLES
-            if table in found
+            if table in changes
         }
-        return replace(base, **tables, **found.get("", {}))
+        return replace(base, **tables, **changes.get("", {}))
     except ExperimentError as error:
         raise ExperimentError(f"{where}: {error}") from None
 
@@ -125,10 +125,10 @@ def _disturbance(table: object, place: str) -> Disturbance:
     if schema is None:
         raise ExperimentError(f"{place} kind is {reprlib.repr(table['kind'])}; {expected}")
     values = {key: value for key, value in table.items() if key != "kind"}
-    found = toml_file.parse_table(values, schema, place)
-    toml_file.refuse_missing(found, schema, place)
+    changes = toml_file.parse_table(values, schema, place)
+    toml_file.refuse_missing(changes, schema, place)
     try:
-        return schema(**found)
+        return schema(**changes)
     except ExperimentError as error:
         raise ExperimentError(f"{place} {error}") from None
 

@@ -87,7 +87,7 @@ def known_settings() -> dict[str, Any]:
         known: dict[str, Any] = importlib.import_module("gunicorn.config").make_settings()
     except (ValueError, TypeError) as error:
         raise ExperimentError(
-            f"the environment gives Gunicorn a default that it refuses ({_said(error)})"
+            f"the environment gives Gunicorn a default that it refuses ({_message(error)})"
         ) from None
     return known
 
@@ -107,7 +107,7 @@ def validated(setting: Any, value: object, where: str) -> Any:  # noqa: ANN401 -
         setting.set(value)
     except Exception as error:  # Validators are many, and raise what they like.
         raise ExperimentError(
-            f"{where} is {_shown(value)}; Gunicorn refuses it ({_said(error)})"
+            f"{where} is {_excerpt(value)}; Gunicorn refuses it ({_message(error)})"
         ) from None
     return setting.get()
 
@@ -128,12 +128,12 @@ def read(location: str, cores: int = Host().cores, *, literal: bool = False) -> 
     default = {name: setting.get() for name, setting in known.items()}
     values, notices = _literals(location, known, cores) if literal else _values(location, cores)
     # As Gunicorn's load_config_from_module_name_or_filename: unknown names are the file's own.
-    found = {
+    settings = {
         name: validated(known[name], value, f"{location}: {name}")
         for name, value in values.items()
         if name in known
     }
-    server = {name: value for name, value in found.items() if name in SERVER_FIELDS}
+    server = {name: value for name, value in settings.items() if name in SERVER_FIELDS}
     try:
         if "worker_class" in server:
             server["worker_class"] = model_settings.worker_class_of(server["worker_class"])
@@ -142,13 +142,15 @@ def read(location: str, cores: int = Host().cores, *, literal: bool = False) -> 
         Server(**server)
     except ExperimentError as error:
         raise ExperimentError(f"{location}: {error}") from None
-    postfork = "post_fork" in found and _reaches(found["post_fork"], _names_postfork)
+    postfork = "post_fork" in settings and _reaches(settings["post_fork"], _names_postfork)
     freezing = {
-        name for name in FREEZING_HOOKS if name in found and _reaches(found[name], _names_gc_freeze)
+        name
+        for name in FREEZING_HOOKS
+        if name in settings and _reaches(settings[name], _names_gc_freeze)
     }
     others = {
         name
-        for name, value in found.items()
+        for name, value in settings.items()
         if name not in SERVER_FIELDS and value != default[name]
     }
     others -= freezing
@@ -161,7 +163,7 @@ def read(location: str, cores: int = Host().cores, *, literal: bool = False) -> 
         harmless=tuple(sorted(others & model_settings.HARMLESS.keys())),
         gc_freeze=bool(freezing),
         notices=notices,
-        access_log_format=found.get("access_log_format"),
+        access_log_format=settings.get("access_log_format"),
     )
 
 
@@ -174,27 +176,27 @@ def _literals(
     path = Path(location.removeprefix("file:"))
     _refuse_missing(location, path)
     try:
-        found = literal_config.read(
+        literal = literal_config.read(
             path.read_bytes(), str(path.absolute()), known, cores, os.environ
         )
     except (OSError, SyntaxError, ValueError) as error:
         raise ExperimentError(_failure(location, error, path)) from None
     notices = []
-    if found.unread:
-        notices.append(f"{location}: not literal, so not read: {', '.join(found.unread)}.")
-    if found.unset:
+    if literal.unread:
+        notices.append(f"{location}: not literal, so not read: {', '.join(literal.unread)}.")
+    if literal.unset:
         notices.append(
             f"{location}: not set in the environment, so read as their defaults: "
-            f"{', '.join(found.unset)}."
+            f"{', '.join(literal.unset)}."
         )
-    return found.values, (*notices, *_about_processors(location, cores, counted=found.counted))
+    return literal.values, (*notices, *_about_processors(location, cores, counted=literal.counted))
 
 
 def _about_processors(location: str, cores: int, *, counted: bool) -> tuple[str, ...]:
     if not counted:
         return ()
     return (
-        f"{location}: counts processors, and sees the {cores} of the experiment's host (--cores).",
+        f"{location}: counts processors; it gets the {cores} of the experiment's host (--cores).",
     )
 
 
@@ -218,13 +220,13 @@ def _values(location: str, cores: int) -> tuple[dict[str, Any], tuple[str, ...]]
     # Without running it, only a file can be read.
     instead = "" if by_name else "--literal reads the file without running it"
     try:
-        with _as_it_was(), _output_to_stderr(), processors.seen(cores) as counted:
+        with _as_it_was(), _output_to_stderr(), processors.counted_as(cores) as counted:
             values: dict[str, Any] = (
                 loader.get_config_from_module_name(name)
                 if by_name
                 else loader.get_config_from_filename(str(path))
             )
-            notices = _about_processors(location, cores, counted=counted.asked)
+            notices = _about_processors(location, cores, counted=counted.used)
             if gc.get_freeze_count() > frozen:
                 notices += (
                     f"{location}: calls gc.freeze() where it is read, before preload_app imports "
@@ -249,11 +251,11 @@ def _failure(location: str, error: BaseException, path: Path, instead: str = "")
     """What went wrong, where, and what to do; ``instead`` is another way to read the file."""
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename).name == path.name:
         return f"{location}: {_at(error.lineno)}{type(error).__name__}: {_one_line(error.msg)}"
-    said = f"{location}: {_at(_line_in(error.__traceback__, path))}{_said(error)}"
+    text = f"{location}: {_at(_line_in(error.__traceback__, path))}{_message(error)}"
     ways = [instead] if instead else []
     if isinstance(error, ImportError) and error.name:
         ways.insert(0, f"make {error.name.partition('.')[0]!r} importable here")
-    return f"{said}; {', or '.join(ways)}" if ways else said
+    return f"{text}; {', or '.join(ways)}" if ways else text
 
 
 def _at(line: int | None) -> str:
@@ -270,13 +272,13 @@ def _line_in(traceback: TracebackType | None, path: Path) -> int | None:
     return line
 
 
-def _shown(value: object) -> str:
+def _excerpt(value: object) -> str:
     if callable(value):
         return f"{getattr(value, '__qualname__', type(value).__qualname__)}()"
     return _one_line(reprlib.repr(value))
 
 
-def _said(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     """Type and message of an exception, in one line."""
     message = _one_line(str(error))
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
@@ -361,12 +363,12 @@ def _reaches(hook: object, test: Callable[[FunctionType, Collection[str]], bool]
     Read from the compiled code, not run: the hook belongs into a server.
     """
     waiting: list[object] = [hook]
-    seen: set[CodeType] = set()
+    visited: set[CodeType] = set()
     while waiting:
         function = _function(waiting.pop())
-        if function is None or function.__code__ in seen:
+        if function is None or function.__code__ in visited:
             continue
-        seen.add(function.__code__)
+        visited.add(function.__code__)
         names = _names(function.__code__)
         if test(function, names):
             return True

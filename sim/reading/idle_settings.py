@@ -1,4 +1,4 @@
-"""Settings that were given and do nothing, or not what their name says, in this experiment.
+"""Settings that are set but have no effect, or another effect than expected, in this experiment.
 
 Each is a `Rule`; to add one is to add a row. Read in the source of Gunicorn 27.0.1.
 """

@@ -67,7 +67,7 @@ class JsonLog:
 
 def documents(lines: Sequence[str]) -> list[dict[str, Any]]:
     """The lines that are JSON objects."""
-    return [found for line in lines if (found := _document(line)) is not None]
+    return [document for line in lines if (document := _document(line)) is not None]
 
 
 def detect(lines: Sequence[str], given: Keys = Keys()) -> JsonLog:
@@ -166,13 +166,13 @@ def _leaves(document: dict[str, Any], above: Path = ()) -> Iterator[tuple[Path, 
             yield from _leaves(value, (*above, key))
 
 
-def _columns(found: Sequence[dict[str, Any]]) -> dict[Path, list[Any]]:
+def _columns(documents: Sequence[dict[str, Any]]) -> dict[Path, list[Any]]:
     """The values of each key that most documents have."""
     columns: dict[Path, list[Any]] = {}
-    for document in found:
+    for document in documents:
         for path, value in _leaves(document):
             columns.setdefault(path, []).append(value)
-    least = _MOST * len(found)
+    least = _MOST * len(documents)
     return {path: values for path, values in columns.items() if len(values) >= least}
 
 
@@ -184,7 +184,7 @@ def _duration(columns: dict[Path, list[Any]]) -> tuple[Path, log_keys.Meaning]:
     ]
     if not meanings:
         raise ExperimentError(f"JSON lines without a request time (keys: {_listed(columns)})")
-    path, meaning = min(meanings, key=lambda found: (found[1].rank, len(found[0])))
+    path, meaning = min(meanings, key=lambda match: (match[1].rank, len(match[0])))
     if meaning.read is None:
         name = _listed([path])
         value = next(value for value in columns[path] if value not in (None, "", "-"))
@@ -210,14 +210,14 @@ def _example(path: Path) -> str:
 
 def _time(columns: dict[Path, list[Any]]) -> Path:
     places = {name: place for place, name in enumerate(log_keys.TIMES)}
-    found = []
+    matches = []
     for path, values in columns.items():
         place = places.get(log_keys.plain(path[-1]))
         if place is not None and _are_times(values):
-            found.append((place, len(path), path))
-    if not found:
+            matches.append((place, len(path), path))
+    if not matches:
         raise ExperimentError(f"JSON lines without a time (keys: {_listed(columns)})")
-    return min(found)[2]
+    return min(matches)[2]
 
 
 def _are_times(values: Sequence[Any]) -> bool:
@@ -231,13 +231,13 @@ def _are_times(values: Sequence[Any]) -> bool:
 
 def _named(columns: dict[Path, list[Any]], names: Sequence[str]) -> Path | None:
     """The key of the first name that one has, whose values are text."""
-    found = [
+    matches = [
         (names.index(name), len(path), path)
         for path, values in columns.items()
         for name in (log_keys.plain(path[-1]), log_keys.plain("_".join(path)))
         if name in names and all(isinstance(value, str | None) for value in values)
     ]
-    return min(found)[2] if found else None
+    return min(matches)[2] if matches else None
 
 
 def _reader(keys: Keys) -> Callable[[str], dict[str, Any] | None]:

@@ -123,11 +123,13 @@ def given(text: str, lines: Sequence[str]) -> Choice:
     keys = json_log.keys_of(template)
     if keys is None:
         return Choice((log_format.parse(text),))
-    found = json_log.documents(lines)
+    documents = json_log.documents(lines)
     if template.timed is not None:
         as_written = log_format.parse(text)
         # Gunicorn fills in what JSON would have to escape, and others put the keys in order.
-        return Choice((as_written, json_log.detect(lines, keys).format) if found else (as_written,))
+        return Choice(
+            (as_written, json_log.detect(lines, keys).format) if documents else (as_written,)
+        )
     return Choice((json_log.detect(lines, keys).format,))
 
 
@@ -150,11 +152,11 @@ def detect(lines: Sequence[str]) -> Choice:
     best = max(counts)
     if json_lines > max(best, len(common)):
         try:
-            found = json_log.detect(lines)
+            detected = json_log.detect(lines)
         except ExperimentError as error:
             first = next(line for line in lines if json_log.documents([line]))
             raise UnreadableLogError(str(error), first) from None
-        return Choice((found.format,), found.assumed)
+        return Choice((detected.format,), detected.assumed)
     # One that is a special case of the common format fits fewer lines only where they differ.
     if best and 2 * best >= len(common):
         return Choice((_FIXED_FORMATS[counts.index(best)],))
@@ -196,7 +198,7 @@ def _after_common(heads: Sequence[re.Match[str]]) -> Choice:
         meaning = number.meaning
         assert meaning is not None
         assert meaning.read is not None
-        what = f'"{number.name}"' if number.name else _which(number, rows)
+        what = f'"{number.name}"' if number.name else _column_name(number, rows)
         about = f"{what} is the request time in {meaning.unit}"
         format_ = _common_format(number, meaning.read, rows, begins=None, about=about)
         return Choice((format_,), about if meaning.assumed else "")
@@ -214,17 +216,19 @@ def _after_common(heads: Sequence[re.Match[str]]) -> Choice:
         problem = _problem(number, unit, heads)
         if problem is None:
             example = next(value for value in number.values if value != "-")
-            what = f'the number after "{number.name}"' if number.name else _which(number, rows)
+            what = (
+                f'the number after "{number.name}"' if number.name else _column_name(number, rows)
+            )
             about = f"{what} (such as {example}) is the request time in {words}"
             read: Callable[[str], float | None]
             read = upstream_seconds if _decimal(number) else scaled(1e-6)
             begins = False if _decimal(number) else None
             return Choice((_common_format(number, read, rows, begins=begins, about=about),), about)
         refused.append((number, words, problem))
-    number, words, problem = max(refused, key=lambda found: found[0].place)
+    number, words, problem = max(refused, key=lambda column: column[0].place)
     example = next(value for value in number.values if value != "-")
     raise UnreadableLogError(
-        f"{_which(number, rows)} (such as {example}) cannot be the request time in {words}: "
+        f"{_column_name(number, rows)} (such as {example}) cannot be the request time in {words}: "
         f"{problem}; expected {_units()}",
         heads[0].string,
     )
@@ -281,7 +285,7 @@ def _decimal(number: _Number) -> bool:
 
 def _numbers(rows: Sequence[Sequence[str]]) -> list[_Number]:
     """The columns of numbers, in order."""
-    found = []
+    numbers = []
     for place in range(max(map(len, rows), default=0)):
         cells = [row[place] for row in rows if len(row) > place]
         matched = [_VALUE.fullmatch(cell) for cell in cells]
@@ -304,8 +308,8 @@ def _numbers(rows: Sequence[Sequence[str]]) -> list[_Number]:
         meaning = log_keys.request_time(name or "duration", texts) if name or has_unit else None
         if meaning is not None and meaning.read is None:
             meaning = None
-        found.append(_Number(place, name, values, meaning))
-    return found
+        numbers.append(_Number(place, name, values, meaning))
+    return numbers
 
 
 def _problem(number: _Number, unit: float, heads: Sequence[re.Match[str]]) -> str | None:
@@ -337,7 +341,7 @@ def _follows_bytes(real: Sequence[float], heads: Sequence[re.Match[str]]) -> boo
     return 2 * len(over) <= len(set(real)) and min(over, default=-1) >= 0
 
 
-def _which(number: _Number, rows: Sequence[Sequence[str]]) -> str:
+def _column_name(number: _Number, rows: Sequence[Sequence[str]]) -> str:
     columns = max(map(len, rows))
     if number.place == columns - 1:
         return "the last number of a line"

@@ -125,9 +125,9 @@ class _Reader:
                 self.values.pop(name, None)
                 self.unread.pop(name, None)
             case ast.Assign(targets=targets, value=value):
-                found = self._value(value)
+                assigned = self._value(value)
                 for target in targets:
-                    self._assign(target, found)
+                    self._assign(target, assigned)
             case ast.AnnAssign(target=target, value=ast.expr() as value):
                 self._assign(target, self._value(value))
             case ast.AugAssign(target=ast.Name(id=name), op=op, value=value):

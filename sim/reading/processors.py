@@ -18,15 +18,15 @@ class Counted:
     """Whether processors were counted.
 
     Attributes:
-        asked: set by the first count.
+        used: set by the first count.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.used = False
 
 
 @contextlib.contextmanager
-def seen(cores: int) -> Iterator[Counted]:
+def counted_as(cores: int) -> Iterator[Counted]:
     """Everything in Python's library that counts processors, and psutil, counts ``cores``.
 
     A function that outlives the block, because a module took it by name, counts this machine's
@@ -48,7 +48,7 @@ def seen(cores: int) -> Iterator[Counted]:
             value = count(*arguments, **keywords) if current else None
             if value is None:
                 return original(*arguments, **keywords)
-            counted.asked = True
+            counted.used = True
             return value
 
         stack.enter_context(mock.patch.object(module, name, function))

@@ -41,14 +41,14 @@ def load(path: Path) -> dict[str, Any]:
         raise ExperimentError(f"{path}: is not TOML: nested too deeply") from None
 
 
-def refuse_unknown(found: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Refuse the first of the keys ``found`` that is not among those ``known``.
+def refuse_unknown(keys: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Refuse the first of the keys ``keys`` that is not among those ``known``.
 
     Raises:
         ExperimentError: naming the key, the one that was perhaps meant, and all known ones.
     """
     names = list(known)
-    for key in found:
+    for key in keys:
         if key not in names:
             close = difflib.get_close_matches(key, names, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
@@ -57,8 +57,8 @@ def refuse_unknown(found: Iterable[str], known: Iterable[str], where: str) -> No
             )
 
 
-def refuse_missing(found: Iterable[str], schema: type, where: str) -> None:
-    """Refuse ``found`` where a field of the dataclass ``schema`` without a default is not in it.
+def refuse_missing(keys: Iterable[str], schema: type, where: str) -> None:
+    """Refuse ``keys`` where a field of the dataclass ``schema`` without a default is not in it.
 
     Raises:
         ExperimentError: naming the first such key, and what it would hold.
@@ -66,7 +66,7 @@ def refuse_missing(found: Iterable[str], schema: type, where: str) -> None:
     hints = get_type_hints(schema)
     for field in fields(schema):
         optional = field.default is not MISSING or field.default_factory is not MISSING
-        if not optional and field.name not in found:
+        if not optional and field.name not in keys:
             expected = _expected(hints[field.name])
             raise ExperimentError(f"{where} has no key {field.name!r}; expected {expected}")
 

@@ -1,4 +1,4 @@
-"""Questions that take many predictions: which setting to take, and what depends on what.
+"""Questions that take many predictions: which setting to take, and how results depend on settings.
 
 ::
 

@@ -116,7 +116,7 @@ def candidates(
             f"there are {count} configurations to try; expected at most {MOST_CANDIDATES}"
         )
     connections = values.pop("worker_connections", None)
-    found: dict[Candidate, None] = {}
+    within_limits: dict[Candidate, None] = {}
     for row in itertools.product(*values.values()):
         changes: dict[str, Any] = dict(zip(values, row, strict=True))
         server = replace(base.server, **changes)
@@ -124,11 +124,11 @@ def candidates(
             server = replace(server, reuse_port=False)
         for number in _connections(server) if connections is None else connections:
             one = replace(server, worker_connections=int(number))
-            taken = None if memory is None else memory(replace(base, server=one))
-            found[Candidate(one, taken)] = None
+            needed = None if memory is None else memory(replace(base, server=one))
+            within_limits[Candidate(one, needed)] = None
     if most_memory is not None:
-        return _within(list(found), most_memory)
-    return tuple(sorted(found, key=_size))
+        return _within(list(within_limits), most_memory)
+    return tuple(sorted(within_limits, key=_size))
 
 
 def _connections(server: Server) -> tuple[int, ...]:
@@ -142,10 +142,12 @@ def _connections(server: Server) -> tuple[int, ...]:
     return usual, server.threads
 
 
-def _within(found: Sequence[Candidate], most_memory: float) -> tuple[Candidate, ...]:
-    within = [one for one in found if one.memory is not None and one.memory <= most_memory]
+def _within(within_limits: Sequence[Candidate], most_memory: float) -> tuple[Candidate, ...]:
+    within = [one for one in within_limits if one.memory is not None and one.memory <= most_memory]
     if not within:
-        least = min((one.memory for one in found if one.memory is not None), default=math.inf)
+        least = min(
+            (one.memory for one in within_limits if one.memory is not None), default=math.inf
+        )
         raise ExperimentError(
             f"memory is {most_memory / 1e6:,.0f} MB, and the smallest configuration takes "
             f"{least / 1e6:,.0f} MB; expected at least that"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from sim.errors import ExperimentError
 from sim.experiment.release import MODELLED_RELEASE
+from sim.study.formatting import HEADINGS, SCALE
 from sim.study.observation import UNITS, estimate
-from sim.study.parameter import Parameter, Point, shown
+from sim.study.parameter import Parameter, Point, formatted
 from sim.study.sweep import Row, Sweep
-from sim.study.words import HEADINGS, SCALE
 
 #: inches
 SIZE = (8.0, 4.5)
@@ -22,7 +22,7 @@ WIDE = 50.0
 MOST_LINES = 20
 
 
-def check(asked: Sweep) -> None:
+def check(sweep: Sweep) -> None:
     """Refuse, before the work, what cannot be drawn.
 
     Raises:
@@ -36,8 +36,8 @@ def check(asked: Sweep) -> None:
             "pip install 'gunicorn-sim[chart]'"
         ) from None
     lines = 1
-    for parameter in asked.parameters:
-        if parameter != _axis(asked):
+    for parameter in sweep.parameters:
+        if parameter != _axis(sweep):
             lines *= len(parameter.values)
     if lines > MOST_LINES:
         raise ExperimentError(
@@ -45,7 +45,7 @@ def check(asked: Sweep) -> None:
         )
 
 
-def svg(asked: Sweep, rows: Sequence[Row], measure: str) -> str:
+def svg(sweep: Sweep, rows: Sequence[Row], measure: str) -> str:
     """The chart: a line for each combination of the other parameters, with its 95 % intervals.
 
     Along the axis is the first parameter of numbers, or the first one if none is. The same rows
@@ -55,22 +55,22 @@ def svg(asked: Sweep, rows: Sequence[Row], measure: str) -> str:
     from matplotlib import rc_context  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    axis, scale = _axis(asked), SCALE[UNITS[measure]]
+    axis, scale = _axis(sweep), SCALE[UNITS[measure]]
     # Text stays text, and names of elements do not depend on chance.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "gunicorn-sim"}):
         figure = Figure(figsize=SIZE, layout="constrained")
         axes = figure.add_subplot()
         values: list[float] = []
         for label, line in _lines(axis, rows):
-            found = [(row, estimate(row.observations, measure)) for row in line]
-            known = [(row, each) for row, each in found if each is not None]
+            estimates = [(row, estimate(row.observations, measure)) for row in line]
+            known = [(row, each) for row, each in estimates if each is not None]
             along = [_place(axis, row.point) for row, _ in known]
             middle = [scale * each.value for _, each in known]
             half = [scale * (each.half_width or 0.0) for _, each in known]
             axes.errorbar(along, middle, yerr=half, marker="o", capsize=3, label=label)
             values += middle
         if not _numeric(axis):
-            axes.set_xticks(range(len(axis.values)), [shown(value) for value in axis.values])
+            axes.set_xticks(range(len(axis.values)), [formatted(value) for value in axis.values])
         positive = [value for value in values if value > 0]
         if positive and len(positive) == len(values) and max(values) / min(values) > WIDE:
             axes.set_yscale("log")
@@ -80,16 +80,16 @@ def svg(asked: Sweep, rows: Sequence[Row], measure: str) -> str:
         axes.set_ylabel(HEADINGS[measure])
         axes.set_title(f"Predicted for Gunicorn {MODELLED_RELEASE}")
         axes.grid(alpha=0.3)
-        if len(asked.parameters) > 1:
+        if len(sweep.parameters) > 1:
             axes.legend()
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()
 
 
-def _axis(asked: Sweep) -> Parameter:
-    numeric = [parameter for parameter in asked.parameters if _numeric(parameter)]
-    return (numeric or asked.parameters)[0]
+def _axis(sweep: Sweep) -> Parameter:
+    numeric = [parameter for parameter in sweep.parameters if _numeric(parameter)]
+    return (numeric or sweep.parameters)[0]
 
 
 def _numeric(parameter: Parameter) -> bool:
@@ -106,6 +106,6 @@ def _lines(axis: Parameter, rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
     lines: dict[str, list[Row]] = {}
     for row in rows:
         others = [pair for pair in row.point if pair[0] != axis.name]
-        label = ", ".join(f"{name} {shown(value)}" for name, value in others)
+        label = ", ".join(f"{name} {formatted(value)}" for name, value in others)
         lines.setdefault(label, []).append(row)
     return list(lines.items())

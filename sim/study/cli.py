@@ -49,7 +49,7 @@ Submit = Callable[[Trial], Future[Observation]]
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Do what the command line asks for.
+    """Run the command of the command line.
 
     Args:
         arguments: of the command line, the first of which is one of `sim.cli.STUDIES`.
@@ -182,7 +182,7 @@ def _size(args: argparse.Namespace) -> None:
         args,
         (question.base,),
         partial(sizing.plan, question),
-        partial(sizing.left, question),
+        partial(sizing.remaining, question),
         lambda executor: submitter(executor, question.base),
     )
     answer = sizing.conclude(question, known)
@@ -229,14 +229,14 @@ def _question(
                 f"--over {parameter.name} and --{flag} are both given; expected one of them"
             )
         chosen[parameter.name] = parameter.values
-    found = candidates(experiment, chosen, memory=_memory, most_memory=args.memory)
-    said = args.config is not None or args.experiment is not None
+    configurations = candidates(experiment, chosen, memory=_memory, most_memory=args.memory)
+    has_present = args.config is not None or args.experiment is not None
     workers = chosen.get("workers", default_workers(experiment.host.cores))
     return Question(
         # What is searched is in every point, and is not to make two bases of one.
         base=replace(experiment, server=_without_searched(experiment.server)),
         objectives=objectives,
-        candidates=found,
+        candidates=configurations,
         limits=Limits(
             cores=experiment.host.cores,
             workers=max(int(number) for number in workers),
@@ -245,7 +245,7 @@ def _question(
         ),
         looks=looks(args.replications),
         floored=floored(experiment, objectives),
-        present=Candidate(experiment.server, _memory(experiment)) if said else None,
+        present=Candidate(experiment.server, _memory(experiment)) if has_present else None,
     )
 
 
@@ -270,12 +270,12 @@ def _sweep(args: argparse.Namespace) -> None:
     chart_path = None if args.chart is None else writable(Path(args.chart))
     fields = (KNOWN[parameter.name] for parameter in args.over if parameter.name in KNOWN)
     experiment, notices = experiment_from(args, {".".join(field) for field in fields})
-    asked = sweep.Sweep(experiment, _distinct(args.over), experiment.replications)
+    varied = sweep.Sweep(experiment, _distinct(args.over), experiment.replications)
     if chart_path is not None:
         from sim.study import chart  # noqa: PLC0415
 
-        chart.check(asked)
-    plan = partial(sweep.plan, asked)
+        chart.check(varied)
+    plan = partial(sweep.plan, varied)
     known, stopped = _carry_out(
         args,
         (experiment,),
@@ -283,7 +283,7 @@ def _sweep(args: argparse.Namespace) -> None:
         lambda known: len(plan(known)),
         lambda executor: submitter(executor, experiment),
     )
-    rows = sweep.rows(asked, known)
+    rows = sweep.rows(varied, known)
     notices = (
         *notices,
         *_about_limits((at(experiment, row.point).server for row in rows), notices),
@@ -291,26 +291,26 @@ def _sweep(args: argparse.Namespace) -> None:
         *_interruption(args, len(known), stopped=stopped),
     )
     if args.json:
-        show_document(documents.sweep(asked, rows, notices, complete=not stopped))
+        show_document(documents.sweep(varied, rows, notices, complete=not stopped))
     else:
         from sim.study.sweep_report import csv_of, print_sweep  # noqa: PLC0415
 
         if args.csv:
-            write_stdout(csv_of(asked, rows))
+            write_stdout(csv_of(varied, rows))
         else:
-            show_report(lambda console: print_sweep(console, asked, rows, args.measure, notices))
+            show_report(lambda console: print_sweep(console, varied, rows, args.measure, notices))
     if stopped:
         raise KeyboardInterrupt
     if chart_path is not None:
         with whole_file(chart_path) as file:
-            file.write(chart.svg(asked, rows, args.measure))
+            file.write(chart.svg(varied, rows, args.measure))
 
 
 def _compare(args: argparse.Namespace) -> None:
     names = {"A": args.A, "B": args.B}
     sides = [_side(args, names[side]) for side in names]
     bases = [experiment for experiment, _ in sides]
-    notices = tuple(dict.fromkeys(notice for _, said in sides for notice in said))
+    notices = tuple(dict.fromkeys(notice for _, side_notices in sides for notice in side_notices))
     if bases[0].seed != bases[1].seed:
         raise ExperimentError(
             f"seed is {bases[0].seed} in {args.A} and {bases[1].seed} in {args.B}; expected one "
@@ -327,7 +327,7 @@ def _compare(args: argparse.Namespace) -> None:
         return lambda trial: submits[trial.point](Trial((), trial.replication))
 
     known, stopped = _carry_out(args, bases, plan, lambda known: len(plan(known)), submit_to)
-    found = compare.contrasts(replications, known)
+    contrasts = compare.contrasts(replications, known)
     both = min(sum(trial.point == side for trial in known) for side in compare.SIDES)
     both = min(both, replications)
     notices = (*notices, *_about_traffic(bases), *_about_trace(*bases))
@@ -335,12 +335,12 @@ def _compare(args: argparse.Namespace) -> None:
     if args.json:
         written = dict(zip(names, map(to_dict, bases), strict=True))
         show_document(
-            documents.compared(written, names, found, both, notices, complete=not stopped)
+            documents.compared(written, names, contrasts, both, notices, complete=not stopped)
         )
     else:
         from sim.study.compare_report import print_contrasts  # noqa: PLC0415
 
-        show_report(lambda console: print_contrasts(console, names, found, both, notices))
+        show_report(lambda console: print_contrasts(console, names, contrasts, both, notices))
     if stopped:
         raise KeyboardInterrupt
 
@@ -377,9 +377,9 @@ def _choices(answer: Answer) -> tuple[Choice, ...]:
     return answer.alternatives if first is None else (first, *answer.alternatives)
 
 
-def _about_limits(servers: Iterable[Server], said: Sequence[str]) -> tuple[str, ...]:
+def _about_limits(servers: Iterable[Server], notices: Sequence[str]) -> tuple[str, ...]:
     """On which releases not to limit connections, unless the notices have said so."""
-    return tuple(notice for notice in limit_notices(servers) if notice not in said)
+    return tuple(notice for notice in limit_notices(servers) if notice not in notices)
 
 
 def _about_trace(*bases: Experiment) -> tuple[str, ...]:
@@ -395,7 +395,7 @@ def _carry_out(
     args: argparse.Namespace,
     bases: Sequence[Experiment],
     plan: Plan,
-    left: Callable[[Known], int],
+    remaining: Callable[[Known], int],
     submit_to: Callable[[Executor], Submit],
 ) -> tuple[Known, bool]:
     """Carry a plan out where the command line says; what is known, and whether Ctrl-C ended it."""
@@ -408,7 +408,7 @@ def _carry_out(
         if not plan(known):
             return known, False
         # A run is of one of the bases; the mean of two will do.
-        show_compile_hint(requests_of(bases, left(known)) / len(bases))
+        show_compile_hint(requests_of(bases, remaining(known)) / len(bases))
         executor = stack.enter_context(
             processes(args.jobs or cores()) if args.dask is None else dask(args.dask)
         )
@@ -418,7 +418,7 @@ def _carry_out(
             for made, (trial, observation) in enumerate(observed, start=1):
                 if store is not None:
                     store.add(trial, observation)
-                advance(made, left(known))
+                advance(made, remaining(known))
         except KeyboardInterrupt:
             return known, True
     return known, False

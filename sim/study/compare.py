@@ -58,19 +58,19 @@ def contrasts(replications: int, known: Known) -> tuple[Contrast, ...]:
     a, b = (observations(side, known)[:replications] for side in SIDES)
     both = min(len(a), len(b))
     a, b = a[:both], b[:both]
-    disturbed = any(seen.gone is not None for seen in (*a, *b))
+    disturbed = any(observation.gone is not None for observation in (*a, *b))
     measures = [measure for measure in UNITS if disturbed or measure not in DISTURBED]
     return tuple(_contrast(measure, a, b) for measure in measures)
 
 
-def verdict(found: Sequence[Contrast]) -> Verdict | None:
+def verdict(measures: Sequence[Contrast]) -> Verdict | None:
     """Which side is better in all of `DECISIVE` in which they differ; None if one is not known.
 
     A side without a number for a latency, because nothing is answered, is worse there.
     """
     better: set[str] = set()
     same = True
-    for contrast in found:
+    for contrast in measures:
         if contrast.measure not in DECISIVE:
             continue
         if (contrast.a is None) != (contrast.b is None):

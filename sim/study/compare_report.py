@@ -1,4 +1,4 @@
-"""Two experiments side by side, as text for people."""
+"""The text report of `compare`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sim.analysis.estimate import Estimate
 from sim.experiment.release import MODELLED_RELEASE
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.study.compare import DECISIVE, Contrast, verdict
-from sim.study.words import HEADINGS, NONE, half_width_of, number, value_of
+from sim.study.formatting import HEADINGS, NONE, half_width_of, number, value_of
 
 FINDINGS = {
     "lower": "B is lower",
     "higher": "B is higher",
     "same": "the same",
-    "not shown": "no difference shown",
+    "not shown": "no significant difference",
     None: NONE,
 }
 
@@ -26,13 +26,13 @@ FINDINGS = {
 def print_contrasts(
     console: Console,
     names: Mapping[str, str],
-    found: Sequence[Contrast],
+    contrasts: Sequence[Contrast],
     replications: int,
     notices: Sequence[str] = (),
 ) -> None:
     """Print the verdict and every measure, with ``notices`` at the end, but assumptions first."""
     print_assumptions(console, notices)
-    print_prose(console, sentence(names, found), "bold")
+    print_prose(console, sentence(names, contrasts), "bold")
     print_prose(
         console,
         f"Gunicorn {MODELLED_RELEASE}; A is {names['A']}, B is {names['B']}; {replications} "
@@ -46,7 +46,7 @@ def print_contrasts(
     for column in ("A", "B", "B - A", f"{plus_minus} 95%"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    for one in found:
+    for one in contrasts:
         table.add_row(
             HEADINGS[one.measure],
             value_of(one.a, one.measure),
@@ -59,46 +59,46 @@ def print_contrasts(
     print_remarks(console, (), notices)
 
 
-def sentence(names: Mapping[str, str], found: Sequence[Contrast]) -> str:
+def sentence(names: Mapping[str, str], contrasts: Sequence[Contrast]) -> str:
     """The verdict in a sentence."""
-    judged = verdict(found)
-    by_measure = {contrast.measure: contrast for contrast in found}
+    judged = verdict(contrasts)
+    by_measure = {contrast.measure: contrast for contrast in contrasts}
     if judged is None:
-        return "Nothing can be said yet."
+        return "No result yet."
     if judged == "same":
-        return "Both do exactly the same."
+        return "Both give exactly the same results."
     if judged == "not shown":
-        return f"No difference is shown: {_apart(by_measure, shown=False)}."
+        return f"No significant difference: {_apart(by_measure, only_shown=False)}."
     if judged == "mixed":
-        return f"Neither is better in everything: {_apart(by_measure, shown=True)}."
-    return f"{judged} ({names[judged]}) is better: {_apart(by_measure, shown=True)}."
+        return f"Neither is better in every measure: {_apart(by_measure, only_shown=True)}."
+    return f"{judged} ({names[judged]}) is better: {_apart(by_measure, only_shown=True)}."
 
 
-def _apart(by_measure: Mapping[str, Contrast], *, shown: bool) -> str:
-    """How far apart the decisive measures are; only where a difference is shown, if it is."""
+def _apart(by_measure: Mapping[str, Contrast], *, only_shown: bool) -> str:
+    """The differences of the decisive measures; with ``only_shown``, significant ones only."""
     parts = []
     for measure in DECISIVE:
         one = by_measure[measure]
-        if shown and (one.a is None) != (one.b is None):
+        if only_shown and (one.a is None) != (one.b is None):
             parts.append(f"{'A' if one.a is None else 'B'} has no {measure} in some replication")
-        if one.less is None or (shown and one.finding not in ("lower", "higher")):
+        if one.less is None or (only_shown and one.finding not in ("lower", "higher")):
             continue
         parts.append(_difference(one, one.less))
     return "; ".join(parts)
 
 
 def _difference(one: Contrast, less: Estimate) -> str:
-    """How far B is from A in one measure."""
+    """The difference between B and A in one measure."""
     unit, relative = "points", ""
     if one.measure != "lost":
         unit = "ms"
         if one.a is not None and one.a.value:
             relative = f" ({100 * abs(less.value / one.a.value):.0f}%)"
     sign = "higher" if less.value > 0 else "lower"
-    words = f"B's {one.measure} is {number(abs(less.value), one.measure)} {unit}{relative} {sign}"
+    text = f"B's {one.measure} is {number(abs(less.value), one.measure)} {unit}{relative} {sign}"
     if less.low is None or less.high is None:
-        return words
+        return text
     ends = [less.low, less.high]
     if not less.low <= 0 <= less.high:
         ends = sorted(map(abs, ends))
-    return f"{words}, {' to '.join(number(end, one.measure) for end in ends)}"
+    return f"{text}, {' to '.join(number(end, one.measure) for end in ends)}"

@@ -19,7 +19,7 @@ REPLICATIONS = 10
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """What SIGKILL to worker 1 in the middle of the traffic costs.
+    """The cost of SIGKILL to worker 1 in the middle of the traffic.
 
     Times are medians over the replications and counts are means, as in `sim.analysis.recovery`;
     None is never.
@@ -61,23 +61,23 @@ def death_trials(base: Experiment, point: Point, known: Known, most: int) -> lis
 def death(base: Experiment, point: Point, known: Known) -> Death | None:
     """What is known of a worker's death; None where nothing is."""
     killed = death_point(base, point)
-    seen = [] if killed is None else observations(killed, known)[:REPLICATIONS]
+    observed = [] if killed is None else observations(killed, known)[:REPLICATIONS]
     middle = _middle(base)
-    if not seen or middle is None:
+    if not observed or middle is None:
         return None
     return Death(
         at=middle,
-        replications=len(seen),
-        restored=_median(seen, "restored"),
-        drained=_median(seen, "drained"),
-        meanwhile=_median(seen, "meanwhile"),
-        lost=fmean(each.gone or 0.0 for each in seen),
-        late=fmean(each.late or 0.0 for each in seen),
+        replications=len(observed),
+        restored=_median(observed, "restored"),
+        drained=_median(observed, "drained"),
+        meanwhile=_median(observed, "meanwhile"),
+        lost=fmean(each.gone or 0.0 for each in observed),
+        late=fmean(each.late or 0.0 for each in observed),
     )
 
 
-def _median(seen: Sequence[Observation], measure: str) -> float | None:
-    values = (getattr(each, measure) for each in seen)
+def _median(observed: Sequence[Observation], measure: str) -> float | None:
+    values = (getattr(each, measure) for each in observed)
     middle = median(math.inf if value is None else value for value in values)
     return None if math.isinf(middle) else middle
 

@@ -109,7 +109,7 @@ def sweep(
 def compared(
     experiments: Mapping[str, dict[str, Any]],
     names: Mapping[str, str],
-    found: Sequence[Contrast],
+    contrasts: Sequence[Contrast],
     replications: int,
     notices: Sequence[str] = (),
     *,
@@ -133,9 +133,9 @@ def compared(
                 "difference": _estimate(contrast.less),
                 "finding": contrast.finding,
             }
-            for contrast in found
+            for contrast in contrasts
         ],
-        "verdict": verdict(found),
+        "verdict": verdict(contrasts),
         "notices": list(notices),
     }
 
@@ -155,11 +155,11 @@ def _settings(point: Point) -> dict[str, Any]:
     return dict(point)
 
 
-def _measures(seen: Sequence[Observation]) -> dict[str, Any]:
+def _measures(observed: Sequence[Observation]) -> dict[str, Any]:
     """Every measure of runs without a disturbance; the others where there was one."""
-    disturbed = any(each.gone is not None for each in seen)
+    disturbed = any(each.gone is not None for each in observed)
     return {
-        measure: _estimate(estimate(seen, measure))
+        measure: _estimate(estimate(observed, measure))
         for measure in UNITS
         if disturbed or measure not in DISTURBED
     }
@@ -184,7 +184,7 @@ def _death(died: Death) -> dict[str, Any]:
 def _headroom(room: Headroom) -> dict[str, Any]:
     return {
         "load": room.load,
-        "asked": room.asked,
+        "asked": room.requested,
         "holds": room.holds,
         "breaks": room.breaks,
         "tried": [

@@ -1,4 +1,4 @@
-"""Where trials are made: processes of this machine, or the workers of a Dask cluster.
+"""Executors of trials: processes of this machine, or the workers of a Dask cluster.
 
 Both are `concurrent.futures` executors, and `sim.study.conduct` knows no more of them.
 """

@@ -25,8 +25,8 @@ def floored(base: Experiment, objectives: Sequence[Objective]) -> tuple[Floor, .
     """The objectives that the demands alone exceed, judged as any server is."""
     if any(o.measure == LOST and o.limit > 0 for o in objectives):
         return ()  # Those that are lost could be the longest.
-    found = (floor(base, replication) for replication in range(FIRST_LOOK))
-    demands = [demand for demand in found if demand is not None]
+    floors = (floor(base, replication) for replication in range(FIRST_LOOK))
+    demands = [demand for demand in floors if demand is not None]
     if len(demands) < FIRST_LOOK:
         return ()
     return tuple(

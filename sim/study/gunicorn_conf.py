@@ -11,9 +11,9 @@ from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server
 from sim.experiment.release import MODELLED_RELEASE, limit_notices
 from sim.study.candidates import SEARCHED
+from sim.study.formatting import ms, traffic
 from sim.study.sizing import Answer, Choice
 from sim.study.sizing_report import headline
-from sim.study.words import ms, traffic
 
 #: What each searched setting is for.
 ABOUT = {
@@ -27,7 +27,7 @@ ABOUT = {
 
 
 def refuse_existing(path: Path) -> None:
-    """Refuse a ``path`` that is taken: nobody's configuration is overwritten.
+    """Refuse a ``path`` that exists: no configuration is overwritten.
 
     Raises:
         ExperimentError: naming it.
@@ -64,7 +64,7 @@ def text(answer: Answer, best: Choice) -> str:
     ]
     room = answer.headroom
     if room is not None:
-        breaks = "" if room.breaks is None else f", no longer at {room.breaks:g}"
+        breaks = "" if room.breaks is None else f", but not at {room.breaks:g}"
         lines += _wrapped(f"Meets it up to {room.load} {room.holds:g}{breaks}.")
     if best.death is not None and best.death.restored is not None:
         lines += _wrapped(f"A killed worker is replaced in {ms(best.death.restored)}.")
@@ -96,5 +96,5 @@ def _about_hooks(base: Experiment) -> list[str]:
     return lines
 
 
-def _wrapped(words: str) -> list[str]:
-    return [f"# {line}" for line in textwrap.wrap(words, 96)]
+def _wrapped(text: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(text, 96)]

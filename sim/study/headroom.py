@@ -31,7 +31,7 @@ class Headroom:
 
     Attributes:
         load: ``rate`` (requests / s), ``users`` of a closed loop, or the ``pace`` of a trace.
-        asked: the load that was asked for.
+        requested: the load of the experiment.
         holds: the largest load at which the objectives are met.
         breaks: the smallest at which they are not, above ``holds``; None where no load that was
             tried does it. In between it is too close to call.
@@ -40,7 +40,7 @@ class Headroom:
     """
 
     load: Load
-    asked: float
+    requested: float
     holds: float
     breaks: float | None
     judgements: tuple[tuple[float, Judged], ...]
@@ -48,38 +48,40 @@ class Headroom:
 
 
 def headroom(question: Question, point: Point, known: Known) -> Headroom:
-    """Bisect between the load asked for, at which ``point`` meets the objectives, and more.
+    """Bisect between the requested load, at which ``point`` meets the objectives, and higher loads.
 
     Every load has the same random numbers: at a higher rate the same requests come at smaller
     distances, so chance does not decide between two loads.
     """
-    load, asked = load_of(question.base)
-    holds, breaks = asked, None
+    load, requested = load_of(question.base)
+    holds, breaks = requested, None
     tried: dict[float, Judged] = {}
     expansion = iter(EXPANSION)
 
-    def found(*, done: bool) -> Headroom:
-        return Headroom(load, asked, holds, breaks, tuple(sorted(tried.items(), key=_load)), done)
+    def result(*, done: bool) -> Headroom:
+        return Headroom(
+            load, requested, holds, breaks, tuple(sorted(tried.items(), key=_load)), done
+        )
 
     while True:
         if breaks is None:
             factors = next(expansion, ())
-            values = [_rounded(load, asked * factor) for factor in factors]
+            values = [_rounded(load, requested * factor) for factor in factors]
             values = [value for value in values if _possible(question.base, load, value)]
         elif holds / breaks > CLOSE:
-            return found(done=True)
+            return result(done=True)
         else:
             steps = ((breaks / holds) ** (n / (INSIDE + 1)) for n in range(1, INSIDE + 1))
             values = [_rounded(load, holds * step) for step in steps]
             values = [value for value in values if holds < value < breaks]
         values = [value for value in dict.fromkeys(values) if value not in tried]
         if not values:
-            return found(done=True)
+            return result(done=True)
         for value in values:
             loaded = (*point, (load, value))
             tried[value] = judged(question, loaded, known, question.looks[:LOOKS])
         if any(tried[value].verdict.decision is None for value in values):
-            return found(done=False)
+            return result(done=False)
         failed = [value for value, one in tried.items() if one.verdict.decision == "fails"]
         breaks = min(failed, default=None)
         holds = max(
@@ -88,11 +90,11 @@ def headroom(question: Question, point: Point, known: Known) -> Headroom:
                 for value, one in tried.items()
                 if one.verdict.decision == "meets" and (breaks is None or value < breaks)
             ),
-            default=asked,
+            default=requested,
         )
         if any(holds < value < (breaks or value) for value in values):
             # One is too close to call: the limit is there.
-            return found(done=True)
+            return result(done=True)
 
 
 def load_of(base: Experiment) -> tuple[Load, float]:

@@ -1,4 +1,4 @@
-"""What a configuration is asked to reach: ``p99=300ms``, ``mean=80ms``, ``lost=0.1%``."""
+"""Objectives of a configuration: ``p99=300ms``, ``mean=80ms``, ``lost=0.1%``."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ def complete(objectives: Iterable[Objective]) -> tuple[Objective, ...]:
     Raises:
         ExperimentError: when there is none, or two of one measure.
     """
-    asked = tuple(objectives)
-    if not asked:
+    chosen = tuple(objectives)
+    if not chosen:
         raise ExperimentError(f"there is no objective; {_EXPECTED}")
-    measures = [objective.measure for objective in asked]
+    measures = [objective.measure for objective in chosen]
     for measure in measures:
         if measures.count(measure) > 1:
             raise ExperimentError(f"{measure} has two objectives; expected one")
-    return asked if LOST in measures else (*asked, Objective(LOST, 0.0))
+    return chosen if LOST in measures else (*chosen, Objective(LOST, 0.0))

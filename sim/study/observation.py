@@ -101,12 +101,12 @@ def difference(
     None where a replication has no number for the measure.
     """
     pairs = [
-        (getattr(left, measure), getattr(right, measure))
-        for left, right in zip(one, other, strict=False)
+        (getattr(first, measure), getattr(second, measure))
+        for first, second in zip(one, other, strict=False)
     ]
     if not pairs or any(None in pair for pair in pairs):
         return None
-    return Estimate.of([left - right for left, right in pairs])
+    return Estimate.of([first - second for first, second in pairs])
 
 
 def observe(run: Run) -> Observation:

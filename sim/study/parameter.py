@@ -104,15 +104,15 @@ def at(base: Experiment, point: Point) -> Experiment:
         else:
             table, field = KNOWN[name]
             document.setdefault(table, {})[field] = value
-    return experiment_file.from_dict(document, words(point), base)
+    return experiment_file.from_dict(document, describe(point), base)
 
 
-def words(point: Point) -> str:
+def describe(point: Point) -> str:
     """The point as a person would write it."""
-    return ", ".join(f"{name} = {shown(value)}" for name, value in point)
+    return ", ".join(f"{name} = {formatted(value)}" for name, value in point)
 
 
-def shown(value: Value) -> str:
+def formatted(value: Value) -> str:
     """One value as a person would write it."""
     if isinstance(value, bool):
         return "yes" if value else "no"

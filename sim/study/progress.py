@@ -30,16 +30,18 @@ def progress(what: str) -> Iterator[Advance]:
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.fields[words]}"),
+        TextColumn("{task.fields[text]}"),
         console=Console(stderr=True),
         transient=True,
     )
-    task = bar.add_task(what, total=None, words="")
+    task = bar.add_task(what, total=None, text="")
     began = time.monotonic()
 
-    def advance(made: int, left: int) -> None:
-        words = f"{made:,} of at most {made + left:,} runs, {_time_left(began, made, left)}"
-        bar.update(task, completed=made, total=made + left, words=words)
+    def advance(made: int, remaining: int) -> None:
+        text = (
+            f"{made:,} of at most {made + remaining:,} runs, {_time_left(began, made, remaining)}"
+        )
+        bar.update(task, completed=made, total=made + remaining, text=text)
 
     late = Timer(PATIENCE, bar.start)
     late.daemon = True
@@ -52,7 +54,7 @@ def progress(what: str) -> Iterator[Advance]:
         bar.stop()
 
 
-def _time_left(began: float, made: int, left: int) -> str:
-    seconds = round((time.monotonic() - began) * left / made)
+def _time_left(began: float, made: int, remaining: int) -> str:
+    seconds = round((time.monotonic() - began) * remaining / made)
     minutes, seconds = divmod(seconds, 60)
     return f"at most about {minutes}:{seconds:02} left"

@@ -20,7 +20,7 @@ from sim.study.trial import Known, Trial
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the candidates were kept within.
+    """Limits of the candidates.
 
     Attributes:
         cores: processors of the host.
@@ -37,7 +37,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked.
+    """A question: candidates, objectives and limits.
 
     Attributes:
         base: host, traffic and everything of the server that is not searched.
@@ -60,7 +60,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """How the experiment at one point does.
+    """Observations at one point, and their verdict.
 
     Attributes:
         point: around the question's base.
@@ -83,9 +83,9 @@ def judged(
     reasons = overload(question.base, point) if _has_rate(question.base) else ()
     if reasons:
         return Judged(point, Verdict("fails", 0, 0, 0.0), (), reasons)
-    seen = tuple(observations(point, known))
-    verdict = judge(seen, question.objectives, looks or question.looks)
-    return Judged(point, verdict, seen[: verdict.replications])
+    observed = tuple(observations(point, known))
+    verdict = judge(observed, question.objectives, looks or question.looks)
+    return Judged(point, verdict, observed[: verdict.replications])
 
 
 def trials(judgements: Sequence[Judged]) -> list[Trial]:
@@ -105,7 +105,11 @@ def trials(judgements: Sequence[Judged]) -> list[Trial]:
 def observations(point: Point, known: Known) -> list[Observation]:
     """What is known of replications 0, 1, ... at ``point``, without a gap."""
     each = (known.get(Trial(point, replication)) for replication in count())
-    return [seen for seen in takewhile(lambda seen: seen is not None, each) if seen is not None]
+    return [
+        observation
+        for observation in takewhile(lambda one: one is not None, each)
+        if observation is not None
+    ]
 
 
 def excess(question: Question, one: Judged) -> float:
@@ -117,7 +121,7 @@ def excess(question: Question, one: Judged) -> float:
         return float("inf")
     worst = 0.0
     for objective in question.objectives:
-        values = [objective.of(seen) for seen in one.observations]
+        values = [objective.of(observation) for observation in one.observations]
         mean = sum(values) / len(values)
         if objective.measure == LOST:
             worst = max(worst, 2 + mean if mean > objective.limit else 0.0)

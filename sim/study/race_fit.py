@@ -107,9 +107,11 @@ def fit(measured: Mapping[Load, Sequence[float]], cores: int, base: Costs) -> di
 
     def distance(costs: Costs) -> float:
         return sum(
-            (ours - theirs) ** 2
+            (predicted_share - measured_share) ** 2
             for load, shares in measured.items()
-            for ours, theirs in zip(predicted_shares(load, cores, costs), shares, strict=True)
+            for predicted_share, measured_share in zip(
+                predicted_shares(load, cores, costs), shares, strict=True
+            )
         )
 
     def nearest(affine: float) -> tuple[float, Costs]:

@@ -1,4 +1,4 @@
-"""Whether something meets its objectives, from as few replications as that takes.
+"""Sequential test whether a configuration meets its objectives, with few replications.
 
 Replications are looked at when there are 3, 6, 12, 24, ... of them. At each look Student's t
 gives, for each objective, bounds of its measure's mean: all below their limits decide for, one
@@ -30,7 +30,7 @@ Decision = Literal["meets", "fails", "close"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What replications say about objectives.
+    """The verdict of replications on the objectives.
 
     Attributes:
         decision: ``meets``, ``fails``, ``close`` (too close to call after all looks), or None
@@ -73,9 +73,9 @@ def judge(
     for number in at:
         if len(observations) < number:
             return Verdict(None, len(observations), number, _confidence(observations, objectives))
-        seen = observations[:number]
-        bounds = [_bounds([o.of(s) for s in seen], confidence) for o in objectives]
-        sure = _confidence(seen, objectives)
+        observed = observations[:number]
+        bounds = [_bounds([o.of(s) for s in observed], confidence) for o in objectives]
+        sure = _confidence(observed, objectives)
         pairs = list(zip(bounds, objectives, strict=True))
         if all(high <= objective.limit for (_, high), objective in pairs):
             return Verdict("meets", number, number, sure)
@@ -100,7 +100,7 @@ def _confidence(
         return None
     each = []
     for objective in objectives:
-        mean, error = _mean_and_error([objective.of(seen) for seen in observations])
+        mean, error = _mean_and_error([objective.of(observation) for observation in observations])
         if not error:
             each.append(1.0 if mean <= objective.limit else 0.0)
         else:

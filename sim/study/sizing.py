@@ -7,8 +7,8 @@
                 │                                    └─► the smallest with more workers, the same
                 └─ none meets ──► the closest ──► what if a limit were twice as high
 
-Pure: `plan` says what is to be tried next and `conclude` what is known, both from nothing but the
-question and what is known so far.
+Pure: `plan` gives the next trials and `conclude` the answer, both from the question and the
+observations so far.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Choice:
     Attributes:
         candidate: which.
         judged: how it does.
-        death: what becomes of it when a worker is killed; None where that was not tried.
+        death: recovery after a worker is killed; None if not tried.
     """
 
     candidate: Candidate
@@ -53,7 +53,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is known of a question.
+    """The answer to a question, as far as it is known.
 
     Attributes:
         question: what was asked.
@@ -112,14 +112,14 @@ def plan(question: Question, known: Known) -> list[Trial]:
         )
     base, most = question.base, question.looks[-1]
     room = headroom(question, search.best.judged.point, known)
-    found, undecided = _alternatives(question, search.best, known)
+    alternatives, undecided = _alternatives(question, search.best, known)
     wanted = trials([*aside, *(one for _, one in room.judgements), *undecided])
-    for choice in (search.best, *found):
+    for choice in (search.best, *alternatives):
         wanted += death_trials(base, choice.judged.point, known, most)
     return wanted
 
 
-def left(question: Question, known: Known) -> int:
+def remaining(question: Question, known: Known) -> int:
     """The most trials that are still to come, if what is decided next is decided at first look."""
     search = _search(question, question.candidates, known)
     if not search.undecided:
@@ -182,15 +182,15 @@ def _alternatives(
     """The smallest that meet with more workers, and what is undecided about that."""
     numbers = sorted({c.server.workers for c in question.candidates})
     larger = [number for number in numbers if number > best.candidate.server.workers]
-    found: list[Choice] = []
+    alternatives: list[Choice] = []
     undecided: list[Judged] = []
     for number in larger[:ALTERNATIVES]:
         pool = [c for c in question.candidates if c.server.workers == number]
         search = _search(question, pool, known)
         undecided += search.undecided
         if search.best is not None:
-            found.append(search.best)
-    return found, undecided
+            alternatives.append(search.best)
+    return alternatives, undecided
 
 
 def _rank(question: Question, best: Choice | None) -> int:

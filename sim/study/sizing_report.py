@@ -1,4 +1,4 @@
-"""The answer to which configuration to take, as text for people."""
+"""The text report of `size`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,7 @@ from rich.table import Table
 
 from sim.experiment.release import MODELLED_RELEASE
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
-from sim.study.headroom import Headroom
-from sim.study.objective import LOST, Objective
-from sim.study.observation import difference, estimate
-from sim.study.parameter import Point
-from sim.study.question import Judged, Question
-from sim.study.sizing import Answer, Choice
-from sim.study.what_if import WhatIf
-from sim.study.words import (
+from sim.study.formatting import (
     configuration,
     count,
     half_width_of,
@@ -28,8 +21,15 @@ from sim.study.words import (
     traffic,
     value_of,
 )
+from sim.study.headroom import Headroom
+from sim.study.objective import LOST, Objective
+from sim.study.observation import difference, estimate
+from sim.study.parameter import Point
+from sim.study.question import Judged, Question
+from sim.study.sizing import Answer, Choice
+from sim.study.what_if import WhatIf
 
-#: What the largest load is called.
+#: Unit of each load.
 LOADS = {"rate": "requests/s", "users": "users", "pace": "times the trace's pace"}
 
 DECISIONS = {"meets": "meets", "fails": "misses", "close": "too close to call", None: "undecided"}
@@ -40,7 +40,7 @@ def print_answer(console: Console, answer: Answer, notices: Sequence[str] = ()) 
     question = answer.question
     print_assumptions(console, notices)
     print_prose(console, headline(answer), "bold")
-    print_prose(console, _asked(question), "dim")
+    print_prose(console, _question(question), "dim")
     console.print()
     choices = _choices(answer)
     if choices:
@@ -57,41 +57,42 @@ def headline(answer: Answer) -> str:
     """The answer in one sentence."""
     question = answer.question
     objectives = [o for o in question.objectives if o.measure != LOST or o.limit > 0]
-    asked = " and ".join(map(str, objectives))
+    goals = " and ".join(map(str, objectives))
     if question.floored:
         alone = ", ".join(f"{floor.measure} {ms(floor.value)}" for floor in question.floored)
         return (
-            f"No configuration can meet {asked}: the requests' own io and cpu have a {alone}, on "
-            "any server."
+            f"No configuration can meet {goals}: on any server, the io and cpu of the requests "
+            f"alone have a {alone}."
         )
     if answer.best is not None:
         one = answer.best.judged
-        verb = "Take" if answer.complete else "The smallest that meets so far is"
+        verb = "Take" if answer.complete else "The smallest configuration that meets it so far is"
         return (
             f"{verb} {configuration(one.point)}: {_reached(one, objectives)}, "
             f"{percent(one.verdict.confidence)} sure."
         )
     if not answer.complete and answer.closest is None:
-        return "Nothing is known yet."
-    nothing = "meets" if answer.complete else "is known yet that meets"
-    return f"No configuration within these limits {nothing} {asked}."
+        return "No result yet."
+    known = "" if answer.complete else "Until now, "
+    text = f"{known}no configuration within these limits meets {goals}."
+    return text[0].upper() + text[1:]
 
 
 def _reached(one: Judged, objectives: Sequence[Objective]) -> str:
-    """What it does beside what it is to do."""
+    """Each measure beside its objective."""
     parts = []
     for objective in objectives:
-        found = estimate(one.observations, objective.measure)
+        measured = estimate(one.observations, objective.measure)
         if objective.measure == LOST:
-            lost = value_of(found, LOST)
-            parts.append(f"{lost}% lost of {100 * objective.limit:g}% that may be")
+            lost = value_of(measured, LOST)
+            parts.append(f"{lost}% lost of {100 * objective.limit:g}% allowed")
         else:
-            value = ms(None if found is None else found.value)
+            value = ms(None if measured is None else measured.value)
             parts.append(f"{objective.measure} is {value} of {ms(objective.limit)} allowed")
     return ", ".join(parts)
 
 
-def _asked(question: Question) -> str:
+def _question(question: Question) -> str:
     limits = question.limits
     memory = "" if limits.memory is None else f", {megabytes(limits.memory)} MB"
     order = "least memory, then" if question.candidates[0].memory is not None else "fewest"
@@ -105,7 +106,7 @@ def _asked(question: Question) -> str:
 
 
 def _choices(answer: Answer) -> list[tuple[str, Choice]]:
-    """The rows of the table, each with what it is."""
+    """The rows of the table, each with its label."""
     rows = [] if answer.best is None else [("the answer", answer.best)]
     for choice in answer.alternatives:
         workers = count(choice.candidate.server.workers, "worker")
@@ -114,7 +115,7 @@ def _choices(answer: Answer) -> list[tuple[str, Choice]]:
     if answer.closest is not None and answer.closest.judged.observations:
         rows.append(("closest", answer.closest))
     if answer.present is not None:
-        rows.append(("what you have", answer.present))
+        rows.append(("current", answer.present))
     return rows
 
 
@@ -132,46 +133,46 @@ def _table(answer: Answer, rows: Sequence[tuple[str, Choice]], console: Console)
     table.add_column("", no_wrap=True)
     for what, choice in rows:
         one = choice.judged
-        found = estimate(one.observations, first)
+        measured = estimate(one.observations, first)
         less = None
         if answer.best is not None and choice is not answer.best:
             less = difference(one.observations, answer.best.judged.observations, first)
         cells = [
             what,
             configuration(one.point),
-            value_of(found, first),
-            half_width_of(found, first),
+            value_of(measured, first),
+            half_width_of(measured, first),
             "" if less is None else f"{'+' if less.value >= 0 else ''}{number(less.value, first)}",
             "" if less is None else half_width_of(less, first),
             percent(one.verdict.confidence),
             *([megabytes(choice.candidate.memory)] if memory else []),
-            "cannot keep up" if one.overload else DECISIONS[one.verdict.decision],
+            "overloaded" if one.overload else DECISIONS[one.verdict.decision],
         ]
         table.add_row(*cells, style="bold" if choice is answer.best else "")
     return table
 
 
 def _paragraphs(answer: Answer) -> list[str]:
-    words = []
+    text = []
     if answer.headroom is not None:
-        words.append(_headroom(answer.headroom))
+        text.append(_headroom(answer.headroom))
     for choice in (answer.best, *answer.alternatives):
         if choice is not None and choice.death is not None:
-            words.append(_death(choice))
+            text.append(_death(choice))
     if answer.closest is not None and answer.closest.judged.overload:
-        words += answer.closest.judged.overload
+        text += answer.closest.judged.overload
     if answer.what_ifs:
-        words.append(binding(answer.what_ifs))
-    return words
+        text.append(binding(answer.what_ifs))
+    return text
 
 
 def _headroom(room: Headroom) -> str:
     unit = LOADS[room.load]
-    more = 100 * (room.holds / room.asked - 1)
-    words = f"Headroom: it meets the objective up to {room.holds:g} {unit}, {more:.0f}% more"
+    more = 100 * (room.holds / room.requested - 1)
+    text = f"Headroom: the objective is met up to {room.holds:g} {unit}, {more:.0f}% more"
     if room.breaks is None:
-        return f"{words}; no more was tried." if room.done else f"{words}, as far as is known."
-    return f"{words}, and no longer at {room.breaks:g}."
+        return f"{text}; higher loads were not tried." if room.done else f"{text}, so far."
+    return f"{text}, but not at {room.breaks:g}."
 
 
 def _death(choice: Choice) -> str:
@@ -180,8 +181,10 @@ def _death(choice: Choice) -> str:
         return ""
     back = "is never back" if died.restored is None else f"is back after {ms(died.restored)}"
     queue = "never empty again" if died.drained is None else f"empty after {ms(died.drained)}"
-    meanwhile = "p99 meanwhile is " + (
-        "without end: more than 1% are lost" if died.meanwhile is None else ms(died.meanwhile)
+    meanwhile = "p99 during recovery is " + (
+        "undefined (more than 1% of requests were lost)"
+        if died.meanwhile is None
+        else ms(died.meanwhile)
     )
     return (
         f"When a worker of {configuration(choice.judged.point)} is killed, capacity {back}, the "
@@ -190,13 +193,13 @@ def _death(choice: Choice) -> str:
 
 
 def binding(what_ifs: Sequence[WhatIf]) -> str:
-    """Which limits bind, in sentences."""
+    """Sentences on the limits that bind."""
     helped = [what for what in what_ifs if what.judged.verdict.decision == "meets"]
     limits = dict.fromkeys(" and ".join(what.limits) for what in helped)
     tried = "; ".join(map(_what_if, what_ifs))
     if not limits:
-        return f"No limit that was moved helps: {tried}."
-    return f"What binds: {', or '.join(limits)}. {tried[:1].upper()}{tried[1:]}."
+        return f"Doubling a limit does not help: {tried}."
+    return f"Binding limit: {', or '.join(limits)}. {tried[:1].upper()}{tried[1:]}."
 
 
 def _what_if(what: WhatIf) -> str:
@@ -208,15 +211,15 @@ def _what_if(what: WhatIf) -> str:
         "threads": "more threads",
     }
     server: Point = tuple(pair for pair in what.judged.point if pair[0] != "cores")
-    does = "cannot keep up" if what.judged.overload else DECISIONS[what.judged.verdict.decision]
+    does = "overloaded" if what.judged.overload else DECISIONS[what.judged.verdict.decision]
     more = " and ".join(moved[limit] for limit in what.limits)
     return f"with {more}, {configuration(server)} {does}"
 
 
 def _effort(answer: Answer) -> str:
-    words = f"{count(answer.tried, 'configuration')} tried"
+    text = f"{count(answer.tried, 'configuration')} tried"
     if answer.best is not None:
-        words += " up to the answer"
+        text += " up to the answer"
     if answer.overloaded:
-        words += f"; {answer.overloaded:,} of all cannot keep up with the requests whatever they do"
-    return f"{words}. Intervals are of 95% over replications; differences are on the same requests."
+        text += f"; {answer.overloaded:,} configurations are overloaded by these requests"
+    return f"{text}. Intervals are of 95% over replications; differences are for the same requests."

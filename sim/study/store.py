@@ -1,4 +1,4 @@
-"""The file in which a study keeps what it has observed, to go on from there another time.
+"""The file of a study's observations, from which ``--resume`` continues.
 
 JSON lines: a header that says of which base and model the rest is, then a line for each trial,
 written as soon as it is known. A file that a kill left with half a line is as good as one
@@ -111,10 +111,10 @@ def _read(path: Path, header: dict[str, Any], known: Known) -> int:
     return length
 
 
-def _check_header(found: dict[str, Any], header: dict[str, Any], path: Path) -> None:
-    if found["schema"] != SCHEMA:
-        raise ValueError(f"schema is {found['schema']!r}")
-    if found["of"] != header["of"]:
+def _check_header(existing: dict[str, Any], header: dict[str, Any], path: Path) -> None:
+    if existing["schema"] != SCHEMA:
+        raise ValueError(f"schema is {existing['schema']!r}")
+    if existing["of"] != header["of"]:
         raise ExperimentError(
             f"{path}: is of another host, traffic, server or model; expected one of the same, or "
             "the name of a new file"

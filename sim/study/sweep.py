@@ -13,7 +13,7 @@ from sim.study.trial import Known, Trial
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What is asked.
+    """A sweep: the base experiment and its varied parameters.
 
     Attributes:
         base: everything that is not varied.

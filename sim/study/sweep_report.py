@@ -1,4 +1,4 @@
-"""A sweep as a table with bars for people, and as CSV for programs."""
+"""The report of `sweep`: a table with bars, or CSV."""
 
 from __future__ import annotations
 
@@ -13,59 +13,61 @@ from rich.text import Text
 
 from sim.experiment.release import MODELLED_RELEASE
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
+from sim.study.formatting import HEADINGS, count, half_width_of, traffic, value_of
 from sim.study.observation import DISTURBED, UNITS, estimate
-from sim.study.parameter import shown
+from sim.study.parameter import formatted
 from sim.study.sweep import Row, Sweep
-from sim.study.words import HEADINGS, count, half_width_of, traffic, value_of
 
 #: Measures that the table has beside the one that the bars show.
-SHOWN = ("mean", "p99", "throughput", "busy", "lost")
+MEASURES = ("mean", "p99", "throughput", "busy", "lost")
 
 #: Columns of the longest bar.
 BAR = 24
 
 
 def print_sweep(
-    console: Console, asked: Sweep, rows: Sequence[Row], measure: str, notices: Sequence[str] = ()
+    console: Console, sweep: Sweep, rows: Sequence[Row], measure: str, notices: Sequence[str] = ()
 ) -> None:
     """Print a row for each point, with a bar for ``measure``, and ``notices``."""
     print_assumptions(console, notices)
-    names = ", ".join(parameter.name for parameter in asked.parameters)
-    words = f"{measure} over {names}: {count(len(rows), 'point')}."
-    print_prose(console, words[:1].upper() + words[1:], "bold")
+    names = ", ".join(parameter.name for parameter in sweep.parameters)
+    text = f"{measure} over {names}: {count(len(rows), 'point')}."
+    print_prose(console, text[:1].upper() + text[1:], "bold")
     least = min((len(row.observations) for row in rows), default=0)
     most = max((len(row.observations) for row in rows), default=0)
     each = f"{most}" if least == most else f"{least} to {most}"
     print_prose(
         console,
-        f"Gunicorn {MODELLED_RELEASE}; {traffic(asked.base)}, but for what is varied; {each} "
-        "replications of the same requests everywhere.",
+        f"Gunicorn {MODELLED_RELEASE}; {traffic(sweep.base)}, except for the varied settings; "
+        f"{each} replications, with the same requests at every point.",
         "dim",
     )
     console.print()
-    print_table(console, _table(console, asked, rows, measure))
+    print_table(console, _table(console, sweep, rows, measure))
     print_remarks(console, (), notices)
 
 
-def _table(console: Console, asked: Sweep, rows: Sequence[Row], measure: str) -> Table:
+def _table(console: Console, sweep: Sweep, rows: Sequence[Row], measure: str) -> Table:
     plus_minus = "+/-" if console.options.ascii_only else "±"
     block = "#" if console.options.ascii_only else "█"
-    disturbed = any(seen.gone is not None for row in rows for seen in row.observations)
-    measures = [*SHOWN, *(DISTURBED if disturbed else ())]
+    disturbed = any(
+        observation.gone is not None for row in rows for observation in row.observations
+    )
+    measures = [*MEASURES, *(DISTURBED if disturbed else ())]
     if measure not in measures:
         measures.insert(0, measure)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for parameter in asked.parameters:
+    for parameter in sweep.parameters:
         table.add_column(parameter.name, justify="right", no_wrap=True)
     for one in measures:
         table.add_column(HEADINGS[one], justify="right", no_wrap=True)
         if one == measure:
             table.add_column(plus_minus, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    found = [estimate(row.observations, measure) for row in rows]
-    longest = max((each.value for each in found if each is not None), default=0.0)
-    for row, each in zip(rows, found, strict=True):
-        cells = [shown(value) for _, value in row.point]
+    estimates = [estimate(row.observations, measure) for row in rows]
+    longest = max((each.value for each in estimates if each is not None), default=0.0)
+    for row, each in zip(rows, estimates, strict=True):
+        cells = [formatted(value) for _, value in row.point]
         for one in measures:
             value = estimate(row.observations, one)
             cells.append(value_of(value, one))
@@ -76,14 +78,14 @@ def _table(console: Console, asked: Sweep, rows: Sequence[Row], measure: str) ->
     return table
 
 
-def csv_of(asked: Sweep, rows: Sequence[Row]) -> str:
+def csv_of(sweep: Sweep, rows: Sequence[Row]) -> str:
     """A line for each point: its values, the replications, and every measure with its interval.
 
-    Times are in s and shares from 0 to 1; what is not known, or without end, is empty.
+    Times are in s and shares from 0 to 1; unknown and undefined values are empty.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = [parameter.name for parameter in asked.parameters]
+    names = [parameter.name for parameter in sweep.parameters]
     ends = [f"{measure}{end}" for measure in UNITS for end in ("", "_low", "_high")]
     writer.writerow([*names, "replications", *ends])
     for row in rows:

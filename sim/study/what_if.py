@@ -33,15 +33,15 @@ def what_ifs(question: Question, closest: Point, known: Known) -> list[WhatIf]:
     Only where no limit alone decides, cores are moved together with each of the others.
     """
     alone = _moves(question, closest)
-    found = [_what_if(question, closest, (limit,), alone[limit], known) for limit in alone]
-    if any(what.judged.verdict.decision in (None, "meets") for what in found):
-        return found
+    moved = [_what_if(question, closest, (limit,), alone[limit], known) for limit in alone]
+    if any(what.judged.verdict.decision in (None, "meets") for what in moved):
+        return moved
     cores = alone.pop("cores")
     together = [
         _what_if(question, closest, ("cores", limit), {**cores, **move}, known)
         for limit, move in alone.items()
     ]
-    return [*found, *together]
+    return [*moved, *together]
 
 
 def _moves(question: Question, closest: Point) -> dict[Limit, Mapping[str, Value]]:

@@ -1,9 +1,8 @@
-"""The looks of a validation: JSON lines, a header and then one line for each run of a cell.
+"""The file of a validation: JSON lines, a header and then one line for each run of a cell.
 
 The schema, with a description of every key, is ``sim/reports/schema/validation.schema.json``. A
-look holds what one run measured, and what every variant predicted of it just before, so that
-whoever reads it can compute errors and spreads anew; the file is written line by line and may end
-anywhere.
+line holds what one run measured and what every variant predicted for it, so that errors and spreads
+can be computed again. The file is written line by line and may end anywhere.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ Values = dict[str, float | None]
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What all looks of a file have in common.
+    """What all measurements of a file have in common.
 
     Attributes:
         begun: when the first cell was, ISO 8601.
@@ -34,7 +33,7 @@ class Header:
         versions: of Python and of the packages that matter.
         repeats: how often each cell is measured at least.
         variants: how often it is predicted for each of those.
-        predicted: when all looks were predicted anew, ISO 8601; None where each was predicted just
+        predicted: when all were predicted again, ISO 8601; None where each was predicted just
             before it was measured.
     """
 
@@ -47,7 +46,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Measurement:
     """One run of a cell.
 
     Attributes:
@@ -79,97 +78,101 @@ class Row:
     """One cell.
 
     Attributes:
-        looks: at it, at least one, the first first.
+        measurements: its runs in order, at least one.
     """
 
-    looks: tuple[Look, ...]
+    measurements: tuple[Measurement, ...]
 
     @property
     def cell(self) -> int:
         """Its number."""
-        return self.looks[0].cell
+        return self.measurements[0].cell
 
     @property
     def name(self) -> str:
         """Of the cell."""
-        return self.looks[0].name
+        return self.measurements[0].name
 
     @property
     def repeats(self) -> list[Values]:
-        """What each look measured."""
-        return [look.values for look in self.looks]
+        """The measured values of each run."""
+        return [measurement.values for measurement in self.measurements]
 
     @property
     def variants(self) -> list[Values]:
-        """What was predicted, with the costs of every look."""
-        return [values for look in self.looks for values in look.variants]
+        """All predicted values, with the costs of each run."""
+        return [values for measurement in self.measurements for values in measurement.variants]
 
 
-def rows_of(looks: Iterable[Look]) -> list[Row]:
-    """The looks by cell, in the order in which the cells were first looked at."""
-    by_cell: dict[int, list[Look]] = {}
-    for look in looks:
-        by_cell.setdefault(look.cell, []).append(look)
-    return [Row(tuple(found)) for found in by_cell.values()]
+def rows_of(measurements: Iterable[Measurement]) -> list[Row]:
+    """The measurements by cell, in the order in which the cells were first measured."""
+    by_cell: dict[int, list[Measurement]] = {}
+    for measurement in measurements:
+        by_cell.setdefault(measurement.cell, []).append(measurement)
+    return [Row(tuple(group)) for group in by_cell.values()]
 
 
-def read(path: Path) -> tuple[Header, list[Look]]:
+def read(path: Path) -> tuple[Header, list[Measurement]]:
     """Read a file; a last line that is not whole is left out.
 
     Raises:
         ExperimentError: when the file cannot be read, or is of another schema.
     """
-    header, looks, _ = _parse(path)
-    return header, looks
+    header, measurements, _ = _parse(path)
+    return header, measurements
 
 
-def resume(path: Path, header: Header) -> list[Look]:
-    """Make the file ready for `append`, and return the looks that it has already.
+def resume(path: Path, header: Header) -> list[Measurement]:
+    """Make the file ready for `append`, and return the measurements that it has already.
 
     A file that is not there, or holds no whole line, is begun with ``header``. From one that is,
     a last line that was cut off is removed.
 
     Raises:
         ExperimentError: when the file is of another schema, or its header says anything else than
-            ``header`` but for the dates: looks of different kinds do not belong into one table.
+            ``header`` but for the dates: measurements of different kinds do not belong into one
+            table.
     """
     if not path.exists() or b"\n" not in _bytes(path):
         write(path, header, ())
         return []
-    found, looks, end = _parse(path)
-    theirs, ours = asdict(found), asdict(header)
-    for key in ours:
-        if key not in {"begun", "predicted"} and theirs[key] != ours[key]:
+    present, measurements, end = _parse(path)
+    existing, expected = asdict(present), asdict(header)
+    for key in expected:
+        if key not in {"begun", "predicted"} and existing[key] != expected[key]:
             raise ExperimentError(
-                f"{path}: its {key} is {_differences(theirs[key], ours[key])}; expected a file of "
-                "this machine, these versions and flags, or a new one"
+                f"{path}: its {key} is {_differences(existing[key], expected[key])}; expected a "
+                "file of this machine, these versions and flags, or a new one"
             )
     os.truncate(path, end)
-    return looks
+    return measurements
 
 
-def append(path: Path, look: Look) -> None:
-    """Add a look at the end, all of it at once.
+def append(path: Path, measurement: Measurement) -> None:
+    """Add a measurement at the end, all of it at once.
 
     Raises:
         ExperimentError: when it cannot be written.
     """
     try:
         with path.open("a", encoding="utf-8") as file:
-            file.write(_line(asdict(look)))
+            file.write(_line(asdict(measurement)))
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
         raise ExperimentError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def write(path: Path, header: Header, looks: Iterable[Look]) -> None:
+def write(path: Path, header: Header, measurements: Iterable[Measurement]) -> None:
     """Write a whole file; it appears whole or not at all.
 
     Raises:
         ExperimentError: when it cannot be written.
     """
-    records = ({"schema": SCHEMA, **asdict(header)}, *(asdict(look) for look in looks))
+    records = (
+        {"schema": SCHEMA, **asdict(header)},
+        *(asdict(measurement) for measurement in measurements),
+    )
     with whole_file(path) as file:
         file.writelines(map(_line, records))
 
@@ -185,26 +188,26 @@ def _bytes(path: Path) -> bytes:
         raise ExperimentError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _parse(path: Path) -> tuple[Header, list[Look], int]:
-    """Header, looks, and where the last whole line ends."""
+def _parse(path: Path) -> tuple[Header, list[Measurement], int]:
+    """Header, measurements, and where the last whole line ends."""
     content = _bytes(path)
     end = content.rfind(b"\n") + 1
     header: Header | None = None
-    looks: list[Look] = []
+    measurements: list[Measurement] = []
     for number, line in enumerate(content[:end].splitlines(), start=1):
         try:
             record = json.loads(line)
             if header is None:
                 header = _header(record)
             else:
-                looks.append(Look(**record))
+                measurements.append(Measurement(**record))
         except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise ExperimentError(
                 f"{path}: line {number} is not of a {SCHEMA} file ({error})"
             ) from None
     if header is None:
         raise ExperimentError(f"{path}: has no whole line; expected a {SCHEMA} file")
-    return header, looks, end
+    return header, measurements, end
 
 
 def _header(record: dict[str, Any]) -> Header:
@@ -213,9 +216,9 @@ def _header(record: dict[str, Any]) -> Header:
     return Header(**{key: value for key, value in record.items() if key != "schema"})
 
 
-def _differences(theirs: object, ours: object) -> str:
-    """What differs, in words: of tables only the keys that do."""
-    if not isinstance(theirs, dict) or not isinstance(ours, dict):
-        return f"{theirs!r}, not {ours!r}"
-    keys = [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]
-    return ", ".join(f"{key} {theirs.get(key)!r}, not {ours.get(key)!r}" for key in keys)
+def _differences(existing: object, expected: object) -> str:
+    """The differences as text; of tables only the keys that differ."""
+    if not isinstance(existing, dict) or not isinstance(expected, dict):
+        return f"{existing!r}, not {expected!r}"
+    keys = [key for key in {**existing, **expected} if existing.get(key) != expected.get(key)]
+    return ", ".join(f"{key} {existing.get(key)!r}, not {expected.get(key)!r}" for key in keys)

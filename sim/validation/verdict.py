@@ -33,8 +33,8 @@ CLOSER = 10.0
 #: that was left alone it was 0.02 at most.
 QUIET = 0.05
 
-#: Figures that are told about too.
-TOLD = (*TARGETED, "latency_p99", "throughput")
+#: Figures that reports show.
+REPORTED = (*TARGETED, "latency_p99", "throughput")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Result:
     @classmethod
     def of(cls, row: Row) -> Result:
         """What a row comes to."""
-        first = row.looks[0]
+        first = row.measurements[0]
         server = first.experiment["server"]
         figures = figures_of(row.variants, row.repeats, first.ideal)
         return cls(
@@ -94,8 +94,8 @@ class Result:
             row.name,
             tuple(f for f in figures if f.error is not None and f.spread is not None),
             int(server["workers"]) if server["worker_class"] == "gthread" else 0,
-            max(look.others for look in row.looks),
-            len(row.looks),
+            max(measurement.others for measurement in row.measurements),
+            len(row.measurements),
         )
 
     def figure(self, name: str) -> Figure | None:
@@ -141,8 +141,8 @@ class Result:
     @property
     def misses(self) -> list[Off]:
         """Figures in `TARGETED`, and the shares, that are further off than they may be."""
-        found = [(self.off(name), WORST) for name in TARGETED] + [(self.share, SHARE)]
-        return [off for off, limit in found if off is not None and not off.within(limit)]
+        limits = [(self.off(name), WORST) for name in TARGETED] + [(self.share, SHARE)]
+        return [off for off, limit in limits if off is not None and not off.within(limit)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +175,11 @@ class Target:
     """Something that the model must reach.
 
     Attributes:
-        words: what.
+        text: the target, as a sentence.
         reached: whether it is; None where no cell tells.
     """
 
-    words: str
+    text: str
     reached: bool | None
 
 
@@ -189,7 +189,7 @@ class Validation:
 
     Attributes:
         results: the cells, by number.
-        measures: the figures in `TOLD`, and the shares.
+        measures: the figures in `REPORTED`, and the shares.
         closer: median error of the ideal queue's mean latency / median error of the prediction's,
             over the cells with several gthread workers; None without any.
         targets: what must be reached.
@@ -206,7 +206,7 @@ class Validation:
         return all(target.reached is not False for target in self.targets)
 
     @property
-    def looks(self) -> str:
+    def measurements(self) -> str:
         """How often the cells were measured, in words."""
         cells = sorted(Counter(result.repeats for result in self.results).items())
         return " or ".join(f"{times} times ({number} cells)" for times, number in cells)
@@ -215,7 +215,7 @@ class Validation:
 def validation(rows: Iterable[Row]) -> Validation:
     """Judge the rows; see this module."""
     results = tuple(sorted(map(Result.of, rows), key=lambda result: result.cell))
-    measures = [_measure(name, [(r.cell, r.off(name)) for r in results]) for name in TOLD]
+    measures = [_measure(name, [(r.cell, r.off(name)) for r in results]) for name in REPORTED]
     shares = _measure("share", [(r.cell, r.share) for r in results])
     closer = _closer(results)
     targets = [
@@ -255,8 +255,8 @@ def _of(measure: Measure) -> tuple[Target, Target]:
 
 
 def _spread_target(measures: Iterable[Measure]) -> Target:
-    seen = [measure for measure in measures if measure.noisy]
-    within = all(measure.within_spread == measure.noisy for measure in seen) if seen else None
+    judged = [measure for measure in measures if measure.noisy]
+    within = all(measure.within_spread == measure.noisy for measure in judged) if judged else None
     return Target("what the server does not repeat is within its spread", within)
 
 

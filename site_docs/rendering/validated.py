@@ -69,8 +69,8 @@ def read(path: Path = FILE) -> Validated:
     Raises:
         ExperimentError: when the file cannot be read, or is of another grid than today's.
     """
-    header, looks = validation_rows.read(path)
-    rows = sorted(validation_rows.rows_of(looks), key=lambda row: row.cell)
+    header, measurements = validation_rows.read(path)
+    rows = sorted(validation_rows.rows_of(measurements), key=lambda row: row.cell)
     for row in rows:
         if cell(row.cell).name != row.name:
             raise ExperimentError(
@@ -93,7 +93,7 @@ def where(path: Path = FILE) -> str:
     anew = "" if predicted is None else f"predicted anew from the same requests {predicted[:10]}, "
     return (
         f"{len(found.rows)} of {len(sample())} cells, each predicted {found.header.variants} times "
-        f"and measured {found.validation.looks}; begun {found.header.begun[:10]}, {anew}"
+        f"and measured {found.validation.measurements}; begun {found.header.begun[:10]}, {anew}"
         f"{machine['processor']}, {machine['cores']} cores, {_system(machine['system'])}, "
         f"CPython {versions['python']}, Gunicorn {versions['gunicorn']}"
     )

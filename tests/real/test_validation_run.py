@@ -23,11 +23,11 @@ def test_cells_are_measured_and_predicted_as_often_as_asked(tmp_path: Path) -> N
     path, told = tmp_path / "rows.jsonl", io.StringIO()
     header = header_of(HOST, 2, 3)
     run_cells(path, header, [3], small, Costs(), not_asked, predictions, tmp_path, told)
-    _, looks = read(path)
+    _, measurements = read(path)
     # As often again, if they were far apart.
-    noisy = Result.of(Row(tuple(looks[:2]))).noisy
-    assert len(looks) == (4 if noisy else 2)
-    for measured in looks:
+    noisy = Result.of(Row(tuple(measurements[:2]))).noisy
+    assert len(measurements) == (4 if noisy else 2)
+    for measured in measurements:
         assert measured.name == sample()[2].name
         assert len(measured.variants) == 3
         assert measured.outcomes["ok"] == 60
@@ -41,18 +41,20 @@ def test_cells_are_measured_and_predicted_as_often_as_asked(tmp_path: Path) -> N
         # The machine may be busy with anything.
         assert 0 <= measured.others <= psutil.cpu_count()
     # Every look has chances of its own.
-    assert looks[0].variants != looks[1].variants
+    assert measurements[0].variants != measurements[1].variants
     for number in (1, 2):
-        assert f"run {number} of 2, cell 3 (1 of 1), {looks[0].name}: mean " in told.getvalue()
+        assert (
+            f"run {number} of 2, cell 3 (1 of 1), {measurements[0].name}: mean " in told.getvalue()
+        )
     # Every figure can be computed anew from the requests themselves.
     (run,) = load(tmp_path / "cell-03-2.run")
     latencies = [request.latency for request in run.requests]
-    assert looks[1].values["latency_mean"] == pytest.approx(sum(latencies) / 60)
+    assert measurements[1].values["latency_mean"] == pytest.approx(sum(latencies) / 60)
 
     run_cells(path, header, [3], small, Costs(), not_asked, predictions, None, told)
-    assert read(path)[1] == looks
+    assert read(path)[1] == measurements
     later = replace(header, begun="later")
     run_cells(path, later, [3], small, Costs(), not_asked, predictions, None, told, again=True)
     begun, after = read(path)
     assert begun == header
-    assert all(one.values != other.values for one, other in zip(after, looks, strict=False))
+    assert all(one.values != other.values for one, other in zip(after, measurements, strict=False))

@@ -11,7 +11,7 @@ import pytest
 from sim.errors import ExperimentError
 from sim.validation import rows as validation_rows
 from sim.validation.grid import sample
-from sim.validation.rows import Header, Look, Row, Values
+from sim.validation.rows import Header, Measurement, Row, Values
 from sim.validation.verdict import Off, Result
 from site_docs.charts.agreement import agreement
 from site_docs.charts.misses import misses
@@ -40,7 +40,7 @@ def values(scale: float) -> Values:
 def row(number: int, scale: float) -> Row:
     return Row(
         tuple(
-            Look(
+            Measurement(
                 number,
                 sample()[number - 1].name,
                 "2026-01-02",
@@ -60,8 +60,8 @@ def row(number: int, scale: float) -> Row:
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with three cells, of which two are off."""
     path = tmp_path_factory.mktemp("validation") / "validation.jsonl"
-    looks = [look for number, scale in CELLS.items() for look in row(number, scale).looks]
-    validation_rows.write(path, HEADER, looks)
+    measurements = [measurement for number, scale in CELLS.items() for measurement in row(number, scale).measurements]
+    validation_rows.write(path, HEADER, measurements)
     return path
 
 
@@ -70,9 +70,9 @@ def test_it_is_told_as_its_file_says(path: Path, tmp_path: Path) -> None:
         "3 of 64 cells, each predicted 2 times and measured 2 times (3 cells); begun 2026-01-02, "
         "a processor, 2 cores, Linux 6.18, CPython 3, Gunicorn 27"
     )
-    header, looks = validation_rows.read(path)
+    header, measurements = validation_rows.read(path)
     later = tmp_path / "later.jsonl"
-    validation_rows.write(later, replace(header, predicted="2026-03-04T05:06:07+00:00"), looks)
+    validation_rows.write(later, replace(header, predicted="2026-03-04T05:06:07+00:00"), measurements)
     anew = "begun 2026-01-02, predicted anew from the same requests 2026-03-04, a processor"
     assert anew in validated.where(later)
     assert validated.reached(path) == "3 of 8 targets are reached"
@@ -103,7 +103,7 @@ def test_every_figure_is_a_line_for_a_spreadsheet(path: Path) -> None:
 
 def test_rows_of_another_grid_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.jsonl"
-    validation_rows.write(path, HEADER, [replace(row(1, 1.0).looks[0], name="another")])
+    validation_rows.write(path, HEADER, [replace(row(1, 1.0).measurements[0], name="another")])
     with pytest.raises(ExperimentError, match=r"cell 1 is 'another'; expected 'gthread, 8x1"):
         validated.read(path)
 

@@ -374,7 +374,7 @@ def test_a_configuration_counts_the_cores_of_the_experiment() -> None:
     experiment, notices = parsed("-c", conf, "--experiment", toml, "--cores", "16")
     assert experiment.server.workers == experiment.host.cores == 16
     assert notices == (
-        f"{conf}: counts processors, and sees the 16 of the experiment's host (--cores).",
+        f"{conf}: counts processors; it gets the 16 of the experiment's host (--cores).",
     )
 
 

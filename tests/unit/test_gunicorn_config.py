@@ -254,13 +254,13 @@ def test_a_file_counts_the_processors_of_the_experiments_host(
     config = gunicorn_config.read("counts.py", 16, literal=literal)
     assert config.settings == {"workers": 33}
     assert config.notices == (
-        "counts.py: counts processors, and sees the 16 of the experiment's host (--cores).",
+        "counts.py: counts processors; it gets the 16 of the experiment's host (--cores).",
     )
     assert (os.cpu_count(), os.sched_getaffinity(0)) == before
 
 
 def test_a_function_that_outlives_the_file_counts_this_machine() -> None:
-    with processors.seen(1000):
+    with processors.counted_as(1000):
         taken = os.cpu_count
         assert taken() == 1000
     assert taken() == os.cpu_count() != 1000

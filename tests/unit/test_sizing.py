@@ -18,7 +18,7 @@ from sim.study.candidates import Candidate
 from sim.study.conduct import conduct
 from sim.study.parameter import Value
 from sim.study.question import Question
-from sim.study.sizing import Answer, conclude, left, plan
+from sim.study.sizing import Answer, conclude, plan, remaining
 from sim.study.trial import Known, submitter
 
 SERVICE = 0.05
@@ -139,7 +139,7 @@ def test_at_any_moment_there_is_an_answer_of_what_is_known() -> None:
     assert conclude(SMALL, known).best is None
     bests = []
     for _ in conduct(lambda k: plan(SMALL, k), known, submitter(Here(), SMALL.base)):
-        assert left(SMALL, known) >= 0
+        assert remaining(SMALL, known) >= 0
         answer = conclude(SMALL, known)
         bests.append(None if answer.best is None else answer.best.candidate)
     assert bests[0] is None

@@ -93,7 +93,7 @@ def test_size_answers_writes_and_resumes(sim: Sim, tmp_path: Path) -> None:
     first = sim(*SIZE, "--write", str(conf), "--resume", str(results))
     assert (first.returncode, first.stderr) == (0, "")
     assert first.stdout.startswith("Take gthread 1 x ")
-    assert "Headroom: it meets the objective up to " in first.stdout
+    assert "Headroom: the objective is met up to " in first.stdout
     assert "is killed, capacity is back" in " ".join(first.stdout.split())
     assert "smallest with 2 workers" in first.stdout
 
@@ -185,7 +185,7 @@ def test_nothing_meets_what_the_requests_alone_exceed(sim: Sim, tmp_path: Path) 
     conf = tmp_path / "gunicorn.conf.py"
     done = sim("size", "--slo", "p99=10ms", "--write", str(conf))
     assert done.returncode == 2
-    assert "No configuration can meet p99 10 ms: the requests' own io and cpu" in done.stdout
+    assert "No configuration can meet p99 10 ms: on any server, the io and cpu" in done.stdout
     assert done.stderr == f"error: {conf}: there is no configuration to write\n"
     assert not conf.exists()
     value = document("size", sim("size", "--slo", "p99=10ms", "--json").stdout)
@@ -200,7 +200,7 @@ def test_nothing_meets_within_the_limits(sim: Sim) -> None:
     done = sim(*arguments)
     assert done.returncode == 0
     assert done.stdout.startswith("No configuration within these limits meets mean 200 ms.")
-    assert "What binds: cores." in done.stdout
+    assert "Binding limit: cores." in done.stdout
     value = document("size", sim(*arguments, "--json").stdout)
     assert value["closest"]["decision"] == "overloaded"
     assert [w["limits"] for w in value["what_ifs"] if w["decision"] == "meets"] == [["cores"]]
@@ -354,7 +354,7 @@ def test_compare_two_configurations(sim: Sim, tmp_path: Path) -> None:
     swapped = sim("compare", "b.py", "a.py", *flags).stdout
     assert swapped.startswith("B (a.py) is better: B's mean is ")
     same = sim("compare", "a.py", "a.py", *flags).stdout
-    assert same.startswith("Both do exactly the same.")
+    assert same.startswith("Both give exactly the same results.")
 
 
 def test_compare_two_experiments(sim: Sim, tmp_path: Path) -> None:

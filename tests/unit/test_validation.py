@@ -27,7 +27,7 @@ from sim.experiment.document import to_dict
 from sim.run import OK, Requests, Run
 from sim.study.replications import predictions
 from sim.validation.grid import sample
-from sim.validation.rows import Header, Look, Row, append, read, resume, rows_of, write
+from sim.validation.rows import Header, Measurement, Row, append, read, resume, rows_of, write
 from sim.validation.verdict import Validation, validation
 
 HEADER = header_of(HOST, 3, 2)
@@ -67,7 +67,7 @@ def row(
     """A cell whose latencies and first worker's shares (predicted, measured) are these."""
     return Row(
         tuple(
-            Look(
+            Measurement(
                 cell=number,
                 name=f"the {number}th",
                 measured="2026-11-24T08:00:00+00:00",
@@ -83,13 +83,13 @@ def row(
     )
 
 
-def look(number: int, mean: float = 1.0) -> Look:
+def measurement(number: int, mean: float = 1.0) -> Measurement:
     """One look at such a cell."""
-    return row(number, 1.0, [mean]).looks[0]
+    return row(number, 1.0, [mean]).measurements[0]
 
 
 def missed(result: Validation) -> list[str]:
-    return [target.words for target in result.targets if target.reached is False]
+    return [target.text for target in result.targets if target.reached is False]
 
 
 def printed(rows: Sequence[Row]) -> str:
@@ -103,7 +103,7 @@ def test_a_good_model_reaches_every_target() -> None:
     rows = [row(1, 1.04, [1.0, 1.0, 1.0]), row(2, 0.98, [1.0, 1.02, 0.98])]
     result = validation(rows)
     assert result.reached
-    assert all(target.reached for target in result.targets if "spread" not in target.words)
+    assert all(target.reached for target in result.targets if "spread" not in target.text)
     (mean, *_) = result.measures
     assert (mean.name, mean.repeated, mean.noisy) == ("latency_mean", 2, 0)
     assert mean.median == pytest.approx(0.03)
@@ -149,7 +149,7 @@ def test_a_share_may_be_off_by_a_twentieth(shares: Sequence[float], words: list[
 def test_the_shares_of_a_cell_are_judged_together() -> None:
     # The second worker's share is as noisy as the first's, and both are off by as much.
     noisy = row(1, 1.0, [1.0] * 2, shares=(0.62, 0.5))
-    noisy.looks[1].values.update(share_worker_1=0.6, share_worker_2=0.4)
+    noisy.measurements[1].values.update(share_worker_1=0.6, share_worker_2=0.4)
     (result,) = validation([noisy]).results
     assert result.share is not None
     assert (result.share.error, result.share.spread) == pytest.approx((0.07, 0.1))
@@ -172,11 +172,14 @@ def test_without_a_cell_nothing_is_claimed() -> None:
 def test_the_rows_are_as_their_schema_says(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     assert resume(path, HEADER) == []
-    looks = [look(1), look(5), look(1, 1.01)]
-    for each in looks:
+    measurements = [measurement(1), measurement(5), measurement(1, 1.01)]
+    for each in measurements:
         append(path, each)
-    assert read(path) == (HEADER, looks)
-    assert rows_of(looks) == [Row((looks[0], looks[2])), Row((looks[1],))]
+    assert read(path) == (HEADER, measurements)
+    assert rows_of(measurements) == [
+        Row((measurements[0], measurements[2])),
+        Row((measurements[1],)),
+    ]
     validator = jsonschema.Draft202012Validator(schema())
     for line in path.read_text(encoding="utf-8").splitlines():
         validator.validate(json.loads(line))
@@ -187,13 +190,13 @@ def test_the_rows_are_as_their_schema_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cut", [1, 20, 400])
 def test_a_line_that_was_cut_off_is_measured_again(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "rows.jsonl"
-    looks = [look(1), look(2)]
-    write(path, HEADER, looks)
+    measurements = [measurement(1), measurement(2)]
+    write(path, HEADER, measurements)
     path.write_bytes(path.read_bytes()[:-cut])
-    assert read(path) == (HEADER, looks[:1])
-    assert resume(path, HEADER) == looks[:1]
-    append(path, looks[1])
-    assert read(path) == (HEADER, looks)
+    assert read(path) == (HEADER, measurements[:1])
+    assert resume(path, HEADER) == measurements[:1]
+    append(path, measurements[1])
+    assert read(path) == (HEADER, measurements)
 
 
 def test_a_header_that_was_cut_off_is_written_again(tmp_path: Path) -> None:
@@ -213,7 +216,7 @@ def test_a_header_that_was_cut_off_is_written_again(tmp_path: Path) -> None:
 )
 def test_rows_of_another_kind_are_not_mixed(tmp_path: Path, other: Header, message: str) -> None:
     path = tmp_path / "rows.jsonl"
-    write(path, other, [look(1)])
+    write(path, other, [measurement(1)])
     before = path.read_bytes()
     with pytest.raises(ExperimentError, match=message):
         resume(path, HEADER)
@@ -253,25 +256,29 @@ def answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_cell_that_the_server_does_not_repeat_is_measured_as_often_again() -> None:
-    looks: list[Look] = []
+    measurements: list[Measurement] = []
     means = {1: iter([1.0, 1.2, 1.0, 1.0]), 2: iter([1.0, 1.01]), 3: iter([1.0, 1.0])}
     passes = []
-    while due := next_pass([3, 1, 2], looks, 2):
+    while due := next_pass([3, 1, 2], measurements, 2):
         passes.append(due)
-        looks += [look(number, next(means[number])) for number in due]
+        measurements += [measurement(number, next(means[number])) for number in due]
     assert passes == [[3, 1, 2], [3, 1, 2], [1], [1]]
     # One that is interrupted goes on with those that lack most.
-    assert next_pass([3, 1, 2], looks[:2], 2) == [2]
-    assert next_pass([3, 1, 2], looks[:4], 2) == [1, 2]
-    assert next_pass([2], looks[:2], 2) == [2]
+    assert next_pass([3, 1, 2], measurements[:2], 2) == [2]
+    assert next_pass([3, 1, 2], measurements[:4], 2) == [1, 2]
+    assert next_pass([2], measurements[:2], 2) == [2]
 
 
 @pytest.mark.usefixtures("answers_at_once")
 def test_runs_beside_which_something_else_ran_can_be_repeated(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     header = header_of(HOST, 2, 2)
-    disturbed = replace(look(3, 2.0), others=0.3)
-    write(path, header, [look(3), disturbed, replace(look(4), others=0.3), look(4)])
+    disturbed = replace(measurement(3, 2.0), others=0.3)
+    write(
+        path,
+        header,
+        [measurement(3), disturbed, replace(measurement(4), others=0.3), measurement(4)],
+    )
     run_cells(
         path,
         header,
@@ -284,10 +291,10 @@ def test_runs_beside_which_something_else_ran_can_be_repeated(tmp_path: Path) ->
         io.StringIO(),
         disturbed_again=True,
     )
-    _, looks = read(path)
-    assert [each.cell for each in looks[:3]] == [3, 4, 4]
-    assert {each.cell for each in looks[3:]} == {3}
-    assert all(each.experiment["server"]["threads"] == 2 for each in looks[3:])
+    _, measurements = read(path)
+    assert [each.cell for each in measurements[:3]] == [3, 4, 4]
+    assert {each.cell for each in measurements[3:]} == {3}
+    assert all(each.experiment["server"]["threads"] == 2 for each in measurements[3:])
 
 
 @pytest.mark.usefixtures("answers_at_once")
@@ -304,8 +311,8 @@ def test_what_things_cost_is_learnt_anew_every_few_runs(
     path, told = tmp_path / "rows.jsonl", io.StringIO()
     header = header_of(HOST, 2, 2)
     run_cells(path, header, [1, 2, 3], small, None, learn, predictions, None, told)
-    _, looks = read(path)
-    known = [(each.cell, each.experiment["costs"]["timer_slack"]) for each in looks]
+    _, measurements = read(path)
+    known = [(each.cell, each.experiment["costs"]["timer_slack"]) for each in measurements]
     assert known == [(1, 0.1), (2, 0.1), (3, 0.2), (1, 0.2), (2, 0.3), (3, 0.3)]
     # One that goes on where another has ended does not know what the machine was then.
     run_cells(path, header, [3, 4], small, None, learn, predictions, None, told)
@@ -318,7 +325,7 @@ def test_rows_are_predicted_anew_without_being_measured(
 ) -> None:
     path = tmp_path / "rows.jsonl"
     experiment = to_dict(small(1))
-    before = [replace(look(52), experiment=experiment) for _ in range(2)]
+    before = [replace(measurement(52), experiment=experiment) for _ in range(2)]
     write(path, HEADER, before)
     others = None if costs is None else replace(Costs(), timer_slack=costs)
     predict_again(path, others, 4, predictions)
@@ -333,7 +340,7 @@ def test_rows_are_predicted_anew_without_being_measured(
 
 def test_costs_of_another_model_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    old = look(52)
+    old = measurement(52)
     old.experiment["costs"]["wake_up"] = 0.5
     write(path, HEADER, [old])
     before = path.read_bytes()
@@ -350,10 +357,10 @@ def test_the_exit_status_tells_of_a_missed_target(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("reference_app.cli.SOMAXCONN", tmp_path / "none")
         patch.setattr("os.sched_getaffinity", lambda _: {0, 1})
-        write(path, HEADER, row(2, 1.01, [1.0] * 3).looks)
+        write(path, HEADER, row(2, 1.01, [1.0] * 3).measurements)
         main(arguments)
         assert "are reached" in capsys.readouterr().out
-        write(path, HEADER, row(2, 2.0, [1.0] * 3).looks)
+        write(path, HEADER, row(2, 2.0, [1.0] * 3).measurements)
         with pytest.raises(SystemExit) as end:
             main(arguments)
         assert end.value.code == 1

@@ -1,4 +1,4 @@
-"""How the reports of studies write configurations and numbers."""
+"""Formatting of configurations and numbers in the reports of studies."""
 
 from __future__ import annotations
 
@@ -7,58 +7,58 @@ from sim.experiment import Experiment, Server
 from sim.study.observation import UNITS
 from sim.study.parameter import Point
 
-#: What stands where there is no number.
+#: Text for a missing number.
 NONE = "-"
 
-#: By which the numbers of each unit are multiplied to be read.
+#: Factor from each unit to the unit that reports use.
 SCALE = {"s": 1000.0, "1/s": 1.0, "share": 100.0, "requests": 1.0}
 
 #: Headings of the measures.
 HEADINGS = {
     **{name: f"{name}, ms" for name in ("mean", "p50", "p90", "p95", "p99", "max", "wait")},
-    "throughput": "answers/s",
+    "throughput": "responses/s",
     "busy": "threads busy, %",
     "lost": "lost, %",
     "restored": "capacity back, ms",
     "drained": "queue empty, ms",
-    "meanwhile": "p99 meanwhile, ms",
+    "meanwhile": "p99 during recovery, ms",
     "gone": "lost to it",
     "late": "late",
 }
 
 
 def configuration(point: Point) -> str:
-    """A server in a few words: ``gthread 2 x 4, worker_connections 4``."""
+    """Short text for a server: ``gthread 2 x 4, worker_connections 4``."""
     values, usual = dict(point), Server()
     if values["worker_class"] == "sync":
-        words = [f"sync, {count(int(values['workers']), 'worker')}"]
+        parts = [f"sync, {count(int(values['workers']), 'worker')}"]
     else:
-        words = [f"gthread {values['workers']} x {values['threads']}"]
+        parts = [f"gthread {values['workers']} x {values['threads']}"]
     if values["worker_connections"] != usual.worker_connections:
-        words.append(f"worker_connections {values['worker_connections']}")
+        parts.append(f"worker_connections {values['worker_connections']}")
     if values["reuse_port"]:
-        words.append("reuse_port")
+        parts.append("reuse_port")
     if values["max_requests"]:
-        words.append(f"max_requests {values['max_requests']}")
-    return ", ".join(words)
+        parts.append(f"max_requests {values['max_requests']}")
+    return ", ".join(parts)
 
 
 def traffic(base: Experiment) -> str:
-    """The requests and the host, in a few words."""
-    asked = base.traffic
-    demand = f"io {asked.io} s, cpu {asked.cpu} s"
-    what = {
-        "poisson": f"{asked.rate:g} requests/s at random (poisson), {demand}",
-        "constant": f"{asked.rate:g} requests/s at even distances, {demand}",
-        "closed": f"{asked.users} users in a closed loop, think {asked.think} s, {demand}",
-        "trace": f"a trace of {len(asked.trace):,} requests",
-    }[asked.arrivals]
-    return f"{what}; {count(base.host.cores, 'core')}"
+    """Short text for the requests and the host."""
+    requests = base.traffic
+    demand = f"io {requests.io} s, cpu {requests.cpu} s"
+    noun = {
+        "poisson": f"{requests.rate:g} requests/s, Poisson arrivals, {demand}",
+        "constant": f"{requests.rate:g} requests/s, constant intervals, {demand}",
+        "closed": f"{requests.users} users in a closed loop, think {requests.think} s, {demand}",
+        "trace": f"a trace of {len(requests.trace):,} requests",
+    }[requests.arrivals]
+    return f"{noun}; {count(base.host.cores, 'core')}"
 
 
-def count(number: int, what: str) -> str:
-    """A number of things."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+def count(number: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def ms(seconds: float | None) -> str:
@@ -81,7 +81,7 @@ def value_of(estimate: Estimate | None, measure: str) -> str:
 
 
 def half_width_of(estimate: Estimate | None, measure: str) -> str:
-    """What stands after plus-minus."""
+    """The half width of an estimate's interval, without its unit."""
     if estimate is None or estimate.half_width is None:
         return NONE
     scaled = SCALE[UNITS[measure]]
@@ -90,7 +90,7 @@ def half_width_of(estimate: Estimate | None, measure: str) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A probability, which is never quite certain."""
+    """A probability; never written as 0 or 100 %."""
     if share is None:
         return NONE
     if share > 0.999:
