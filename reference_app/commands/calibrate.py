@@ -30,7 +30,7 @@ _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(\(\))?")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Do what the command line asks for; the file appears whole, at the end, or not at all.
+    """Run the command; the file appears whole, at the end, or not at all.
 
     Raises:
         ExperimentError: when an argument cannot be used, or the application does not answer.
@@ -42,20 +42,22 @@ def run(args: argparse.Namespace) -> None:
         raise ExperimentError(f"--path is {args.path!r}; expected one that begins with '/'")
     application = None if args.app is None else Application(args.app, directory=Path.cwd())
     with ProgressLine(sys.stderr, steps=True) as line:
-        found = calibrate(
+        result = calibrate(
             application,
             args.path,
             lambda what, over, planned: line.say(what, over, planned=planned),
         )
     cores = len(os.sched_getaffinity(0))
-    costs = race_fit.fitted(found.measured, found.shares, cores)
-    host = costs_file.CostsFile(costs, found.memory)
+    costs = race_fit.fitted(result.measured, result.shares, cores)
+    host = costs_file.CostsFile(costs, result.memory)
     with whole_file(path) as file:
-        file.write(costs_file.text(host, _about(args, found, costs, cores), _notes(found)))
-    write_stdout("\n".join(_report(path, found, costs, cores)) + "\n")
+        file.write(costs_file.text(host, _about(args, result, costs, cores), _notes(result)))
+    write_stdout("\n".join(_report(path, result, costs, cores)) + "\n")
 
 
-def _about(args: argparse.Namespace, found: Calibration, costs: Costs, cores: int) -> Iterator[str]:
+def _about(
+    args: argparse.Namespace, result: Calibration, costs: Costs, cores: int
+) -> Iterator[str]:
     now = datetime.now(UTC)
     target = args.app or "the reference service"
     yield (
@@ -68,48 +70,49 @@ def _about(args: argparse.Namespace, found: Calibration, costs: Costs, cores: in
         f"{platform.release()}, CPython {platform.python_version()}, Gunicorn "
         f"{version('gunicorn')}; client and server on the same cores."
     )
-    if found.demand is not None:
+    if result.demand is not None:
         yield (
-            f"GET {args.path} itself computes {1000 * found.demand.cpu:.3f} ms and waits "
-            f"{1000 * found.demand.io:.3f} ms: {_flags(found.demand)}"
+            f"GET {args.path} itself computes {1000 * result.demand.cpu:.3f} ms and waits "
+            f"{1000 * result.demand.io:.3f} ms: {_flags(result.demand)}"
         )
     yield "Shares of the accepts by boot order, gthread, nearly always all workers asleep:"
-    yield from _shares(found, costs, cores)
+    yield from _shares(result, costs, cores)
 
 
-def _shares(found: Calibration, costs: Costs, cores: int) -> Iterator[str]:
-    for load, shares in found.shares.items():
-        ours = race_fit.predicted_shares(load, cores, costs)
-        yield f"{load}: measured {_words(shares)}, with these costs {_words(ours)}"
+def _shares(result: Calibration, costs: Costs, cores: int) -> Iterator[str]:
+    for load, shares in result.shares.items():
+        shares_predicted = race_fit.predicted_shares(load, cores, costs)
+        predicted = _formatted(shares_predicted)
+        yield f"{load}: measured {_formatted(shares)}, with these costs {predicted}"
 
 
-def _notes(found: Calibration) -> dict[str, str]:
+def _notes(result: Calibration) -> dict[str, str]:
     notes = {
         name: f"Measured {_words_of(name, least)} to {_words_of(name, most)}."
-        for name, (least, most) in found.spread.items()
+        for name, (least, most) in result.spread.items()
     }
     for name in ("wake_first", "wake_owed", "wake_overtake", "wake_idle", "pull"):
         notes[name] = "The default: of the scheduler's traces, not measured here."
     notes["exit"] = "The default."
-    if found.demand is not None:
+    if result.demand is not None:
         # Of an application that is not ours we do not know the flags.
         notes["flag_client"] = notes["preloaded_client_copied"] = "The default."
         notes["postfork"] = "The default."
     return notes
 
 
-def _report(path: Path, found: Calibration, costs: Costs, cores: int) -> Iterator[str]:
-    for name, (least, most) in found.spread.items():
+def _report(path: Path, result: Calibration, costs: Costs, cores: int) -> Iterator[str]:
+    for name, (least, most) in result.spread.items():
         value, low, high = (
             _words_of(name, number) for number in (getattr(costs, name), least, most)
         )
         yield f"{name:14} {value:>12}   {low} to {high}"
-    for cost in fields(found.memory):
-        megabytes = getattr(found.memory, cost.name) / 1e6
+    for cost in fields(result.memory):
+        megabytes = getattr(result.memory, cost.name) / 1e6
         yield f"{cost.name:23} {megabytes:6,.2f} MB"
-    yield from _shares(found, costs, cores)
-    if found.demand is not None:
-        yield f"the application: {_flags(found.demand)}"
+    yield from _shares(result, costs, cores)
+    if result.demand is not None:
+        yield f"the application: {_flags(result.demand)}"
     yield f"written: {path}"
 
 
@@ -125,5 +128,5 @@ def _us(seconds: float) -> str:
     return f"{seconds * 1e6:,.0f} us" if seconds < 0.01 else f"{seconds * 1e3:,.0f} ms"
 
 
-def _words(shares: Sequence[float]) -> str:
+def _formatted(shares: Sequence[float]) -> str:
     return " ".join(f"{share:.2f}" for share in shares)

@@ -1,4 +1,4 @@
-"""A comparison as text for people: one sentence, then the figures behind it."""
+"""The text report of a comparison: one sentence, then its figures."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _STYLES: Mapping[Verdict | None, str] = {
     None: "dim",
 }
 
-#: Columns that are no numbers.
-_WORDS = ("verdict", "process", "what happens")
+#: Columns of text.
+_TEXTS = ("verdict", "process", "what happens")
 
-#: Numbers of a `sim.validation.side_by_side.Cost`, and what they are called.
+#: Labels of the numbers of a `sim.validation.side_by_side.Cost`.
 _COSTS: Mapping[str, str] = {
     "capacity_restored_after_s": "capacity back after",
     "queue_drained_after_s": "queue empty after",
@@ -50,7 +50,7 @@ def print_comparison(
     Args:
         console: its width, colours and encoding are respected; a pipe gets plain text.
         comparison: what to print.
-        notices: sentences about the experiment, to stand at the end; assumptions come first.
+        notices: sentences about the experiment, printed at the end; assumptions come first.
         timeline: whether to print the timelines even of an experiment in which nothing goes wrong.
     """
     print_assumptions(console, notices)
@@ -78,14 +78,14 @@ def _headline(comparison: Comparison) -> str:
     if mean.predicted is None or mean.measured is None:
         sides = [_cell(value, _ms, "no answer") for value in (mean.predicted, mean.measured)]
         return f"Predicted {sides[0]}, measured {sides[1]} on average: nothing to compare."
-    words = f"Predicted {_ms(mean.predicted)}, measured {_ms(mean.measured)} on average"
+    text = f"Predicted {_ms(mean.predicted)}, measured {_ms(mean.measured)} on average"
     if mean.error is not None:
-        words += f": {_percent(abs(mean.error))} apart"
+        text += f": {_percent(abs(mean.error))} apart"
     if mean.spread is not None:
-        words += f"; the server repeats itself within {_percent(mean.spread)}"
+        text += f"; the server repeats itself within {_percent(mean.spread)}"
     if mean.ideal is not None:
-        words += f"; the ideal queue says {_ms(mean.ideal)}"
-    return f"{words}."
+        text += f"; the ideal queue says {_ms(mean.ideal)}"
+    return f"{text}."
 
 
 def _question(comparison: Comparison) -> str:
@@ -112,7 +112,7 @@ def _figures_table(figures: Iterable[Figure]) -> Table:
     table = _new_table("", "predicted", "measured", "error", "spread", "ideal", "verdict")
     known = list(figures)
     longest = max((f.measured or 0.0 for f in known if f.unit == "s"), default=0.0)
-    # One number of decimals for all times, so that the eye can compare along rows and columns.
+    # The same number of decimals for all times, to compare rows and columns.
     decimals = 2 if longest < 0.1 else 1 if longest < 10 else 0
     for _, section in groupby(known, key=_section):
         for figure in section:
@@ -131,7 +131,7 @@ def _figures_table(figures: Iterable[Figure]) -> Table:
 
 
 def _shares_table(figures: Sequence[Figure]) -> Table:
-    """Who ran how many requests, in per cent; errors and spreads in points of these."""
+    """Share of the requests of each worker, %; errors and spreads in percentage points."""
     table = _new_table("share of requests", "predicted", "measured", "error", "spread", "verdict")
     busiest = sorted(figures, key=_measured, reverse=True)[:MOST_WORKERS]
     for figure in figures:
@@ -150,7 +150,7 @@ def _shares_table(figures: Sequence[Figure]) -> Table:
 
 
 def _recovery_table(rows: Iterable[PairedRecovery]) -> Table:
-    """What each disturbance cost, over all variants and all repeats."""
+    """The cost of each disturbance, over all variants and all repeats."""
     table = _new_table("", "predicted", "measured", "difference")
     for row in rows:
         table.add_row(Text(f"At {moment(row.at_s)} s: {row.what}"), style="bold")
@@ -171,14 +171,14 @@ def _recovery_table(rows: Iterable[PairedRecovery]) -> Table:
 
 
 def _losses_table(rows: Iterable[PairedLoss]) -> Table:
-    """What requests were lost to, by the disturbance that is to blame."""
+    """Causes of lost requests, by the disturbance that is to blame."""
     table = _new_table("requests lost to", "predicted", "measured")
     for (at, what), group in groupby(rows, key=_blame):
         blame = NO_DISTURBANCE if at is None else f"At {moment(at)} s: {what}"
         table.add_row(Text(blame[:1].upper() + blame[1:]), style="bold")
         for row in group:
-            words = f"  {CAUSE_TEXT[row.cause]}, {row.outcome}"
-            table.add_row(words, number(row.predicted), number(row.measured))
+            text = f"  {CAUSE_TEXT[row.cause]}, {row.outcome}"
+            table.add_row(text, number(row.predicted), number(row.measured))
         table.add_section()
     return table
 
@@ -212,7 +212,7 @@ def _new_table(first: str, *columns: str) -> Table:
     )
     table.add_column(first, no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="left" if column in _WORDS else "right", no_wrap=True)
+        table.add_column(column, justify="left" if column in _TEXTS else "right", no_wrap=True)
     return table
 
 

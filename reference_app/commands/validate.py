@@ -1,4 +1,4 @@
-"""``python -m reference_app validate``: its flags, and what it does with them."""
+"""``python -m reference_app validate``: its flags, and the command."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
         "rows",
         metavar="ROWS.jsonl",
         nargs="?",
-        help="rows; cells that it has are not run again",
+        help="file of rows; its cells are not measured again",
     )
     parser.add_argument("--list", action="store_true", help="print the cells, and run none")
     parser.add_argument("--cells", metavar="1,5-8", help="only these cells [all]")
-    parser.add_argument("--again", action="store_true", help="run also those that the rows have")
+    parser.add_argument("--again", action="store_true", help="also cells that the rows have")
     parser.add_argument(
         "--disturbed-again",
         action="store_true",
-        help="repeat the runs beside which something else used the machine",
+        help="repeat runs during which something else used the machine",
     )
     parser.add_argument(
         "--costs",
         metavar="FILE.toml",
-        help="what each step costs on the host [learnt anew every five minutes]",
+        help="costs of the steps on the host [calibrated again every five minutes]",
     )
     parser.add_argument("--save", metavar="DIR", help="keep every request of every run there")
     parser.add_argument(
         "--predict-again",
         action="store_true",
-        help="predict the rows anew with the model of now, and measure nothing",
+        help="predict the rows again with the current model, and measure nothing",
     )
 
 
@@ -76,7 +76,7 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
     path = writable(Path(args.rows))
     runs_in = None if args.save is None else Path(args.save)
     if runs_in is not None and not runs_in.is_dir():
-        raise ExperimentError(f"--save is {args.save!r}; expected a directory that is there")
+        raise ExperimentError(f"--save is {args.save!r}; expected a directory that exists")
     costs = None if args.costs is None else costs_file.read(Path(args.costs)).costs
     # They need the extra `app`.
     from reference_app.commands.validation_report import print_validation  # noqa: PLC0415

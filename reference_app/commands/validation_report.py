@@ -1,4 +1,4 @@
-"""A validation as text for people: the errors, the cells that miss or are noisy, the targets."""
+"""The text report of a validation: errors, cells that miss or are noisy, and targets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def print_validation(console: Console, header: Header, result: Validation, cells
         console,
         f"{len(result.results)} of {cells} cells, each predicted {header.variants} times and "
         f"measured {result.measurements} with the same requests; {header.begun}, "
-        f"{'' if header.predicted is None else f'predicted anew {header.predicted}, '}"
+        f"{'' if header.predicted is None else f'predicted again {header.predicted}, '}"
         f"{machine['processor']}, {machine['cores']} cores, which server and load generator share, "
         f"{machine['system']}, Python {header.versions['python']}, Gunicorn "
         f"{header.versions['gunicorn']}.",
@@ -64,7 +64,7 @@ def _headline(result: Validation) -> str:
         return "Validation: no cell is measured yet."
     if missed:
         return f"Validation: {missed} of {known} targets are missed."
-    return f"Validation: all {known} targets that the cells tell about are reached."
+    return f"Validation: all {known} targets that these cells can decide are reached."
 
 
 def _measures_table(result: Validation) -> Table:

@@ -62,32 +62,32 @@ class ProgressLine:
         """
         if self._moves:
             filled = round(BAR * done)
-            words = f"[{'#' * filled}{'.' * (BAR - filled)}] {100 * done:.0f} %"
-            left = self._left(done, planned)
-            if left is not None:
-                words += f", about {_time(left)} left"
-            self._move(f"{words}: {step}{detail}")
+            text = f"[{'#' * filled}{'.' * (BAR - filled)}] {100 * done:.0f} %"
+            remaining = self._remaining(done, planned)
+            if remaining is not None:
+                text += f", about {_time(remaining)} left"
+            self._move(f"{text}: {step}{detail}")
         elif self._steps and step != self._step:
             self.stay(step)
         self._step = step
 
-    def stay(self, words: str) -> None:
+    def stay(self, text: str) -> None:
         """Write a line that stays, whatever the stream is."""
         self._move("")
-        self._stream.write(f"{words}\n")
+        self._stream.write(f"{text}\n")
         self._stream.flush()
 
-    def _left(self, done: float, planned: float | None) -> float | None:
+    def _remaining(self, done: float, planned: float | None) -> float | None:
         """S until all is over; None where nobody can know."""
         over = time.monotonic() - self._began
         if planned is not None and over < LEARNT:
             return planned * (1 - done)
         return over * (1 - done) / done if done > 0 else None
 
-    def _move(self, words: str) -> None:
+    def _move(self, text: str) -> None:
         if self._moves:
             # A line that wraps could not be erased.
-            self._stream.write(_ERASE + words[: _columns(self._stream) - 1])
+            self._stream.write(_ERASE + text[: _columns(self._stream) - 1])
             self._stream.flush()
 
 

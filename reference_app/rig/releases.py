@@ -137,8 +137,8 @@ def _install(release: str, target: Path) -> None:
         ) from None
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-        said = errors[-1].removeprefix("ERROR: ") if errors else f"exit status {done.returncode}"
+        output = errors[-1].removeprefix("ERROR: ") if errors else f"exit status {done.returncode}"
         raise ExperimentError(
-            f"Gunicorn {release} cannot be installed (pip: {said}); expected a release that "
+            f"Gunicorn {release} cannot be installed (pip: {output}); expected a release that "
             "exists, and a network"
         )

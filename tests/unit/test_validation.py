@@ -111,7 +111,7 @@ def test_a_good_model_reaches_every_target() -> None:
     assert mean.worst_cell == 1
     assert mean.ideal == pytest.approx(0.5)
     assert result.closer == pytest.approx(0.5 / 0.03)
-    assert "all 8 targets that the cells tell about are reached" in printed(rows)
+    assert "all 8 targets that these cells can decide are reached" in printed(rows)
 
 
 def test_a_bad_cell_is_told_and_its_targets_are_missed() -> None:
