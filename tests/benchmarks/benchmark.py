@@ -15,6 +15,7 @@ import json
 import math
 import os
 import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -352,6 +353,53 @@ def _ratio(ours: list[Timing], others: list[Timing]) -> str:
     return f"{median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
 
 
+def whole_processes(requests: int) -> str:
+    """What a whole process costs, from its start to its last line, beside a textbook's.
+
+    Ours is ``python -m sim --json`` with a summary of every request; the other is `textbook`.
+
+    Args:
+        requests: of each.
+
+    Raises:
+        ExperimentError: when a process fails.
+    """
+    flags = [
+        *("--workers", "2", "--threads", "2", "--worker-class", "gthread", "--launchdarkly"),
+        *("--rate", f"{RATE:g}", "--io", f"exp:{SERVICE:g}", "--requests", str(requests)),
+        *("--replications", "1", "--json"),
+    ]
+    textbook = str(Path(__file__).with_name("textbook.py"))
+    pairs = [
+        (_cpu_of(["-m", "sim", *flags]), _cpu_of([textbook, str(requests)])) for _ in range(ROUNDS)
+    ]
+    ratios = [its / our for our, its in pairs]
+    ours, theirs = (median(column) for column in zip(*pairs, strict=True))
+    return (
+        f"Whole processes, {requests} requests: python -m sim --json takes {ours:.2f} s of CPU, "
+        f"textbook SimPy {theirs:.2f} s; ours is faster by {median(ratios):.2f} "
+        f"({min(ratios):.2f}-{max(ratios):.2f})"
+    )
+
+
+def _cpu_of(arguments: list[str]) -> float:
+    """CPU s of a Python process with these ``arguments``, user and system."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+        env={**os.environ, compiled.INTERPRETED: ""},
+    )
+    if done.returncode != 0:
+        raise ExperimentError(
+            f"{' '.join(arguments)} ended with status {done.returncode}; expected 0"
+        )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
 def scale(contenders: list[str]) -> Table:
     """What a request costs at every point of every axis; see `scaling`.
 
@@ -418,7 +466,7 @@ def machine() -> str:
 
 
 def tables(requests: int) -> None:
-    """Print both.
+    """Print both, and what whole processes cost.
 
     Args:
         requests: of each run of the first.
@@ -428,6 +476,7 @@ def tables(requests: int) -> None:
     """
     contenders = [name for name in CONTENDERS if installed(name)]
     Console().print(table_of(requests, compare(requests, contenders)))
+    Console().print(whole_processes(requests))
     Console().print(scale([name for name in contenders if name in GROWING]))
 
 
