@@ -16,13 +16,14 @@ from sim.model.caches.pace import Pace
 from sim.model.connection import Connection
 from sim.model.cpython.gil import Gil
 from sim.model.engine.clock import Call, Clock
+from sim.model.engine.heap import COMPILED
 from sim.model.linux.handshake import Handshakes
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.linux.scheduler import Cores
 from sim.model.linux.timer_wheel import TimerWheel
 from sim.model.recorder import Recorder
 from sim.model.step_costs import StepCosts
-from sim.run import ERROR_5XX, OK, REFUSED, RESET, TIMEOUT
+from sim.run import ERROR_5XX, OK, REFUSED, RESET, TIMEOUT, UNFINISHED
 from sim.run.arrivals import Source
 
 
@@ -291,6 +292,8 @@ class Clients:
 
     def _note_answer(self, row: int, received: float) -> None:
         rows = self.rows
+        if not COMPILED:
+            assert rows.outcome[row] == UNFINISHED, "a request ends once"
         rows.finished[row] = received - self.recorder.start
         rows.outcome[row] = OK
         if self._forget is not None:
@@ -359,6 +362,8 @@ class Clients:
 
     def _end(self, row: int, client: int, outcome: int) -> None:
         rows, now = self.recorder.requests, self.clock.time - self.recorder.start
+        if not COMPILED:
+            assert rows.outcome[row] == UNFINISHED, "a request ends once"
         rows.finished[row] = now
         rows.outcome[row] = outcome
         if self._forget is not None:

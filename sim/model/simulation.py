@@ -28,6 +28,7 @@ from sim.model.caches.pace import Pace
 from sim.model.client import Clients
 from sim.model.disturb import disturb
 from sim.model.engine.clock import Clock
+from sim.model.engine.heap import COMPILED
 from sim.model.gunicorn.arbiter import CHLD, Arbiter
 from sim.model.gunicorn.gthread import ThreadWorker
 from sim.model.gunicorn.sync import SyncWorker
@@ -176,6 +177,8 @@ class _Simulation:
     def run(self) -> Run:
         """Boot the server, send it every request, and collect what was recorded."""
         self.clock.run_until(self.clock.process(self._life()))
+        if not COMPILED:
+            self._check()
         return Run(
             "sim",
             to_dict(self.experiment),
@@ -187,6 +190,12 @@ class _Simulation:
             predict_memory(self.experiment),
             gunicorn=MODELLED_RELEASE,
         )
+
+    def _check(self) -> None:
+        """Assert what holds at the end of a run, as at any other time."""
+        self.cores.check()
+        for listener in self.listeners:
+            assert len(listener.queue) <= listener.longest <= listener.limit, "a queue has a limit"
 
     def _queues(self) -> tuple[QueueLength, ...]:
         """Time averages by Little's law: the sum of all waits, divided by the time."""

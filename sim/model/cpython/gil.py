@@ -16,7 +16,7 @@ from random import Random
 from typing import Any, Final
 
 from sim.model.engine.clock import Clock
-from sim.model.engine.heap import push
+from sim.model.engine.heap import COMPILED, push
 from sim.model.linux.scheduler import Core, Cores, Thread
 
 #: s that a thread keeps the GIL while another one waits for it: `sys.getswitchinterval()`.
@@ -158,6 +158,9 @@ class Gil:
         if seconds <= self.short and core.running is None:
             # What `_begin` would do, without the way there: nearly always.
             cores.free -= 1
+            if not COMPILED:
+                assert cores.free >= 0, "a thread that runs has an idle core"
+                assert self.core is None, "one thread of a process holds the GIL"
             self.holder = work
             self.core = thread.core = core
             core.running = self
@@ -180,6 +183,9 @@ class Gil:
         next_due: float = self._entries[0][0]
         if core.running is None and seconds <= self.short and next_due > end:
             self.cores.free -= 1
+            if not COMPILED:
+                assert self.cores.free >= 0, "a thread that runs has an idle core"
+                assert self.core is None, "one thread of a process holds the GIL"
             core.began = clock.time
             core.running = self
             self.core = core
@@ -288,6 +294,8 @@ class Gil:
         """
         if core.running is None:
             self.cores.free -= 1
+            if not COMPILED:
+                assert self.cores.free >= 0, "a thread that runs has an idle core"
             self.holder = work
             self._begin(core, work)
             return
@@ -297,6 +305,9 @@ class Gil:
 
     def _begin(self, core: Core, work: Work) -> None:
         """Begin a turn; this thread has got a core."""
+        if not COMPILED:
+            assert self.core is None, "one thread of a process holds the GIL"
+            assert self.holder is work, "a thread that computes holds the GIL"
         core.running = self
         thread = work[3]
         self.core = thread.core = core
@@ -332,6 +343,8 @@ class Gil:
             return
         clock, core = self.clock, self.core
         assert core is not None, "a thread that computes has a core"
+        if not COMPILED:
+            assert core.running is self, "a thread computes on the core that it has"
         while True:
             self.holder = _DONE
             self._computing = work[3]
@@ -346,6 +359,8 @@ class Gil:
                     else:
                         core.running = None
                         cores.free += 1
+                        if not COMPILED:
+                            assert cores.free <= cores.number, "no more idle than there are"
                     return
                 next_work = self._signalled()
                 target = self._target(next_work, core)

@@ -15,7 +15,7 @@ from simpy import Event, Process
 from simpy.core import StopSimulation
 from simpy.events import ProcessGenerator
 
-from sim.model.engine.heap import Entry, pop, push
+from sim.model.engine.heap import COMPILED, Entry, pop, push
 from sim.model.engine.slow_life import SlowLife
 
 #: What is so much less in the number of an urgent entry: it comes before all others of its time.
@@ -58,6 +58,8 @@ class Clock:
         try:
             while True:
                 time, _, function, argument = pop(entries)
+                if not COMPILED:
+                    assert time >= self.time, "time never runs back"
                 self.time = time
                 function(argument)
         except StopSimulation:
@@ -65,6 +67,8 @@ class Clock:
 
     def after(self, delay: float, function: Callable[[Any], None], argument: object) -> None:
         """Call ``function(argument)`` in ``delay`` s."""
+        if not COMPILED:
+            assert delay >= 0.0, "nothing is due in the past"
         self.number = number = self.number + 1
         push(self.entries, (self.time + delay, number, function, argument))
 

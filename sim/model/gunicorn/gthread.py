@@ -28,6 +28,7 @@ from typing import Final
 from sim.model.connection import Connection
 from sim.model.cpython.gil import SOON, Then
 from sim.model.engine.clock import Call
+from sim.model.engine.heap import COMPILED
 from sim.model.gunicorn.pool_thread import PoolThread
 from sim.model.gunicorn.worker import CLOSE_TIMEOUT, Parent, Worker
 from sim.model.linux.listening_socket import ListeningSocket
@@ -100,6 +101,7 @@ class ThreadWorker(Worker):
     __slots__ = (
         "_answers_in_passing",
         "_bodies",
+        "_held",
         "_keeps",
         "_races",
         "_reads_bodies",
@@ -151,6 +153,7 @@ class ThreadWorker(Worker):
         self.undisturbed = not (self._keeps or self.clients.reads_body)
         self.pending_conns: dict[Connection, None] = {}
         self.nr_conns = 0
+        self._held: set[Connection] = set()  # only where the assertions are on
         self.accepting = False
         self.keepalived_conns: dict[Connection, None] = {}
         self.requests: deque[Connection] = deque()
@@ -414,8 +417,21 @@ class ThreadWorker(Worker):
             self._murder_pending()
         self._next_turn()
 
+    def _check_accept(self, connection: Connection) -> None:
+        assert connection not in self._held, "a connection is accepted once"
+        self._held.add(connection)
+        # It accepts while it has fewer than `worker_connections`, one in each turn.
+        assert len(self._held) == self.nr_conns <= self.worker_connections, "nr_conns is too high"
+
+    def _check_end(self, connection: Connection) -> None:
+        assert connection in self._held, "a connection ends once"
+        self._held.remove(connection)
+        assert len(self._held) == self.nr_conns, "nr_conns counts the connections"
+
     def _accepted(self, connection: Connection) -> None:
         self.nr_conns += 1
+        if not COMPILED:
+            self._check_accept(connection)
         connection.worker = self
         if connection.abandoned:
             return
@@ -433,10 +449,14 @@ class ThreadWorker(Worker):
         if connection.deferred:
             # The parser that the source looks into does not exist yet: an exception, and a close.
             self.nr_conns -= 1
+            if not COMPILED:
+                self._check_end(connection)
             self.clients.closed(connection)
             return
         if not connection.keep:
             self.nr_conns -= 1
+            if not COMPILED:
+                self._check_end(connection)
             return
         connection.timeout = self.clock.time + self.keepalive
         if not self.alive:
@@ -468,6 +488,8 @@ class ThreadWorker(Worker):
                 break
             del self.pending_conns[connection]
             self.nr_conns -= 1
+            if not COMPILED:
+                self._check_end(connection)
             self.clients.closed(connection)
 
     def _on_client_socket_readable(self, connection: Connection) -> None:
@@ -486,6 +508,8 @@ class ThreadWorker(Worker):
                 break
             del self.keepalived_conns[connection]
             self.nr_conns -= 1
+            if not COMPILED:
+                self._check_end(connection)
             self.clients.closed(connection)
 
     # The pool.
@@ -686,6 +710,8 @@ class ThreadWorker(Worker):
         assert connection is not None, "a thread that responds has a connection"
         self.clients.answer_in_passing(connection, self.costs.finish * connection.pace)
         self.nr_conns -= 1
+        if not COMPILED:
+            self._check_end(connection)
         self.finished_at = self.clock.time
         self.alone = True
         self._take_next(thread)
@@ -729,6 +755,8 @@ class ThreadWorker(Worker):
         # The main thread has slept before, and sleeps again.
         self.turns += 1
         self.nr_conns -= 1
+        if not COMPILED:
+            self._check_end(connection)
         if gil.first_wins():
             clock.time = answered + request
             self._call_in_passing(thread, following.row)

@@ -169,7 +169,7 @@ class Handshakes:
                 connection.uploaded += self.clock.time - handshake.began
             if self.first_byte is not None:
                 connection.ready += self.clock.time - handshake.began
-                seconds = connection.ready - self.clock.time
+                seconds = max(0.0, connection.ready - self.clock.time)
             if not self._arrive(handshake):
                 self._go_on(handshake, seconds)
 

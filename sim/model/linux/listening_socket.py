@@ -26,6 +26,7 @@ from typing import Final, Protocol
 from sim.experiment.costs import Costs
 from sim.model.connection import Connection
 from sim.model.engine.clock import Clock
+from sim.model.engine.heap import COMPILED
 from sim.model.engine.ordered import bisect
 from sim.model.linux.accept_race import RaceCosts, Sleeper, winner
 from sim.model.linux.scheduler import Cores
@@ -197,6 +198,8 @@ class ListeningSocket:
         """Forget a SYN again."""
         self.request_socks -= 1
         self.young -= young
+        if not COMPILED:
+            assert 0 <= self.young <= self.request_socks, "handshakes are forgotten once"
 
     def syn_ack_retries(self) -> int:
         """How often a SYN-ACK is sent again by now."""
@@ -213,6 +216,9 @@ class ListeningSocket:
             return None
         connection = self.queue.popleft()
         now = self.clock.time
+        if not COMPILED:
+            assert connection.queued <= now, "a connection is accepted after it came"
+            assert len(self.queue) < self.limit, "the accept queue holds no more than its limit"
         connection.accepted = now
         self.waited += now - connection.queued
         return connection
@@ -223,6 +229,9 @@ class ListeningSocket:
         place = bisect(self._order, key)
         self._order.insert(place, key)
         self.sleeping.insert(place, poller)
+        if not COMPILED:
+            assert not self.queue, "no poller sleeps while a connection waits"
+            assert len(self._order) == len(self.sleeping), "each sleeping poller has its key"
 
     def forget(self, poller: Poller) -> None:
         """``poller`` does not wait any more."""

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 from sim.experiment.costs import Costs
 from sim.model.engine.clock import Clock
+from sim.model.engine.heap import COMPILED
 
 if TYPE_CHECKING:
     from sim.model.cpython.gil import Gil, Work
@@ -202,6 +203,16 @@ class Cores:
                 return 1
         return 0
 
+    def check(self) -> None:
+        """Assert what holds whenever no thread is just changing its core."""
+        idle = sum(core.running is None for core in self.each)
+        assert self.free == idle, f"{idle} cores idle, not {self.free}"
+        queued = sum(len(core.queue) for core in self.each)
+        assert self.queued == queued, f"{queued} threads wait for a core, not {self.queued}"
+        for core in self.each:
+            assert core.running is not None or not core.queue, "nobody waits for an idle core"
+            assert core.running is None or core.running.core is core, "a process has one core"
+
     def enqueue(self, core: Core, gil: Gil, work: Work) -> None:
         """Let a thread that wakes up wait for a core that is busy, and take it as soon as it may.
 
@@ -248,6 +259,8 @@ class Cores:
                 return
         core.running = None
         self.free += 1
+        if not COMPILED:
+            assert self.free <= self.number, "no more cores idle than there are"
         if self.queued:
             self._pull_later()
 
@@ -278,6 +291,8 @@ class Cores:
         if number != self._pulls:
             return
         self._pulling = False
+        if not COMPILED:
+            self.check()
         rate = max(1, self.free)
         if rate < self._pull_rate and self.random.random() * self._pull_rate >= rate:
             # Fewer cores idle by now: thinning makes the rate that of the present number.
