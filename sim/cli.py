@@ -39,6 +39,7 @@ COMMANDS = {
     PREDICT: "predict one experiment (the default)",
     **STUDIES,
     "compile": "make predictions about three times as fast",
+    "sensitivity": "what figures owe to each fitted number",
 }
 
 
@@ -63,6 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from sim.compiled.command import main as compile_model  # noqa: PLC0415
 
         compile_model(given)
+        return
+    if given and given[0] == "sensitivity":
+        from sim.study.sensitivity import main as sensitivity  # noqa: PLC0415 - as above
+
+        sensitivity(given)
         return
     if given and given[0] == PREDICT:
         given = given[1:]

@@ -1,0 +1,130 @@
+"""Each fitted number is in one table, and what figures owe to it is predicted, not typed."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sim.errors import ExperimentError
+from sim.experiment import Traffic
+from sim.experiment.costs import Costs
+from sim.model.linux import accept_race, scheduler
+from sim.study import race_fit, sensitivity
+from sim.study.fitted import COSTS, FITTED, GIL, GTHREAD, RACE, SCHEDULER, SOCKET, WORKER
+from sim.study.sensitivity import EXPERIMENTS, figures, patched, scaled, sensitivities
+from sim.study.sensitivity_report import print_sensitivities
+from site_docs.rendering import sensitivity as page
+
+#: Numbers of those modules that were not fitted: sources say them, or they are of the arithmetic.
+NOT_FITTED = {
+    RACE: set(),
+    SCHEDULER: {"BASE_SLICE", "SLICE_CORES"},
+    SOCKET: {"SYN_ACK_RETRIES", "SYN_ACK_RETRIES_UNDER_PRESSURE", "NO_PRESSURE"},
+    GIL: {"SWITCH_INTERVAL", "SHORT", "ROUNDING"},
+    GTHREAD: {
+        *("SELECT_TIMEOUT", "DATA_TIMEOUT", "CLOSE_TIMEOUT", "STOP_KEEPALIVE_LINGER", "ROUNDING"),
+        *("CALLS_NEW", "CALLS_KEPT", "SOON"),  # Counted calls; the last is of the GIL's.
+    },
+    WORKER: {"QUIT_SLEEP", "CLOSE_TIMEOUT"},
+}
+
+NUMBERS = {number.name: number for number in FITTED}
+
+
+@pytest.mark.parametrize("module", NOT_FITTED)
+def test_every_number_is_fitted_and_in_the_table_or_comes_from_a_source(module: str) -> None:
+    values = {
+        name
+        for name, value in vars(importlib.import_module(module)).items()
+        if name[0] != "_"
+        and name.isupper()
+        and isinstance(value, (int, float, tuple))
+        and not isinstance(value, bool)
+    }
+    fitted = {number.name for number in FITTED if number.module == module}
+    assert values == fitted | NOT_FITTED[module]
+    assert not fitted & NOT_FITTED[module]
+
+
+def test_the_table_has_each_number_once_with_its_source() -> None:
+    assert len(NUMBERS) == len(FITTED)
+    assert all(number.source and number.machine and number.topic for number in FITTED)
+    costs = Costs()
+    for number in FITTED:
+        if number.module == COSTS:
+            assert isinstance(getattr(costs, number.name), float)
+
+
+def test_what_calibrate_learns_is_said_so() -> None:
+    # `race_fit` fits these to a machine's shares.
+    assert {"wake_affine", *race_fit.FITTED} == {n.name for n in FITTED if n.calibrated}
+
+
+def test_a_constant_is_patched_wherever_it_is_used_and_put_back() -> None:
+    assert accept_race.WARMER == 2.1
+    with patched(NUMBERS["WARMER"], 0.8):
+        assert pytest.approx(1.68) == accept_race.WARMER
+    assert accept_race.WARMER == 2.1
+    with pytest.raises(RuntimeError), patched(NUMBERS["BALANCE"], 1.2):
+        raise RuntimeError
+    assert scheduler.BALANCE == 0.25
+
+
+def test_a_probability_is_at_most_one() -> None:
+    assert scaled(NUMBERS["STEALS"], 0.85, 1.2) == 1.0
+    assert scaled(NUMBERS["TAKEN"], (0.3, 0.95), 1.2) == pytest.approx((0.36, 1.0))
+    assert scaled(NUMBERS["WARMER"], 2.1, 1.2) == pytest.approx(2.52)
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Experiments of few requests."""
+    for name, experiment in EXPERIMENTS.items():
+        traffic = Traffic(rate=56.0, requests=200, io=experiment.traffic.io)
+        monkeypatch.setitem(EXPERIMENTS, name, replace(experiment, traffic=traffic))
+    monkeypatch.setattr(sensitivity, "NOISE", 4)
+
+
+@pytest.mark.usefixtures("short")
+def test_a_number_moves_what_uses_it_and_nothing_else() -> None:
+    numbers = [NUMBERS[name] for name in ("wake_first", "OWED_AFTER_ACCEPT", "SLOWEST_END")]
+    with ThreadPoolExecutor(1) as executor:
+        document = sensitivities(executor, numbers)
+    race, owed, end = document["numbers"]
+    for row, experiment in product((race, owed), ("gthread 2 x 2", "gthread 4 x 1")):
+        assert any(move["mean"] for move in row["moves"][experiment])
+    # One worker races with nobody; no worker ends.
+    assert not any(value for move in race["moves"]["gthread 1 x 4"] for value in move.values())
+    for moves in end["moves"].values():
+        assert all(value == 0.0 for move in moves for value in move.values())
+    assert document["experiments"]["gthread 4 x 1"]["chance"]["mean"] > 0
+    plain = figures("gthread 2 x 2", 0, None, 1.0)
+    assert plain == figures("gthread 2 x 2", 0, NUMBERS["OWED_AFTER_ACCEPT"], 1.0)
+    console = Console(record=True, width=160)
+    print_sensitivities(console, document)
+    text = console.export_text()
+    assert "OWED_AFTER_ACCEPT" in text
+    assert "by chance, up to" in text
+
+
+def test_the_page_has_every_number_of_today() -> None:
+    document = page.read()
+    assert [row["name"] for row in document["numbers"]] == [number.name for number in FITTED]
+    table = page.table()
+    assert all(f"`{number.name}`" in table for number in FITTED)
+
+
+def test_a_page_with_numbers_of_yesterday_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "sensitivity.json"
+    with pytest.raises(ExperimentError, match="cannot be read"):
+        page.read(path)
+    path.write_text(json.dumps({**page.read(), "numbers": page.read()["numbers"][1:]}))
+    with pytest.raises(ExperimentError, match=r"has other numbers than sim/study/fitted\.py"):
+        page.read(path)
