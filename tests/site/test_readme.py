@@ -1,0 +1,60 @@
+"""README: short enough to be read, and its figures of the validation are those of the rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from site_docs.rendering import validated
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+TEXT = " ".join(README.split())
+
+#: Lines of README at most: what a newcomer reads before the first command.
+LINES = 150
+
+
+def test_it_is_short() -> None:
+    assert len(README.splitlines()) <= LINES
+
+
+def test_the_validation_is_what_the_rows_say() -> None:
+    rows = validated.read()
+    assert validated.reached() == "all 9 targets are reached"
+    assert rows.header.predicted is not None, "the rows were predicted again"
+    assert f"{len(rows.rows)} experiments from a grid" in TEXT
+    mean, median, p95 = (
+        validated.measure(name) for name in ("latency_mean", "latency_p50", "latency_p95")
+    )
+    shares = validated.measure("share")
+    for sentence in (
+        f"hold for {mean.repeated} of {len(rows.rows)} means**, {median.repeated} medians "
+        f"and {p95.repeated} p95",
+        f"{mean.noisy} means, {median.noisy} medians, {p95.noisy} p95 and {shares.noisy} shares",
+    ):
+        assert sentence in TEXT
+    for each in (mean, median, p95, shares):
+        assert each.within_spread == each.noisy
+
+
+@pytest.mark.parametrize(
+    ("sentence", "of"),
+    [
+        ("Their median errors are 0.8 %, 1.1 % and 0.5 %", "median"),
+        ("their worst 7 %, 4 % and 10 %", "worst"),
+        ("is off by 13 %, 14 % and 8 % in the median", "ideal"),
+    ],
+)
+def test_the_errors_are_those_of_the_rows(sentence: str, of: str) -> None:
+    assert sentence in TEXT
+    values = [float(word) for word in sentence.replace("%,", "%").split() if word[0].isdigit()]
+    for value, name in zip(values, ("latency_mean", "latency_p50", "latency_p95"), strict=True):
+        error = 100 * getattr(validated.measure(name), of)
+        assert value == pytest.approx(error, abs=0.05 if of == "median" else 0.5)
+
+
+def test_the_ideal_queue_is_as_far_off_as_it_says() -> None:
+    closer = validated.read().validation.closer
+    assert closer is not None
+    assert f"the model is {closer:.0f} times closer" in TEXT
