@@ -60,7 +60,11 @@ def row(number: int, scale: float) -> Row:
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with three cells, of which two are off."""
     path = tmp_path_factory.mktemp("validation") / "validation.jsonl"
-    measurements = [measurement for number, scale in CELLS.items() for measurement in row(number, scale).measurements]
+    measurements = [
+        measurement
+        for number, scale in CELLS.items()
+        for measurement in row(number, scale).measurements
+    ]
     validation_rows.write(path, HEADER, measurements)
     return path
 
@@ -72,7 +76,9 @@ def test_it_is_told_as_its_file_says(path: Path, tmp_path: Path) -> None:
     )
     header, measurements = validation_rows.read(path)
     later = tmp_path / "later.jsonl"
-    validation_rows.write(later, replace(header, predicted="2026-03-04T05:06:07+00:00"), measurements)
+    validation_rows.write(
+        later, replace(header, predicted="2026-03-04T05:06:07+00:00"), measurements
+    )
     anew = "begun 2026-01-02, predicted anew from the same requests 2026-03-04, a processor"
     assert anew in validated.where(later)
     assert validated.reached(path) == "3 of 8 targets are reached"
