@@ -7,7 +7,6 @@ import os
 import sys
 import sysconfig
 from collections.abc import Sequence
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +17,6 @@ from sim.analysis.summary import summarize
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host
 from sim.experiment.host import HZ
-from sim.experiment.release import release_notices
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
 from sim.reports import chrome_trace
@@ -89,8 +87,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     experiment, notices = experiment_from(args)
     notices += _about_host(experiment, _this_machine())
-    if args.config is None:
-        notices += release_notices(version("gunicorn"))
     path, trace = save_path(args), trace_path(args)
     if args.command == "compare":
         _compare(args, experiment, notices, path, trace)
@@ -240,10 +236,15 @@ def _compare(
 def _measurements(experiment: Experiment, repeat: int) -> list[list[Run]]:
     """All replications, ``repeat`` times over; a repeat of one is not measured next to it."""
     # They need the extra `app`.
+    from reference_app.rig import releases  # noqa: PLC0415
     from reference_app.rig.measure import measure  # noqa: PLC0415
     from reference_app.rig.progress_line import ProgressLine  # noqa: PLC0415
     from reference_app.rig.run_progress import run_progress  # noqa: PLC0415
 
+    def tell(words: str) -> None:
+        sys.stderr.write(f"{words}\n")
+
+    gunicorn = releases.gunicorn(experiment.server.gunicorn, tell)
     replications = experiment.replications
     runs = repeat * replications
     with ProgressLine(sys.stderr) as line:
@@ -255,6 +256,7 @@ def _measurements(experiment: Experiment, repeat: int) -> list[list[Run]]:
                     run_progress(
                         line, experiment.traffic, number * replications + replication, runs
                     ),
+                    gunicorn,
                 )
                 for replication in range(replications)
             ]

@@ -13,7 +13,7 @@ from reference_app.rig.client import Progress
 from reference_app.rig.client_process import Replay, replay
 from reference_app.rig.disturber import disturber
 from reference_app.rig.memory import memory_of
-from reference_app.rig.releases import Gunicorn, installed
+from reference_app.rig.releases import Gunicorn, quietly
 from reference_app.rig.server import RunningServer, running_server
 from sim.experiment import Experiment
 from sim.experiment.document import to_dict
@@ -35,12 +35,12 @@ def measure(
         experiment: whose requests to send, and what to do to the server.
         replication: which of its replications.
         progress: told how far it is.
-        gunicorn: which to run; this environment's, if None.
+        gunicorn: which to run; the experiment's release, if None.
 
     Raises:
         ExperimentError: when the server does not boot.
     """
-    gunicorn = gunicorn or installed()
+    gunicorn = gunicorn or quietly(experiment.server.gunicorn)
     with running_server(experiment, gunicorn=gunicorn) as server:
         with disturber(experiment.disturbances, server) as disturbing:
             result = replay(experiment, replication, server.address, disturbing.begin, progress)

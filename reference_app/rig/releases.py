@@ -87,6 +87,11 @@ def gunicorn(release: str | None, tell: Tell) -> Gunicorn:
     return Gunicorn(release, directory / "bin" / "gunicorn", directory)
 
 
+def quietly(release: str) -> Gunicorn:
+    """`gunicorn`, where nobody is to be told."""
+    return gunicorn(release, lambda _: None)
+
+
 def cache() -> Path:
     """Where releases are kept."""
     named = environ.get(CACHE)

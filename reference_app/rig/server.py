@@ -27,7 +27,7 @@ from reference_app.flags import FLAG_SERVICE_URL, OFFLINE, SDK_KEY, START_WAIT
 from reference_app.launchdarkly.flag_process import FlagProcess, flag_process
 from reference_app.rig.client import Address
 from reference_app.rig.gunicorn_log import LogLine, log_lines, process_events, worker_pids
-from reference_app.rig.releases import Gunicorn, installed
+from reference_app.rig.releases import Gunicorn, quietly
 from reference_app.rig.rig_config import GC_FREEZE, NO_POSTFORK, RIG_PID
 from reference_app.rig.traps import TRAPS, TrapBoard
 from sim.errors import ExperimentError
@@ -163,7 +163,7 @@ def running_server(
     Args:
         experiment: whose server to run.
         application: that it serves; our service, if None, with traps if the experiment sets any.
-        gunicorn: which to run; this environment's, if None.
+        gunicorn: which to run; the experiment's release, if None.
 
     It is ready when the block begins: all workers have booted. When the block ends, Gunicorn
     gets SIGTERM, and SIGKILL if it has not stopped `STOP` s later; after an exception, or if the
@@ -190,7 +190,13 @@ def running_server(
             application = SERVICE if traps is None else TRAPPED_SERVICE
         process = stack.enter_context(
             _gunicorn(
-                experiment, application, gunicorn or installed(), address, flag_service, traps, log
+                experiment,
+                application,
+                gunicorn or quietly(experiment.server.gunicorn),
+                address,
+                flag_service,
+                traps,
+                log,
             )
         )
         server = RunningServer(address, process.pid, flag_service, traps, log)

@@ -8,7 +8,14 @@ from sim.experiment.address import MAX_UNIX_PATH, UNIX
 from sim.experiment.experiment import MAX_DISTURBANCES, Experiment
 from sim.experiment.host import CLIENTS, Clients, Host
 from sim.experiment.launchdarkly import LaunchDarkly
-from sim.experiment.server import MAX_THREADS, MAX_WORKERS, WORKER_CLASSES, Server, WorkerClass
+from sim.experiment.server import (
+    MAX_THREADS,
+    MAX_WORKERS,
+    RELEASE,
+    WORKER_CLASSES,
+    Server,
+    WorkerClass,
+)
 from sim.experiment.traffic import (
     ARRIVALS,
     CONNECTIONS,
@@ -28,6 +35,7 @@ __all__ = [
     "MAX_THREADS",
     "MAX_UNIX_PATH",
     "MAX_WORKERS",
+    "RELEASE",
     "UNIX",
     "WORKER_CLASSES",
     "Arrivals",

@@ -8,12 +8,16 @@ from typing import Literal
 from sim.errors import ExperimentError
 from sim.experiment.address import UNIX, check_address
 from sim.experiment.checks import check_choice, check_whole
+from sim.experiment.release import NEWEST, release
 
 WorkerClass = Literal["sync", "gthread"]
 
 
 WORKER_CLASSES: tuple[WorkerClass, ...] = ("sync", "gthread")
 
+
+#: The field of `Server` that is no setting.
+RELEASE = "gunicorn"
 
 #: Limits that keep a slip of the finger from filling the memory of the machine.
 MAX_WORKERS = 1024
@@ -42,6 +46,8 @@ class Server:
         reuse_port: one listening socket for each worker (``SO_REUSEPORT``); not of a Unix socket.
         bind: addresses to listen at, parted by commas as Gunicorn takes them: ``HOST:PORT``,
             ``unix:PATH`` or ``fd://FD``. Clients connect to the first.
+        gunicorn: the release that runs, one of `sim.experiment.release.KNOWN`; the only field that
+            is no setting.
     """
 
     workers: int = 1
@@ -57,6 +63,7 @@ class Server:
     preload_app: bool = False
     reuse_port: bool = False
     bind: str = "127.0.0.1:8000"
+    gunicorn: str = NEWEST
 
     def __post_init__(self) -> None:
         check_whole("workers", self.workers, 1, MAX_WORKERS)
@@ -76,6 +83,7 @@ class Server:
             raise ExperimentError(f"bind is {self.bind!r}; expected an address to listen at")
         for address in self.addresses:
             check_address(address)
+        release(self.gunicorn)
         if self.unix and self.reuse_port:
             raise ExperimentError(
                 f"reuse_port is on and bind is {self.addresses[0]!r}; expected one of them: Linux "

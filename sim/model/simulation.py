@@ -21,7 +21,7 @@ from simpy import Event
 
 from sim.experiment import Experiment
 from sim.experiment.document import to_dict
-from sim.experiment.release import MODELLED_RELEASE
+from sim.experiment.release import refuse_never_booting, release
 from sim.model.caches.computing import Computing
 from sim.model.caches.host_steps import HostSteps
 from sim.model.caches.pace import Pace
@@ -31,6 +31,7 @@ from sim.model.engine.clock import Clock
 from sim.model.engine.heap import COMPILED
 from sim.model.gunicorn.arbiter import CHLD, Arbiter
 from sim.model.gunicorn.gthread import ThreadWorker
+from sim.model.gunicorn.gthread_old import OldThreadWorker
 from sim.model.gunicorn.sync import SyncWorker
 from sim.model.gunicorn.worker import Parent, Worker
 from sim.model.launchdarkly import CLIENT_THREADS, FlagService
@@ -75,6 +76,7 @@ class _Simulation:
         self, experiment: Experiment, replication: int, variant: int, passing: PassingLoop | None
     ) -> None:
         self.experiment = experiment
+        self.release = release(experiment.server.gunicorn)
         self.replication = replication
         self.variant = variant
         self.clock = clock = Clock()
@@ -111,6 +113,7 @@ class _Simulation:
         computing = Computing(host.cores)
         self.wiring = Wiring(
             experiment=experiment,
+            release=self.release,
             clock=clock,
             cores=self.cores,
             starts=HostSteps(computing),
@@ -153,8 +156,13 @@ class _Simulation:
         return self._hashes.choice(listeners) if listeners else None
 
     def _new_worker(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> Worker:
-        sync = self.experiment.server.worker_class == "sync"
-        worker: Worker = (SyncWorker if sync else ThreadWorker)(wiring, parent, listener)
+        worker: Worker
+        if self.experiment.server.worker_class == "sync":
+            worker = SyncWorker(wiring, parent, listener)
+        elif self.release.at_limit == "wait for futures":
+            worker = OldThreadWorker(wiring, parent, listener)
+        else:
+            worker = ThreadWorker(wiring, parent, listener)
         self.workers.append(worker)
         return worker
 
@@ -163,6 +171,8 @@ class _Simulation:
         yield master.spawned
         for worker in self.workers:
             while not worker.booted:
+                if worker.ended:
+                    refuse_never_booting(self.release, self.experiment.server.timeout)
                 yield self.clock.timeout(LEAD / 100)
         # The rig does so too: the master's loop begins a turn at a known time before the start.
         master.signal(CHLD)
@@ -188,7 +198,7 @@ class _Simulation:
             self._queues(),
             self._census(),
             predict_memory(self.experiment),
-            gunicorn=MODELLED_RELEASE,
+            gunicorn=self.release.number,
         )
 
     def _check(self) -> None:

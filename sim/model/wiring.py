@@ -8,6 +8,7 @@ from itertools import count
 from random import Random
 
 from sim.experiment import Experiment
+from sim.experiment.release import Release
 from sim.model.caches.host_steps import HostSteps
 from sim.model.client import Clients
 from sim.model.engine.clock import Clock
@@ -23,6 +24,7 @@ class Wiring:
 
     Attributes:
         experiment: what is asked.
+        release: of Gunicorn.
         clock: the model's time.
         cores: of the host.
         starts: what begins a request, over all workers.
@@ -37,6 +39,7 @@ class Wiring:
     """
 
     experiment: Experiment
+    release: Release
     clock: Clock
     cores: Cores
     starts: HostSteps

@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from sim.errors import ExperimentError
-from sim.experiment import ARRIVALS, Experiment, Server
+from sim.experiment import ARRIVALS, RELEASE, Experiment, Server
 from sim.experiment.disturbance import Disturbance
 from sim.experiment.notice import Assumption
-from sim.experiment.release import limit_notices, release_notices
+from sim.experiment.release import KNOWN, NEWEST
+from sim.experiment.release_notices import installed_notices, limit_notices
 from sim.reading import (
     access_log,
     command_args,
@@ -158,6 +159,13 @@ def add_experiment_arguments(
     server = parser.add_argument_group(
         "server", "Gunicorn's own; its other flags are accepted too, and named as not modelled"
     )
+    server.add_argument(
+        "--gunicorn",
+        action="append",
+        metavar="RELEASE",
+        help=f"that runs, from {KNOWN[0]} to {NEWEST}; compare takes two, one for each side "
+        f"[{NEWEST}; with --config, that which is installed here]",
+    )
     for name, setting in gunicorn_config.known_settings().items():
         if name in SERVER_FIELDS:
             gunicorn_flags.add_modelled(server, setting)
@@ -212,7 +220,7 @@ def experiment_from(
         notices += gunicorn_flags.not_modelled(location, config.ignored, config.harmless)
         if config.access_log_format is not None:
             log_format = access_log.Configured(config.access_log_format, location)
-        notices += release_notices(version("gunicorn"))
+        notices += _take_release(args, changes)
     elif args.literal:
         raise ExperimentError("--literal is given without a configuration; expected --config FILE")
     notices += _take_environment(environment, known, changes)
@@ -236,6 +244,27 @@ def experiment_from(
     notices += _about_pasted(args.pasted, location)
     # A stable sort: assumptions first, all else as it was said.
     return experiment, tuple(sorted(notices, key=lambda notice: not isinstance(notice, Assumption)))
+
+
+def _take_release(
+    args: argparse.Namespace, changes: experiment_file.Changes
+) -> tuple[Assumption | str, ...]:
+    """Take the installed Gunicorn for the one that runs the configuration, if none is named."""
+    server = changes.setdefault("server", {})
+    if args.gunicorn is not None or RELEASE in server:
+        return ()
+    installed = version("gunicorn")
+    if installed not in KNOWN:
+        return installed_notices(installed, NEWEST)
+    server[RELEASE] = installed
+    if installed == NEWEST:
+        return ()
+    return (
+        Assumption(
+            f"The configuration runs on Gunicorn {installed}, which is installed here; --gunicorn "
+            "names another release."
+        ),
+    )
 
 
 def _disturbance(text: str) -> Disturbance:
@@ -263,6 +292,13 @@ def _take_flags(args: argparse.Namespace, changes: experiment_file.Changes) -> N
         value = getattr(args, dest(flag))
         if value is not None:
             changes.setdefault(flag.table, {})[flag.field] = value
+    if args.gunicorn is not None:
+        *others, number = args.gunicorn
+        if others:
+            raise ExperimentError(
+                f"--gunicorn is given {len(args.gunicorn)} times; expected one release"
+            )
+        changes.setdefault("server", {})[RELEASE] = number
     if args.disturb is not None:
         top = changes.setdefault("", {})
         top["disturbances"] = (*top.get("disturbances", ()), *args.disturb)

@@ -28,11 +28,12 @@ from types import CodeType, FunctionType, TracebackType
 from typing import Any
 
 from sim.errors import ExperimentError
-from sim.experiment import Host, Server
+from sim.experiment import RELEASE, Host, Server
 from sim.reading import literal_config, processors
 from sim.reading import settings as model_settings
 
-SERVER_FIELDS = frozenset(field.name for field in fields(Server))
+#: Settings that the model has.
+SERVER_FIELDS = frozenset(field.name for field in fields(Server)) - {RELEASE}
 
 #: The SDK's method that starts LaunchDarkly again in a forked worker.
 POSTFORK = "postfork"

@@ -51,6 +51,9 @@ def print_report(console: Console, summary: Summary, notices: Sequence[str] = ()
     for paragraph in _gap(summary):
         console.print()
         print_prose(console, paragraph)
+    for paragraph in _spinning(summary):
+        console.print()
+        print_prose(console, paragraph, "bold yellow")
     print_remarks(console, summary.load.reasons, notices)
 
 
@@ -66,6 +69,20 @@ def _headline(summary: Summary) -> str:
         return f"{how} {server_name}: no request is answered."
     mean, p95 = summary.latency.mean.value, summary.latency.p95.value
     return f"{how} {server_name}: mean latency {_ms(mean)}, p95 {_ms(p95)}."
+
+
+def _spinning(summary: Summary) -> tuple[str, ...]:
+    """Of old releases: workers that poll none of the connections that they have accepted."""
+    spins = sum(event.kind == "spins" for event in summary.events)
+    if not spins:
+        return ()
+    limit = int(summary.experiment["server"]["worker_connections"])
+    return (
+        f"{_count(spins, 'worker')} of the first replication came to spin. Gunicorn "
+        f"{summary.gunicorn} does not poll while a worker holds worker_connections = {limit}. "
+        "What such a worker has accepted and not read, nobody polls: it computes for nothing, its "
+        "heartbeat goes on, and its clients wait until they give up.",
+    )
 
 
 def _question(summary: Summary) -> str:

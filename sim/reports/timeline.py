@@ -30,6 +30,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "hang over": "hung request finished",
     "timeout": "timed out: no heartbeat",
     "orphaned": "notices that its master is gone",
+    "spins": "spins, and polls no connection that it holds",
     "exiting": "exits",
     "exit": "has ended",
     "halt": "stops: a worker cannot boot",

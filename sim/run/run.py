@@ -22,7 +22,8 @@ class ProcessEvent(NamedTuple):
     Kinds of a worker's life: ``fork`` (the child runs), ``postfork`` or ``postfork failed``
     (LaunchDarkly), ``boot failed``, ``ready`` (about to accept), ``max_requests`` (about to
     restart), ``crash`` (a request is ending it), ``hang`` and ``hang over`` (one of its requests
-    begins and ends to hang), ``timeout`` (the master gives up on it), ``orphaned`` (it has
+    begins and ends to hang), ``timeout`` (the master gives up on it), ``spins`` (it
+    holds as many connections as it may, all of them unread, and polls none), ``orphaned`` (it has
     noticed that its master died), ``exiting`` (it says so itself), ``exit`` (it was reaped).
 
     Of a master's: ``listening``, ``signal NAME`` (it handles one), ``halt`` (it stops because a

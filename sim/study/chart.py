@@ -6,7 +6,6 @@ import io
 from collections.abc import Sequence
 
 from sim.errors import ExperimentError
-from sim.experiment.release import MODELLED_RELEASE
 from sim.study.formatting import HEADINGS, SCALE
 from sim.study.observation import UNITS, estimate
 from sim.study.parameter import Parameter, Point, formatted
@@ -78,7 +77,7 @@ def svg(sweep: Sweep, rows: Sequence[Row], measure: str) -> str:
             axes.set_ylim(bottom=0)
         axes.set_xlabel(axis.name)
         axes.set_ylabel(HEADINGS[measure])
-        axes.set_title(f"Predicted for Gunicorn {MODELLED_RELEASE}")
+        axes.set_title(f"Predicted for Gunicorn {sweep.base.server.gunicorn}")
         axes.grid(alpha=0.3)
         if len(sweep.parameters) > 1:
             axes.legend()

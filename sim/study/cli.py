@@ -15,7 +15,7 @@ from sim.command import called, writable, write_stdout
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server
 from sim.experiment.document import to_dict
-from sim.experiment.release import limit_notices
+from sim.experiment.release_notices import limit_notices
 from sim.model.memory import predict_memory
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
@@ -308,7 +308,15 @@ def _sweep(args: argparse.Namespace) -> None:
 
 def _compare(args: argparse.Namespace) -> None:
     names = {"A": args.A, "B": args.B}
-    sides = [_side(args, names[side]) for side in names]
+    releases = args.gunicorn or []
+    if len(releases) > len(names):
+        raise ExperimentError(
+            f"--gunicorn is given {len(releases)} times; expected one release, or one for each side"
+        )
+    sides = [
+        _side(args, name, releases[-1:] if len(releases) < 2 else [releases[place]])
+        for place, name in enumerate(names.values())
+    ]
     bases = [experiment for experiment, _ in sides]
     notices = tuple(dict.fromkeys(notice for _, side_notices in sides for notice in side_notices))
     if bases[0].seed != bases[1].seed:
@@ -340,14 +348,18 @@ def _compare(args: argparse.Namespace) -> None:
     else:
         from sim.study.compare_report import print_contrasts  # noqa: PLC0415
 
-        show_report(lambda console: print_contrasts(console, names, contrasts, both, notices))
+        runs = {name: base.server.gunicorn for name, base in zip(names, bases, strict=True)}
+        show_report(lambda console: print_contrasts(console, names, runs, contrasts, both, notices))
     if stopped:
         raise KeyboardInterrupt
 
 
-def _side(args: argparse.Namespace, name: str) -> tuple[Experiment, tuple[str, ...]]:
-    """The experiment of one side: its file, with the flags that hold for both."""
+def _side(
+    args: argparse.Namespace, name: str, releases: list[str]
+) -> tuple[Experiment, tuple[str, ...]]:
+    """The experiment of one side: its file and release, with the flags that hold for both."""
     own = argparse.Namespace(**vars(args))
+    own.gunicorn = releases or None
     if not name.endswith(".toml"):
         if args.config is not None:
             raise ExperimentError(f"--config and {name} are both given; expected one of them")

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 
 from sim.analysis.estimate import Estimate
-from sim.experiment.release import MODELLED_RELEASE
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.study.compare import DECISIVE, Contrast, verdict
 from sim.study.formatting import HEADINGS, NONE, half_width_of, number, value_of
@@ -26,6 +25,7 @@ FINDINGS = {
 def print_contrasts(
     console: Console,
     names: Mapping[str, str],
+    releases: Mapping[str, str],
     contrasts: Sequence[Contrast],
     replications: int,
     notices: Sequence[str] = (),
@@ -35,7 +35,7 @@ def print_contrasts(
     print_prose(console, sentence(names, contrasts), "bold")
     print_prose(
         console,
-        f"Gunicorn {MODELLED_RELEASE}; A is {names['A']}, B is {names['B']}; {replications} "
+        f"{_what(names, releases)}; {replications} "
         "replications, in each of which both get the same requests.",
         "dim",
     )
@@ -102,3 +102,13 @@ def _difference(one: Contrast, less: Estimate) -> str:
     if not less.low <= 0 <= less.high:
         ends = sorted(map(abs, ends))
     return f"{text}, {' to '.join(number(end, one.measure) for end in ends)}"
+
+
+def _what(names: Mapping[str, str], releases: Mapping[str, str]) -> str:
+    """Which files the two are, and on which releases of Gunicorn."""
+    if releases["A"] == releases["B"]:
+        return f"Gunicorn {releases['A']}; A is {names['A']}, B is {names['B']}"
+    return (
+        f"A is {names['A']} on Gunicorn {releases['A']}, B is {names['B']} on Gunicorn "
+        f"{releases['B']}"
+    )

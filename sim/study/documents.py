@@ -12,7 +12,6 @@ from typing import Any
 
 from sim.analysis.estimate import CONFIDENCE, Estimate
 from sim.experiment.document import to_dict
-from sim.experiment.release import MODELLED_RELEASE
 from sim.study.compare import Contrast, verdict
 from sim.study.death import Death
 from sim.study.headroom import Headroom
@@ -51,7 +50,7 @@ def size(answer: Answer, notices: Sequence[str] = ()) -> dict[str, Any]:
     return {
         "schema": SIZE,
         "complete": answer.complete,
-        "gunicorn": MODELLED_RELEASE,
+        "gunicorn": question.base.server.gunicorn,
         "experiment": to_dict(question.base),
         "objectives": [
             {"measure": o.measure, "limit": o.limit, "floor": floors.get(o.measure)}
@@ -87,7 +86,7 @@ def sweep(
     return {
         "schema": SWEEP,
         "complete": complete,
-        "gunicorn": MODELLED_RELEASE,
+        "gunicorn": asked.base.server.gunicorn,
         "experiment": to_dict(asked.base),
         "parameters": [
             {"name": parameter.name, "values": list(parameter.values)}
@@ -106,6 +105,11 @@ def sweep(
     }
 
 
+def _releases(experiments: Mapping[str, dict[str, Any]]) -> str:
+    """Of Gunicorn, of all sides; one, if that is the same for all."""
+    return " and ".join(dict.fromkeys(each["server"]["gunicorn"] for each in experiments.values()))
+
+
 def compared(
     experiments: Mapping[str, dict[str, Any]],
     names: Mapping[str, str],
@@ -119,7 +123,7 @@ def compared(
     return {
         "schema": DIFFERENCE,
         "complete": complete,
-        "gunicorn": MODELLED_RELEASE,
+        "gunicorn": _releases(experiments),
         "names": dict(names),
         "experiments": dict(experiments),
         "replications": replications,

@@ -8,8 +8,8 @@ from itertools import chain
 from pathlib import Path
 
 from sim.errors import ExperimentError
-from sim.experiment import Experiment, Server
-from sim.experiment.release import MODELLED_RELEASE, limit_notices
+from sim.experiment import RELEASE, Experiment, Server
+from sim.experiment.release_notices import limit_notices
 from sim.study.candidates import SEARCHED
 from sim.study.formatting import ms, traffic
 from sim.study.sizing import Answer, Choice
@@ -57,7 +57,7 @@ def text(answer: Answer, best: Choice) -> str:
     """The file, comments included."""
     base, server = answer.question.base, best.candidate.server
     lines = [
-        f"# Chosen by `python -m sim size`, which predicts Gunicorn {MODELLED_RELEASE}.",
+        f"# Chosen by `python -m sim size`, which predicts Gunicorn {server.gunicorn}.",
         "#",
         *_wrapped(headline(answer)),
         *_wrapped(f"Asked: {traffic(base)}."),
@@ -77,7 +77,7 @@ def text(answer: Answer, best: Choice) -> str:
     others = [
         f"{field.name} = {getattr(server, field.name)!r}"
         for field in fields(Server)
-        if field.name not in SEARCHED and getattr(server, field.name) != field.default
+        if field.name not in (*SEARCHED, RELEASE) and getattr(server, field.name) != field.default
     ]
     if others:
         lines += ["# As it was asked for.", *others, ""]

@@ -8,7 +8,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sim.experiment.release import MODELLED_RELEASE
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.study.formatting import (
     configuration,
@@ -98,7 +97,7 @@ def _question(question: Question) -> str:
     order = "least memory, then" if question.candidates[0].memory is not None else "fewest"
     order += " processes, then threads" if order == "fewest" else " fewest processes, then threads"
     return (
-        f"Gunicorn {MODELLED_RELEASE}; {traffic(question.base)}{memory}; up to "
+        f"Gunicorn {question.base.server.gunicorn}; {traffic(question.base)}{memory}; up to "
         f"{count(limits.workers, 'worker')} of "
         f"{count(limits.threads, 'thread')}: {len(question.candidates):,} configurations, the "
         f"smallest first ({order})."

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sim.experiment.release import MODELLED_RELEASE
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.study.formatting import HEADINGS, count, half_width_of, traffic, value_of
 from sim.study.observation import DISTURBED, UNITS, estimate
@@ -38,8 +37,8 @@ def print_sweep(
     each = f"{most}" if least == most else f"{least} to {most}"
     print_prose(
         console,
-        f"Gunicorn {MODELLED_RELEASE}; {traffic(sweep.base)}, except for the varied settings; "
-        f"{each} replications, with the same requests at every point.",
+        f"Gunicorn {sweep.base.server.gunicorn}; {traffic(sweep.base)}, except for the "
+        f"varied settings; {each} replications, with the same requests at every point.",
         "dim",
     )
     console.print()

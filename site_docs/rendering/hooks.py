@@ -13,7 +13,8 @@ from mkdocs.structure.files import File
 from mkdocs.utils import get_relative_url
 
 from sim.errors import ExperimentError
-from sim.experiment.release import LIMIT_UNSAFE, MODELLED_RELEASE
+from sim.experiment.release import NEWEST
+from sim.experiment.release_notices import LIMIT_UNSAFE
 from site_docs.assertions import statements
 from site_docs.charts import catalogue
 from site_docs.rendering import language, validated
@@ -38,7 +39,7 @@ _FROM_ROOT = re.compile(r'href="([^"]+)" data-root')
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Say at the foot of each page which versions it is about."""
-    config.copyright = f"gunicorn-sim {version('gunicorn-sim')}, about Gunicorn {MODELLED_RELEASE}"
+    config.copyright = f"gunicorn-sim {version('gunicorn-sim')}, about Gunicorn {NEWEST}"
     return config
 
 
@@ -82,7 +83,7 @@ def _about_release(page: str) -> str:
     """A line under a page's title: which release the page is about, and where others differ."""
     limits = posixpath.relpath("choosing.md", posixpath.dirname(page) or ".")
     return (
-        f"About Gunicorn {MODELLED_RELEASE}. On {LIMIT_UNSAFE}, "
+        f"About Gunicorn {NEWEST}. On {LIMIT_UNSAFE}, "
         f"[do not limit connections]({limits}#which-releases-may-limit-connections).\n"
         "{ .release }\n"
     )

@@ -25,7 +25,7 @@ from markdown.extensions.toc import slugify
 from sim.analysis.summary import summarize
 from sim.errors import ExperimentError
 from sim.experiment import Server
-from sim.experiment.release import MODELLED_RELEASE
+from sim.experiment.release import NEWEST
 from sim.reading.settings import HARMLESS, NOT_MODELLED
 from sim.reports.timeline import describe
 from sim.validation.comparison import Unit
@@ -303,7 +303,7 @@ def chart(name: str) -> str:
     dates = {provenance_words(evidence(each).provenance) for each in entry.experiments}
     if dates:
         made = (
-            f"Predicted for Gunicorn {MODELLED_RELEASE} when this page was built; measured "
+            f"Predicted for Gunicorn {NEWEST} when this page was built; measured "
             f"{'; '.join(sorted(dates))}."
         )
     else:

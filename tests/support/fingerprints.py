@@ -40,6 +40,7 @@ from sim.experiment.disturbance import (
     Rate,
     Signal,
 )
+from sim.experiment.release import KNOWN
 from sim.model.cpython import gil
 from sim.model.simulation import predict
 from sim.reading.experiment_file import read
@@ -50,6 +51,9 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 #: Experiments that chance puts together.
 DRAWN = 240
+
+#: How many of them run on another release than the newest, too.
+ELSEWHERE = 40
 
 #: Requests of a drawn experiment, and s of one from a file, at most.
 REQUESTS, DURATION = 300, 20.0
@@ -94,6 +98,18 @@ def drawn(number: int) -> Experiment:
         seed=number,
         disturbances=_disturbances(random, traffic),
     )
+
+
+def elsewhere(number: int) -> Experiment:
+    """The `drawn` experiment on an older release, the one in turn, and at its limit sometimes."""
+    asked = drawn(number)
+    server = replace(
+        asked.server,
+        gunicorn=KNOWN[number % (len(KNOWN) - 1)],
+        worker_connections=(2, 8, 1000)[number % 3],
+        timeout=30,
+    )
+    return replace(asked, server=server)
 
 
 def _traffic(random: Random) -> Traffic:
@@ -173,6 +189,9 @@ def fingerprints() -> Iterator[tuple[str, str]]:
         yield path.stem, fingerprint(predict(short))
     for number in range(DRAWN):
         yield f"drawn {number}", fingerprint(predict(drawn(number)))
+    for number in range(ELSEWHERE):
+        asked = elsewhere(number)
+        yield f"drawn {number} on {asked.server.gunicorn}", fingerprint(predict(asked))
     many = Experiment(
         Server(workers=64, threads=2, worker_class="gthread"),
         Host(cores=64, clients="remote"),

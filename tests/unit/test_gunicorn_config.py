@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sim.errors import ExperimentError
-from sim.experiment import Server
+from sim.experiment import RELEASE, Server
 from sim.reading import gunicorn_config, processors, settings
 from sim.reading.gunicorn_config import GunicornConfig
 
@@ -167,7 +167,7 @@ def test_what_a_file_does_to_the_process_is_undone(read: Read, tmp_path: Path) -
 
 def test_each_setting_has_exactly_one_place() -> None:
     places = [
-        *(field.name for field in fields(Server)),
+        *gunicorn_config.SERVER_FIELDS,
         *settings.HARMLESS,
         *settings.NOT_MODELLED,
     ]
@@ -210,7 +210,10 @@ def test_the_defaults_of_a_server_are_gunicorns(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
     known = gunicorn_config.known_settings()
     for field in fields(Server):
-        if field.name != "workers":  # Gunicorn read WEB_CONCURRENCY when it was imported.
+        if field.name not in (
+            "workers",
+            RELEASE,
+        ):  # Gunicorn read WEB_CONCURRENCY when it was imported.
             default = known[field.name].get()
             assert (
                 settings.bind_of(default) == field.default

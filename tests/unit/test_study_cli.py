@@ -134,7 +134,7 @@ def test_a_limit_that_is_recommended_names_its_releases(sim: Sim, tmp_path: Path
     server = ("--worker-class", "gthread", "--workers", "2", "--threads", "2")
     limited = sim(*asked, *server, "--over", "worker_connections=2", "--write", str(conf))
     assert limited.returncode == 0
-    assert "Gunicorn 27.0; 56 requests/s" in " ".join(limited.stdout.split())
+    assert "Gunicorn 27.0.1; 56 requests/s" in " ".join(limited.stdout.split())
     assert "Gunicorn 24 and later, not for 21 to 23." in " ".join(limited.stdout.split())
     text = " ".join(conf.read_text(encoding="utf-8").replace("\n#", "").split())
     assert "which predicts Gunicorn 27.0." in text

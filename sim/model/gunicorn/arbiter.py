@@ -45,6 +45,9 @@ ROUNDING = 1e-6
 
 CHLD = "CHLD"
 
+#: Why the master is interrupted when a handler of its own raises `HaltServer`.
+HALT = "halt"
+
 #: Makes a worker of the experiment's class.
 NewWorker = Callable[[Wiring, Parent, ListeningSocket], Worker]
 
@@ -64,7 +67,9 @@ class Arbiter:
     """One master process.
 
     Constants: ``wiring``, ``new_worker``, ``name``, ``random`` (stream of the gaps between forks),
-    ``reexeced`` (called with the second master, when SIGUSR2 has started one).
+    ``reexeced`` (called with the second master, when SIGUSR2 has started one). Of the release (see
+    `sim.experiment.release.Release`): ``one_socket``, ``reaps_at_once``, ``reaps``,
+    ``waits_for_old``, ``may_hurry``, ``signal_queue``.
 
     State, under Gunicorn's names where it has one:
         WORKERS: children that have not been reaped, by their age.
@@ -104,6 +109,14 @@ class Arbiter:
             listener.holders.add(self)
         self.num_workers = self.server.workers
         self.worker_age = 0
+        release = wiring.release
+        self.one_socket = not self.server.reuse_port or release.reuse_port == "inherited"
+        self.reaps_at_once = release.sigchld == "in the handler"
+        self.reaps = release.sigchld != "never"
+        self.waits_for_old = release.sighup == "wait"
+        self.may_hurry = release.second_signal == "quick"
+        self.signal_queue = inf if release.signal_queue is None else release.signal_queue
+        self._woken = False
         self._late_from = -inf
         self.reexec: Arbiter | None = None
         self.boot_error: int = 0 if first is None else first.boot_error
@@ -129,14 +142,29 @@ class Arbiter:
 
     def signal(self, signal: str) -> None:
         """The handler: queue the signal, which ends the main loop's wait."""
-        self.SIG_QUEUE.append(signal)
+        if len(self.SIG_QUEUE) < self.signal_queue:
+            self.SIG_QUEUE.append(signal)
+            self.wakeup()
+
+    def wakeup(self) -> None:
+        """End the main loop's wait, or the next one."""
+        self._woken = True
         if not self._signalled.triggered:
             self._signalled.succeed()
 
     def child_changed(self) -> None:
         """See `Parent`."""
-        if not self.ended:
+        if self.ended:
+            return
+        if not self.reaps_at_once:
             self.signal(CHLD)
+            return
+        try:
+            self.reap_workers()
+        except HaltServer:
+            # Raised by the handler, wherever the master is.
+            self.process.interrupt(HALT)
+        self.wakeup()
 
     # The main loop.
 
@@ -169,6 +197,10 @@ class Arbiter:
             yield from self.halt()
         except HaltServer:
             yield from self.halt("halt")
+        except Interrupt as interrupt:
+            if interrupt.cause != HALT:
+                raise
+            yield from self.halt("halt")
 
     def start(self) -> Steps:
         """`setup()` and `start()`: import the application, then listen."""
@@ -181,7 +213,7 @@ class Arbiter:
                 stream = self.wiring.stream(f"{self.name} launchdarkly")
                 self.ldclient = LDClient(self.clock, self.wiring.flag_service, stream)
                 yield from self.ldclient.start(experiment.launchdarkly.start_wait)
-        if not self.server.reuse_port:
+        if self.one_socket:
             if self.first is None:
                 self.LISTENERS = [self.wiring.listen()]
                 self.LISTENERS[0].holders.add(self)
@@ -195,7 +227,7 @@ class Arbiter:
 
     def wait_for_signals(self) -> Generator[Event, object, Sequence[str]]:
         """The signals that have come, once there is one, or after a `TICK`."""
-        if not self.SIG_QUEUE:
+        if not self.SIG_QUEUE and not self._woken:
             self._signalled = signalled = self.clock.event()
 
             def time_out(_: Call) -> None:
@@ -207,11 +239,13 @@ class Arbiter:
             yield signalled
         signals = tuple(self.SIG_QUEUE)
         self.SIG_QUEUE.clear()
+        self._woken = False
         return signals
 
     def _handle(self, signal: str) -> Steps:
         if signal == CHLD:
-            self.reap_workers()
+            if self.reaps:
+                self.reap_workers()
             return
         self._note(f"signal {signal.lower()}")
         if signal == "HUP":
@@ -257,13 +291,16 @@ class Arbiter:
         self.kill_workers("TERM" if graceful else "QUIT")
         quick = not graceful
         while self.WORKERS and self.clock.time < limit:
-            if not quick and self.SIG_QUEUE and self.SIG_QUEUE.popleft() in ("INT", "QUIT"):
+            hurry = self.may_hurry and not quick
+            if hurry and self.SIG_QUEUE and self.SIG_QUEUE.popleft() in ("INT", "QUIT"):
                 quick = True
                 self.kill_workers("QUIT")
                 limit = self.clock.time + QUICK
             self.reap_workers()
             yield self.clock.timeout(LOOK + self.costs.timer_slack)
         self.kill_workers("KILL")
+        if self.reaps_at_once:
+            return
         if self.WORKERS and self.random.random() < DIES_FIRST:
             yield self.clock.timeout(self.costs.kill)
         self.reap_workers()
@@ -275,13 +312,15 @@ class Arbiter:
         self.LISTENERS = []
 
     def reload(self) -> Steps:
-        """`reload()`, on SIGHUP: new workers first, then SIGTERM to the old ones, and wait."""
+        """`reload()`, on SIGHUP: new workers first, then SIGTERM to the old ones; it may wait."""
         yield self.clock.timeout(self.costs.reload)
         self.num_workers = self.server.workers
         last_worker_age = self.worker_age
         for _ in range(self.num_workers):
             yield from self.spawn_worker()
         yield from self.manage_workers()
+        if not self.waits_for_old:
+            return
         deadline = self.clock.time + self.server.graceful_timeout
         while self.clock.time < deadline and min(self.WORKERS, default=0) <= last_worker_age:
             if not self.WORKERS:

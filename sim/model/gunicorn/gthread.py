@@ -37,9 +37,6 @@ from sim.model.wiring import Wiring
 #: s of `select(timeout=1.0)`: an idle main thread takes a turn, and heartbeats, this often.
 SELECT_TIMEOUT: Final = 1.0
 
-#: s that a thread waits for a new connection's first byte (``DEFAULT_WORKER_DATA_TIMEOUT``).
-DATA_TIMEOUT: Final = 5.0
-
 #: Probability that a thread which lets go of the GIL for a short system call, or hands a connection
 #: over to another thread, finds it taken by one that waits for it: where one waits, two, three, and
 #: more do. Fitted, with `CALLS_NEW` and `CALLS_KEPT`, to 70 requests each beside 1, 2, 3 and 5
@@ -80,7 +77,9 @@ class ThreadWorker(Worker):
 
     Constants: ``worker_connections``, ``max_keepalived``, ``keepalive``, ``graceful_timeout``,
     ``_keeps`` (whether it may hold a connection without a request), ``_reads_bodies`` (whether the
-    application waits for bodies), ``_races`` (stream of the races for the GIL).
+    application waits for bodies), ``_races`` (stream of the races for the GIL). Of the release, see
+    `sim.experiment.release.Release`: ``data_timeout`` and ``drain_timeout`` (s; infinity is for
+    ever), ``lingers`` (at closing), ``idle_at_stop``, ``heartbeat_at_stop``.
 
     State, under Gunicorn's names where it has one:
         nr_conns: connections that it holds.
@@ -113,14 +112,19 @@ class ThreadWorker(Worker):
         "_then_respond_and_finish",
         "_then_send",
         "accepting",
+        "data_timeout",
         "deadline",
+        "drain_timeout",
         "finished",
         "graceful_timeout",
+        "heartbeat_at_stop",
+        "idle_at_stop",
         "idle_threads",
         "in_hand",
         "in_turn",
         "keepalive",
         "keepalived_conns",
+        "lingers",
         "max_keepalived",
         "nr_conns",
         "pending_conns",
@@ -139,6 +143,12 @@ class ThreadWorker(Worker):
         self.max_keepalived = server.worker_connections - server.threads
         self.keepalive = float(server.keepalive) if self.clients.keep else 0.0
         self.graceful_timeout = float(server.graceful_timeout)
+        release = wiring.release
+        self.data_timeout = inf if release.data_timeout is None else release.data_timeout
+        self.drain_timeout = inf if release.drain_timeout is None else release.drain_timeout
+        self.lingers = release.gthread_closing == "linger"
+        self.idle_at_stop = release.idle_at_stop
+        self.heartbeat_at_stop = release.heartbeat_at_stop
         # Bound once: what a request asks of the GIL and the clock would be bound with every one.
         self._then_call_application = self._call_application
         self._then_awake = self._awake
@@ -289,31 +299,46 @@ class ThreadWorker(Worker):
         """The same in the loop that serves what a stopping worker holds."""
         if self.exiting:
             return
-        self.notified = now = self.clock.time
+        now = self.clock.time
+        if self.heartbeat_at_stop:
+            self.notified = now
         self._see()
         if self.deadline == inf:
             if not self.parent_alive:
                 self._note("orphaned")
+            self.silent = not self.heartbeat_at_stop
             self.accepting = False
             self.deadline = now + self.graceful_timeout
-            for connection in self.keepalived_conns:
-                connection.timeout = min(connection.timeout, now + STOP_KEEPALIVE_LINGER)
-        if self.nr_conns == 0 or now >= self.deadline:
+            if self.idle_at_stop == "linger":
+                for connection in self.keepalived_conns:
+                    connection.timeout = min(connection.timeout, now + STOP_KEEPALIVE_LINGER)
+        waited_for = self.nr_conns
+        if self.idle_at_stop == "drop when idle":
+            waited_for -= len(self.keepalived_conns)
+        if waited_for == 0 or now >= self.deadline:
             self._clean_up()
             return
         if self.finished or self.readable:
             self._begin_turn()
             return
         self.in_turn = False
+        self._sleep_for(self._last_timeout(now))
+
+    def _last_timeout(self, now: float) -> float:
+        """S that the stopping worker sleeps at most."""
+        if self.idle_at_stop == "hold":
+            return self.deadline - now
         timeout = SELECT_TIMEOUT
-        for connection in self.keepalived_conns:
-            timeout = min(timeout, max(connection.timeout - now, 0.0))
-            break
-        self._sleep_for(timeout)
+        if self.idle_at_stop == "linger":
+            for connection in self.keepalived_conns:
+                timeout = min(timeout, max(connection.timeout - now, 0.0))
+                break
+        return timeout
 
     def _clean_up(self) -> None:
         """The end of `run()`."""
-        self._murder_keepalived(force=True)
+        # Without the force the end of the process closes them, a little later.
+        self._murder_keepalived(force=self.heartbeat_at_stop)
         self.close_listener()
         self.in_turn = False
         self.exit(self.status or 0)
@@ -378,7 +403,7 @@ class ThreadWorker(Worker):
             self._enqueue_req(connection)
         if finished:
             # Where it accepts all the while, that it waits for a client to close holds up nobody.
-            if self.clients.lingering or not self.accepting:
+            if self.lingers and (self.clients.lingering or not self.accepting):
                 self._finish_slowly((finished, readable))
                 return
             for _ in range(finished):
@@ -458,6 +483,13 @@ class ThreadWorker(Worker):
             if not COMPILED:
                 self._check_end(connection)
             return
+        if not (self.alive or self.idle_at_stop == "linger"):
+            # The response has said that the connection is kept.
+            self.nr_conns -= 1
+            if not COMPILED:
+                self._check_end(connection)
+            self.clients.closed(connection)
+            return
         connection.timeout = self.clock.time + self.keepalive
         if not self.alive:
             linger = self.clock.time + STOP_KEEPALIVE_LINGER
@@ -532,7 +564,7 @@ class ThreadWorker(Worker):
         if self.clients.slow and connection.ready > self.clock.time:
             self.pool_size = max(self.pool_size, thread.number)
             late = connection.ready - self.clock.time
-            self.clock.after(min(DATA_TIMEOUT, late), self._after_wait, thread)
+            self.clock.after(min(self.data_timeout, late), self._after_wait, thread)
             return
         self._begin_request(thread, connection, part)
 
@@ -682,7 +714,7 @@ class ThreadWorker(Worker):
         self.clients.answer(connection)
         if connection.keep and self._bodies and connection.uploaded > self.clock.time:
             late = connection.uploaded - self.clock.time
-            self.clock.after(min(DATA_TIMEOUT, late), self._after_drain, thread)
+            self.clock.after(min(self.drain_timeout, late), self._after_drain, thread)
         else:
             self._done(thread)
 

@@ -8,8 +8,9 @@ Requests therefore wait in the kernel's accept queue, which all workers share. I
 between requests only. The main thread does everything, so a signal whose handler raises (SIGABRT,
 SIGQUIT, SIGINT) raises wherever that is:
 
-- while it reads a request or runs the application, in `handle()`. That catches it, answers 500, and
-  waits in `util.close_graceful()` for the client to close, for 2 s at most. No heartbeat comes
+- while it reads a request or runs the application, in `handle()`. Until 21.2 that closes the
+  connection and lets it pass. Later it catches it, answers 500, and closes; from 26.0 on it waits
+  in `util.close_graceful()` for the client to close, for 2 s at most. No heartbeat comes
   meanwhile. So the master, which looks once a second, mostly follows SIGABRT up with SIGKILL, and
   logs "Perhaps out of memory?". Otherwise the loop ends, and the process with exit code 0.
 - in `util.close_graceful()`, or in `select()`: nothing catches it, and the process ends at once.
@@ -40,6 +41,8 @@ class SyncWorker(Worker):
     State: ``connection`` (whose request it reads or runs), ``calls`` (whether it has called the
     application for that), ``hangs`` (whether that request's I/O is
     longer for a hang), ``sleeping`` (in `select()`).
+    Of the release: ``answers_abort`` (whether the client of a request that an exception ends gets a
+    500), ``close_timeout`` (s that closing waits for the client).
     ``waited`` and ``longest`` stay 0: nothing ever waits inside.
     """
 
@@ -51,6 +54,8 @@ class SyncWorker(Worker):
         self.calls = False
         self.hangs = False
         self.sleeping = False
+        self.answers_abort = wiring.release.sync_abort == "500"
+        self.close_timeout = CLOSE_TIMEOUT if wiring.release.sync_closing == "linger" else 0.0
 
     def run(self) -> None:
         """Enter or go through the main loop: accept until EAGAIN, then sleep in `select()`."""
@@ -120,14 +125,18 @@ class SyncWorker(Worker):
         return False
 
     def give_up(self) -> None:
-        """See `Worker`: `handle()` catches the exception of a request, with `handle_error()`."""
+        """See `Worker`: `handle()` closes a request's connection, and may catch the exception."""
         self.in_handler = True
         self.gil.throw_out()
-        if self.connection is None:
-            self.exit(self.status or 0)
-        else:
+        connection = self.connection
+        if connection is not None and self.answers_abort:
             self.interrupted = self.calls
-            self.gil.compute(HANDLE_ERROR, self._handle_error, self.connection)
+            self.gil.compute(HANDLE_ERROR, self._handle_error, connection)
+            return
+        self.connection = None
+        if connection is not None:
+            self.clients.closed(connection)
+        self.exit(self.status or 0)
 
     def _handle_error(self, connection: Connection) -> None:
         """`handle_error()`: it has logged the traceback, and sends a 500."""
@@ -186,8 +195,8 @@ class SyncWorker(Worker):
         self.gil.go_on(self.costs.sync_finish * connection.pace, self._close, connection)
 
     def _close(self, connection: Connection) -> None:
-        """`util.close_graceful()` waits for the client to close."""
-        seconds = min(CLOSE_TIMEOUT, connection.closes - self.clock.time)
+        """`util.close_graceful()`, where it is that, waits for the client to close."""
+        seconds = min(self.close_timeout, connection.closes - self.clock.time)
         if seconds > ROUNDING:
             self.clock.after(seconds, self._after_close, connection)
         else:

@@ -108,7 +108,8 @@ class Worker(Poller):
             (`_PySignal_Fini`, Python/pylifecycle.c).
         ended: whether the process is gone; ``status`` is its exit code then, None for a signal.
         notified: the heartbeat file's time, s. Before the first `notify` that is the wall clock's,
-            later than any monotonic time: such a worker is never late.
+            later than any monotonic time: where that is compared, such a worker is never late.
+        silent: whether it does not heartbeat any more, for it stops.
         woken_at: when its main thread last woke up from its poll, s.
         stopped_at: since when SIGSTOP has it stopped, s; infinity while it runs.
         traps: see `Traps`; None where nothing is set.
@@ -158,6 +159,7 @@ class Worker(Poller):
         "pool_size",
         "recorder",
         "rows",
+        "silent",
         "start_pace",
         "status",
         "stopped_at",
@@ -214,7 +216,9 @@ class Worker(Poller):
         self.finalizing = False
         self.ended = False
         self.status: int | None = None
-        self.notified = inf
+        wall = wiring.release.heartbeat_clock == "wall"
+        self.notified = self.clock.time if wall else inf
+        self.silent = False
         self.woken_at = -inf
         self.stopped_at = inf
         self.traps: Traps | None = None
@@ -351,6 +355,8 @@ class Worker(Poller):
         An idle main thread wakes up every ``poll_timeout`` s to do so; nothing else comes of it,
         so the model does not wake it. One that is awake did so until it woke up for something.
         """
+        if self.silent:
+            return self.notified
         until = min(self.clock.time, self.stopped_at) if self.asleep() else self.woken_at
         if until <= self.notified:
             return self.notified

@@ -1,0 +1,339 @@
+"""`ThreadWorker` as it was until 23.0 (gunicorn/workers/gthread.py), drawn from its source.
+
+::
+
+                  +--------------------------- worker ----------------------------+
+    accept queue --> main thread --> poller --enqueue_req--> FIFO queue --> pool   |
+                  |   ^  accept, while            ^                        threads |
+                  |   |  nr_conns < limit         |                           |    |
+    kept client ------+-------------------> _keep +------ finish_request -----+    |
+                  +---------------------------------------------------------------+
+
+From 21.0 on the main thread puts what it has accepted on its poller, and gives it to the pool when
+the request has come; in 20.1 it gives it to the pool at once. A pool thread finishes its request
+itself, under a lock, and wakes nobody.
+
+While it holds ``worker_connections``, the main thread does not poll. It waits in `futures.wait()`
+for up to 1 s until one of the requests that the pool has is done. If the pool has none, that comes
+back at once, and the loop spins: it computes for as long as nothing changes, heartbeats, and polls
+none of the connections that it holds. Only an idle connection that expires ends that, or a signal.
+
+It sees SIGTERM, `max_requests` and the death of its master at the head of its loop, to which it
+comes within 1 s where nothing happens. Then it leaves the loop and waits for the requests that the
+pool has; what nobody has read by then is lost, and so are idle connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+from typing import Final
+
+from sim.model.connection import Connection
+from sim.model.cpython.gil import Then
+from sim.model.engine.clock import Call
+from sim.model.engine.heap import COMPILED
+from sim.model.gunicorn.gthread import SELECT_TIMEOUT, ThreadWorker
+from sim.model.gunicorn.pool_thread import PoolThread
+from sim.model.gunicorn.worker import Parent
+from sim.model.linux.listening_socket import ListeningSocket
+from sim.model.wiring import Wiring
+
+#: s from a connection until its request has come, of a client that sends at once: it is told of the
+#: connection first. Only whoever polls sees the difference.
+REQUEST_FOLLOWS: Final = 0.0002
+
+#: s of a spinning loop that the model computes in one piece. Whatever ends the spinning is seen
+#: that much later at most; the real loop takes some 30 us.
+SPIN: Final = 0.02
+
+#: s of CPU of `futures.wait()` for each future that is not done: it installs a waiter in each of
+#: them, and removes it again.
+WAIT_FOR_FUTURE: Final = 0.0000009
+
+
+class OldThreadWorker(ThreadWorker):
+    """One gthread worker of 20.1 to 23.0; see `ThreadWorker` and `Worker`.
+
+    Constants: ``poller_first`` (whether a new connection waits on the poller for its request).
+
+    State, besides or other than that of `ThreadWorker`:
+        pending_conns: connections that it has accepted, and of which nobody has read.
+        keepalived_conns: `_keep`; a readable one is among them until it is polled.
+        readable: connections on the poller that have become readable.
+        futures: requests that the pool has, and has not done.
+        done: futures that are done, and that the main thread has yet to see.
+        polls: whether the main thread's turn is one of its poller.
+        waits: whether the main thread is in `futures.wait()`.
+        spins: whether the main thread spins.
+        reported: whether it has been noted that it spins.
+    """
+
+    __slots__ = (
+        "_then_end_old_turn",
+        "_then_finish",
+        "_then_spin",
+        "done",
+        "futures",
+        "poller_first",
+        "polls",
+        "reported",
+        "spins",
+        "waits",
+    )
+
+    def __init__(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> None:
+        super().__init__(wiring, parent, listener)
+        self.poller_first = wiring.release.new_connection == "poller"
+        self.undisturbed = False
+        self._then_end_old_turn = self._end_old_turn
+        self._then_finish = self._finish_in_thread
+        self._then_spin = self._spin
+        self.futures = 0
+        self.done = 0
+        self.polls = False
+        self.waits = False
+        self.spins = False
+        self.reported = False
+
+    # The main thread.
+
+    def run(self) -> None:
+        """Enter the main loop; the listener is on the poller until it ends."""
+        self.registration = next(self.wiring.registrations)
+        self._next_turn()
+
+    def take(self, connection: Connection) -> bool:  # noqa: ARG002 - see `Poller`
+        """Never: the main thread has to come back for the request."""
+        return False
+
+    def on_readable(self, connection: Connection) -> None:
+        """A connection on the poller has become readable."""
+        if connection in self.keepalived_conns or connection in self.pending_conns:
+            self.readable.append(connection)
+            if not self.waits:
+                self.look_up()
+        # Otherwise its thread has yet to register it, and will find it readable then.
+
+    def asleep(self) -> bool:
+        """See `Worker`."""
+        return self.booted and not (
+            self.in_turn or self.exiting or self.in_handler or self.deadline < inf
+        )
+
+    def look_up(self) -> None:
+        """Go through the loop once more, if the main thread sleeps."""
+        if self.asleep() and self.stopped_at == inf:
+            self.listener.forget(self)
+            self.waits = False
+            self._begin_turn()
+
+    def handle_exit(self) -> None:
+        """SIGTERM: nothing wakes the main thread for it."""
+        if self.alive and not self.exiting:
+            self.alive = False
+            if self.asleep():
+                self._sleep_on()
+
+    def _next_turn(self) -> None:
+        """The head of `run()`'s loop, and its wait."""
+        if self.exiting or self.in_handler:
+            return
+        if not (self.alive and self.parent_alive):
+            self._leave_loop()
+            return
+        self.notified = self.clock.time
+        self.polls = self.nr_conns < self.worker_connections
+        if self.polls:
+            self._poll()
+        elif self.done:
+            self._begin_turn()
+        elif self.futures:
+            self.waits = True
+            self._sleep_until_timeout()
+        else:
+            self._begin_spin()
+
+    def _poll(self) -> None:
+        """`select(1.0)`."""
+        if self.readable or self.listener.queue:
+            self._begin_turn()
+            return
+        self.listener.sleep(self)
+        self._sleep_until_timeout()
+
+    def _sleep_until_timeout(self) -> None:
+        self.in_turn = False
+        if self.keepalived_conns or self.waits:
+            self._sleep_for(SELECT_TIMEOUT)
+
+    def _sleep_on(self) -> None:
+        """A main thread that sleeps has something to see once its sleep is over."""
+        over = self.last_update() + SELECT_TIMEOUT
+        self._sleep_for(max(0.0, over - self.clock.time))
+
+    def _begin_turn(self) -> None:
+        """`select(1.0)` or `futures.wait()` has returned."""
+        self.in_turn = True
+        self.woken_at = self.clock.time
+        self.turns += 1
+        if self.gil.busy():
+            self.gil.compute(0.0, self._then_awake, None)
+        else:
+            self.gil.compute(*self._old_events())
+
+    def _awake(self, _: None) -> None:
+        """The main thread has waited for the GIL; another worker may have accepted meanwhile."""
+        self.gil.go_on(*self._old_events())
+
+    def _old_events(self) -> tuple[float, Then, int]:
+        """What the main thread computes for what is ready, and what it does then."""
+        readable = 0
+        seconds = WAIT_FOR_FUTURE * self.futures
+        if self.polls:
+            readable = len(self.readable)
+            pace = self.start_pace.at(self.clock.time)
+            seconds += self.costs.finish * pace * readable
+            if self.listener.queue:
+                self.in_hand = self._accept()
+                seconds += self.costs.accept * pace
+        return seconds, self._then_end_old_turn, readable
+
+    def _end_old_turn(self, readable: int) -> None:
+        if self.exiting or self.in_handler:
+            return
+        connection = self.in_hand
+        if connection is not None:
+            self.in_hand = None
+            self._accepted(connection)
+            if self.poller_first:
+                self._register_unread(connection)
+            else:
+                self._enqueue_req(connection)
+        for _ in range(readable):
+            self._on_polled(self.readable.popleft())
+        self.done = 0
+        if self.keepalived_conns:
+            self._murder_keepalived(force=False)
+        self._next_turn()
+
+    def _register_unread(self, connection: Connection) -> None:
+        """On the poller, for as long as the client takes to send."""
+        self.pending_conns[connection] = None
+        ready = max(connection.ready, connection.queued + REQUEST_FOLLOWS)
+        if ready <= self.clock.time:
+            self.readable.append(connection)
+            return
+        come = Call(self.clock, lambda _: self.on_readable(connection))
+        come.after(ready - self.clock.time)
+
+    def _on_polled(self, connection: Connection) -> None:
+        """`on_client_socket_readable()`."""
+        if connection in self.pending_conns:
+            del self.pending_conns[connection]
+            self._enqueue_req(connection)
+        elif connection in self.keepalived_conns:
+            del self.keepalived_conns[connection]
+            self._on_client_socket_readable(connection)
+        # Otherwise it has expired, and is closed.
+
+    def _begin_spin(self) -> None:
+        """At the limit, and the pool has nothing to wait for."""
+        self.spins = self.in_turn = True
+        self.woken_at = self.clock.time
+        if self.pending_conns and not self.reported:
+            self.reported = True
+            self._note("spins")
+        self.gil.compute(SPIN, self._then_spin, None)
+
+    def _spin(self, _: None) -> None:
+        self.spins = False
+        if self.exiting or self.in_handler:
+            return
+        if self.keepalived_conns:
+            self._murder_keepalived(force=False)
+        self._next_turn()
+
+    # The end of the loop.
+
+    def _leave_loop(self) -> None:
+        """Wait for the requests that the pool has, for `graceful_timeout` s at most."""
+        if not self.parent_alive:
+            self._note("orphaned")
+        self.silent = True
+        self.in_turn = False
+        self.listener.forget(self)
+        self.close_listener()
+        self.deadline = self.clock.time + self.graceful_timeout
+        if self.futures and self.graceful_timeout:
+            Call(self.clock, lambda _: self._end_loop()).after(self.graceful_timeout)
+        else:
+            self._end_loop()
+
+    def _end_loop(self) -> None:
+        if not (self.exiting or self.ended or self.in_handler):
+            self.exit(self.status or 0)
+
+    # The pool.
+
+    def _enqueue_req(self, connection: Connection) -> None:
+        self.futures += 1
+        super()._enqueue_req(connection)
+
+    def _after_wait(self, thread: PoolThread) -> None:
+        """A thread has waited in `recv(2)` for the request."""
+        if thread.connection is not None:
+            self._begin_request(thread, thread.connection)
+
+    def _call_application(self, thread: PoolThread) -> None:
+        alive = self.alive
+        super()._call_application(thread)
+        if alive and not self.alive and self.asleep():
+            self._sleep_on()
+
+    def _respond(self, thread: PoolThread) -> None:
+        """The response is sent; the future is done, and its callback finishes the request."""
+        connection = thread.connection
+        assert connection is not None, "a thread that responds has a connection"
+        self.clients.answer(connection)
+        self.gil.go_on(self.costs.finish * connection.pace, self._then_finish, thread)
+
+    def _finish_in_thread(self, thread: PoolThread) -> None:
+        """`finish_request()`, and then the next request."""
+        connection = thread.connection
+        assert connection is not None, "a thread that is done has a connection"
+        self.futures -= 1
+        self.done += 1
+        assert self.futures >= 0, "every future ends once"
+        if connection.keep and self.alive:
+            connection.timeout = self.clock.time + self.keepalive
+            first = not self.keepalived_conns
+            self.keepalived_conns[connection] = None
+            if connection.row >= 0 and connection.ready <= self.clock.time:
+                self.readable.append(connection)
+                if not self.waits:
+                    self.look_up()
+            elif first and self.asleep() and not self.waits:
+                self._sleep_on()
+        else:
+            self.nr_conns -= 1
+            if not COMPILED:
+                self._check_end(connection)
+            if connection.keep:
+                self.clients.closed(connection)
+        self._take_next(thread)
+        if self.exiting:
+            self.end_if_idle()
+        elif self.deadline < inf:
+            if not self.futures:
+                self._end_loop()
+        elif self.waits:
+            self.look_up()
+
+    # The end.
+
+    def abandon(self) -> Iterator[Connection]:
+        """See `Worker`."""
+        # On the poller, which the others have too.
+        self.readable.clear()
+        yield from super().abandon()

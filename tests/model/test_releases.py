@@ -1,0 +1,287 @@
+"""What the model says of each release of Gunicorn, behaviour by behaviour.
+
+Each test has one experiment, runs it on every release that behaves otherwise, and asserts what the
+source of each says. `tests/real/test_release_behaviours.py`
+measures most of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf
+from statistics import median
+
+import pytest
+
+from sim.errors import ExperimentError
+from sim.experiment import Experiment, LaunchDarkly, Server, TraceRow, Traffic
+from sim.experiment.distribution import Distribution
+from sim.experiment.disturbance import Disturbance, Hang, Signal
+from sim.model.simulation import predict
+from sim.run import Run
+from site_docs.rendering import limited
+
+#: The newest of each group of releases that behave alike.
+OF_EACH = ("20.1.0", "21.2.0", "23.0.0", "24.0.0", "24.1.1", "25.1.0", "25.3.0", "26.2.0", "27.0.0")
+ALL = (*OF_EACH, "27.0.1")
+
+OLD = ("20.1.0", "21.2.0", "23.0.0")
+
+#: The same for each release: 50 ms of I/O.
+FIFTY = Distribution("const", (0.05,))
+
+
+def experiment(
+    release: str, traffic: Traffic, *disturbances: Disturbance, **settings: object
+) -> Experiment:
+    server = replace(
+        Server(worker_class="gthread", preload_app=True, gunicorn=release),
+        **settings,  # type: ignore[arg-type]
+    )
+    return Experiment(server, traffic=traffic, disturbances=disturbances)
+
+
+def quiet(until: float = 8.0) -> Traffic:
+    """A request at the start and one at the end: little is to disturb what is looked at."""
+    rows = tuple(TraceRow(at, 0.01, 0.0) for at in (0.0, until))
+    return Traffic(arrivals="trace", trace=rows, drain=20.0)
+
+
+def when(run: Run, kind: str, process: str, after: float = -inf) -> float:
+    """The first such event, s; infinity for none."""
+    times = (e.time for e in run.events if (e.kind, e.process) == (kind, process))
+    return min((time for time in times if time >= after), default=inf)
+
+
+def outcomes(run: Run) -> list[str]:
+    return [row.outcome for row in run.requests]
+
+
+@pytest.mark.parametrize(
+    "row", limited.read(), ids=lambda r: f"{r.gunicorn} {r.workers}x{r.threads} limit {r.limit}"
+)
+def test_a_limit_on_connections_does_what_was_measured(row: limited.Limited) -> None:
+    traffic = Traffic(rate=row.rate, requests=row.requests, io=FIFTY, timeout=5.0, drain=10.0)
+    server = Server(row.workers, row.threads, "gthread", gunicorn=row.gunicorn)
+    if row.limit is not None:
+        server = replace(server, worker_connections=row.limit)
+    found = []
+    for seed in (1, 2, 3):
+        run = predict(Experiment(server, traffic=traffic, seed=seed))
+        latencies = [r.finished - r.arrival for r in run.requests if r.outcome == "ok"]
+        assert (not latencies) == (row.answered == 0)
+        spinning = {event.process for event in run.events if event.kind == "spins"}
+        assert (len(spinning) == row.workers) == (row.answered == 0)
+        found += [1000 * median(latencies)] if latencies else []
+    if row.median_ms is not None:
+        # Where requests pile up, chance decides how fast.
+        assert 0.6 * min(found) <= row.median_ms <= max(found) / 0.6
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_how_long_a_silent_client_holds_a_thread(release: str) -> None:
+    """Of two clients the first is silent for 12 s, the other is not; there is one thread."""
+    traffic = Traffic(
+        requests=2, arrivals="constant", rate=1.0, io=FIFTY, first_byte=Distribution("const", (12,))
+    )
+    silent = predict(experiment(release, traffic))
+    # Both are silent, so the first to be read has had its thread at once or after the other.
+    first, second = silent.requests
+    assert outcomes(silent).count("ok") == (0 if release in DEFER and KEPT < 12 else 2)
+    if release in OLD[1:]:
+        assert second.finished - second.arrival < 12.2
+    elif release not in DEFER:
+        assert second.started >= first.finished - 0.05
+
+
+#: Releases that hand a silent connection back after 5 s, and close it ``keepalive`` s later.
+DEFER = ("25.3.0", "26.2.0", "27.0.0", "27.0.1")
+KEPT = 5 + Server().keepalive
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_when_an_idle_worker_sees_sigterm(release: str) -> None:
+    traffic = quiet()
+    late = []
+    for at in (2.1, 2.5, 2.9):
+        run = predict(experiment(release, traffic, Signal(at, "TERM", worker=1), timeout=0))
+        late.append(when(run, "exiting", "worker 1") - at)
+    if release in OLD:
+        assert all(0.0 < seconds <= 1.05 for seconds in late)
+        assert max(late) - min(late) == pytest.approx(0.8, abs=0.05)
+    else:
+        assert max(late) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("release", "seconds"),
+    [
+        *((release, (0.0, 1.3)) for release in OLD),
+        *((release, (4.0, 4.4)) for release in ("24.1.1", "25.1.0", "25.3.0", "26.2.0")),
+        ("27.0.0", (0.0, 0.4)),
+        ("27.0.1", (2.0, 2.4)),
+    ],
+)
+def test_what_becomes_of_idle_connections_at_a_stop(
+    release: str, seconds: tuple[float, float]
+) -> None:
+    traffic = replace(quiet(), connection="keepalive")
+    run = predict(
+        experiment(
+            release,
+            traffic,
+            Signal(1.0, "TERM", to="master"),
+            keepalive=60,
+            graceful_timeout=4,
+        )
+    )
+    least, most = seconds
+    assert least <= when(run, "shutdown", "master") - 1.0 <= most
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_whether_a_reload_waits_for_old_workers(release: str) -> None:
+    """Both new workers are killed while an old one still has a request: it counts as one of two."""
+    traffic = Traffic(
+        arrivals="trace",
+        trace=(TraceRow(0.5, 4.0, 0.0), TraceRow(8.0, 0.01, 0.0)),
+    )
+    run = predict(
+        experiment(
+            release,
+            traffic,
+            Signal(1.0, "HUP", to="master"),
+            Signal(2.5, "KILL", worker=3),
+            Signal(2.5, "KILL", worker=4),
+            workers=2,
+        )
+    )
+    assert outcomes(run) == ["ok", "ok"]
+    replaced = when(run, "fork", "worker 5")
+    if release in OLD:
+        assert 2.5 < replaced < 2.8
+    else:
+        assert 4.4 < replaced < 5.5
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_what_max_requests_loses(release: str) -> None:
+    """Only 21 to 23 accept connections that they then neither read nor answer."""
+    traffic = Traffic(rate=100.0, duration=10.0, io=FIFTY, drain=5.0)
+    lost = 0
+    for seed in (1, 2):
+        asked = experiment(release, traffic, workers=2, threads=4, max_requests=60)
+        run = predict(replace(asked, seed=seed))
+        restarts = sum(event.kind == "max_requests" for event in run.events)
+        assert restarts == 2 if release == "24.0.0" else restarts > 10
+        lost += outcomes(run).count("reset")
+    assert (lost > 0) == (release in OLD[1:])
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_whether_a_hang_in_post_fork_is_killed(release: str) -> None:
+    asked = experiment(
+        release, quiet(12.0), Signal(1.0, "KILL", worker=1), timeout=2, preload_app=True
+    )
+    hanging = LaunchDarkly(enabled=True, start_wait=6.0)
+    run = predict(
+        replace(
+            asked,
+            launchdarkly=hanging,
+            disturbances=(unreachable(0.5), *asked.disturbances),
+        )
+    )
+    killed = when(run, "timeout", "worker 2", 1.0)
+    if release == "24.0.0":
+        assert when(run, "fork", "worker 2") == inf
+    elif release in ("20.1.0", "21.2.0"):
+        assert 3.0 < killed < 4.6
+        assert when(run, "ready", "worker 2") == inf
+    else:
+        assert killed == inf
+        assert when(run, "ready", "worker 2") < 8.0
+
+
+def test_a_server_that_never_boots_is_refused() -> None:
+    """Its flags take 5 s to give up, and its master gives up on it before."""
+    asked = experiment("21.2.0", quiet(), timeout=2)
+    hanging = replace(asked, launchdarkly=LaunchDarkly(enabled=True, reachable=False))
+    with pytest.raises(ExperimentError, match=r"the master of Gunicorn 21\.2\.0 kills workers"):
+        predict(hanging)
+    newer = replace(hanging, server=replace(hanging.server, gunicorn="22.0.0"))
+    assert outcomes(predict(newer)) == ["ok", "ok"]
+
+
+def unreachable(at: float) -> Disturbance:
+    from sim.experiment.disturbance import FlagService  # noqa: PLC0415
+
+    return FlagService(at, reachable=False)
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_what_a_sync_workers_client_gets_after_the_timeout(release: str) -> None:
+    traffic = Traffic(arrivals="trace", trace=(TraceRow(0.5, 30.0, 0.0), TraceRow(6.0, 0.01, 0.0)))
+    run = predict(experiment(release, traffic, worker_class="sync", timeout=2))
+    first, second = outcomes(run)
+    if release == "24.0.0":
+        # The worker answers, ends, and nobody reaps it: there is no other.
+        assert (first, second) == ("error_5xx", "unfinished")
+    else:
+        assert first == ("reset" if release in ("20.1.0", "21.2.0") else "error_5xx")
+        assert second == "ok"
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_how_many_sockets_reuse_port_is(release: str) -> None:
+    traffic = Traffic(rate=100.0, duration=3.0, io=FIFTY)
+    run, without = (
+        predict(experiment(release, traffic, workers=4, reuse_port=reuse_port))
+        for reuse_port in (True, False)
+    )
+    assert (list(run.requests) == list(without.requests)) == (release in OLD)
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_only_24_0_0_does_not_replace_a_worker(release: str) -> None:
+    run = predict(experiment(release, quiet(), Signal(1.0, "KILL", worker=1), workers=2))
+    replaced = when(run, "ready", "worker 3") < 3.0
+    assert replaced == (release != "24.0.0")
+    assert (when(run, "exit", "worker 1") < 3.0) == replaced
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_what_a_second_signal_does_to_a_master_that_stops(release: str) -> None:
+    traffic = Traffic(arrivals="trace", trace=(TraceRow(0.5, 6.0, 0.0),))
+    run = predict(
+        experiment(
+            release,
+            traffic,
+            Signal(1.0, "TERM", to="master"),
+            Signal(2.0, "INT", to="master"),
+            worker_class="sync",
+        )
+    )
+    quick = release not in (*OLD, "24.0.0", "24.1.1")
+    assert outcomes(run) == (["error_5xx"] if quick else ["ok"])
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_whether_a_stopping_worker_heartbeats(release: str) -> None:
+    """It is told to stop while one of its requests takes 8 s, which is more than ``timeout``."""
+    traffic = Traffic(arrivals="trace", trace=(TraceRow(0.5, 8.0, 0.0), TraceRow(12.0, 0.01, 0.0)))
+    run = predict(experiment(release, traffic, Signal(1.0, "TERM", worker=1), timeout=3))
+    stopped = {e.process for e in run.events if e.kind == "timeout"}
+    assert run.requests.worker[0] == 1
+    alive = release in ("27.0.0", "27.0.1")
+    assert outcomes(run)[0] == ("ok" if alive else "reset")
+    assert bool(stopped) == (not alive)
+
+
+@pytest.mark.parametrize("release", OLD)
+def test_requests_are_predicted_where_nothing_is_special(release: str) -> None:
+    """Old and new workers differ in what they cost and in shares, not in how many they serve."""
+    traffic = Traffic(rate=40.0, duration=10.0, io=FIFTY, connection="keepalive")
+    hang = Hang(3.0, worker=1, threads=1, seconds=2.0)
+    run = predict(experiment(release, traffic, hang, workers=2, threads=4))
+    assert set(outcomes(run)) == {"ok"}
+    assert median(r.finished - r.arrival for r in run.requests) == pytest.approx(0.053, abs=0.002)
