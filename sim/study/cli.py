@@ -116,8 +116,10 @@ def _parser() -> argparse.ArgumentParser:
         help="predict two configurations or experiments on the same requests",
         description="Predict A and B on the same requests and tell how far apart they are.",
     )
-    for side in ("A", "B"):
-        two.add_argument(side, help="an experiment (FILE.toml) or a gunicorn.conf.py")
+    two.add_argument("A", nargs="?", help="an experiment (FILE.toml) or a gunicorn.conf.py")
+    two.add_argument(
+        "B", nargs="?", help="the same; without, A on the second of two releases (--gunicorn)"
+    )
     two.add_argument("--json", action="store_true", help="print one JSON document, no report")
     for name, command in (("size", size), ("sweep", over), ("compare", two)):
         work = command.add_argument_group("where and how")
@@ -307,8 +309,8 @@ def _sweep(args: argparse.Namespace) -> None:
 
 
 def _compare(args: argparse.Namespace) -> None:
-    names = {"A": args.A, "B": args.B}
     releases = args.gunicorn or []
+    names = _sides(args, releases)
     if len(releases) > len(names):
         raise ExperimentError(
             f"--gunicorn is given {len(releases)} times; expected one release, or one for each side"
@@ -352,6 +354,23 @@ def _compare(args: argparse.Namespace) -> None:
         show_report(lambda console: print_contrasts(console, names, runs, contrasts, both, notices))
     if stopped:
         raise KeyboardInterrupt
+
+
+def _sides(args: argparse.Namespace, releases: list[str]) -> dict[str, str]:
+    """The file of each side: both may be one file, or that of a flag, on two releases."""
+    if args.A is None:
+        if args.config is not None:
+            args.A, args.config = args.config, None
+        elif args.experiment is not None:
+            args.A, args.experiment = args.experiment, None
+    if args.A is None or (args.B is None and len(releases) < 2):
+        found = "no file" if args.A is None else f"only {args.A}"
+        raise ExperimentError(
+            f"compare is given {found}; expected two files, or one and --gunicorn twice"
+        )
+    if args.B is None:
+        args.B = args.A
+    return {"A": args.A, "B": args.B}
 
 
 def _side(

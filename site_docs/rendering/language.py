@@ -33,7 +33,14 @@ from sim.validation.side_by_side import PairedRecovery
 from site_docs.assertions.verdicts import boxes, counted, sections, tally, verdicts
 from site_docs.charts import catalogue
 from site_docs.charts.chart import Chart
-from site_docs.rendering import limited, limits, numbers, sensitivity, validated
+from site_docs.rendering import (
+    limited,
+    limits,
+    numbers,
+    release_table,
+    sensitivity,
+    validated,
+)
 from site_docs.rendering.case_table import tried
 from site_docs.runs.evidence import Evidence, evidence
 from site_docs.runs.measured import Provenance
@@ -407,6 +414,7 @@ _VOCABULARY: dict[str, Any] = {
     "predicted": predicted,
     "recoveries": recoveries,
     "recovery": recovery,
+    "releases": release_table,
     "reproduce": reproduce,
     "sections": sections,
     "sensitivity": sensitivity,

@@ -396,7 +396,10 @@ def test_compare_two_experiments(sim: Sim, tmp_path: Path) -> None:
         ("sweep --over workers=1 --chart no/x.svg", "no/x.svg: cannot be written"),
         ("sweep --over workers=1,2 --over io=exp:1 --json --csv", "not allowed with argument"),
         ("sweep --over workers=1..30 --over threads=1..30 --chart x.svg", "would have 30 lines"),
-        ("compare a.py", "the following arguments are required: B"),
+        (
+            "compare a.py",
+            "compare is given only a.py; expected two files, or one and --gunicorn twice",
+        ),
         ("compare a.toml no.toml", "no.toml: cannot be read (No such file or directory)"),
         ("compare a.toml a.toml --experiment a.toml", "--experiment and a.toml are both given"),
         ("compare a.py a.py --config a.py", "--config and a.py are both given"),
