@@ -238,6 +238,8 @@ class _Court:
         self.keeps = traffic["connection"] == "keepalive" and server["worker_class"] != "sync"
         # Runs that were saved before there were slow clients have none.
         self.slow = Distribution.parse(traffic.get("first_byte", "const:0")).mean > 0
+        body = Distribution.parse(traffic.get("body", "const:0")).mean > 0
+        self.notices_late = self.slow or body
         self.ending = sorted(
             (life for life in lives.lives if math.isfinite(life.ending)),
             key=lambda life: life.ending,
@@ -267,6 +269,8 @@ class _Court:
         stop = self.lives.stopped(arrival) if outcome == RESET else None
         if stop is not None and (ending or not self.keeps):
             return Charge("stopped_backlog", stop.cause)
+        if self.notices_late and not ending:
+            ending = self._ends_between(arrival, finished)
         for life in ending:
             cause = self._cause_of_end(life, arrival, finished, outcome)
             if cause is not None:
@@ -305,6 +309,17 @@ class _Court:
             ending,
             key=lambda life: abs(time - (life.ended if math.isfinite(life.ended) else life.ending)),
         )
+
+    def _ends_between(self, arrival: float, finished: float) -> list[Life]:
+        """Workers that ended at once between the two, the last first.
+
+        A client that takes its time to send learns of the end of its connection, and reads a 500,
+        only when it has sent.
+        """
+        first = bisect_left(self._begins, arrival)
+        last = bisect_right(self._begins, finished)
+        found = reversed(self.ending[first:last])
+        return [life for life in found if life.why in _ENDS or life.why == "quit"]
 
     def _cause_of_end(
         self, life: Life, arrival: float, finished: float, outcome: int

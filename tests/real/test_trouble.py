@@ -170,6 +170,16 @@ SCENARIOS = {
             replace(SYNC, graceful_timeout=1),
             (LONG, _master("TERM")),
         ),
+        Scenario(
+            "a pod's stop",
+            GTHREAD,
+            (
+                LONG,
+                _master("TERM"),
+                Rate(at=1.8, rate=0.0),
+                Signal(at=2.5, signal="KILL", to="all"),
+            ),
+        ),
         Scenario("quit", GTHREAD, (_master("QUIT"),)),
         Scenario("max_requests", replace(GTHREAD, max_requests=25), ()),
         Scenario("max_requests of sync", replace(SYNC, max_requests=20), (), rate=25.0),

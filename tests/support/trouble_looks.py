@@ -1,4 +1,4 @@
-"""What is judged of a run with trouble: ends of requests, process events, processes, recovery."""
+"""What is judged of a run with trouble: ends of requests and their causes, events, recovery."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 
 from rank_test import Criterion, Statistics, Tolerance
 
-from sim.analysis.recovery import recoveries
+from sim.analysis.recovery import toll
 from sim.experiment import Experiment
 from sim.run import OUTCOMES, Run
 
@@ -77,7 +77,11 @@ def _observe(ends: Sequence[set[str]], threads: range, run: Run) -> Statistics:
         counts[f"events: {kind}"] = len(times)
         for number, time in enumerate(times, start=1):
             values[f"time: {kind}, {number} of {len(times)}"] = time - AT
-    for number, recovery in enumerate(recoveries(run), start=1):
+    cost = toll(run)
+    for loss in cost.losses or ():
+        # Of disturbances at one moment, which of them is to blame may be random.
+        counts[f"lost: {loss.cause}, from {loss.at_s}"] += int(loss.requests)
+    for number, recovery in enumerate(cost.recovery, start=1):
         after = recovery.capacity_restored_after_s
         if after is None:
             counts[f"recovery: none from {number}"] = 1
@@ -91,6 +95,7 @@ def _tolerance_of(experiment: Experiment) -> Tolerance:
     targets = {
         # As many as arrive within `ABSOLUTE` of a moment at which outcomes change.
         "requests": 2 + ABSOLUTE * experiment.traffic.rate,
+        "lost": 2 + ABSOLUTE * experiment.traffic.rate,
         "requests: strangers": AT_THE_EDGE,
     }
 

@@ -1,12 +1,13 @@
 """What each lost request was lost to: runs made by hand, whose cause is known.
 
-Then the model's own runs of the field's cases, and real servers where a cause cannot be mistaken.
+Then the model's own runs of the field's cases. `tests/real/test_trouble.py` has real servers.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from sim.experiment.disturbance import (
     Signal,
 )
 from sim.model.simulation import predict
+from sim.reading.experiment_file import read
 from sim.run import Requests, Run
 
 TERM = Signal(10.0, "TERM", "master")
@@ -281,6 +283,20 @@ def test_a_reset_names_its_cause_without_any_disturbance(name: str) -> None:
     assert lost(run) == [(cause, "reset", None, 1)]
 
 
+@pytest.mark.parametrize("traffic", [{"body": "const:9"}, {"first_byte": "const:9"}])
+@pytest.mark.parametrize("outcome", ["error_5xx", "reset"])
+def test_a_slow_client_learns_of_its_workers_end_when_it_has_sent(
+    traffic: dict[str, str], outcome: str
+) -> None:
+    gone = ((12.0, "timeout", "worker 1"), (12.5, "exit", "worker 1"))
+    run = disturbed_run([], gone, rows_of((10.1, NAN, 19.2, outcome)))
+    run.experiment["traffic"] |= traffic
+    assert lost(run) == [("worker_timeout", outcome, None, 1)]
+    # One that came afterwards cannot have been that worker's.
+    after = replace(run, requests=rows_of((13.1, NAN, 22.2, "error_5xx")))
+    assert lost(after) == [("application", "error_5xx", None, 1)]
+
+
 def test_a_retiring_worker_with_reuse_port_and_nobody_else() -> None:
     gone = ((10.0, "max_requests", "worker 1"), (10.5, "exiting", "worker 1"))
     rows = rows_of((10.6, NAN, 10.6, "refused"))
@@ -384,6 +400,23 @@ def test_a_second_disturbance_does_not_exonerate_the_first() -> None:
     assert stop.capacity_restored_after_s is None
     assert traffic.lost == 0
     assert {cause for cause, *_ in lost(run)} == {"graceful_timeout", "stopped_backlog"}
+
+
+def test_a_pod_that_gets_no_requests_before_it_is_stopped_loses_what_takes_too_long() -> None:
+    asked = read(Path(__file__).parents[2] / "experiments" / "kubernetes-stop.toml")
+    late = predict(asked)
+    assert {what for _, _, what, _ in lost(late)} == {
+        "SIGTERM to the master",
+        "SIGKILL to all processes",
+    }
+    # Its preStop hook sleeps until the Service sends it nothing more.
+    ends = {"TERM": 7.0, "KILL": 14.0}
+    disturbances = tuple(
+        replace(each, at=ends[each.signal]) if isinstance(each, Signal) else each
+        for each in asked.disturbances
+    )
+    found = lost(predict(replace(asked, disturbances=disturbances)))
+    assert found == [("worker_killed", "reset", "SIGKILL to all processes", 1)]
 
 
 def test_keepalive_behind_a_client_that_thinks_as_long() -> None:
