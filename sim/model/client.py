@@ -163,6 +163,8 @@ class Clients:
         if idle:
             connection = idle.pop()
             connection.row = row
+            # Not sent yet: a worker that has just finished the one before must not see it.
+            connection.ready = inf
             connection.pace = pace
             if self.traffic.timeout is not None:
                 self._limit(connection, self.traffic.timeout)
@@ -177,6 +179,7 @@ class Clients:
         assert connection.worker is not None, "an idle connection was accepted once"
         if connection.row < 0:
             return  # Its request has been given up, or lost as the server closed the connection.
+        connection.ready = self.clock.time
         if not connection.keep:
             # The server has closed it, and answers with a RST.
             self._lose(connection, RESET)
@@ -331,6 +334,8 @@ class Clients:
         """The server has closed a connection; a request that is on it is lost."""
         # A client that has yet to receive the answer will find the connection closed.
         connection.keep = False
+        if connection.ready == inf:
+            return  # The client is about to use it, and learns of it then.
         if connection.row >= 0:
             if unsent := self._unsent(connection):
                 Call(self.clock, lambda _: self._lose(connection, RESET)).after(unsent)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from strategies import FREE, troubled
 
-from sim.experiment import Experiment, Server, TraceRow, Traffic
+from sim.experiment import Experiment, LaunchDarkly, Server, TraceRow, Traffic
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import BootError, Signal
 from sim.model.gunicorn.sync import HANDLE_ERROR
@@ -86,6 +86,44 @@ def test_whatever_goes_wrong_every_request_has_one_outcome(asked: Experiment) ->
     assert times == sorted(times)
     births = {event.process for event in run.events if event.kind == "fork"}
     assert {f"worker {row.worker}" for row in rows if row.worker} <= births
+
+
+def test_a_worker_does_not_see_a_request_that_its_client_has_yet_to_send() -> None:
+    """It finishes a request just as the client begins another one on the same connection."""
+    server = Server(
+        workers=2,
+        threads=3,
+        worker_connections=6,
+        timeout=0,
+        graceful_timeout=1,
+        keepalive=1,
+        backlog=1,
+        max_requests=1,
+        max_requests_jitter=3,
+        reuse_port=True,
+    )
+    late = Distribution("const", (0.7,))
+    traffic = Traffic(
+        arrivals="closed",
+        requests=47,
+        users=3,
+        think=Distribution("const", (0.1,)),
+        connection="keepalive",
+        io=Distribution("const", (0.0,)),
+        cpu=Distribution("uniform", (0.0, 0.02)),
+        drain=20.0,
+        retries=1,
+        first_byte=late,
+        body=late,
+        read=late,
+        reads_body=False,
+    )
+    flags = LaunchDarkly(enabled=True, start_wait=0.0, reachable=False, postfork=False)
+    asked = Experiment(server=server, traffic=traffic, launchdarkly=flags, seed=22)
+    rows = list(predict(asked).requests)
+    assert len(rows) == 47
+    for row in rows:
+        check_row(asked, row)
 
 
 def slow(seconds: float, server: Server, *, rate: float = 4.0) -> list[Request]:
