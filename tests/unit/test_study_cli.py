@@ -145,7 +145,7 @@ def test_a_limit_that_is_recommended_names_its_releases(sim: Sim, tmp_path: Path
     over = sim("sweep", *server, "--over", "worker_connections=2,9", "--requests", "50", "--json")
     (notice,) = document("sweep", over.stdout)["notices"]
     assert "not for 21 to 23" in notice
-    assert document("sweep", over.stdout)["gunicorn"] == "27.0"
+    assert document("sweep", over.stdout)["gunicorn"] == "27.0.1"
 
 
 def test_what_files_say_is_what_you_have_and_flags_fix(sim: Sim, tmp_path: Path) -> None:
