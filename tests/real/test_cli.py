@@ -74,7 +74,7 @@ def test_text_in_a_pipe_is_plain_and_fits() -> None:
     done = shell([*SIM, *SMALL], env={**os.environ, "TERM": "xterm-256color"})
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(
-        "Predicted for Gunicorn 27.0, gthread, 2 workers x 2 threads: mean latency "
+        "Predicted for Gunicorn 27.0.1, gthread, 2 workers x 2 threads: mean latency "
     )
     assert "\x1b" not in done.stdout
     lines = done.stdout.splitlines()
