@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +12,7 @@ from statistics import fmean
 from typing import Any
 
 import pytest
+from node_ids import node_ids
 
 from sim.analysis.summary import summarize
 from sim.errors import ExperimentError
@@ -118,18 +117,7 @@ def test_what_is_listed_as_no_statement_is_in_the_section(section: Section) -> N
 @cache
 def collected() -> frozenset[str]:
     """Node ids of all tests in the files that the ledger names."""
-    files = sorted({test.partition("::")[0] for claim in ALL.values() for test in claim.tests})
-    missing = [file for file in files if not (ROOT / file).exists()]
-    assert missing == []
-    printed = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *files],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    nodes = {line for line in printed.splitlines() if "::" in line}
-    return frozenset(nodes | {node.partition("[")[0] for node in nodes})
+    return node_ids(test for claim in ALL.values() for test in claim.tests)
 
 
 @pytest.mark.parametrize("claim", ORIGINALS.values(), ids=ORIGINALS)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
+from node_ids import node_ids
 from test_claims import text_of
 
 from sim.errors import ExperimentError
@@ -35,17 +34,7 @@ STRICT = "trouble.md"
 @cache
 def collected() -> frozenset[str]:
     """Node ids of all tests in the files that the statements name."""
-    files = sorted({test.partition("::")[0] for each in STATEMENTS for test in each.tests})
-    assert [file for file in files if not (ROOT / file).exists()] == []
-    printed = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *files],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    nodes = {line for line in printed.splitlines() if "::" in line}
-    return frozenset(nodes | {node.partition("[")[0] for node in nodes})
+    return node_ids(test for each in STATEMENTS for test in each.tests)
 
 
 def name_of(each: Statement | Plain) -> str:
