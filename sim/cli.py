@@ -19,7 +19,8 @@ from sim.run.sketch import RELATIVE_ERROR
 from sim.study.compile_hint import requests_of, show_compile_hint
 from sim.study.replications import predictions
 
-_NOT_KEPT = (
+#: What a long prediction says of its quantiles.
+NOT_KEPT = (
     f"more than {LONG:,} requests in a replication: they were counted and not kept, and quantiles "
     f"are within {RELATIVE_ERROR:.1%} (--save keeps them)"
 )
@@ -75,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(given)
     experiment, notices = experiment_from(args)
     path, trace = save_path(args), trace_path(args)
-    kept = path is not None or trace is not None or not _is_long(experiment)
+    kept = path is not None or trace is not None or not is_long(experiment)
     if not kept:
-        notices = (*notices, _NOT_KEPT)
+        notices = (*notices, NOT_KEPT)
     show_compile_hint(requests_of((experiment,), experiment.replications))
     runs: Iterable[Run] = predictions(experiment, keep_rows=kept)
     if trace is not None:
@@ -99,7 +100,7 @@ def _parser() -> OneLineParser:
     return parser
 
 
-def _is_long(experiment: Experiment) -> bool:
+def is_long(experiment: Experiment) -> bool:
     """Whether one replication's rows are better not kept, and need not be."""
     return passes(experiment) and experiment.expected_requests > LONG
 

@@ -161,7 +161,16 @@ def summarize(runs: Iterable[Run]) -> Summary:
         samples.append(sample_of(run))
     if first is None:
         raise ExperimentError("there is no run to summarize; expected at least one")
+    return summary_of(first, samples)
 
+
+def summary_of(first: Run, samples: Sequence[Sample]) -> Summary:
+    """Summarize replications that `sim.analysis.sample.sample_of` has made small.
+
+    Args:
+        first: the first replication's run.
+        samples: of all replications, the first included.
+    """
     counts = [sum(column) for column in zip(*(s.outcomes for s in samples), strict=True)]
     workers = _workers(first.experiment, samples)
     return Summary(

@@ -17,7 +17,7 @@ from sim.experiment.release import NEWEST
 from sim.experiment.release_notices import LIMIT_UNSAFE
 from site_docs.assertions import statements
 from site_docs.charts import catalogue
-from site_docs.rendering import language, validated
+from site_docs.rendering import language, playground, validated
 from site_docs.rendering.prepare import prepare
 from site_docs.runs import measured
 
@@ -58,6 +58,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     name = validated.FILE.name
     files.append(File.generated(config, f"data/{name}", abs_src_path=str(validated.FILE)))
     files.append(File.generated(config, "data/validation.csv", content=validated.as_csv()))
+    for uri, source in playground.files().items():
+        if isinstance(source, bytes):
+            files.append(File.generated(config, uri, content=source))
+        else:
+            files.append(File.generated(config, uri, abs_src_path=str(source)))
     return files
 
 
@@ -93,6 +98,7 @@ def on_post_page(output: str, **_: Any) -> str:  # noqa: ANN401 - MkDocs's own
     """Put charts and diagrams into the page, where neither Markdown nor the search sees them."""
     output = output.replace(_SEARCH, f'{_SEARCH} aria-label="Search"')
     output = _CHART.sub(lambda match: _both(match[1]), output)
+    output = playground.mount(output)
     return _DIAGRAM.sub(
         lambda match: (language.DIAGRAMS / f"{match[1]}.svg").read_text(encoding="utf-8"), output
     )

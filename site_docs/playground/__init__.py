@@ -1,0 +1,1 @@
+"""The playground: the model itself, in a page."""

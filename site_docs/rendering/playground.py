@@ -1,0 +1,57 @@
+"""The playground in its page: the script that starts it, or a notice that its files are missing."""
+
+from __future__ import annotations
+
+import logging
+import os
+from html import escape
+from pathlib import Path
+
+from mkdocs.exceptions import PluginError
+
+from site_docs.playground import assets
+
+log = logging.getLogger("mkdocs.hooks.playground")
+
+#: Where it goes, in the page.
+_PLACE = '<div data-playground=""></div>'
+
+_MOUNT = """<div id="playground" class="playground"></div>
+<noscript><p>The playground runs the model in your browser, and needs JavaScript.</p></noscript>
+<script type="module" src="../{folder}/page.js"></script>"""
+
+_NOTICE = """<div class="admonition warning" id="playground-missing">
+<p class="admonition-title">The playground is not part of this build</p>
+<p>Its files could not be fetched when this site was built: {why}. Build the site again with a
+connection to npm's registry; later builds need none. Until then <code>python -m sim</code> predicts
+the same on the command line.</p>
+</div>"""
+
+_why_missing: list[str] = []
+
+
+def files() -> dict[str, bytes | Path]:
+    """The playground's files by their path in the site; none where they could not be had.
+
+    Raises:
+        PluginError: when they are missing in CI, where they must not be.
+    """
+    _why_missing.clear()
+    try:
+        return assets.collect()
+    except assets.AssetsError as error:
+        if os.environ.get("CI"):
+            raise PluginError(f"the playground: {error}") from None
+        # No warning, which would end a strict build: all other pages are whole.
+        log.info("The site is built without its playground: %s", error)
+        _why_missing.append(str(error))
+        return {}
+
+
+def mount(output: str) -> str:
+    """Put the playground, or the notice, into a page that has a place for it."""
+    if _PLACE not in output:
+        return output
+    if _why_missing:
+        return output.replace(_PLACE, _NOTICE.format(why=escape(_why_missing[0])))
+    return output.replace(_PLACE, _MOUNT.format(folder=assets.SITE))

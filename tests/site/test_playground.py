@@ -1,0 +1,127 @@
+"""The playground's model: the same bytes as the command, and scripts without a type error.
+
+Method: Node runs the engine of the page, Pyodide and the packed sources included, on every example
+of the repository and on command lines that use the flags of the controls; ``python -m sim --json``
+predicts them here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sim.cli import main
+from site_docs.playground import assets, sources
+from site_docs.playground.in_page import Prediction, course
+
+ROOT = Path(__file__).parents[2]
+
+#: Two suffice: each is predicted by itself, and intervals need two.
+FEW = ("--replications", "2")
+
+EXAMPLES = tuple(
+    ("--experiment", path.relative_to(ROOT).as_posix())
+    for path in sorted((ROOT / "experiments").rglob("*.toml"))
+)
+
+#: What the controls of the page say.
+FLAGS = (
+    (),
+    ("--workers", "2", "--threads", "2", "--worker-connections", "2", "--gunicorn", "24.1.1"),
+    ("--gunicorn", "23.0.0", "--workers", "2", "--threads", "4", "--reuse-port"),
+    ("--workers", "4", "--cores", "4", "--io", "lognorm:0.05,2", "--cpu", "bimodal:0.9,0.001,0.02"),
+    ("--threads", "4", "--connection", "keepalive", "--io", "uniform:0.01,0.09", "--rate", "40"),
+    (
+        *("--workers", "2", "--threads", "4", "--preload", "--launchdarkly"),
+        *("--launchdarkly-latency", "0.3", "--disturb", "10 signal KILL worker 1"),
+    ),
+    ("--arrivals", "closed", "--users", "8", "--think", "exp:0.1", "--duration", "5"),
+)
+
+REFUSED = (
+    ("--workers", "two"),
+    ("--rate", "0"),
+    ("--experiment", "experiments/no-such.toml"),
+    ("--disturb", "10 explode"),
+    ("--config", "gunicorn.conf.py"),
+    ("--save", "run.jsonl"),
+)
+
+
+def command(words: tuple[str, ...]) -> str:
+    """What ``python -m sim --json`` prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
+        main([*words, "--json"])
+    return printed.getvalue()
+
+
+#: Of each command line: the document, as text, or why it is refused.
+Answers = dict[tuple[str, ...], str | dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """What the page's engine answers to each command line, in Node."""
+    assets.install()
+    assets.bundle()
+    archive = tmp_path_factory.mktemp("playground") / "sources.zip"
+    archive.write_bytes(sources.archive())
+    asked = [(*words, *FEW) for words in (*EXAMPLES, *FLAGS)] + [*REFUSED]
+    done = subprocess.run(
+        assets.node("node/command.mjs", str(assets.MODULES / "pyodide"), str(archive)),
+        input="".join(json.dumps(words) + "\n" for words in asked),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return dict(zip(asked, map(json.loads, done.stdout.splitlines()), strict=True))
+
+
+@pytest.mark.parametrize("words", [*EXAMPLES, *FLAGS], ids=" ".join)
+def test_the_page_has_the_numbers_of_the_command_byte_for_byte(
+    words: tuple[str, ...], answers: Answers
+) -> None:
+    assert answers[*words, *FEW] == command((*words, *FEW))
+
+
+@pytest.mark.parametrize("words", REFUSED, ids=" ".join)
+def test_what_the_command_refuses_the_page_refuses_in_one_line(
+    words: tuple[str, ...], answers: Answers
+) -> None:
+    answer = answers[words]
+    assert isinstance(answer, dict)
+    assert answer["refused"]
+    assert "\n" not in answer["refused"]
+    assert "Traceback" not in answer["refused"]
+
+
+def test_typescript_finds_no_error() -> None:
+    assert assets.check_types() == ""
+
+
+def test_the_archive_is_the_same_each_time() -> None:
+    assert sources.archive() == sources.archive()
+
+
+def test_the_course_counts_what_runs_and_what_waits() -> None:
+    prediction = Prediction(("--workers", "1", "--threads", "2", "--rate", "60", "--duration", "5"))
+    prediction.step()
+    assert prediction.first is not None
+    counted = course(prediction.first)
+    assert max(counted["running"]) == 2
+    assert min(counted["running"]) >= 0 <= min(counted["waiting"])
+    # Little's law, over the same run: mean number in the system = busy and waiting time / span.
+    rows = prediction.first.requests
+    inside = sum(row.latency for row in rows) / counted["time"][-1]
+    moments = len(counted["time"])
+    seen = (sum(counted["running"]) + sum(counted["waiting"])) / moments
+    assert seen == pytest.approx(inside, rel=0.05)
+    assert counted["running"][-1] == counted["waiting"][-1] == 0
