@@ -44,7 +44,7 @@ SERVES = frozenset(
             "timeline_cli",
             "unix_server",
         ),
-        *("validation_run",),
+        *("validation_run", "written_log"),
     )
 )
 

@@ -48,7 +48,14 @@ BESIDE = {"__init__", "__main__", "cli", "command", "errors", "whole_file"}
 COMPILING = {"sim.compiled.build", "sim.compiled.command"}
 
 #: Packages that import the standard library and SimPy only: they run unchanged in a web page.
-PORTABLE = ("sim.experiment", "sim.run", "sim.model.simulation", "sim.analysis.summary")
+PORTABLE = (
+    "sim.experiment",
+    "sim.run",
+    "sim.run.one_more_request",
+    "sim.model.simulation",
+    "sim.analysis.picture",
+    "sim.analysis.summary",
+)
 
 #: All that the model may import from outside of `sim`: no clock, file, socket, terminal, thread
 #: or process.
