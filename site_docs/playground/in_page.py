@@ -15,9 +15,9 @@ import sys
 from bisect import bisect_right
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
 
 from sim.analysis.binding import binding
+from sim.analysis.picture import picture
 from sim.analysis.sample import Sample, sample_of
 from sim.analysis.summary import Summary, summary_of
 from sim.cli import COMMANDS, NOT_KEPT, is_long
@@ -138,22 +138,14 @@ class Prediction:
         )
 
     def run(self) -> str:
-        """The first replication as JSON: ``experiment``, ``requests`` and ``events``, as rows.
+        """The first replication as JSON, for the picture that moves: `sim.analysis.picture`.
 
-        A row has the fields of `sim.run.Request` or `sim.run.ProcessEvent` in their order; a time
-        that is not known is null. Without its rows, or with more than `MOST_ROWS`, it is null.
+        Without its rows, or with more than `MOST_ROWS`, it is null.
         """
         assert self.first is not None, "a replication was predicted"
         if not 0 < len(self.first.requests) <= MOST_ROWS:
             return "null"
-        return json.dumps(
-            {
-                "experiment": self.first.experiment,
-                "requests": [[_known(value) for value in row] for row in self.first.requests],
-                "events": [list(event) for event in self.first.events],
-            },
-            allow_nan=False,
-        )
+        return json.dumps(picture(self.first), allow_nan=False)
 
 
 def about(words: Sequence[str]) -> str:
@@ -196,7 +188,3 @@ def course(run: Run) -> dict[str, list[float]]:
         "running": [bisect_right(starts, at) - bisect_right(leaves, at) for at in times],
         "waiting": [bisect_right(arrivals, at) - bisect_right(gone, at) for at in times],
     }
-
-
-def _known(value: Any) -> Any:  # noqa: ANN401 - of any column
-    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - NaN
