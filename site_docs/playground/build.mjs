@@ -1,6 +1,5 @@
 // Bundles the scripts: `node build.mjs FOLDER`. FOLDER/page goes into the site, FOLDER/node is run
 // by the tests.
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 
@@ -18,10 +17,7 @@ const common = {
 };
 
 // Each is loaded by itself: the page first, the worker by the page, the picture once there is a run.
-const entries = { page: "page.ts", worker: "worker.ts" };
-if (existsSync("picture/index.ts")) {
-  entries.picture = "picture/index.ts";
-}
+const entries = { page: "page.ts", worker: "worker.ts", picture: "picture/index.ts" };
 
 await build({
   ...common,
@@ -32,7 +28,7 @@ await build({
 });
 await build({
   ...common,
-  entryPoints: { command: "command.ts" },
+  entryPoints: { command: "command.ts", picture: "picture/command.ts" },
   outdir: join(folder, "node"),
   outExtension: { ".js": ".mjs" },
   platform: "node",
