@@ -36,6 +36,7 @@ SERVES = frozenset(
         *("access_log", "cli", "faq_launchdarkly", "faq_logs", "faq_sockets", "faq_start"),
         *(
             "abandoned",
+            "proxies",
             "release_behaviours",
             "releases_rig",
             "server",

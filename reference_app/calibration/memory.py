@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from reference_app.rig.address import HOST
 from reference_app.rig.memory import measure_memory
-from reference_app.rig.server import HOST, Application, RunningServer, running_server
+from reference_app.rig.server import Application, RunningServer, running_server
 from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.experiment.memory_costs import MemoryCosts

@@ -34,8 +34,9 @@ from typing import Any
 from reference_app.calibration import caches
 from reference_app.calibration.caches import own_part
 from reference_app.calibration.marked_config import MARKS
+from reference_app.rig.address import HOST
 from reference_app.rig.client_process import Replay, replay
-from reference_app.rig.server import HOST, SERVICE, Application, RunningServer, running_server
+from reference_app.rig.server import SERVICE, Application, RunningServer, running_server
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.distribution import Distribution

@@ -19,8 +19,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from selectors import EpollSelector, SelectorKey
 
-from sim.experiment import Experiment
-from sim.run import ERROR_5XX, OK, REFUSED, RESET, TIMEOUT, Requests
+from reference_app.rig.address import Address
+from sim.experiment import Experiment, Proxy
+from sim.run import (
+    BAD_GATEWAY,
+    ERROR_5XX,
+    GATEWAY_TIMEOUT,
+    OK,
+    REFUSED,
+    RESET,
+    TIMEOUT,
+    Requests,
+)
 from sim.run.arrivals import Source, slowness
 
 #: s between the first look at the clock and the first moment of the run.
@@ -32,9 +42,6 @@ BODY = b"?"
 #: s between two reports of progress.
 REPORT = 0.5
 
-#: Where a server listens: host and port, or the path of a Unix socket.
-Address = tuple[str, int] | str
-
 #: EAGAIN is a Unix socket's full accept queue, and ENOENT one that its master has unlinked.
 _OUTCOME_OF_ERRNO: Mapping[int | None, int] = {
     errno.EAGAIN: REFUSED,
@@ -42,6 +49,12 @@ _OUTCOME_OF_ERRNO: Mapping[int | None, int] = {
     errno.ENOENT: REFUSED,
     errno.ETIMEDOUT: TIMEOUT,
 }
+
+#: Responses of a proxy's own; the service never sends these.
+_OUTCOME_OF_STATUS: Mapping[bytes, int] = {b"502": BAD_GATEWAY, b"504": GATEWAY_TIMEOUT}
+
+#: Whose connections those of a load balancer are.
+_BALANCER = 0
 
 #: Outcomes after which a client tries again: any that is no answer.
 _RETRIED = (REFUSED, RESET, TIMEOUT)
@@ -62,6 +75,9 @@ class _PreciseSelector(EpollSelector):
 class LoadGenerator:
     """Replays one source at one server, once.
 
+    Where the experiment has a load balancer in front, this process is that too: it has each request
+    whole before it sends it, keeps one pool of connections, never retries, and answers 502 and 504.
+
     Attributes:
         start: CLOCK_MONOTONIC at the first moment of the run, s.
         answers: body of each row's answer; empty where there is none.
@@ -75,12 +91,16 @@ class LoadGenerator:
         self._source = source
         self._address = address
         self._host = "localhost" if isinstance(address, str) else address[0]
+        self._balancer = experiment.proxy if experiment.proxy.kind == "alb" else None
         self._keep = experiment.traffic.connection == "keepalive"
+        if self._balancer is not None:
+            self._keep = self._balancer.kept > 0
         self._traffic = experiment.traffic
         self._first_byte = slowness(experiment, replication, "first_byte")
         self._body = slowness(experiment, replication, "body")
         self._read = slowness(experiment, replication, "read")
         self._idle: defaultdict[int, list[tuple[StreamReader, StreamWriter]]] = defaultdict(list)
+        self._since: dict[StreamWriter, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def run(self, began: Callable[[float], None], progress: Progress) -> Requests:
@@ -176,9 +196,9 @@ class LoadGenerator:
         """Send the request once, on a new connection if it is to be a ``fresh`` one."""
         try:
             if self._traffic.timeout is None:
-                return await self._exchange(row, client, request, fresh=fresh)
+                return await self._outcome(row, client, request, fresh=fresh)
             async with asyncio.timeout(self._traffic.timeout):
-                return await self._exchange(row, client, request, fresh=fresh)
+                return await self._outcome(row, client, request, fresh=fresh)
         except (IncompleteReadError, LimitOverrunError):
             return RESET
         except TimeoutError:
@@ -186,21 +206,74 @@ class LoadGenerator:
         except OSError as error:
             return _OUTCOME_OF_ERRNO.get(error.errno, RESET)
 
+    async def _outcome(self, row: int, client: int, request: bytes, *, fresh: bool) -> int:
+        if self._balancer is None:
+            return await self._exchange(row, client, request, fresh=fresh)
+        for slow in (self._first_byte, self._body):
+            if slow is not None:
+                await asyncio.sleep(slow(row))
+        outcome = await self._balanced(row, request, self._balancer)
+        if self._read is not None:
+            await asyncio.sleep(self._read(row))
+        return outcome
+
+    async def _balanced(self, row: int, request: bytes, balancer: Proxy) -> int:
+        """Pass a request on as a load balancer does."""
+        try:
+            async with asyncio.timeout(balancer.patience):
+                connection = await self._connection(_BALANCER, fresh=False)
+            async with asyncio.timeout(balancer.read_timeout):
+                outcome, keep = await self._converse(row, *connection, request)
+        except TimeoutError:
+            return GATEWAY_TIMEOUT
+        except (OSError, IncompleteReadError, LimitOverrunError):
+            return BAD_GATEWAY
+        if keep:
+            self._keep_idle(connection, balancer)
+        return outcome
+
+    def _keep_idle(self, connection: tuple[StreamReader, StreamWriter], balancer: Proxy) -> None:
+        """Put a connection into the pool, until it has been idle for too long."""
+        idle = self._idle[_BALANCER]
+        idle.append(connection)
+        since = self._since[connection[1]] = asyncio.get_running_loop().time()
+
+        def expire() -> None:
+            if self._since.get(connection[1]) == since and connection in idle:
+                idle.remove(connection)
+                connection[1].transport.abort()
+
+        asyncio.get_running_loop().call_later(balancer.idle_timeout, expire)
+        if len(idle) > balancer.kept:
+            _, writer = idle.pop(0)
+            writer.transport.abort()
+
     async def _exchange(self, row: int, client: int, request: bytes, *, fresh: bool) -> int:
         """Send one request and read its whole answer; return the outcome."""
         reader, writer = await self._connection(client, fresh=fresh)
+        outcome, keep = await self._converse(row, reader, writer, request)
+        if keep:
+            self._idle[client].append((reader, writer))
+        return outcome
+
+    async def _converse(
+        self, row: int, reader: StreamReader, writer: StreamWriter, request: bytes
+    ) -> tuple[int, bool]:
+        """Send the request and read its answer: the outcome, and whether the connection is kept."""
+        slow = self._balancer is None
         keep = False
         try:
-            if self._first_byte is not None:
+            if slow and self._first_byte is not None:
                 await asyncio.sleep(self._first_byte(row))
             writer.write(request)
             if self._body is not None:
-                await asyncio.sleep(self._body(row))
+                if slow:
+                    await asyncio.sleep(self._body(row))
                 writer.write(BODY)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             _, _, length = head.partition(b"\r\ncontent-length:")
-            self.answers[row] = await reader.readexactly(int(length.partition(b"\r\n")[0]))
-            if self._read is not None:
+            body = await reader.readexactly(int(length.partition(b"\r\n")[0]))
+            if slow and self._read is not None:
                 await asyncio.sleep(self._read(row))
             keep = self._keep and b"\r\nconnection: close" not in head
         finally:
@@ -208,9 +281,10 @@ class LoadGenerator:
             # main thread waits for the client to close (`util.close_graceful`).
             if not keep:
                 writer.transport.abort()
-        if keep:
-            self._idle[client].append((reader, writer))
-        return OK if head[9:10] == b"2" else ERROR_5XX
+        outcome = _OUTCOME_OF_STATUS.get(head[9:12], OK if head[9:10] == b"2" else ERROR_5XX)
+        if outcome == OK:
+            self.answers[row] = body
+        return outcome, keep
 
     async def _connection(self, client: int, *, fresh: bool) -> tuple[StreamReader, StreamWriter]:
         """The client's idle connection that was used last, or a new one."""

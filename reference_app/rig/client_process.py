@@ -21,7 +21,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reference_app.rig.client import Address, LoadGenerator, Progress
+from reference_app.rig.address import Address
+from reference_app.rig.client import LoadGenerator, Progress
 from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.run import Requests

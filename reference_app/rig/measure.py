@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from urllib.parse import urlsplit
 
 import psutil
 
+from reference_app.rig.address import Address
 from reference_app.rig.client import Progress
 from reference_app.rig.client_process import Replay, replay
 from reference_app.rig.disturber import disturber
 from reference_app.rig.memory import memory_of
+from reference_app.rig.nginx import running_nginx
 from reference_app.rig.releases import Gunicorn, quietly
 from reference_app.rig.server import RunningServer, running_server
-from sim.experiment import Experiment
+from sim.experiment import Experiment, Proxy
 from sim.experiment.document import to_dict
 from sim.run import Census, ProcessEvent, Run
 
@@ -41,9 +43,12 @@ def measure(
         ExperimentError: when the server does not boot.
     """
     gunicorn = gunicorn or quietly(experiment.server.gunicorn)
-    with running_server(experiment, gunicorn=gunicorn) as server:
+    with (
+        running_server(experiment, gunicorn=gunicorn) as server,
+        in_front(experiment.proxy, server.address) as address,
+    ):
         with disturber(experiment.disturbances, server) as disturbing:
-            result = replay(experiment, replication, server.address, disturbing.begin, progress)
+            result = replay(experiment, replication, address, disturbing.begin, progress)
             end = time.monotonic()
         census = _census(server)
         memory = memory_of(server)
@@ -59,6 +64,13 @@ def measure(
         memory=memory,
         gunicorn=gunicorn.release,
     )
+
+
+def in_front(proxy: Proxy, server: Address) -> AbstractContextManager[Address]:
+    """Run what stands in front of ``server``; the block gets the address that clients use."""
+    if proxy.kind == "nginx":
+        return running_nginx(proxy, server)
+    return nullcontext(server)
 
 
 def _events(

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,7 @@ import psutil
 
 from reference_app.flags import FLAG_SERVICE_URL, OFFLINE, SDK_KEY, START_WAIT
 from reference_app.launchdarkly.flag_process import FlagProcess, flag_process
-from reference_app.rig.client import Address
+from reference_app.rig.address import HOST, Address, reserved_port
 from reference_app.rig.gunicorn_log import LogLine, log_lines, process_events, worker_pids
 from reference_app.rig.releases import Gunicorn, quietly
 from reference_app.rig.rig_config import GC_FREEZE, NO_POSTFORK, RIG_PID
@@ -35,7 +34,6 @@ from sim.experiment import MAX_UNIX_PATH, Experiment, Server
 from sim.experiment.disturbance import BootError, Crash, Hang
 from sim.run import ProcessEvent
 
-HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
 
 #: s between two looks at the log, or at processes that are to end.
@@ -212,7 +210,7 @@ def _own_address(server: Server) -> Iterator[Address]:
         ExperimentError: when the directory for temporary files has too long a name for a socket.
     """
     if not server.unix:
-        with _reserved_port(reuse_port=server.reuse_port) as port:
+        with reserved_port(reuse_port=server.reuse_port) as port:
             yield HOST, port
         return
     with tempfile.TemporaryDirectory() as directory:
@@ -223,21 +221,6 @@ def _own_address(server: Server) -> Iterator[Address]:
                 "bytes: name a shorter directory in TMPDIR"
             )
         yield path
-
-
-@contextmanager
-def _reserved_port(*, reuse_port: bool) -> Iterator[int]:
-    """A port that no other program is given before Gunicorn listens at it.
-
-    The reserving socket is bound but never listens, so it gets no connection; SO_REUSEADDR, or
-    SO_REUSEPORT, on both sides lets Gunicorn bind the port too.
-    """
-    with socket.socket() as reservation:
-        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if reuse_port:
-            reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        reservation.bind((HOST, 0))
-        yield reservation.getsockname()[1]
 
 
 @contextmanager

@@ -17,7 +17,10 @@ reset, 5xx
     keep-alive race, a client that sent nothing in time, or a handshake that the kernel forgot.
 refused
     No socket listens: what stopped the last master, or the last worker with a socket of its own.
-timeout, unfinished
+502
+    Of the proxy, which tells neither of these two apart from the other: reset if a worker ended
+    just then or some socket listened, else refused.
+timeout, 504, unfinished
     The request has waited. If no worker accepted any more when it arrived, the stop is to blame.
     Else the first disturbance of the bad spell in which it waited. A bad spell is a time during
     which, at each moment, fewer workers accept than the target, or a request waits for a thread. If
@@ -39,7 +42,19 @@ from typing import Any, Literal, NamedTuple, get_args
 from sim.analysis.lives import EARLY, Blow, Life, Lives
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Disturbance, Rate, Signal
-from sim.run import ERROR_5XX, OK, OUTCOMES, REFUSED, RESET, Outcome, Requests
+from sim.experiment.proxy import proxy_of
+from sim.run import (
+    BAD_GATEWAY,
+    ERROR_5XX,
+    GATEWAY_TIMEOUT,
+    OK,
+    OUTCOMES,
+    REFUSED,
+    RESET,
+    TIMEOUT,
+    Outcome,
+    Requests,
+)
 
 Cause = Literal[
     "worker_killed",
@@ -55,6 +70,7 @@ Cause = Literal[
     "full_accept_queue",
     "not_listening",
     "client_timeout",
+    "proxy_timeout",
     "unfinished",
     "application",
     "unknown",
@@ -235,10 +251,13 @@ class _Court:
         self.spells = spells
         self.graceful_timeout = float(server["graceful_timeout"])
         self.reuse_port = bool(server["reuse_port"])
-        self.keeps = traffic["connection"] == "keepalive" and server["worker_class"] != "sync"
-        # Runs that were saved before there were slow clients have none.
-        self.slow = Distribution.parse(traffic.get("first_byte", "const:0")).mean > 0
-        body = Distribution.parse(traffic.get("body", "const:0")).mean > 0
+        # Runs that were saved before there were proxies, or slow clients, do not have these.
+        proxy = proxy_of(experiment)
+        kept = proxy.kept > 0 if proxy.present else traffic["connection"] == "keepalive"
+        self.keeps = kept and server["worker_class"] != "sync"
+        slow = not proxy.present
+        self.slow = slow and Distribution.parse(traffic.get("first_byte", "const:0")).mean > 0
+        body = slow and Distribution.parse(traffic.get("body", "const:0")).mean > 0
         self.notices_late = self.slow or body
         self.ending = sorted(
             (life for life in lives.lives if math.isfinite(life.ending)),
@@ -256,12 +275,18 @@ class _Court:
         """What a request was lost to; ``finished`` is infinite if it never ended."""
         if outcome in (RESET, ERROR_5XX):
             return self._closed(arrival, finished, outcome)
+        if outcome == BAD_GATEWAY:
+            if self._ends_at(finished, RESET) or self.lives.stopped(finished) is None:
+                return self._closed(arrival, finished, RESET)
+            return self._refused(arrival, finished)
         if outcome == REFUSED:
             return self._refused(arrival, finished)
         stop = self.lives.stopped(arrival)
         if stop is not None:
             return Charge("stopped_backlog", stop.cause)
-        cause: Cause = "unfinished" if math.isinf(finished) else "client_timeout"
+        cause: Cause = "proxy_timeout" if outcome == GATEWAY_TIMEOUT else "client_timeout"
+        if math.isinf(finished):
+            cause = "unfinished"
         return Charge(cause, self.spells.blame(arrival, finished))
 
     def _closed(self, arrival: float, finished: float, outcome: int) -> Charge:
@@ -375,7 +400,7 @@ def charges(
         if outcome != OK
     ]
     for _, arrival, finished, outcome in lost:
-        if OUTCOMES[outcome] == "timeout":
+        if outcome in (TIMEOUT, GATEWAY_TIMEOUT):
             spells.give_up(arrival, finished)
     court = _Court(experiment, lives, spells)
     charged = {

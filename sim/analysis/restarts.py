@@ -33,7 +33,9 @@ LEAST_DELAY = 0.1
 USUAL = 0.99
 
 #: Causes of a loss by waiting: those that have no worker's end.
-_WAITED = frozenset(("client_timeout", "unfinished", "not_listening", "full_accept_queue"))
+_WAITED = frozenset(
+    ("client_timeout", "proxy_timeout", "unfinished", "not_listening", "full_accept_queue")
+)
 
 
 @dataclass(frozen=True, slots=True)

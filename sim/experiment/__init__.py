@@ -8,6 +8,7 @@ from sim.experiment.address import MAX_UNIX_PATH, UNIX
 from sim.experiment.experiment import MAX_DISTURBANCES, Experiment
 from sim.experiment.host import CLIENTS, Clients, Host
 from sim.experiment.launchdarkly import LaunchDarkly
+from sim.experiment.proxy import PROXIES, Proxy, ProxyKind
 from sim.experiment.server import (
     MAX_THREADS,
     MAX_WORKERS,
@@ -35,6 +36,7 @@ __all__ = [
     "MAX_THREADS",
     "MAX_UNIX_PATH",
     "MAX_WORKERS",
+    "PROXIES",
     "RELEASE",
     "UNIX",
     "WORKER_CLASSES",
@@ -44,6 +46,8 @@ __all__ = [
     "Experiment",
     "Host",
     "LaunchDarkly",
+    "Proxy",
+    "ProxyKind",
     "Server",
     "TraceRow",
     "Traffic",

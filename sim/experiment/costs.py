@@ -41,6 +41,9 @@ class Costs:
         sync_finish: CPU of a sync worker from the last byte sent until it can accept again.
         linger: how much longer the client takes to close, if a core idles: `close_graceful` waits
             for that, off its core and without the GIL.
+        proxy_request: from a request's arrival at nginx until a sleeping poller of Gunicorn's that
+            was woken for it runs.
+        proxy_response: from the response's arrival at nginx until nginx has sent it on.
         warm: what `connect`, `send`, `receive` and `linger` cost right after another request's, as
             a part of what they cost cold, which is what they say; see `sim.model.caches.pace`.
         cooling: s without a request after which half of that difference is lost.
@@ -67,6 +70,7 @@ class Costs:
         wake_owed: the same of each poller that stays on the core where it ran last.
         wake_affine: probability that the client's core draws the first to itself.
         wake_late: probability that no other core runs a poller before the client sleeps.
+        proxy_late: the same where nginx connects, which sleeps sooner.
         wake_overtake: probability that such a one, owed time, comes before all that were woken
             before it.
         wake_warm: probability that a poller which preempts the client accepts before another core
@@ -87,6 +91,8 @@ class Costs:
     finish: float = _DEFAULTS["finish"]
     sync_finish: float = _DEFAULTS["sync_finish"]
     linger: float = _DEFAULTS["linger"]
+    proxy_request: float = _DEFAULTS["proxy_request"]
+    proxy_response: float = _DEFAULTS["proxy_response"]
     warm: float = _DEFAULTS["warm"]
     cooling: float = _DEFAULTS["cooling"]
     cached: float = _DEFAULTS["cached"]
@@ -106,6 +112,7 @@ class Costs:
     wake_owed: float = _DEFAULTS["wake_owed"]
     wake_affine: float = _DEFAULTS["wake_affine"]
     wake_late: float = _DEFAULTS["wake_late"]
+    proxy_late: float = _DEFAULTS["proxy_late"]
     wake_overtake: float = _DEFAULTS["wake_overtake"]
     wake_warm: float = _DEFAULTS["wake_warm"]
     wake_idle: float = _DEFAULTS["wake_idle"]

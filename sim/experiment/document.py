@@ -15,6 +15,7 @@ from sim.experiment.experiment import Experiment
 from sim.experiment.host import Host
 from sim.experiment.launchdarkly import LaunchDarkly
 from sim.experiment.memory_costs import MemoryCosts
+from sim.experiment.proxy import Proxy
 from sim.experiment.server import Server
 from sim.experiment.traffic import Traffic
 
@@ -22,6 +23,7 @@ from sim.experiment.traffic import Traffic
 TABLES: dict[str, type] = {
     "server": Server,
     "host": Host,
+    "proxy": Proxy,
     "traffic": Traffic,
     "launchdarkly": LaunchDarkly,
     "costs": Costs,
@@ -39,7 +41,8 @@ def to_dict(experiment: Experiment) -> dict[str, Any]:
     """The whole experiment, every default included, as TOML and JSON can hold it."""
     document: dict[str, Any] = {key: getattr(experiment, key) for key in TOP_KEYS}
     for table in TABLES:
-        document[table] = plain_table(getattr(experiment, table))
+        if table != "proxy" or experiment.proxy.present:
+            document[table] = plain_table(getattr(experiment, table))
     document[DISTURBANCE] = [
         {"kind": disturbance.kind, **plain_table(disturbance)}
         for disturbance in experiment.disturbances

@@ -17,6 +17,7 @@ from sim.experiment.disturbance import Disturbance, FlagService, Rate
 from sim.experiment.host import Host
 from sim.experiment.launchdarkly import LaunchDarkly
 from sim.experiment.memory_costs import MemoryCosts
+from sim.experiment.proxy import Proxy
 from sim.experiment.server import Server
 from sim.experiment.traffic import MAX_REQUESTS, Traffic
 
@@ -37,6 +38,7 @@ class Experiment:
         replications: independent repetitions, each with its own arrivals and demands.
         disturbances: what goes wrong, by time.
         memory: what processes and threads take of the host's memory.
+        proxy: what stands between the clients and Gunicorn.
         gc_freeze: whether a hook or the application calls `gc.freeze`, in the master once it has
             what it will share, or in each worker; only memory depends on it.
     """
@@ -50,6 +52,7 @@ class Experiment:
     replications: int = 10
     disturbances: tuple[Disturbance, ...] = ()
     memory: MemoryCosts = field(default_factory=MemoryCosts)
+    proxy: Proxy = field(default_factory=Proxy)
     gc_freeze: bool = False
 
     def __post_init__(self) -> None:

@@ -159,6 +159,12 @@ class Clients:
         pace = self.pace.step(due)
         row, client = self.source.take()
         self.waiting += 1
+        self._send(row, client, pace)
+        self._schedule_arrival()
+        self._begin_drain()
+
+    def _send(self, row: int, client: int, pace: float) -> None:
+        """Send a request on the client's idle connection that was used last, or on a new one."""
         idle = self.idle[client] if self.keep else None
         if idle:
             connection = idle.pop()
@@ -171,8 +177,6 @@ class Clients:
             self._compute(self.costs.send * pace, self._reuse, connection)
         else:
             self._attempt(row, client, pace)
-        self._schedule_arrival()
-        self._begin_drain()
 
     def _reuse(self, connection: Connection) -> None:
         """Send a request on a kept connection."""

@@ -26,6 +26,7 @@ class Connection:
         deferred: whether a thread has given up waiting for the request.
         queued: when it came into the accept queue, s.
         accepted: when a worker accepted it, or saw the present request on it, s.
+        idle_since: when a proxy put it into its pool, s.
         abandoned: whether the client has given up and closed it, of which the server knows nothing.
     """
 
@@ -35,6 +36,7 @@ class Connection:
         "client",
         "closes",
         "deferred",
+        "idle_since",
         "keep",
         "pace",
         "queued",
@@ -49,6 +51,7 @@ class Connection:
     queued: float
     accepted: float
     uploaded: float
+    idle_since: float
 
     def __init__(self, row: int, client: int) -> None:
         self.row = row

@@ -20,12 +20,14 @@ from random import Random
 from simpy import Event
 
 from sim.experiment import Experiment
+from sim.experiment.costs import Costs
 from sim.experiment.document import to_dict
 from sim.experiment.release import refuse_never_booting, release
 from sim.model.caches.computing import Computing
 from sim.model.caches.host_steps import HostSteps
 from sim.model.caches.pace import Pace
 from sim.model.client import Clients
+from sim.model.cpython.gil import Gil
 from sim.model.disturb import disturb
 from sim.model.engine.clock import Clock
 from sim.model.engine.heap import COMPILED
@@ -39,6 +41,7 @@ from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.linux.scheduler import Cores
 from sim.model.linux.timer_wheel import TimerWheel
 from sim.model.memory import predict_memory
+from sim.model.proxy import ProxiedClients
 from sim.model.recorder import Recorder
 from sim.model.wiring import Wiring
 from sim.run import Census, QueueLength, Requests, Run
@@ -90,26 +93,12 @@ class _Simulation:
         self._accepts = self._chance("accept")
         self._hashes = self._chance("reuse_port")
         host = experiment.host
-        local = host.clients == "local"
+        # Of what connects to Gunicorn, which keeps a core busy while it does so.
+        local = experiment.proxy.local or host.clients == "local"
         self.cores = Cores(
             clock, self._chance("cores"), experiment.costs, host.cores, host.cores - local
         )
-        self.clients = Clients(
-            clock,
-            experiment.costs,
-            self.source,
-            self.recorder,
-            experiment.traffic,
-            Pace(experiment.costs),
-            Pace(experiment.costs),
-            self._choose_listener,
-            slowness(experiment, replication, "first_byte"),
-            slowness(experiment, replication, "body"),
-            slowness(experiment, replication, "read"),
-            TimerWheel(clock, self._chance("jiffies"), host.hz),
-            self.cores if local else None,
-            unix=experiment.server.unix,
-        )
+        self.clients = self._clients()
         computing = Computing(host.cores)
         self.wiring = Wiring(
             experiment=experiment,
@@ -128,6 +117,52 @@ class _Simulation:
         )
         self.masters.append(Arbiter(self.wiring, self._new_worker, self.masters.append))
 
+    def _clients(self) -> Clients:
+        """Whoever connects to Gunicorn: the clients, or the proxy in front of it."""
+        experiment, replication, clock = self.experiment, self.replication, self.clock
+        host, proxy, costs = experiment.host, experiment.proxy, experiment.costs
+        local = host.clients == "local"
+        pace, answer_pace = Pace(costs), Pace(costs)
+        first_byte = slowness(experiment, replication, "first_byte")
+        body = slowness(experiment, replication, "body")
+        read = slowness(experiment, replication, "read")
+        wheel = TimerWheel(clock, self._chance("jiffies"), host.hz)
+        if not proxy.present:
+            return Clients(
+                clock,
+                costs,
+                self.source,
+                self.recorder,
+                experiment.traffic,
+                pace,
+                answer_pace,
+                self._choose_listener,
+                first_byte,
+                body,
+                read,
+                wheel,
+                self.cores if local else None,
+                unix=experiment.server.unix,
+            )
+        return ProxiedClients(
+            clock,
+            costs,
+            self.source,
+            self.recorder,
+            experiment.traffic,
+            pace,
+            answer_pace,
+            self._choose_listener,
+            first_byte,
+            body,
+            read,
+            wheel,
+            self.cores if local or proxy.local else None,
+            Gil(clock, self.cores, None) if local and proxy.local else None,
+            proxy,
+            unix=experiment.server.unix,
+        )
+
     def _chance(self, of: str) -> Random:
         return stream(self.experiment, self.replication, f"variant {self.variant} {of}")
 
@@ -138,7 +173,7 @@ class _Simulation:
             server.backlog,
             host.somaxconn,
             self.wiring.cores,
-            self.experiment.costs,
+            self._race_costs(),
             self._accepts,
             self._open.remove,
             fair=server.worker_class == "sync",
@@ -146,6 +181,13 @@ class _Simulation:
         self.listeners.append(listener)
         self._open.append(listener)
         return listener
+
+    def _race_costs(self) -> Costs:
+        """What decides which worker accepts: nginx sleeps sooner after it has connected."""
+        costs = self.experiment.costs
+        if self.experiment.proxy.local:
+            return replace(costs, wake_late=costs.proxy_late)
+        return costs
 
     def _choose_listener(self) -> ListeningSocket | None:
         listeners = self._open

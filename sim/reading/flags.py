@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from sim.errors import ExperimentError
-from sim.experiment import ARRIVALS, CLIENTS, CONNECTIONS, Experiment
+from sim.experiment import ARRIVALS, CLIENTS, CONNECTIONS, PROXIES, Experiment
 from sim.experiment.distribution import SYNTAX, Distribution
 from sim.experiment.document import plain
 
@@ -61,6 +61,32 @@ FLAGS: tuple[Flag, ...] = (
     Flag("--cores", "host", "cores", int, "N", "processors of the host"),
     Flag("--somaxconn", "host", "somaxconn", int, "N", "net.core.somaxconn of the host"),
     Flag("--clients", "host", "clients", CLIENTS, None, "on the same cores, or elsewhere"),
+    Flag("--proxy", "proxy", "kind", PROXIES, None, "what stands in front of Gunicorn"),
+    Flag(
+        "--proxy-keepalive",
+        "proxy",
+        "keepalive",
+        int,
+        "N",
+        "idle connections that it keeps to Gunicorn",
+    ),
+    Flag("--proxy-idle-timeout", "proxy", "idle_timeout", float, "S", "s that it keeps one"),
+    Flag(
+        "--proxy-connect-timeout",
+        "proxy",
+        "connect_timeout",
+        float,
+        "S",
+        "s until it gives up to connect, and answers 504",
+    ),
+    Flag(
+        "--proxy-read-timeout",
+        "proxy",
+        "read_timeout",
+        float,
+        "S",
+        "s that it waits for a response, then answers 504",
+    ),
     Flag("--hz", "host", "hz", int, "N", "timer ticks / s of the host's kernel, CONFIG_HZ"),
     Flag(
         "--launchdarkly",

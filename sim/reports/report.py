@@ -18,6 +18,7 @@ from sim.analysis.summary import Queue, Summary, Times, Worker
 from sim.experiment import UNIX
 from sim.experiment.distribution import Distribution
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
+from sim.reports.proxy_text import connections, race_paragraph
 from sim.reports.recovery_report import print_losses, print_recoveries, restarts_sentence
 from sim.run import Census, Memory
 
@@ -48,6 +49,9 @@ def print_report(console: Console, summary: Summary, notices: Sequence[str] = ()
         print_prose(console, line)
     print_recoveries(console, summary.recovery, summary.replications)
     print_losses(console, summary.losses, disturbed=bool(summary.recovery))
+    race = race_paragraph(summary)
+    if race is not None:
+        print_prose(console, race)
     for paragraph in _gap(summary):
         console.print()
         print_prose(console, paragraph)
@@ -102,19 +106,9 @@ def _question(summary: Summary) -> str:
     each = summary.requests / summary.replications
     times = _count(summary.replications, "replication")
     return (
-        f"{what}; {_connections(summary)}; {socket}{_count(cores, 'core')}; "
+        f"{what}; {connections(summary.experiment)}; {socket}{_count(cores, 'core')}; "
         f"{times} of {_whole(each)} requests."
     )
-
-
-def _connections(summary: Summary) -> str:
-    """How client and server together treat connections."""
-    server = summary.experiment["server"]
-    if summary.experiment["traffic"]["connection"] == "new":
-        return "a new connection each"
-    if server["worker_class"] == "sync" or server["keepalive"] == 0:
-        return "a new connection each, which the server closes"
-    return "connections kept alive"
 
 
 def _times_table(summary: Summary, plus_minus: str) -> Table:

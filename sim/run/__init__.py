@@ -6,7 +6,9 @@ imports the standard library and `sim.experiment` only.
 
 from sim.run.file import SCHEMA, load, save
 from sim.run.requests import (
+    BAD_GATEWAY,
     ERROR_5XX,
+    GATEWAY_TIMEOUT,
     OK,
     OUTCOMES,
     REFUSED,
@@ -20,7 +22,9 @@ from sim.run.requests import (
 from sim.run.run import Census, Memory, ProcessEvent, QueueLength, Run, Source
 
 __all__ = [
+    "BAD_GATEWAY",
     "ERROR_5XX",
+    "GATEWAY_TIMEOUT",
     "OK",
     "OUTCOMES",
     "REFUSED",

@@ -182,7 +182,8 @@ def passes(experiment: Experiment) -> bool:
 
     It cannot where they come from answers or a trace, where the server reads a row of which the
     client knows the outcome already (a timeout), where a row's number says what becomes of it
-    (retries, slow clients), and where the summary looks at rows again (disturbances).
+    (retries, slow clients), where a proxy answers before the server does, and where the summary
+    looks at rows again (disturbances).
     """
     traffic = experiment.traffic
     return (
@@ -191,6 +192,7 @@ def passes(experiment: Experiment) -> bool:
         and not traffic.retries
         and traffic.first_byte.mean == traffic.body.mean == traffic.read.mean == 0
         and not experiment.disturbances
+        and not experiment.proxy.present
     )
 
 

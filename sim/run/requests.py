@@ -12,14 +12,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-Outcome = Literal["ok", "refused", "reset", "timeout", "error_5xx", "unfinished"]
+Outcome = Literal[
+    "ok",
+    "refused",
+    "reset",
+    "timeout",
+    "error_5xx",
+    "unfinished",
+    "bad_gateway",
+    "gateway_timeout",
+]
 
 
 #: The code of an outcome in `Requests.outcome` is its place here.
-OUTCOMES: tuple[Outcome, ...] = ("ok", "refused", "reset", "timeout", "error_5xx", "unfinished")
+OUTCOMES: tuple[Outcome, ...] = (
+    "ok",
+    "refused",
+    "reset",
+    "timeout",
+    "error_5xx",
+    "unfinished",
+    "bad_gateway",
+    "gateway_timeout",
+)
 
 
-OK, REFUSED, RESET, TIMEOUT, ERROR_5XX, UNFINISHED = range(len(OUTCOMES))
+OK, REFUSED, RESET, TIMEOUT, ERROR_5XX, UNFINISHED, BAD_GATEWAY, GATEWAY_TIMEOUT = range(
+    len(OUTCOMES)
+)
 
 
 NAN = math.nan

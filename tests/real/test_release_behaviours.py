@@ -20,9 +20,10 @@ import psutil
 import pytest
 from plain_gunicorn import PATIENCE, plain_gunicorn, wait_for
 
+from reference_app.rig.address import HOST
 from reference_app.rig.measure import measure
 from reference_app.rig.releases import Gunicorn, gunicorn, installed
-from reference_app.rig.server import HOST, RunningServer, running_server
+from reference_app.rig.server import RunningServer, running_server
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.distribution import Distribution

@@ -16,7 +16,8 @@ from contextlib import suppress
 import pytest
 from plain_gunicorn import PATIENCE, wait_for
 
-from reference_app.rig.server import HOST, running_server
+from reference_app.rig.address import HOST
+from reference_app.rig.server import running_server
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.distribution import Distribution
 from sim.model.simulation import predict

@@ -21,6 +21,7 @@ from sim.experiment import (
     Experiment,
     Host,
     LaunchDarkly,
+    Proxy,
     Server,
     TraceRow,
     Traffic,
@@ -54,6 +55,9 @@ DRAWN = 240
 
 #: How many of them run on another release than the newest, too.
 ELSEWHERE = 40
+
+#: How many of them run behind a proxy, too.
+PROXIED = 40
 
 #: Requests of a drawn experiment, and s of one from a file, at most.
 REQUESTS, DURATION = 300, 20.0
@@ -110,6 +114,20 @@ def elsewhere(number: int) -> Experiment:
         timeout=30,
     )
     return replace(asked, server=server)
+
+
+def proxied(number: int) -> Experiment:
+    """The `drawn` experiment behind a proxy, whose settings go by turns."""
+    return replace(
+        drawn(number),
+        proxy=Proxy(
+            kind=("nginx", "alb")[number % 2],
+            keepalive=(None, 0, 1, 4)[number // 2 % 4],
+            idle_timeout=(60.0, 0.1)[number // 8 % 2],
+            read_timeout=(60.0, 0.1, 1.0)[number % 3],
+            connect_timeout=(None, 0.5)[number % 5 // 4],
+        ),
+    )
 
 
 def _traffic(random: Random) -> Traffic:
@@ -192,6 +210,8 @@ def fingerprints() -> Iterator[tuple[str, str]]:
     for number in range(ELSEWHERE):
         asked = elsewhere(number)
         yield f"drawn {number} on {asked.server.gunicorn}", fingerprint(predict(asked))
+    for number in range(PROXIED):
+        yield f"drawn {number} behind a proxy", fingerprint(predict(proxied(number)))
     many = Experiment(
         Server(workers=64, threads=2, worker_class="gthread"),
         Host(cores=64, clients="remote"),

@@ -17,8 +17,8 @@ from random import Random
 from host_costs import HostCosts, drawn, this_host
 from rank_test import LOOKS, VARIANTS, Criterion, RankTest
 
+from reference_app.rig.address import HOST
 from reference_app.rig.measure import measure
-from reference_app.rig.server import HOST
 from sim.experiment import Experiment
 from sim.experiment.costs import Costs
 from sim.model.simulation import predict

@@ -157,7 +157,8 @@ def test_latency_is_of_ok_rows_and_outcomes_of_all() -> None:
     assert summary.latency.max == Estimate(4.0)
     assert summary.wait.mean == Estimate(1.25)
     assert summary.outcomes == {
-        "ok": 2, "refused": 1, "reset": 0, "timeout": 0, "error_5xx": 1, "unfinished": 0
+        "ok": 2, "refused": 1, "reset": 0, "timeout": 0, "error_5xx": 1, "unfinished": 0,
+        "bad_gateway": 0, "gateway_timeout": 0,
     }  # fmt: skip
     assert summary.requests == 4
     assert summary.throughput == Estimate(0.2)

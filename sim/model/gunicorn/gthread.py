@@ -247,6 +247,16 @@ class ThreadWorker(Worker):
             self.look_up()
         # Otherwise the main thread has yet to register it, and will find it readable then.
 
+    def hang_up(self, connection: Connection) -> None:
+        """See `Worker`: a thread would read the end, and the main thread close; that is quick."""
+        if connection in self.keepalived_conns:
+            del self.keepalived_conns[connection]
+            connection.keep = False
+            self.nr_conns -= 1
+            if not COMPILED:
+                self._check_end(connection)
+            self.look_up()
+
     def asleep(self) -> bool:
         """See `Worker`."""
         return self.booted and not (self.in_turn or self.exiting or self.in_handler)

@@ -511,6 +511,9 @@ class Worker(Poller):
             self.clients.closed(connection)
         self.parent.child_changed()
 
+    def hang_up(self, connection: Connection) -> None:
+        """The client has closed a kept connection that was idle."""
+
     def close_listener(self) -> None:
         """Close this process's copy of the listening socket."""
         for connection in self.listener.close(self):

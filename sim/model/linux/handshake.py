@@ -26,6 +26,7 @@ that a client may wait for seconds before it sends its request again (``tcp_init
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from sim.experiment.costs import Costs
 from sim.model.connection import Connection
@@ -54,7 +55,7 @@ class Handshake:
         listener: whose accept queue was full.
         began: when the first SYN was sent, s.
         syns: SYNs that were dropped or have yet to be answered.
-        established: whether the client takes itself to be connected.
+        connected: when the client took itself to be connected, s; infinity before.
         sent: how often the client has sent its request.
         next_sent: when it does so next, s.
         request_sock: whether the server remembers the SYN. Otherwise all of it is in the cookie
@@ -66,8 +67,8 @@ class Handshake:
 
     __slots__ = (
         "began",
+        "connected",
         "connection",
-        "established",
         "forgotten",
         "listener",
         "next_sent",
@@ -83,7 +84,7 @@ class Handshake:
         self.connection = connection
         self.listener = listener
         self.syns = 0
-        self.established = False
+        self.connected = inf
         self.sent = 0
         self.next_sent = 0.0
         self.request_sock = False
@@ -125,9 +126,11 @@ class Handshakes:
         self.late = late
         self._acks: list[Handshake] = []
 
-    def begin(self, connection: Connection, listener: ListeningSocket) -> None:
+    def begin(self, connection: Connection, listener: ListeningSocket) -> Handshake:
         """The SYN of ``connection`` has just been dropped by ``listener``."""
-        self._wait_for_syn_ack(Handshake(connection, listener, self.clock.time))
+        handshake = Handshake(connection, listener, self.clock.time)
+        self._wait_for_syn_ack(handshake)
+        return handshake
 
     # The client's SYN.
 
@@ -138,7 +141,7 @@ class Handshakes:
 
     def _on_syn_timer(self, handshake: Handshake) -> None:
         connection = handshake.connection
-        if handshake.established or connection.abandoned:
+        if handshake.connected < inf or connection.abandoned:
             return
         if handshake.syns == len(SYN_TIMEOUTS):
             self.lose(connection, TIMEOUT)
@@ -163,7 +166,7 @@ class Handshakes:
     def _on_acks(self, _: Call) -> None:
         acks, self._acks = self._acks, []
         for handshake in acks:
-            handshake.established = True
+            handshake.connected = self.clock.time
             connection, seconds = handshake.connection, self.costs.send
             if self.body is not None:
                 connection.uploaded += self.clock.time - handshake.began

@@ -1,0 +1,375 @@
+"""The proxy in front of Gunicorn, which connects, sends and waits in the clients' place.
+
+::
+
+    client --whole request--> proxy --kept or new connection--> Gunicorn
+    client <-whole response-- proxy <---------------------------/
+
+                              502: refused, or closed before the response
+                              504: no connection in `connect_timeout`, no response in `read_timeout`
+
+It has the whole request before it connects, and the whole response before the client reads it, so
+slow clients hold no thread of Gunicorn's. A client that gives up closes its connection to the
+proxy, which logs 499 and closes its own to Gunicorn. Gunicorn notices neither, and does the work.
+
+Idle connections to Gunicorn are one pool; the one that was used last is taken first, and where
+there are too many the one that was used least recently is closed
+(`ngx_http_upstream_get_keepalive_peer`, `ngx_http_upstream_free_keepalive_peer`). Which one a load
+balancer takes is not published; here it does the same.
+
+A request that fails on a kept connection before any response came: Gunicorn may have closed the
+connection just as the request was sent. nginx sends it once more (`ngx_http_upstream_next`) if its
+method may be repeated, as GET may; a load balancer answers 502.
+
+Not modelled: several worker processes of nginx, each with a pool of its own; ``keepalive_requests``
+(1,000); responses too long for the proxy's buffers; a second server to try.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+from typing import Final
+
+from sim.experiment import Proxy, Traffic
+from sim.experiment.costs import Costs
+from sim.experiment.distribution import Distribution
+from sim.model.caches.pace import Pace
+from sim.model.client import Clients
+from sim.model.connection import Connection
+from sim.model.cpython.gil import ROUNDING, Gil
+from sim.model.engine.clock import Call, Clock
+from sim.model.linux.handshake import Handshake
+from sim.model.linux.listening_socket import ListeningSocket
+from sim.model.linux.scheduler import Cores
+from sim.model.linux.timer_wheel import TimerWheel
+from sim.model.recorder import Recorder
+from sim.run import BAD_GATEWAY, ERROR_5XX, GATEWAY_TIMEOUT, OK, REFUSED, TIMEOUT
+from sim.run.arrivals import Source
+
+#: The owner of all connections to Gunicorn.
+PROXY: Final = 0
+
+#: What the proxy takes to send what it has whole.
+NOTHING: Final = Distribution("const", (0.0,))
+
+
+class Exchange:
+    """One attempt of a client at one request, at the proxy.
+
+    State:
+        row: of the request.
+        client: whose it is.
+        pace: what its steps cost now, as a part of what they cost cold; see
+            `sim.model.caches.pace`.
+        connection: to Gunicorn; None before, and once the proxy waits for nothing from there.
+        kept: whether that connection was used before.
+        handshake: of a connection that met a full accept queue; None otherwise.
+        since: when the proxy began to wait for a response, s.
+        over: whether the client knows the outcome, or has given up.
+    """
+
+    __slots__ = ("client", "connection", "handshake", "kept", "over", "pace", "row", "since")
+
+    def __init__(self, row: int, client: int, pace: float) -> None:
+        self.row = row
+        self.client = client
+        self.pace = pace
+        self.connection: Connection | None = None
+        self.kept = False
+        self.handshake: Handshake | None = None
+        self.since = 0.0
+        self.over = False
+
+
+class ProxiedClients(Clients):
+    """Clients whose requests a proxy passes on. To Gunicorn, the proxy is the only client.
+
+    Constants, beside those of `Clients`, which are the proxy's here: ``proxy``, ``wanted`` (the
+    traffic of the clients themselves), ``client_first_byte``, ``client_body`` and ``client_read``
+    (their slowness), ``connect_timeout``, ``read_timeout`` (see `sim.experiment.Proxy`).
+
+    State, beside that of `Clients`, of which ``idle`` is the proxy's pool: ``exchanges`` (by row,
+    while the proxy has them), ``client_idle`` (connections to the proxy that each client keeps).
+
+    Where the proxy is elsewhere, as a load balancer is, its clients are still further away: they
+    cost the server nothing, and what they take to reach the proxy is left out.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        costs: Costs,
+        source: Source,
+        recorder: Recorder,
+        traffic: Traffic,
+        pace: Pace,
+        answer_pace: Pace,
+        choose_listener: Callable[[], ListeningSocket | None],
+        first_byte: Callable[[int], float] | None,
+        body: Callable[[int], float] | None,
+        read: Callable[[int], float] | None,
+        wheel: TimerWheel,
+        cores: Cores | None,
+        client_process: Gil | None,
+        proxy: Proxy,
+        *,
+        unix: bool,
+    ) -> None:
+        super().__init__(
+            clock,
+            costs,
+            source,
+            recorder,
+            upstream(traffic, proxy),
+            pace,
+            answer_pace,
+            choose_listener,
+            None,
+            None,
+            None,
+            wheel,
+            cores,
+            unix=unix,
+        )
+        self.answers_matter = True
+        self._at_once = False
+        self.proxy = proxy
+        self.wanted = traffic
+        self.client_first_byte = first_byte
+        self.client_body = body
+        self.client_read = read
+        self.connect_timeout = proxy.patience
+        self.read_timeout = proxy.read_timeout
+        self._client_compute = clock.after if client_process is None else client_process.compute
+        self._proxy_request = costs.proxy_request
+        self._proxy_response = costs.proxy_response
+        self.exchanges: dict[int, Exchange] = {}
+        self.client_idle: defaultdict[int, int] = defaultdict(int)
+
+    # From the client to the proxy.
+
+    def _send(self, row: int, client: int, pace: float) -> None:
+        """See `Clients`: a client sends to the proxy."""
+        exchange = Exchange(row, client, pace)
+        self.exchanges[row] = exchange
+        if self.wanted.timeout is not None:
+            Call(self.clock, lambda _: self._give_up(exchange)).after(self.wanted.timeout)
+        if not self.proxy.local:
+            self._upload(exchange)
+            return
+        cost = self.costs.connect
+        if self.client_idle[client]:
+            self.client_idle[client] -= 1
+            cost = self.costs.send
+        self._client_compute(cost * pace, self._upload, exchange)
+
+    def _upload(self, exchange: Exchange) -> None:
+        """The client is connected; it may take its time to send."""
+        seconds = 0.0
+        if self.client_first_byte is not None:
+            seconds += self.client_first_byte(exchange.row)
+        if self.client_body is not None:
+            seconds += self.client_body(exchange.row)
+        if seconds:
+            self.clock.after(seconds, self._forward, exchange)
+        else:
+            self._forward(exchange)
+
+    def _give_up(self, exchange: Exchange) -> None:
+        """The client closes its connection; nginx logs 499 and closes that to Gunicorn."""
+        if exchange.over:
+            return
+        exchange.over = True
+        self._abandon(exchange)
+        row, client = exchange.row, exchange.client
+        if self._tried[row] >= self.wanted.retries:
+            del self.exchanges[row]
+            self._end(row, client, TIMEOUT)
+            return
+        self._tried[row] += 1
+        Call(self.clock, lambda _: self._send(row, client, 1.0)).after(self.wanted.retry_delay)
+
+    # From the proxy to Gunicorn.
+
+    def _forward(self, exchange: Exchange) -> None:
+        """Pass the request on, on the idle connection that was used last or on a new one."""
+        if exchange.over:
+            return
+        pool = self.idle[PROXY]
+        exchange.kept = bool(pool)
+        if pool:
+            connection = pool.pop()
+            connection.row = exchange.row
+            # Not sent yet, as in `Clients`.
+            connection.ready = inf
+            cost = self.costs.send
+        else:
+            connection = Connection(exchange.row, PROXY)
+            cost = self.costs.connect
+        exchange.connection = connection
+        connection.pace = exchange.pace
+        if self.proxy.local:
+            cost = self._proxy_request
+        self._compute(cost * exchange.pace, self._pass_on, connection)
+
+    def _pass_on(self, connection: Connection) -> None:
+        """Connect or send, and wait for the response."""
+        if connection.row < 0 or connection.abandoned:
+            return  # Gunicorn has closed it, and its request is elsewhere; or the client has left.
+        exchange = self.exchanges[connection.row]
+        exchange.since = self.clock.time
+        exchange.handshake = None
+        if exchange.kept:
+            self._reuse(connection)
+        else:
+            self._connect(connection)
+        if exchange.connection is connection and not connection.abandoned:
+            refused = exchange.handshake is not None
+            self._look_after(self.connect_timeout if refused else self.read_timeout, exchange)
+
+    def _refused(self, connection: Connection, listener: ListeningSocket | None) -> None:
+        """See `Clients`: the proxy waits for a full accept queue, `connect_timeout` at most."""
+        if listener is None or self.unix:
+            self._lose(connection, REFUSED)
+        else:
+            exchange = self.exchanges[connection.row]
+            exchange.handshake = self.handshakes.begin(connection, listener)
+
+    def _look_after(self, seconds: float, exchange: Exchange) -> None:
+        """Look in ``seconds`` s whether the proxy has waited too long on this connection."""
+        connection = exchange.connection
+
+        def look(_: Call) -> None:
+            if not exchange.over and exchange.connection is connection:
+                self._look(exchange)
+
+        Call(self.clock, look).after(seconds)
+
+    def _look(self, exchange: Exchange) -> None:
+        limit = self.read_timeout
+        handshake = exchange.handshake
+        if handshake is not None:
+            if handshake.connected < inf:
+                exchange.since = handshake.connected
+            else:
+                limit = self.connect_timeout
+        remaining = exchange.since + limit - self.clock.time
+        if remaining > ROUNDING:
+            self._look_after(remaining, exchange)
+            return
+        self._abandon(exchange)
+        self._respond(exchange, GATEWAY_TIMEOUT)
+
+    def _abandon(self, exchange: Exchange) -> None:
+        """Close the connection to Gunicorn, which goes on all the same."""
+        connection, exchange.connection = exchange.connection, None
+        if connection is not None:
+            connection.abandoned = True
+
+    def _over(self, row: int, client: int, outcome: int) -> None:  # noqa: ARG002 - the proxy
+        """See `Clients`: Gunicorn has refused the connection, or closed it without a response."""
+        exchange = self.exchanges[row]
+        exchange.connection = None
+        if exchange.kept and self.proxy.retries_kept:
+            exchange.pace = self.pace.at(self.clock.time)
+            self._forward(exchange)
+        else:
+            self._respond(exchange, BAD_GATEWAY)
+
+    # From Gunicorn to the proxy.
+
+    def answer(self, connection: Connection) -> None:
+        """See `Clients`."""
+        self._receive(connection, OK)
+
+    def fail(self, connection: Connection) -> None:
+        """See `Clients`."""
+        self._receive(connection, ERROR_5XX)
+
+    def _receive(self, connection: Connection, outcome: int) -> None:
+        """Gunicorn has sent the whole response just now, and nobody slows the proxy down."""
+        cores, costs, now = self.cores, self.costs, self.clock.time
+        pace = self.answer_pace.step(now)
+        connection.closes = now + costs.finish * connection.pace
+        if cores is None or cores.free:
+            connection.closes += costs.linger * pace
+        if connection.abandoned:
+            connection.keep = False
+            return
+        row, connection.row = connection.row, -1
+        cost = self._proxy_response if self.proxy.local else costs.receive
+        exchange = self.exchanges[row]
+        exchange.pace = pace
+        # Gunicorn may close the connection from here on: that is no failure of this request.
+        exchange.connection = None
+        self._compute(cost * pace, self._have_response, (exchange, connection, outcome))
+
+    def _have_response(self, response: tuple[Exchange, Connection, int]) -> None:
+        exchange, connection, outcome = response
+        if connection.keep:
+            self._keep_idle(connection)
+        if not exchange.over:
+            self._respond(exchange, outcome)
+
+    def _keep_idle(self, connection: Connection) -> None:
+        """Put the connection into the pool, for `idle_timeout` s at most."""
+        pool = self.idle[PROXY]
+        pool.append(connection)
+        connection.idle_since = since = self.clock.time
+
+        def expire(_: Call) -> None:
+            if connection.idle_since == since and connection in pool:
+                pool.remove(connection)
+                self._hang_up(connection)
+
+        Call(self.clock, expire).after(self.proxy.idle_timeout)
+        if len(pool) > self.proxy.kept:
+            self._hang_up(pool.pop(0))
+
+    def _hang_up(self, connection: Connection) -> None:
+        """The proxy closes an idle connection."""
+        if connection.keep:
+            assert connection.worker is not None, "a kept connection was accepted once"
+            connection.worker.hang_up(connection)
+
+    # From the proxy to the client.
+
+    def _respond(self, exchange: Exchange, outcome: int) -> None:
+        """The client reads the response, Gunicorn's or the proxy's own."""
+        exchange.over = True
+        told = (exchange, outcome)
+        if self.proxy.local:
+            self._client_compute(self.costs.receive * exchange.pace, self._read_response, told)
+        else:
+            self._read_response(told)
+
+    def _read_response(self, told: tuple[Exchange, int]) -> None:
+        exchange, _ = told
+        if self.client_read is None:
+            self._tell(told)
+        else:
+            self.clock.after(self.client_read(exchange.row), self._tell, told)
+
+    def _tell(self, told: tuple[Exchange, int]) -> None:
+        exchange, outcome = told
+        if self.wanted.connection == "keepalive":
+            self.client_idle[exchange.client] += 1
+        del self.exchanges[exchange.row]
+        self._end(exchange.row, exchange.client, outcome)
+
+
+def upstream(traffic: Traffic, proxy: Proxy) -> Traffic:
+    """The traffic between the proxy and Gunicorn, which a client's patience does not reach."""
+    return replace(
+        traffic,
+        connection="keepalive" if proxy.kept else "new",
+        timeout=None,
+        retries=0,
+        retry_delay=0.0,
+        first_byte=NOTHING,
+        body=NOTHING,
+        read=NOTHING,
+    )
