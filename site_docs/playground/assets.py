@@ -21,6 +21,7 @@ from site_docs.playground import sources
 
 DIRECTORY = Path(__file__).parent
 MODULES = DIRECTORY / "node_modules"
+PYODIDE_HOME = MODULES / "pyodide"
 LOCK = DIRECTORY / "package-lock.json"
 
 #: Says of which lock `MODULES` is.
@@ -35,8 +36,16 @@ PYODIDE = (
     "pyodide.asm.mjs",
     "pyodide.asm.wasm",
     "pyodide-lock.json",
-    "python_stdlib.zip",
 )
+
+#: The page's Python: the standard library, and our sources.
+PYTHON = ("python_stdlib.zip", "sources.zip")
+
+#: The moving picture's bundle; see `build.mjs`.
+PICTURE = "picture.js"
+
+#: Where the page's Python is kept, compiled, in a folder for each state of the sources.
+PRECOMPILED = DIRECTORY.parents[1] / "build" / "playground-python"
 
 #: Folder of the site that all files are in.
 SITE = "assets/playground"
@@ -57,13 +66,15 @@ def collect() -> dict[str, bytes | Path]:
     """
     install()
     bundle()
+    python = precompile()
     files: dict[str, bytes | Path] = {
-        f"{SITE}/pyodide/{name}": MODULES / "pyodide" / name for name in PYODIDE
+        f"{SITE}/pyodide/{name}": PYODIDE_HOME / name for name in PYODIDE
     }
     for path in sorted((BUNDLES / "page").iterdir()):
         files[f"{SITE}/{path.name}"] = path
-    files[f"{SITE}/sources.zip"] = sources.archive()
-    files[f"{SITE}/about.json"] = sources.about()
+    files |= {f"{SITE}/{name}": python / name for name in PYTHON}
+    picture = PICTURE if f"{SITE}/{PICTURE}" in files else None
+    files[f"{SITE}/about.json"] = sources.about(picture)
     return files
 
 
@@ -88,6 +99,28 @@ def bundle() -> None:
     """
     shutil.rmtree(BUNDLES, ignore_errors=True)
     _run([_node(), "build.mjs", str(BUNDLES)])
+
+
+def precompile() -> Path:
+    """Compile the page's Python, if this has not been done for today's sources.
+
+    Returns:
+        The folder that has `PYTHON`.
+
+    Raises:
+        AssetsError: when Pyodide cannot import the sources.
+    """
+    archive = sources.archive()
+    compiler = (DIRECTORY / "precompile.py").read_bytes()
+    digest = hashlib.sha256(archive + compiler + LOCK.read_bytes()).hexdigest()[:16]
+    folder = PRECOMPILED / digest
+    if not all((folder / name).exists() for name in PYTHON):
+        shutil.rmtree(PRECOMPILED, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / "precompile.py").write_bytes(compiler)
+        (folder / "plain.zip").write_bytes(archive)
+        _run(node("node/precompile.mjs", *map(str, (PYODIDE_HOME, folder / "plain.zip", folder))))
+    return folder
 
 
 def node(script: str, *arguments: str) -> list[str]:

@@ -1,5 +1,5 @@
 // Bundles the scripts: `node build.mjs FOLDER`. FOLDER/page goes into the site, FOLDER/node is run
-// by the tests.
+// by the build and the tests.
 import { join } from "node:path";
 import { build } from "esbuild";
 
@@ -17,7 +17,12 @@ const common = {
 };
 
 // Each is loaded by itself: the page first, the worker by the page, the picture once there is a run.
-const entries = { page: "page.ts", worker: "worker.ts", picture: "picture/index.ts" };
+const entries = {
+  page: "page.ts",
+  picture: "picture/index.ts",
+  style: "style.css",
+  worker: "worker.ts",
+};
 
 await build({
   ...common,
@@ -28,7 +33,11 @@ await build({
 });
 await build({
   ...common,
-  entryPoints: { command: "command.ts", picture: "picture/command.ts" },
+  entryPoints: {
+    command: "command.ts",
+    picture: "picture/command.ts",
+    precompile: "precompile.ts",
+  },
   outdir: join(folder, "node"),
   outExtension: { ".js": ".mjs" },
   platform: "node",

@@ -1,4 +1,5 @@
-// Predicts in Node what the page predicts: `node command.mjs PYODIDE SOURCES`.
+// Predicts in Node what the page predicts: `node command.mjs PYODIDE PYTHON`, where PYTHON has the
+// files that `precompile.ts` writes.
 //
 // Reads command lines as JSON, one a line, from stdin, and prints the document of each, as JSON
 // text, one a line; of one that is refused, an object with the reason.
@@ -9,15 +10,18 @@ import { pathToFileURL } from "node:url";
 import type { loadPyodide as LoadPyodide } from "pyodide";
 import { Engine, Refused } from "./engine.js";
 
-const [home, archive] = process.argv.slice(2);
-if (home === undefined || archive === undefined) {
-  throw new Error("expected the folder of Pyodide and the archive of the sources");
+const [home, python] = process.argv.slice(2);
+if (home === undefined || python === undefined) {
+  throw new Error("expected the folders of Pyodide and of the page's Python");
 }
 const { loadPyodide } = (await import(pathToFileURL(join(home, "pyodide.mjs")).href)) as {
   loadPyodide: typeof LoadPyodide;
 };
-const pyodide = await loadPyodide({ indexURL: home });
-const engine = Engine.begin(pyodide, Uint8Array.from(readFileSync(archive)));
+const pyodide = await loadPyodide({
+  indexURL: home,
+  stdLibURL: join(python, "python_stdlib.zip"),
+});
+const engine = Engine.begin(pyodide, Uint8Array.from(readFileSync(join(python, "sources.zip"))));
 for await (const line of createInterface({ input: process.stdin })) {
   try {
     const prediction = engine.predict(JSON.parse(line) as string[]);

@@ -3,12 +3,13 @@ import type { PyodideAPI } from "pyodide";
 import type { PyCallable, PyProxy } from "pyodide/ffi";
 
 /** Where the sources are unpacked. */
-const HOME = "/playground";
+export const HOME = "/playground";
 
 /** `in_page.Prediction`. */
 interface PyPrediction extends PyProxy {
   replications: number;
-  step(): number;
+  step: PyCallable;
+  understood(): string;
   document(): string;
   answer(): string;
   run(): string;
@@ -16,13 +17,14 @@ interface PyPrediction extends PyProxy {
 
 interface InPage extends PyProxy {
   Prediction: PyCallable;
-  about: PyCallable;
+  difference: PyCallable;
+  configuration: PyCallable;
 }
 
 /** What the model refuses, in one line: what was found, where, and what was expected. */
 export class Refused extends Error {}
 
-/** A file that the reader has given: a configuration, or an access log. */
+/** A file that the reader has given, such as an access log. */
 export interface GivenFile {
   name: string;
   content: Uint8Array;
@@ -37,9 +39,8 @@ export class Engine {
   /** Unpacks the sources into a Pyodide that has been loaded, and imports them. */
   static begin(pyodide: PyodideAPI, sources: Uint8Array): Engine {
     pyodide.unpackArchive(sources, "zip", { extractDir: HOME });
-    pyodide.runPython(
-      `import os, sys\nsys.path.insert(0, ${JSON.stringify(HOME)})\nos.chdir(${JSON.stringify(HOME)})`,
-    );
+    const home = JSON.stringify(HOME);
+    pyodide.runPython(`import os, sys\nsys.path.insert(0, ${home})\nos.chdir(${home})`);
     return new Engine(pyodide, pyodide.pyimport("in_page") as InPage);
   }
 
@@ -48,17 +49,20 @@ export class Engine {
     this.pyodide.FS.writeFile(`${HOME}/${file.name}`, file.content);
   }
 
-  /** The experiment that a command line describes, as JSON. */
-  about(words: string[]): string {
-    return this.call(() => this.inPage.about(this.pyodide.toPy(words)) as string);
+  /** What a gunicorn.conf.py says, as JSON: see `in_page.configuration`. */
+  configuration(text: string, cores: number): string {
+    return this.call(() => this.inPage.configuration(text, cores) as string);
   }
 
   /** Begins to predict what a command line describes. */
   predict(words: string[]): Prediction {
-    const made = this.call(
-      () => this.inPage.Prediction(this.pyodide.toPy(words)) as PyPrediction,
-    );
+    const made = this.call(() => this.inPage.Prediction(this.pyodide.toPy(words)) as PyPrediction);
     return new Prediction(made, (action) => this.call(action));
+  }
+
+  /** How B differs from A, as JSON: see `in_page.difference`. */
+  difference(a: Prediction, b: Prediction): string {
+    return this.call(() => this.inPage.difference(a.made, b.made) as string);
   }
 
   /** Runs Python; what it refuses becomes `Refused`. */
@@ -80,15 +84,20 @@ export class Prediction {
   readonly replications: number;
 
   constructor(
-    private readonly made: PyPrediction,
+    readonly made: PyPrediction,
     private readonly call: <Result>(action: () => Result) => Result,
   ) {
     this.replications = made.replications;
   }
 
   /** Predicts the next replication; returns how many there are by then. */
-  step(): number {
-    return this.call(() => this.made.step());
+  step(compared = false): number {
+    return this.call(() => this.made.step.callKwargs({ compared }) as number);
+  }
+
+  /** The experiment with every default, as JSON: see `in_page.Prediction.understood`. */
+  understood(): string {
+    return this.call(() => this.made.understood());
   }
 
   /** What `python -m sim --json` prints. */

@@ -14,6 +14,7 @@ import os
 import sys
 from bisect import bisect_right
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 
 from sim.analysis.binding import binding
@@ -25,14 +26,22 @@ from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.experiment.document import to_dict
 from sim.model.simulation import predict
+from sim.reading import gunicorn_config, gunicorn_flags
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
 from sim.reports.document import document
 from sim.run import Run
 from sim.run.occupation import occupied_until
+from sim.study.compare import SIDES, contrasts
+from sim.study.documents import compared
+from sim.study.observation import Observation, observe
+from sim.study.trial import Trial
 
 #: Moments of a run at which busy threads and waiting requests are counted.
 MOMENTS = 240
+
+#: What a pasted configuration is called.
+CONFIGURATION = "gunicorn.conf.py"
 
 #: Requests of a run that the page shows one by one, at most.
 MOST_ROWS = 20_000
@@ -92,6 +101,7 @@ class Prediction:
         experiment: what is predicted.
         notices: as ``--json`` has them.
         samples: of the replications so far.
+        observations: of the same, for a comparison.
         first: the run of the first replication; None before it.
     """
 
@@ -100,6 +110,7 @@ class Prediction:
         self._keep_rows = not is_long(self.experiment)
         self.notices = notices if self._keep_rows else (*notices, NOT_KEPT)
         self.samples: list[Sample] = []
+        self.observations: list[Observation] = []
         self.first: Run | None = None
 
     @property
@@ -107,13 +118,23 @@ class Prediction:
         """How many there are to be."""
         return self.experiment.replications
 
-    def step(self) -> int:
-        """Predict the next replication; returns how many there are by then."""
+    def step(self, *, compared: bool = False) -> int:
+        """Predict the next replication; returns how many there are by then.
+
+        Args:
+            compared: whether `difference` is to be asked.
+        """
         run = predict(self.experiment, len(self.samples), keep_rows=self._keep_rows)
         if self.first is None:
             self.first = run
         self.samples.append(sample_of(run))
+        if compared:
+            self.observations.append(observe(run))
         return len(self.samples)
+
+    def understood(self) -> str:
+        """As JSON: the ``experiment`` with every default, and the ``notices``."""
+        return json.dumps({"experiment": to_dict(self.experiment), "notices": self.notices})
 
     def summary(self) -> Summary:
         """What the replications so far say together; there must be one."""
@@ -148,14 +169,56 @@ class Prediction:
         return json.dumps(picture(self.first), allow_nan=False)
 
 
-def about(words: Sequence[str]) -> str:
-    """As JSON: the experiment that a command line describes, and its notices.
+def difference(a: Prediction, b: Prediction) -> str:
+    """As JSON: what ``python -m sim compare --json`` says of two servers on the same requests."""
+    known = {
+        Trial(side, number): observation
+        for side, prediction in zip(SIDES, (a, b), strict=True)
+        for number, observation in enumerate(prediction.observations)
+    }
+    replications = min(len(a.observations), len(b.observations))
+    experiments = {"A": to_dict(a.experiment), "B": to_dict(b.experiment)}
+    names = {side: side for side in experiments}
+    found = compared(experiments, names, contrasts(replications, known), replications)
+    return json.dumps(found, allow_nan=False)
+
+
+def configuration(text: str, cores: int) -> str:
+    """As JSON: the ``words`` that say what a ``gunicorn.conf.py`` says, and ``notices``.
+
+    It is read, not run: what is not literal in it is named in a notice.
+
+    Args:
+        text: the file.
+        cores: processors that it counts, where it does.
 
     Raises:
-        ExperimentError: when the words cannot be understood.
+        ExperimentError: when it is no Python, or sets what Gunicorn or the model refuses.
     """
-    experiment, notices = experiment_of(words)
-    return json.dumps({"experiment": to_dict(experiment), "notices": notices}, allow_nan=False)
+    stand_in()
+    path = Path(CONFIGURATION)
+    path.write_text(text, encoding="utf-8")
+    try:
+        read = gunicorn_config.read(CONFIGURATION, cores, literal=True)
+    finally:
+        path.unlink()
+    known = gunicorn_config.known_settings()
+    words: list[tuple[str, str | None]] = []
+    for name, value in read.settings.items():
+        flag = known[name].cli[-1]
+        if isinstance(value, bool):
+            words += [(flag, None)] if value else []
+        else:
+            words.append((flag, str(value)))
+    if read.postfork:
+        words += [("--launchdarkly", None), ("--launchdarkly-postfork", None)]
+    if read.gc_freeze:
+        words.append(("--gc-freeze", None))
+    notices = [
+        *read.notices,
+        *gunicorn_flags.not_modelled(CONFIGURATION, read.ignored, read.harmless),
+    ]
+    return json.dumps({"words": words, "notices": notices})
 
 
 def course(run: Run) -> dict[str, list[float]]:

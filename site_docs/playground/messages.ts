@@ -3,6 +3,7 @@ import type { GivenFile } from "./engine.js";
 
 export type ToWorker =
   | { kind: "put"; file: GivenFile }
+  | { kind: "configuration"; id: number; text: string; cores: number }
   /** `sides`: the words of one command line, or of two that get the same requests. */
   | { kind: "predict"; id: number; sides: string[][] }
   | { kind: "stop" };
@@ -11,10 +12,51 @@ export type FromWorker =
   | { kind: "loading"; what: string }
   | { kind: "ready" }
   | { kind: "broken"; why: string }
+  | { kind: "configuration"; id: number; read: Configuration }
+  | { kind: "understood"; id: number; sides: Understood[] }
   | { kind: "refused"; id: number; side: number; why: string }
   | { kind: "progress"; id: number; done: number; total: number }
   /** `answers` and `runs`: of each side. The runs come with the last answer only. */
-  | { kind: "answer"; id: number; last: boolean; answers: Answer[]; runs: (Run | null)[] | null };
+  | {
+      kind: "answer";
+      id: number;
+      last: boolean;
+      answers: Answer[];
+      difference: Difference | null;
+      runs: (Run | null)[] | null;
+    };
+
+/** See `in_page.configuration`. */
+export interface Configuration {
+  words: [flag: string, value: string | null][];
+  notices: string[];
+}
+
+/** See `in_page.Prediction.understood`. */
+export interface Understood {
+  experiment: Experiment;
+  notices: string[];
+}
+
+export interface Estimate {
+  value: number;
+  low: number | null;
+  high: number | null;
+}
+
+/** What `python -m sim compare --json` prints, as far as the page reads it. */
+export interface Difference {
+  replications: number;
+  measures: {
+    measure: string;
+    unit: string;
+    a: Estimate | null;
+    b: Estimate | null;
+    difference: Estimate | null;
+    finding: "lower" | "higher" | "same" | "not shown" | null;
+  }[];
+  verdict: "A" | "B" | "mixed" | "same" | "not shown" | null;
+}
 
 export interface Interval {
   low: number;
@@ -88,4 +130,20 @@ export interface Run {
   experiment: Experiment;
   requests: (number | string | null)[][];
   events: [time: number, kind: string, process: string][];
+}
+
+/** `about.json`: what the page knows before the model runs. */
+export interface About {
+  flags: {
+    names: string[];
+    takes_value: boolean;
+    choices: string[] | null;
+    help: string | null;
+  }[];
+  experiment: Experiment;
+  releases: string[];
+  newest: string;
+  examples: { file: string; about: string }[];
+  /** The script of the moving picture, where this build has it. */
+  picture: string | null;
 }

@@ -1,21 +1,467 @@
-// The playground's page.
-import type { FromWorker, ToWorker } from "./messages.js";
+// The playground's page: controls on one side, what they lead to on the other.
+import { Client } from "./client.js";
+import { configurationFile } from "./configuration.js";
+import { Controls, withDisturbance, withLog } from "./controls.js";
+import { h } from "./dom.js";
+import type { About, FromWorker, Run } from "./messages.js";
+import { Results } from "./results.js";
+import {
+  address,
+  command,
+  flat,
+  fromAddress,
+  fromLine,
+  get,
+  set,
+  sides,
+  type State,
+  type Words,
+} from "./words.js";
 
-const root = document.getElementById("playground");
-if (root !== null) {
-  const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-  const ask = (message: ToWorker): void => worker.postMessage(message);
-  worker.onmessage = (event: MessageEvent<FromWorker>) => {
-    const message = event.data;
-    if (message.kind === "loading") {
-      root.textContent = `Loading ${message.what}…`;
-    } else if (message.kind === "ready") {
-      root.textContent = "Predicting…";
-    } else if (message.kind === "answer") {
-      root.textContent = message.answers.map((answer) => answer.binds).join(" ");
-    } else if (message.kind === "refused" || message.kind === "broken") {
-      root.textContent = message.why;
+/** ms without a change after which the experiment is predicted. */
+const SETTLED = 120;
+
+/** What `picture/index.ts` exports: see its own comments. */
+interface Picture {
+  mountPicture(element: HTMLElement, run: Run, hooks: { disturb(line: string): void }): void;
+}
+
+const here = new URL(".", import.meta.url);
+
+class Page {
+  private state: State;
+  private side: "a" | "b" = "a";
+  private readonly client: Client;
+  private readonly controls: Controls;
+  private readonly results = new Results();
+  private readonly picture = h("div", { className: "pg-picture" });
+  private readonly status = h("p", {
+    className: "pg-status",
+    attributes: { role: "status", "aria-live": "polite" },
+  });
+  private readonly progress = h("progress", {
+    hidden: true,
+    max: 1,
+    attributes: { "aria-label": "Replications predicted" },
+  });
+  private readonly stop = h("button", { type: "button", hidden: true }, "Stop");
+  private readonly refusal = h("p", {
+    className: "pg-refusal",
+    hidden: true,
+    attributes: { role: "alert" },
+  });
+  private readonly tabs = h("div", {
+    className: "pg-row",
+    attributes: { role: "group", "aria-label": "Servers" },
+  });
+  private readonly example: HTMLSelectElement;
+  private readonly line = h("input", {
+    type: "text",
+    attributes: { "aria-label": "Other flags of the command, such as --timeout 60" },
+  });
+  private experiments: Parameters<Controls["show"]>[0][];
+  private timer: number | undefined;
+  private ready = false;
+  private asked = 0;
+
+  constructor(
+    root: HTMLElement,
+    private readonly about: About,
+  ) {
+    this.state = fromAddress(location.hash, about);
+    this.experiments = [about.experiment];
+    this.controls = new Controls(about, (both, change) => this.change(both, change));
+    this.example = this.examples();
+    this.client = new Client(new URL("worker.js", here), (message) => this.hear(message));
+    this.stop.onclick = () => {
+      this.client.stop();
+      this.settle("Stopped. The numbers are of the replications until then.");
+    };
+    this.line.onchange = () => this.change(true, (words) => this.withLine(words));
+    root.replaceChildren(
+      h(
+        "div",
+        { className: "pg-side" },
+        h(
+          "div",
+          { className: "pg-field" },
+          h("label", { htmlFor: "pg-example" }, "Begin with"),
+          this.example,
+        ),
+        this.tabs,
+        this.controls.element,
+        this.other(),
+        this.files(),
+      ),
+      h(
+        "div",
+        { className: "pg-main" },
+        this.refusal,
+        h("div", { className: "pg-row pg-run" }, this.status, this.progress, this.stop),
+        this.results.element,
+        this.picture,
+        this.copies(),
+      ),
+    );
+    addEventListener("hashchange", () => {
+      this.state = fromAddress(location.hash, about);
+      this.side = "a";
+      this.refresh();
+    });
+    this.dropping(root);
+    this.refresh();
+  }
+
+  /** The words of the side that the controls show. */
+  private get words(): Words {
+    return (this.side === "b" ? this.state.b : null) ?? this.state.a;
+  }
+
+  private change(both: boolean, change: (words: Words) => Words): void {
+    const { a, b } = this.state;
+    this.state = {
+      a: both || this.side === "a" ? change(a) : a,
+      b: b !== null && (both || this.side === "b") ? change(b) : b,
+    };
+    history.replaceState(null, "", `#${address(this.state)}`);
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => this.predict(), SETTLED);
+    this.show();
+  }
+
+  /** After another state came from outside: an address, an example. */
+  private refresh(): void {
+    history.replaceState(null, "", `#${address(this.state)}`);
+    this.show();
+    this.predict();
+  }
+
+  private show(): void {
+    const experiment = this.experiments[this.side === "b" ? 1 : 0] ?? this.experiments[0];
+    if (experiment !== undefined) {
+      this.controls.show(experiment, this.words);
     }
-  };
-  ask({ kind: "predict", id: 1, sides: [["--workers", "2", "--threads", "2"]] });
+    this.example.value = get(this.state.a, "--experiment") ?? "";
+    this.showTabs();
+  }
+
+  private predict(): void {
+    this.asked = performance.now();
+    this.progress.removeAttribute("value");
+    this.progress.hidden = !this.ready;
+    this.stop.hidden = !this.ready;
+    if (this.ready) {
+      this.status.textContent = "Predicting…";
+    }
+    this.client.predict(sides(this.state).map(flat));
+  }
+
+  private settle(text: string): void {
+    this.progress.hidden = true;
+    this.stop.hidden = true;
+    this.status.textContent = text;
+  }
+
+  private hear(message: FromWorker): void {
+    switch (message.kind) {
+      case "loading":
+        this.status.textContent = `Loading ${message.what}…`;
+        this.progress.hidden = false;
+        break;
+      case "ready":
+        this.ready = true;
+        this.status.textContent = "Predicting…";
+        break;
+      case "broken":
+        this.refuse(`The model could not be run: ${message.why}`);
+        break;
+      case "understood":
+        this.refusal.hidden = true;
+        this.experiments = message.sides.map(({ experiment }) => experiment);
+        this.show();
+        break;
+      case "refused":
+        this.refuse(
+          `${this.state.b === null ? "" : `${message.side === 0 ? "A" : "B"}: `}${message.why}`,
+        );
+        break;
+      case "progress":
+        this.progress.hidden = false;
+        this.stop.hidden = false;
+        this.progress.value = message.done / message.total;
+        this.status.textContent = `Replication ${message.done} of ${message.total}`;
+        break;
+      case "answer":
+        this.results.show(message.answers, message.difference);
+        if (message.last) {
+          const replications = message.answers[0]?.document.replications ?? 0;
+          const seconds = (performance.now() - this.asked) / 1000;
+          this.settle(`${replications} replications, predicted in ${seconds.toFixed(1)} s`);
+          void this.draw(message.runs?.[this.side === "b" ? 1 : 0] ?? null);
+        }
+        break;
+      default:
+        break;
+    }
+  }
+
+  private refuse(why: string): void {
+    this.refusal.textContent = why;
+    this.refusal.hidden = false;
+    this.settle("");
+  }
+
+  /** The moving picture, where this build has it. */
+  private async draw(run: Run | null): Promise<void> {
+    const source = this.about.picture;
+    this.picture.hidden = source === null || run === null;
+    if (source === null || run === null) {
+      return;
+    }
+    const { mountPicture } = (await import(new URL(source, here).href)) as Picture;
+    mountPicture(this.picture, run, {
+      disturb: (line) => this.change(true, (words) => withDisturbance(words, line)),
+    });
+  }
+
+  private examples(): HTMLSelectElement {
+    const select = h(
+      "select",
+      { id: "pg-example" },
+      h("option", { value: "" }, "two workers of two threads"),
+      ...this.about.examples.map(({ file, about }) => h("option", { value: file }, about)),
+    );
+    select.onchange = () => {
+      this.state =
+        select.value === ""
+          ? fromAddress("", this.about)
+          : { a: [["--experiment", select.value]], b: null };
+      this.side = "a";
+      this.refresh();
+    };
+    return select;
+  }
+
+  private showTabs(): void {
+    const { b } = this.state;
+    const button = (text: string, pressed: boolean, action: () => void): HTMLElement =>
+      h(
+        "button",
+        { type: "button", onclick: action, attributes: { "aria-pressed": String(pressed) } },
+        text,
+      );
+    const edit = (side: "a" | "b") => () => {
+      this.side = side;
+      this.show();
+    };
+    const focused = this.tabs.contains(document.activeElement);
+    const before = [...this.tabs.children].findIndex((each) => each === document.activeElement);
+    this.tabs.replaceChildren(
+      ...(b === null
+        ? [
+            h(
+              "button",
+              {
+                type: "button",
+                onclick: () => {
+                  this.state = { a: this.state.a, b: this.state.a };
+                  this.side = "b";
+                  this.refresh();
+                },
+              },
+              "Compare with another server",
+            ),
+          ]
+        : [
+            button("A", this.side === "a", edit("a")),
+            button("B", this.side === "b", edit("b")),
+            h(
+              "button",
+              {
+                type: "button",
+                onclick: () => {
+                  this.state = { a: this.state.a, b: null };
+                  this.side = "a";
+                  this.refresh();
+                },
+              },
+              "Without B",
+            ),
+          ]),
+    );
+    if (focused) {
+      (
+        this.tabs.children[
+          Math.max(0, Math.min(before, this.tabs.children.length - 1))
+        ] as HTMLElement
+      ).focus();
+    }
+  }
+
+  /** Flags that have no control. */
+  private other(): HTMLElement {
+    return h(
+      "details",
+      { className: "pg-more" },
+      h("summary", {}, "Other flags"),
+      h(
+        "p",
+        {},
+        "Any flag of the command, such as ",
+        h("code", {}, "--timeout 60 --max-requests 500"),
+        ".",
+      ),
+      this.line,
+    );
+  }
+
+  private withLine(words: Words): Words {
+    return fromLine(this.line.value, this.about).reduce(
+      (before, [flag, value]) => set(before, flag, value),
+      words,
+    );
+  }
+
+  private files(): HTMLElement {
+    const text = h("textarea", {
+      rows: 6,
+      spellcheck: false,
+      placeholder: "workers = 4\nthreads = 2",
+      attributes: { "aria-label": "A gunicorn.conf.py" },
+    });
+    const notices = h("div", { attributes: { role: "status" } });
+    const read = h("button", { type: "button" }, "Read it");
+    read.onclick = () => void this.readConfiguration(text.value, notices);
+    const log = h("input", { type: "file", attributes: { "aria-label": "An access log" } });
+    log.onchange = () => {
+      const file = log.files?.[0];
+      if (file !== undefined) {
+        void this.takeLog(file);
+      }
+    };
+    return h(
+      "div",
+      {},
+      h(
+        "details",
+        { className: "pg-more" },
+        h("summary", {}, "Paste a gunicorn.conf.py"),
+        h("p", {}, "It is read, and not run: what is literal in it counts, the rest is named."),
+        text,
+        h("div", { className: "pg-row" }, read),
+        notices,
+      ),
+      h(
+        "details",
+        { className: "pg-more" },
+        h("summary", {}, "Drop an access log"),
+        h("p", {}, "Its requests are replayed. It does not leave your browser."),
+        log,
+      ),
+    );
+  }
+
+  private async readConfiguration(text: string, notices: HTMLElement): Promise<void> {
+    const cores = Number(this.experiments[0]?.host["cores"] ?? 2);
+    try {
+      const found = await this.client.configuration(text, cores);
+      notices.replaceChildren(
+        h(
+          "p",
+          {},
+          `Read: ${found.words.map((word) => word.filter(Boolean).join(" ")).join(", ") || "nothing"}.`,
+        ),
+        ...found.notices.map((notice) => h("p", {}, notice)),
+      );
+      this.change(false, (words) =>
+        found.words.reduce((before, [flag, value]) => set(before, flag, value), words),
+      );
+    } catch (error) {
+      notices.replaceChildren(h("p", { className: "pg-refusal" }, (error as Error).message));
+    }
+  }
+
+  private async takeLog(file: File): Promise<void> {
+    const name = file.name.endsWith(".gz") ? "access.log.gz" : "access.log";
+    this.client.put({ name, content: new Uint8Array(await file.arrayBuffer()) });
+    this.change(true, (words) => withLog(words, name));
+  }
+
+  private dropping(root: HTMLElement): void {
+    root.ondragover = (event) => event.preventDefault();
+    root.ondrop = (event) => {
+      event.preventDefault();
+      const file = event.dataTransfer?.files[0];
+      if (file === undefined) {
+        return;
+      }
+      if (file.name.endsWith(".py")) {
+        const area = root.querySelector("textarea");
+        void file.text().then((text) => {
+          if (area !== null) {
+            area.value = text;
+            area.closest("details")?.setAttribute("open", "");
+          }
+        });
+      } else {
+        void this.takeLog(file);
+      }
+    };
+  }
+
+  private copies(): HTMLElement {
+    const said = h("span", { className: "pg-said", attributes: { role: "status" } });
+    const button = (label: string, text: () => string): HTMLElement =>
+      h(
+        "button",
+        {
+          type: "button",
+          onclick: () =>
+            void copy(text()).then((done) => {
+              said.textContent = done ? "Copied." : "The browser does not allow it.";
+            }),
+        },
+        label,
+      );
+    return h(
+      "div",
+      { className: "pg-row pg-copies" },
+      button("Copy as command", () => sides(this.state).map(command).join("\n")),
+      button("Copy as gunicorn.conf.py", () => {
+        const place = this.side === "b" ? 1 : 0;
+        const experiment = this.experiments[place] ?? this.about.experiment;
+        return configurationFile(experiment, this.about.experiment, command(this.words));
+      }),
+      button("Copy link", () => location.href),
+      said,
+    );
+  }
+}
+
+/** Puts text on the clipboard; whether that went well. */
+async function copy(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // No clipboard without HTTPS, but on this machine.
+    const area = h("textarea", { value: text });
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
+const root = document.getElementById("pg");
+if (root !== null) {
+  const status = h("p", { attributes: { role: "status" } }, "Loading…");
+  root.append(status);
+  void fetch(new URL("about.json", here))
+    .then((response) => response.json() as Promise<About>)
+    .then((about) => new Page(root, about))
+    .catch((error: unknown) => {
+      status.textContent = `The playground could not begin: ${String(error)}`;
+    });
 }

@@ -65,8 +65,12 @@ def _files() -> Iterator[tuple[str, bytes]]:
                 yield name, file.read_binary()
 
 
-def about() -> bytes:
-    """As JSON: the flags, the defaults, the releases and the examples."""
+def about(picture: str | None) -> bytes:
+    """As JSON: the flags, the defaults, the releases and the examples.
+
+    Args:
+        picture: the script of the moving picture, where there is one.
+    """
     return json.dumps(
         {
             "flags": [*_flags()],
@@ -74,6 +78,7 @@ def about() -> bytes:
             "releases": [*reversed(KNOWN)],
             "newest": NEWEST,
             "examples": [*_examples()],
+            "picture": picture,
         }
     ).encode()
 

@@ -1,7 +1,15 @@
 // The Web Worker in which the model runs, so that the page never waits for it.
 import type { loadPyodide as LoadPyodide } from "pyodide";
 import { Engine, Refused, type Prediction } from "./engine.js";
-import type { Answer, FromWorker, Run, ToWorker } from "./messages.js";
+import type {
+  Answer,
+  Configuration,
+  Difference,
+  FromWorker,
+  Run,
+  ToWorker,
+  Understood,
+} from "./messages.js";
 
 /** ms after which what is known so far is worth showing. */
 const PATIENCE = 300;
@@ -23,7 +31,10 @@ async function load(): Promise<Engine> {
   const { loadPyodide } = (await import(new URL("pyodide.mjs", home).href)) as {
     loadPyodide: typeof LoadPyodide;
   };
-  const pyodide = await loadPyodide({ indexURL: home.href });
+  const pyodide = await loadPyodide({
+    indexURL: home.href,
+    stdLibURL: new URL("python_stdlib.zip", here).href,
+  });
   say({ kind: "loading", what: "the model" });
   return Engine.begin(pyodide, new Uint8Array(await sources));
 }
@@ -54,7 +65,8 @@ async function predict(engine: Engine, id: number, sides: string[][]): Promise<v
         throw error;
       }
     }
-    await run(id, predictions);
+    say({ kind: "understood", id, sides: predictions.map(understood) });
+    await run(engine, id, predictions);
   } catch (error) {
     if (!(error instanceof Refused)) {
       throw error;
@@ -65,7 +77,7 @@ async function predict(engine: Engine, id: number, sides: string[][]): Promise<v
   }
 }
 
-async function run(id: number, predictions: Prediction[]): Promise<void> {
+async function run(engine: Engine, id: number, predictions: Prediction[]): Promise<void> {
   const total = Math.max(...predictions.map((prediction) => prediction.replications));
   let shown = performance.now();
   // Doubled each time: all that is shown between takes as long as the last together.
@@ -73,7 +85,7 @@ async function run(id: number, predictions: Prediction[]): Promise<void> {
   for (let done = 1; done <= total; done += 1) {
     for (const prediction of predictions) {
       if (done <= prediction.replications) {
-        prediction.step();
+        prediction.step(predictions.length > 1);
       }
       await breathe();
       if (newest !== id) {
@@ -82,17 +94,44 @@ async function run(id: number, predictions: Prediction[]): Promise<void> {
     }
     say({ kind: "progress", id, done, total });
     if (done < total && done >= next && performance.now() - shown > PATIENCE) {
-      say({ kind: "answer", id, last: false, answers: predictions.map(answer), runs: null });
+      say({ kind: "answer", id, last: false, ...soFar(engine, predictions), runs: null });
       shown = performance.now();
       next = 2 * done;
     }
   }
   const runs = predictions.map((prediction) => JSON.parse(prediction.run()) as Run | null);
-  say({ kind: "answer", id, last: true, answers: predictions.map(answer), runs });
+  say({ kind: "answer", id, last: true, ...soFar(engine, predictions), runs });
 }
 
-function answer(prediction: Prediction): Answer {
-  return JSON.parse(prediction.answer()) as Answer;
+/** What the replications so far say, of each side and of their difference. */
+function soFar(
+  engine: Engine,
+  predictions: Prediction[],
+): { answers: Answer[]; difference: Difference | null } {
+  const [a, b] = predictions;
+  return {
+    answers: predictions.map((prediction) => JSON.parse(prediction.answer()) as Answer),
+    difference:
+      a === undefined || b === undefined
+        ? null
+        : (JSON.parse(engine.difference(a, b)) as Difference),
+  };
+}
+
+function understood(prediction: Prediction): Understood {
+  return JSON.parse(prediction.understood()) as Understood;
+}
+
+function read(engine: Engine, id: number, text: string, cores: number): void {
+  try {
+    const found = JSON.parse(engine.configuration(text, cores)) as Configuration;
+    say({ kind: "configuration", id, read: found });
+  } catch (error) {
+    if (!(error instanceof Refused)) {
+      throw error;
+    }
+    say({ kind: "refused", id, side: 0, why: error.message });
+  }
 }
 
 const loaded = load();
@@ -112,6 +151,8 @@ scope.onmessage = (event: MessageEvent<ToWorker>) => {
     .then(async (engine) => {
       if (message.kind === "put") {
         engine.put(message.file);
+      } else if (message.kind === "configuration") {
+        read(engine, message.id, message.text, message.cores);
       } else if (message.id === newest) {
         await predict(engine, message.id, message.sides);
       }

@@ -16,7 +16,8 @@ log = logging.getLogger("mkdocs.hooks.playground")
 #: Where it goes, in the page.
 _PLACE = '<div data-playground=""></div>'
 
-_MOUNT = """<div id="playground" class="playground"></div>
+_MOUNT = """<link rel="stylesheet" href="../{folder}/style.css">
+<div id="pg" class="playground"></div>
 <noscript><p>The playground runs the model in your browser, and needs JavaScript.</p></noscript>
 <script type="module" src="../{folder}/page.js"></script>"""
 
