@@ -41,9 +41,6 @@ PYODIDE = (
 #: The page's Python: the standard library, and our sources.
 PYTHON = ("python_stdlib.zip", "sources.zip")
 
-#: The moving picture's bundle; see `build.mjs`.
-PICTURE = "picture.js"
-
 #: Where the page's Python is kept, compiled, in a folder for each state of the sources.
 PRECOMPILED = DIRECTORY.parents[1] / "build" / "playground-python"
 
@@ -73,8 +70,7 @@ def collect() -> dict[str, bytes | Path]:
     for path in sorted((BUNDLES / "page").iterdir()):
         files[f"{SITE}/{path.name}"] = path
     files |= {f"{SITE}/{name}": python / name for name in PYTHON}
-    picture = PICTURE if f"{SITE}/{PICTURE}" in files else None
-    files[f"{SITE}/about.json"] = sources.about(picture)
+    files[f"{SITE}/about.json"] = sources.about()
     return files
 
 

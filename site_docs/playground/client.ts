@@ -15,7 +15,8 @@ export class Client {
     { resolve: (read: Configuration) => void; reject: (why: Error) => void }
   >();
   private newest = 0;
-  private read = 0;
+  /** Below zero: for what is asked while a prediction goes on, and does not end it. */
+  private aside = 0;
   private ready = false;
   private busy = false;
   private heard = 0;
@@ -38,6 +39,12 @@ export class Client {
     this.say({ kind: "predict", id: this.newest, sides });
   }
 
+  /** Predicts the first replication with requests that the reader sends. */
+  send(words: string[], sent: number[]): void {
+    this.aside -= 1;
+    this.say({ kind: "send", id: this.aside, words, sent });
+  }
+
   /** Stops predicting: at once, also in the middle of a replication. */
   stop(): void {
     this.newest += 1;
@@ -57,9 +64,8 @@ export class Client {
 
   /** Reads a gunicorn.conf.py, without running it. */
   configuration(text: string, cores: number): Promise<Configuration> {
-    // Below zero: no prediction is given up for it.
-    this.read -= 1;
-    const id = this.read;
+    this.aside -= 1;
+    const id = this.aside;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
       this.say({ kind: "configuration", id, text, cores });
@@ -100,7 +106,7 @@ export class Client {
         this.waiting.delete(message.id);
         return;
       }
-      if (message.id !== this.newest) {
+      if (message.id !== (message.id < 0 ? this.aside : this.newest)) {
         return;
       }
     }

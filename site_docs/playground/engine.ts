@@ -13,6 +13,7 @@ interface PyPrediction extends PyProxy {
   document(): string;
   answer(): string;
   run(): string;
+  run_with: PyCallable;
 }
 
 interface InPage extends PyProxy {
@@ -113,6 +114,11 @@ export class Prediction {
   /** The first replication, request by request, as JSON: see `in_page.Prediction.run`. */
   run(): string {
     return this.call(() => this.made.run());
+  }
+
+  /** The same with requests that the reader sends: see `in_page.Prediction.run_with`. */
+  runWith(sent: number[]): string {
+    return this.call(() => this.made.run_with(sent) as string);
   }
 
   /** Lets Python forget it. */

@@ -32,6 +32,7 @@ from sim.reading.one_line_parser import OneLineParser
 from sim.reports.document import document
 from sim.run import Run
 from sim.run.occupation import occupied_until
+from sim.run.one_more_request import with_one_more
 from sim.study.compare import SIDES, contrasts
 from sim.study.documents import compared
 from sim.study.observation import Observation, observe
@@ -167,6 +168,23 @@ class Prediction:
         if not 0 < len(self.first.requests) <= MOST_ROWS:
             return "null"
         return json.dumps(picture(self.first), allow_nan=False)
+
+    def run_with(self, sent: Sequence[float]) -> str:
+        """The first replication with more requests, which the reader sends by hand; as `run`.
+
+        Each waits and computes as long as a request does on average.
+
+        Args:
+            sent: when, s since the start of the run.
+
+        Raises:
+            ExperimentError: in a closed loop.
+        """
+        traffic = self.experiment.traffic
+        experiment = self.experiment
+        for at in sorted(sent):
+            experiment = with_one_more(experiment, at, traffic.io.mean, traffic.cpu.mean)
+        return json.dumps(picture(predict(experiment)), allow_nan=False)
 
 
 def difference(a: Prediction, b: Prediction) -> str:

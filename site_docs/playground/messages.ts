@@ -1,11 +1,14 @@
 // What the page and its worker say to each other, and what the model answers.
 import type { GivenFile } from "./engine.js";
+import type { PictureRun } from "./picture/run.js";
 
 export type ToWorker =
   | { kind: "put"; file: GivenFile }
   | { kind: "configuration"; id: number; text: string; cores: number }
   /** `sides`: the words of one command line, or of two that get the same requests. */
   | { kind: "predict"; id: number; sides: string[][] }
+  /** `sent`: moments at which the reader sends requests, s; the first replication is shown. */
+  | { kind: "send"; id: number; words: string[]; sent: number[] }
   | { kind: "stop" };
 
 export type FromWorker =
@@ -16,14 +19,15 @@ export type FromWorker =
   | { kind: "understood"; id: number; sides: Understood[] }
   | { kind: "refused"; id: number; side: number; why: string }
   | { kind: "progress"; id: number; done: number; total: number }
-  /** `answers` and `runs`: of each side. The runs come with the last answer only. */
+  /** The first replication of each side, for the picture; null where it is too long for one. */
+  | { kind: "runs"; id: number; runs: (PictureRun | null)[] }
+  /** `answers`: of each side. */
   | {
       kind: "answer";
       id: number;
       last: boolean;
       answers: Answer[];
       difference: Difference | null;
-      runs: (Run | null)[] | null;
     };
 
 /** See `in_page.configuration`. */
@@ -125,13 +129,6 @@ export interface Course {
   waiting: number[];
 }
 
-/** The first replication, request by request: see `in_page.Prediction.run`. */
-export interface Run {
-  experiment: Experiment;
-  requests: (number | string | null)[][];
-  events: [time: number, kind: string, process: string][];
-}
-
 /** `about.json`: what the page knows before the model runs. */
 export interface About {
   flags: {
@@ -144,6 +141,4 @@ export interface About {
   releases: string[];
   newest: string;
   examples: { file: string; about: string }[];
-  /** The script of the moving picture, where this build has it. */
-  picture: string | null;
 }

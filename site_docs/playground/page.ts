@@ -3,7 +3,8 @@ import { Client } from "./client.js";
 import { configurationFile } from "./configuration.js";
 import { Controls, withDisturbance, withLog } from "./controls.js";
 import { h } from "./dom.js";
-import type { About, FromWorker, Run } from "./messages.js";
+import type { About, FromWorker } from "./messages.js";
+import type { mountPicture, Picture, PictureRun } from "./picture/index.js";
 import { Results } from "./results.js";
 import {
   address,
@@ -21,11 +22,6 @@ import {
 /** ms without a change after which the experiment is predicted. */
 const SETTLED = 120;
 
-/** What `picture/index.ts` exports: see its own comments. */
-interface Picture {
-  mountPicture(element: HTMLElement, run: Run, hooks: { disturb(line: string): void }): void;
-}
-
 const here = new URL(".", import.meta.url);
 
 class Page {
@@ -34,7 +30,12 @@ class Page {
   private readonly client: Client;
   private readonly controls: Controls;
   private readonly results = new Results();
-  private readonly picture = h("div", { className: "pg-picture" });
+  private readonly frame = h("section", {
+    hidden: true,
+    attributes: { "aria-label": "The first replication, request by request" },
+  });
+  private picture: Promise<Picture> | null = null;
+  private sent: number[] = [];
   private readonly status = h("p", {
     className: "pg-status",
     attributes: { role: "status", "aria-live": "polite" },
@@ -99,7 +100,8 @@ class Page {
         this.refusal,
         h("div", { className: "pg-row pg-run" }, this.status, this.progress, this.stop),
         this.results.element,
-        this.picture,
+        this.frame,
+        this.results.details,
         this.copies(),
       ),
     );
@@ -147,6 +149,7 @@ class Page {
 
   private predict(): void {
     this.asked = performance.now();
+    this.sent = [];
     this.progress.removeAttribute("value");
     this.progress.hidden = !this.ready;
     this.stop.hidden = !this.ready;
@@ -191,13 +194,15 @@ class Page {
         this.progress.value = message.done / message.total;
         this.status.textContent = `Replication ${message.done} of ${message.total}`;
         break;
+      case "runs":
+        void this.draw(message.runs[this.side === "b" ? 1 : 0] ?? message.runs[0] ?? null);
+        break;
       case "answer":
         this.results.show(message.answers, message.difference);
         if (message.last) {
           const replications = message.answers[0]?.document.replications ?? 0;
           const seconds = (performance.now() - this.asked) / 1000;
           this.settle(`${replications} replications, predicted in ${seconds.toFixed(1)} s`);
-          void this.draw(message.runs?.[this.side === "b" ? 1 : 0] ?? null);
         }
         break;
       default:
@@ -211,16 +216,29 @@ class Page {
     this.settle("");
   }
 
-  /** The moving picture, where this build has it. */
-  private async draw(run: Run | null): Promise<void> {
-    const source = this.about.picture;
-    this.picture.hidden = source === null || run === null;
-    if (source === null || run === null) {
+  /** Shows a run in the picture that moves, which is loaded with the first. */
+  private async draw(run: PictureRun | null): Promise<void> {
+    this.frame.hidden = run === null;
+    if (run === null) {
       return;
     }
-    const { mountPicture } = (await import(new URL(source, here).href)) as Picture;
-    mountPicture(this.picture, run, {
+    if (this.picture === null) {
+      this.picture = this.mount(run);
+    } else {
+      (await this.picture).update(run);
+    }
+  }
+
+  private async mount(run: PictureRun): Promise<Picture> {
+    const module = (await import(new URL("picture.js", here).href)) as {
+      mountPicture: typeof mountPicture;
+    };
+    return module.mountPicture(this.frame, run, {
       disturb: (line) => this.change(true, (words) => withDisturbance(words, line)),
+      send: (at) => {
+        this.sent.push(at);
+        this.client.send(flat(this.words), this.sent);
+      },
     });
   }
 

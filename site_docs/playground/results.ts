@@ -11,7 +11,10 @@ const SIDES = ["A", "B"] as const;
 const MOST_WORKERS = 16;
 
 export class Results {
+  /** The sentence, the numbers and their chart. */
   readonly element: HTMLElement;
+  /** What the numbers come from: the course of a run, workers, notices. */
+  readonly details: HTMLElement;
   private readonly sentences = h("div", { className: "pg-sentences" });
   private readonly brief = h("div", {
     className: "pg-brief",
@@ -32,11 +35,9 @@ export class Results {
       this.sentences,
       this.table,
       this.chart,
-      this.courses,
-      this.workers,
-      this.notices,
       this.brief,
     );
+    this.details = h("div", {}, this.courses, this.workers, this.notices);
     new ResizeObserver(() => {
       const width = this.chart.clientWidth;
       if (Math.abs(width - this.width) > 8 && this.shown !== null) {

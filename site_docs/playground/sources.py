@@ -65,12 +65,8 @@ def _files() -> Iterator[tuple[str, bytes]]:
                 yield name, file.read_binary()
 
 
-def about(picture: str | None) -> bytes:
-    """As JSON: the flags, the defaults, the releases and the examples.
-
-    Args:
-        picture: the script of the moving picture, where there is one.
-    """
+def about() -> bytes:
+    """As JSON: the flags, the defaults, the releases and the examples."""
     return json.dumps(
         {
             "flags": [*_flags()],
@@ -78,7 +74,6 @@ def about(picture: str | None) -> bytes:
             "releases": [*reversed(KNOWN)],
             "newest": NEWEST,
             "examples": [*_examples()],
-            "picture": picture,
         }
     ).encode()
 

@@ -6,10 +6,10 @@ import type {
   Configuration,
   Difference,
   FromWorker,
-  Run,
   ToWorker,
   Understood,
 } from "./messages.js";
+import type { PictureRun } from "./picture/run.js";
 
 /** ms after which what is known so far is worth showing. */
 const PATIENCE = 300;
@@ -92,15 +92,17 @@ async function run(engine: Engine, id: number, predictions: Prediction[]): Promi
         return;
       }
     }
+    if (done === 1) {
+      say({ kind: "runs", id, runs: predictions.map((prediction) => pictured(prediction.run())) });
+    }
     say({ kind: "progress", id, done, total });
     if (done < total && done >= next && performance.now() - shown > PATIENCE) {
-      say({ kind: "answer", id, last: false, ...soFar(engine, predictions), runs: null });
+      say({ kind: "answer", id, last: false, ...soFar(engine, predictions) });
       shown = performance.now();
       next = 2 * done;
     }
   }
-  const runs = predictions.map((prediction) => JSON.parse(prediction.run()) as Run | null);
-  say({ kind: "answer", id, last: true, ...soFar(engine, predictions), runs });
+  say({ kind: "answer", id, last: true, ...soFar(engine, predictions) });
 }
 
 /** What the replications so far say, of each side and of their difference. */
@@ -120,6 +122,24 @@ function soFar(
 
 function understood(prediction: Prediction): Understood {
   return JSON.parse(prediction.understood()) as Understood;
+}
+
+function pictured(text: string): PictureRun | null {
+  return JSON.parse(text) as PictureRun | null;
+}
+
+function send(engine: Engine, id: number, words: string[], sent: number[]): void {
+  const prediction = engine.predict(words);
+  try {
+    say({ kind: "runs", id, runs: [pictured(prediction.runWith(sent))] });
+  } catch (error) {
+    if (!(error instanceof Refused)) {
+      throw error;
+    }
+    say({ kind: "refused", id, side: 0, why: error.message });
+  } finally {
+    prediction.end();
+  }
 }
 
 function read(engine: Engine, id: number, text: string, cores: number): void {
@@ -153,6 +173,8 @@ scope.onmessage = (event: MessageEvent<ToWorker>) => {
         engine.put(message.file);
       } else if (message.kind === "configuration") {
         read(engine, message.id, message.text, message.cores);
+      } else if (message.kind === "send") {
+        send(engine, message.id, message.words, message.sent);
       } else if (message.id === newest) {
         await predict(engine, message.id, message.sides);
       }
