@@ -228,3 +228,31 @@ def waits_beside_idle(run: Run) -> float:
         waiting = state.accept_queue + sum(state.waiting.values())
         wasted = waiting > 0 and sum(state.busy.values()) < threads
     return total / (last - first)
+
+
+def behind_busy(run: Run) -> float:
+    """The share of requests that a busy worker took while another worker had an idle thread.
+
+    Of all requests that a worker ran. What counts is the moment of the arrival: all threads of the
+    worker that took the request were busy then, and not all threads of the server. Threads are
+    those that the server starts with.
+    """
+    server = run.experiment["server"]
+    each = int(server["threads"])
+    threads = int(server["workers"]) * each
+    rows = run.requests
+    taken = sorted(
+        (arrival, worker)
+        for arrival, worker in zip(rows.arrival, rows.worker, strict=True)
+        if worker
+    )
+    states = iter(occupancies([visit for visit in visits(run) if visit.place == "thread"]))
+    busy: dict[int, int] = {}
+    coming = next(states, None)
+    behind = 0
+    for arrival, worker in taken:
+        # Its own start, at the same moment, is not what it found.
+        while coming is not None and coming.time < arrival:
+            busy, coming = coming.busy, next(states, None)
+        behind += busy.get(worker, 0) >= each and sum(busy.values()) < threads
+    return behind / len(taken) if taken else 0.0

@@ -10,10 +10,13 @@ from site_docs.charts.agreement import agreement
 from site_docs.charts.chart import Chart
 from site_docs.charts.latency import configurations, quantiles
 from site_docs.charts.misses import misses
+from site_docs.charts.moment import moment
+from site_docs.charts.queues import queues
 from site_docs.charts.shares import shares
 from site_docs.charts.sweeps import sweep
 from site_docs.charts.trouble import trouble
 from site_docs.rendering import validated
+from site_docs.runs import moving
 from site_docs.runs.evidence import evidence
 from site_docs.runs.kept import kept, remembered
 from site_docs.runs.shown import RATED, RATES, by_name
@@ -100,6 +103,20 @@ def _quantiles(name: str) -> Entry:
     return Entry(lambda: quantiles(f"quantiles-{name}", title, evidence(name)), (name,))
 
 
+def _moment(name: str) -> Entry:
+    def make() -> Chart:
+        shown = moving.moving(name)
+        return moment(f"moment-{name}", f"One moment of {FOUR_THREADS[name]}", *shown.at_moment())
+
+    return Entry(make, ())
+
+
+def _queues() -> Chart:
+    title = "How often a request waits while a thread is idle"
+    rows = [(label, evidence(key)) for key, label in FOUR_THREADS.items()]
+    return queues("queues-beside-idle", title, rows)
+
+
 def _trouble(name: str) -> Entry:
     title = f"Second by second: {name.replace('-', ' ').replace('launchdarkly', 'LaunchDarkly')}"
     return Entry(lambda: trouble(f"trouble-{name}", title, evidence(name)), (name,))
@@ -127,6 +144,7 @@ def entries() -> dict[str, Entry]:
             ),
             IDLE,
         ),
+        "queues-beside-idle": Entry(_queues, tuple(FOUR_THREADS)),
         "agreement": Entry(_agreement, ()),
         "misses": Entry(_misses, ()),
     }
@@ -134,7 +152,8 @@ def entries() -> dict[str, Entry]:
     of_troubles = {
         f"trouble-{name}": _trouble(name) for name, shown in by_name().items() if shown.trouble
     }
-    return {**one, **of_loads, **of_troubles}
+    of_moments = {f"moment-{name}": _moment(name) for name in moving.NAMES}
+    return {**one, **of_loads, **of_troubles, **of_moments}
 
 
 @kept

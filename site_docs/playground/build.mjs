@@ -20,6 +20,7 @@ const common = {
 const entries = {
   page: "page.ts",
   picture: "picture/index.ts",
+  place: "picture/place.ts",
   style: "style.css",
   worker: "worker.ts",
 };

@@ -6,7 +6,7 @@ import json
 import posixpath
 import re
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
@@ -20,6 +20,7 @@ from site_docs.charts import catalogue
 from site_docs.rendering import language, playground, validated
 from site_docs.rendering.prepare import prepare
 from site_docs.runs import measured
+from site_docs.runs.moving import moving
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 _CHART = re.compile(r'<div data-chart="([\w-]+)"></div>')
+_MOVING = re.compile(r'data-moving="([\w-]+)"')
 _DIAGRAM = re.compile(r'<div data-diagram="([\w-]+)"></div>')
 #: The theme's search, which has no name for a screen reader.
 _SEARCH = 'data-md-component="search" role="dialog"'
@@ -77,6 +79,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             if path not in files.src_uris:
                 content = json.dumps(catalogue.draw(name).data, indent=1)
                 files.append(File.generated(config, path, content=content))
+        for name in _MOVING.findall(text):
+            content = json.dumps(moving(name).document(), separators=(",", ":"))
+            files.append(File.generated(config, f"data/pictures/{name}.json", content=content))
     except ExperimentError as error:
         raise PluginError(str(error)) from None
     text += statements.box(page.file.src_uri, statements.read()[0])
@@ -94,11 +99,13 @@ def _about_release(page: str) -> str:
     )
 
 
-def on_post_page(output: str, **_: Any) -> str:  # noqa: ANN401 - MkDocs's own
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:  # noqa: ARG001 - MkDocs's
     """Put charts and diagrams into the page, where neither Markdown nor the search sees them."""
     output = output.replace(_SEARCH, f'{_SEARCH} aria-label="Search"')
     output = _CHART.sub(lambda match: _both(match[1]), output)
     output = playground.mount(output)
+    if _MOVING.search(output):
+        output = playground.let_move(output, page.url)
     return _DIAGRAM.sub(
         lambda match: (language.DIAGRAMS / f"{match[1]}.svg").read_text(encoding="utf-8"), output
     )

@@ -23,11 +23,13 @@ from jinja2 import Environment, StrictUndefined, TemplateError
 from markdown.extensions.toc import slugify
 
 from sim.analysis.summary import summarize
+from sim.analysis.visits import behind_busy, waits_beside_idle
 from sim.errors import ExperimentError
 from sim.experiment import Server
 from sim.experiment.release import NEWEST
 from sim.reading.settings import HARMLESS, NOT_MODELLED
 from sim.reports.timeline import describe
+from sim.run import Run
 from sim.validation.comparison import Unit
 from sim.validation.side_by_side import PairedRecovery
 from site_docs.assertions.verdicts import boxes, counted, sections, tally, verdicts
@@ -141,6 +143,35 @@ def most_of_burst(name: str, side: str) -> float:
         first = sorted(range(len(rows)), key=rows.arrival.__getitem__)[:users]
         most.append(max(Counter(rows.worker[row] for row in first).values()))
     return fmean(most)
+
+
+def beside_idle(name: str, side: str) -> tuple[float, float, float]:
+    """The share of the time in which a request waits while a thread is idle.
+
+    Args:
+        name: of the experiment.
+        side: ``predicted`` or ``measured``.
+
+    Returns:
+        The mean over the variants or the repeats, the smallest and the largest.
+    """
+    return _over_runs(name, side, waits_beside_idle)
+
+
+def behind(name: str, side: str) -> tuple[float, float, float]:
+    """The share of requests that a busy worker took while another had an idle thread.
+
+    Args and returns: as those of `beside_idle`.
+    """
+    return _over_runs(name, side, behind_busy)
+
+
+def _over_runs(
+    name: str, side: str, function: Callable[[Run], float]
+) -> tuple[float, float, float]:
+    runs = evidence(name).predicted if side == "predicted" else evidence(name).measured
+    values = [function(run) for run in runs]
+    return fmean(values), min(values), max(values)
 
 
 def waiting(name: str) -> tuple[float, float, float]:
@@ -328,6 +359,18 @@ def _key(drawn: Chart) -> str:
     return f'<div class="chart-key">{"".join(items)}</div>'
 
 
+def moving(name: str) -> str:
+    """One moment of a run as a chart, which the reader can let move where there is JavaScript."""
+    chart_name = f"moment-{name}"
+    drawn = catalogue.draw(chart_name)
+    return (
+        f'<figure class="chart">{_key(drawn)}<div data-chart="{chart_name}"></div>'
+        f"<figcaption>{escape(drawn.title)}, predicted for Gunicorn {NEWEST}. "
+        f'<a href="data/pictures/{name}.json" data-root>The whole run</a></figcaption></figure>'
+        f'<div class="moving-place" data-moving="{name}"></div>'
+    )
+
+
 def diagram(name: str) -> str:
     """A diagram's place in a page; `site_docs.rendering.hooks` puts the SVG there."""
     if not (DIAGRAMS / f"{name}.svg").exists():
@@ -393,6 +436,8 @@ def _evidence(name: str) -> Evidence:
 
 
 _VOCABULARY: dict[str, Any] = {
+    "behind": behind,
+    "beside_idle": beside_idle,
     "boxes": boxes,
     "chart": chart,
     "compared": compared,
@@ -410,6 +455,7 @@ _VOCABULARY: dict[str, Any] = {
     "limits": limits,
     "measured": measured,
     "most_of_burst": most_of_burst,
+    "moving": moving,
     "outcomes": outcomes,
     "predicted": predicted,
     "recoveries": recoveries,

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 from mkdocs.exceptions import PluginError
+from mkdocs.utils import get_relative_url
 
 from site_docs.playground import assets
 
@@ -47,6 +48,14 @@ def files() -> dict[str, bytes | Path]:
         log.info("The site is built without its playground: %s", error)
         _why_missing.append(str(error))
         return {}
+
+
+def let_move(output: str, url: str) -> str:
+    """Add the script that lets a page's pictures move; without it they are charts of a moment."""
+    if _why_missing:
+        return output
+    script = get_relative_url(f"{assets.SITE}/place.js", url)
+    return output.replace("</body>", f'<script type="module" src="{script}"></script></body>')
 
 
 def mount(output: str) -> str:

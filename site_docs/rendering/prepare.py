@@ -12,7 +12,7 @@ from typing import Any
 
 from site_docs.assertions import verdicts
 from site_docs.charts import catalogue
-from site_docs.runs import kept
+from site_docs.runs import kept, moving
 from site_docs.runs.evidence import evidence
 from site_docs.runs.shown import by_name
 from site_docs.runs.sweep import at_rate, with_workers
@@ -40,7 +40,7 @@ def prepare() -> None:
     log.info("Predicting %d experiments and drawing %d charts", len(by_name()), len(charts))
     processors = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(processors, get_context("spawn")) as pool:
-        _run(pool, _predictions())
+        _run(pool, [*_predictions(), *((moving.moving, (name,)) for name in moving.NAMES)])
         _run(pool, [(catalogue.draw, (name,)) for name in charts])
     with suppress(OSError):
         done.touch()

@@ -16,7 +16,16 @@ from hypothesis import given, settings
 from strategies import experiments, troubled
 
 from sim.analysis.summary import summarize
-from sim.analysis.visits import PLACES, Visit, end_of, hangs, occupancies, visits, waits_beside_idle
+from sim.analysis.visits import (
+    PLACES,
+    Visit,
+    behind_busy,
+    end_of,
+    hangs,
+    occupancies,
+    visits,
+    waits_beside_idle,
+)
 from sim.experiment import Experiment, Server, TraceRow, Traffic
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Hang, Signal
@@ -153,6 +162,17 @@ def test_shares_of_time_are_exact() -> None:
         Request(4.0, 4.0, 4.0, 5.0, 2, 1, "ok", 1.0, 0.0),
     )
     assert waits_beside_idle(run) == pytest.approx(0.25)
+
+
+def test_requests_behind_a_busy_worker_are_counted_where_another_idles() -> None:
+    # The second goes to the worker that is busy, and the fourth: then both are.
+    run = run_of(
+        Request(0.0, 0.0, 0.0, 2.0, 1, 1, "ok", 2.0, 0.0),
+        Request(1.0, 1.0, 2.0, 3.0, 1, 1, "ok", 1.0, 0.0),
+        Request(2.1, 2.1, 2.1, 4.0, 2, 1, "ok", 1.9, 0.0),
+        Request(2.2, 2.2, 4.0, 5.0, 2, 1, "ok", 1.0, 0.0),
+    )
+    assert behind_busy(run) == pytest.approx(1 / 4)
 
 
 def test_a_hung_request_keeps_its_thread_after_its_client_is_gone() -> None:

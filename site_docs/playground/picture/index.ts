@@ -1,5 +1,6 @@
 // The picture that moves: a run in which the reader can play, pause, step, scrub, and disturb.
-import { button, make } from "./dom.js";
+import { h } from "../dom.js";
+import { button } from "./button.js";
 import { Painter } from "./painter.js";
 import type { PictureRun } from "./run.js";
 import { addStyle } from "./style.js";
@@ -68,7 +69,7 @@ class Mounted implements Picture {
   private now: number;
   private speed: number;
   private wanted = false;
-  /** Whether a new run is awaited: time stands still until it comes. */
+  /** Whether a new run is awaited: time stands still until it comes, or the reader moves on. */
   private awaiting = false;
   private frame = 0;
   private lastFrame: number | null = null;
@@ -76,22 +77,22 @@ class Mounted implements Picture {
   private logShown = { run: null as PictureRun | null, from: 0, until: -1, done: -1 };
 
   private readonly root: HTMLElement;
-  private readonly canvas = make("canvas", { role: "img" });
-  private readonly text = make("p", { class: "moving-now", "aria-live": "polite" });
-  private readonly log = make("div", {
+  private readonly canvas = h("canvas", { attributes: { role: "img" } });
+  private readonly text = h("p", { attributes: { class: "moving-now", "aria-live": "polite" } });
+  private readonly log = h("div", { attributes: {
     class: "moving-log",
     role: "log",
     tabindex: "0",
     "aria-label": "What Gunicorn logs",
-  });
+  } });
   private readonly playButton = button("Play", () => this.toggle());
-  private readonly slider = make("input", { type: "range", step: "0.001" });
-  private readonly clock = make("output");
-  private readonly speedSelect = make("select");
+  private readonly slider = h("input", { attributes: { type: "range", step: "0.001" } });
+  private readonly clock = h("output");
+  private readonly speedSelect = h("select");
   private readonly speedLabel: HTMLElement;
-  private readonly note = make("p", { class: "moving-note" });
+  private readonly note = h("p", { attributes: { class: "moving-note" } });
   private readonly sendButton = button("Send a request", () => this.send());
-  private readonly workerSelect = make("select");
+  private readonly workerSelect = h("select");
   private readonly workerButtons: HTMLButtonElement[];
   private readonly flagButton = button("", () => this.changeFlagService());
 
@@ -120,8 +121,8 @@ class Mounted implements Picture {
       words("Hang a thread", `Its next request hangs for ${HANG} s`, (worker) => `hang worker ${worker} threads 1 seconds ${HANG}`),
       words("Crash it", "Its next request ends the process", (worker) => `crash worker ${worker}`),
     ];
-    this.speedLabel = make("label", {}, "Speed ", this.speedSelect);
-    this.root = make("section", { class: "moving", "aria-label": "The run, as a picture" });
+    this.speedLabel = h("label", {}, "Speed ", this.speedSelect);
+    this.root = h("section", { attributes: { class: "moving", "aria-label": "The run, as a picture" } });
     this.build();
     element.replaceChildren(this.root);
     this.painter = new Painter(this.canvas, this.timeline, this.drawnWidth());
@@ -160,6 +161,7 @@ class Mounted implements Picture {
     if (this.calm.matches) {
       return;
     }
+    this.awaiting = false;
     if (this.now >= this.timeline.end) {
       this.now = this.timeline.begin;
     }
@@ -175,6 +177,7 @@ class Mounted implements Picture {
   }
 
   seek(time: number): void {
+    this.awaiting = false;
     this.now = this.clamp(time);
     this.show(Infinity);
     this.say();
@@ -200,7 +203,7 @@ class Mounted implements Picture {
   private build(): void {
     for (const speed of SPEEDS) {
       const words = speed === 1 ? "as fast as it is" : speed < 1 ? `1/${1 / speed}` : `${speed} x`;
-      this.speedSelect.append(make("option", { value: String(speed) }, words));
+      this.speedSelect.append(h("option", { attributes: { value: String(speed) } }, words));
     }
     this.speedSelect.value = String(this.speed);
     this.speedSelect.addEventListener("change", () => {
@@ -213,20 +216,20 @@ class Mounted implements Picture {
     this.root.addEventListener("keydown", (event) => this.onKey(event));
     this.root.append(
       this.canvas,
-      make(
+      h(
         "p",
-        { class: "moving-key" },
-        make("span", { class: "moving-waits" }, "waits"),
-        make("span", { class: "moving-runs" }, "runs; the ring closes when it is answered"),
-        make("span", { class: "moving-hangs" }, "hangs"),
+        { attributes: { class: "moving-key" } },
+        h("span", { attributes: { class: "moving-waits" } }, "waits"),
+        h("span", { attributes: { class: "moving-runs" } }, "runs; the ring closes when it is answered"),
+        h("span", { attributes: { class: "moving-hangs" } }, "hangs"),
       ),
-      make(
+      h(
         "div",
-        { class: "moving-bar" },
+        { attributes: { class: "moving-bar" } },
         this.playButton,
         button("Step back", () => this.step(false), "To the event before (left arrow)"),
         button("Step", () => this.step(true), "To the next event (right arrow)"),
-        make("label", { class: "moving-time" }, "Time ", this.slider, this.clock),
+        h("label", { attributes: { class: "moving-time" } }, "Time ", this.slider, this.clock),
         this.speedLabel,
       ),
       this.text,
@@ -234,16 +237,19 @@ class Mounted implements Picture {
     if (this.hooks.disturb !== undefined) {
       this.root.append(this.actions());
     }
-    this.root.append(this.note, this.log);
+    this.root.append(this.note);
+    if (this.hooks.disturb !== undefined || this.timeline.run.done.length > 0) {
+      this.root.append(this.log);
+    }
   }
 
   private actions(): HTMLElement {
-    const both = make("fieldset", { class: "moving-do" }, make("legend", {}, "Do it now"));
-    const worker = make("label", {}, "Worker ", this.workerSelect);
+    const both = h("fieldset", { attributes: { class: "moving-do" } }, h("legend", {}, "Do it now"));
+    const worker = h("label", {}, "Worker ", this.workerSelect);
     both.append(
-      make(
+      h(
         "div",
-        { class: "moving-act" },
+        { attributes: { class: "moving-act" } },
         worker,
         ...this.workerButtons,
         button("HUP to the master", () => this.disturb("signal HUP master")),
@@ -277,6 +283,7 @@ class Mounted implements Picture {
   }
 
   private step(forward: boolean): void {
+    this.awaiting = false;
     this.pause();
     this.now = forward ? this.timeline.after(this.now) : this.timeline.before(this.now);
     this.show(this.calm.matches || !forward ? Infinity : 0);
@@ -378,7 +385,7 @@ class Mounted implements Picture {
     if (alive.join() !== options.join()) {
       const chosen = this.workerSelect.value;
       this.workerSelect.replaceChildren(
-        ...alive.map((number) => make("option", { value: number }, number)),
+        ...alive.map((number) => h("option", { attributes: { value: number } }, number)),
       );
       if (alive.includes(chosen)) {
         this.workerSelect.value = chosen;
@@ -451,7 +458,7 @@ class Mounted implements Picture {
       ...lines
         .slice(-LOG_LINES)
         .map(({ time, text, own }) =>
-          make("div", own ? { class: "moving-done" } : {}, `${moment(time)} ${text}`),
+          h("div", own ? { className: "moving-done" } : {}, `${moment(time)} ${text}`),
         ),
     );
     this.log.scrollTop = this.log.scrollHeight;

@@ -121,7 +121,7 @@ export class Painter {
       this.label("clients", 0, at.client.y - 12, false, -Math.PI / 2, 12);
     }
     state.lanes.forEach((worker, lane) => {
-      const { box, queue, threads } = at.lanes[lane]!;
+      const { box, queue } = at.lanes[lane]!;
       if (worker === null) {
         this.outline(box, 8);
         return;
@@ -146,9 +146,8 @@ export class Painter {
         this.label(`+${hiddenHere}`, queue.x + 4, queue.y + queue.height - 5, true);
       }
       worker.threads.forEach((_, slot) => {
-        this.box(threadBox(at, lane, slot), colours.box, 5);
+        this.box(threadBox(at, lane, slot), colours.box, 5, colours.soft);
       });
-      void threads;
     });
   }
 
@@ -270,14 +269,14 @@ export class Painter {
     context.stroke();
   }
 
-  private box(box: Box, colour: string, corner: number): void {
+  private box(box: Box, colour: string, corner: number, line = this.colours.line): void {
     const { context } = this;
     context.beginPath();
     context.roundRect(box.x, box.y, box.width, box.height, corner);
     context.fillStyle = colour;
     context.fill();
     context.lineWidth = 1;
-    context.strokeStyle = this.colours.line;
+    context.strokeStyle = line;
     context.stroke();
   }
 
