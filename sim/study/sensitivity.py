@@ -2,8 +2,13 @@
 
 Each number of `sim.study.fitted` is set to 0.8 and to 1.2 of itself, one at a time, and the
 experiments of README are predicted with that. Constants are patched in processes of their own that
-run the interpreted model, for compiled code has them inlined. `NOISE` variants of the unchanged
-model say which moves are only chance.
+run the interpreted model, for compiled code has them inlined.
+
+Both sides of a move are predicted with the same requests and the same seeds (common random
+numbers): a number that an experiment does not use moves nothing at all, and one that it seldom uses
+changes few variants. What remains of chance is the standard error of the paired differences, as for
+a ratio estimator (Law, *Simulation Modeling and Analysis*, 5th ed., sections 9.4 and 11.2). A move
+within `CHANCE` of its standard errors says nothing.
 """
 
 from __future__ import annotations
@@ -12,10 +17,11 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count, product
 from statistics import fmean, stdev
 from typing import Any, Final, NamedTuple
 
@@ -33,31 +39,42 @@ from sim.study.fitted import COSTS, FITTED, Fitted
 #: What a number is multiplied with.
 FACTORS: Final = (0.8, 1.2)
 
-#: Variants of the server's chances that a figure is the mean of, and those that tell how much the
-#: mean of so many moves by chance.
-VARIANTS: Final = 3
-NOISE: Final = 12
+#: Variants of the server's chances that a figure is the mean of.
+VARIANTS: Final = 150
+
+#: Variants that find out whether a number moves an experiment at all. A number that changes not one
+#: of them is not used there.
+PROBES: Final = 5
 
 #: Requests of each prediction.
 REQUESTS: Final = 1_500
 
+#: Standard errors that a move must exceed. Of about a thousand moves, chance alone exceeds them in
+#: three.
+CHANCE: Final = 3.0
+
 #: Of moves in a document.
 DIGITS: Final = 4
 
-SCHEMA: Final = "gunicorn-sensitivity/1"
+SCHEMA: Final = "gunicorn-sensitivity/2"
 
 
-def _served(workers: int, threads: int) -> Experiment:
-    server = Server(workers=workers, threads=threads, worker_class="gthread", preload_app=True)
+def _served(server: Server) -> Experiment:
     traffic = Traffic(rate=56.0, requests=REQUESTS, io=Distribution("exp", (0.05,)))
-    return Experiment(server=server, traffic=traffic, replications=1)
+    return Experiment(server=replace(server, preload_app=True), traffic=traffic, replications=1)
+
+
+def _gthread(workers: int, threads: int) -> Server:
+    return Server(workers=workers, threads=threads, worker_class="gthread")
 
 
 #: README's loads, of more requests: 56 requests/s of 50 ms, to four threads.
 EXPERIMENTS: Final = {
-    "gthread 2 x 2": _served(2, 2),
-    "gthread 4 x 1": _served(4, 1),
-    "gthread 1 x 4": _served(1, 4),
+    "gthread 2 x 2": _served(_gthread(2, 2)),
+    "gthread 4 x 1": _served(_gthread(4, 1)),
+    "gthread 1 x 4": _served(_gthread(1, 4)),
+    "gthread 2 x 2, worker_connections 2": _served(replace(_gthread(2, 2), worker_connections=2)),
+    "sync 4": _served(Server(workers=4)),
 }
 
 
@@ -73,6 +90,13 @@ class Figures(NamedTuple):
     mean: float
     p95: float
     share: float
+
+
+#: The move of a number that an experiment does not use.
+NO_MOVE: Final = {
+    **dict.fromkeys(Figures._fields, 0.0),
+    "chance": dict.fromkeys(Figures._fields, 0.0),
+}
 
 
 @contextmanager
@@ -126,72 +150,100 @@ def figures(experiment: str, variant: int, number: Fitted | None, factor: float)
     return Figures(summary.latency.mean.value, summary.latency.p95.value, worker.value)
 
 
-def _mean(of: Sequence[Figures]) -> Figures:
-    return Figures(*(fmean(column) for column in zip(*of, strict=True)))
-
-
 def sensitivities(executor: Executor, numbers: Sequence[Fitted] = FITTED) -> dict[str, Any]:
     """How far figures move with each number, as a document.
 
-    Changes of latencies are relative, those of shares in shares; ``chance`` is two standard errors
-    of such a change where nothing but chance is behind it.
+    Moves of latencies are relative, those of shares in shares. Each has its ``chance``: `CHANCE`
+    standard errors of it.
+
+    Args:
+        executor: of processes that run the interpreted model, or of threads that do.
+        numbers: those to change.
     """
     base = {
-        name: [executor.submit(figures, name, v, None, 1.0) for v in range(NOISE)]
+        name: [executor.submit(figures, name, v, None, 1.0) for v in range(VARIANTS)]
         for name in EXPERIMENTS
     }
-    changed = {
-        (number, factor, name): [
-            executor.submit(figures, name, v, number, factor) for v in range(VARIANTS)
-        ]
-        for number in numbers
-        for factor in FACTORS
-        for name in EXPERIMENTS
-    }
-    every = [future for futures in (*base.values(), *changed.values()) for future in futures]
-    with progress("predicting", len(every)) as done:
-        for count, future in enumerate(every, start=1):
-            future.result()
-            done(count)
-    # The same variants: a number that an experiment does not use moves nothing at all.
-    plain = {name: [future.result() for future in futures] for name, futures in base.items()}
-    start = {name: _mean(runs[:VARIANTS]) for name, runs in plain.items()}
-    rows = []
-    for number in numbers:
-        moves = {
-            name: [
-                _move(start[name], _mean([f.result() for f in changed[number, factor, name]]))
-                for factor in FACTORS
-            ]
-            for name in EXPERIMENTS
+    cases = list(product(numbers, EXPERIMENTS, FACTORS))
+    with progress("predicting", VARIANTS * (len(EXPERIMENTS) + len(cases))) as done:
+        finished = count()
+        before = {
+            name: [_finished(future, done, finished) for future in futures]
+            for name, futures in base.items()
         }
-        rows.append({**number._asdict(), "moves": moves})
+
+        def predicted(case: tuple[Fitted, str, float], variants: range) -> list[Future[Figures]]:
+            number, name, factor = case
+            return [executor.submit(figures, name, v, number, factor) for v in variants]
+
+        probes = {case: predicted(case, range(PROBES)) for case in cases}
+        after = {
+            case: [_finished(future, done, finished) for future in futures]
+            for case, futures in probes.items()
+        }
+        # The same requests and seeds: what does not move at all is not used.
+        moving = {case for case in cases if after[case] != before[case[1]][:PROBES]}
+        rest = {case: predicted(case, range(PROBES, VARIANTS)) for case in cases if case in moving}
+        for case, futures in rest.items():
+            after[case] += [_finished(future, done, finished) for future in futures]
+    rows = [
+        {
+            **number._asdict(),
+            "moves": {
+                name: [
+                    _move(before[name], after[number, name, factor])
+                    if (number, name, factor) in moving
+                    else NO_MOVE
+                    for factor in FACTORS
+                ]
+                for name in EXPERIMENTS
+            },
+        }
+        for number in numbers
+    ]
     return {
         "schema": SCHEMA,
         "factors": list(FACTORS),
         "requests": REQUESTS,
         "variants": VARIANTS,
+        "standard_errors": CHANCE,
         "experiments": {
-            name: {"base": _mean(runs)._asdict(), "chance": _chance(runs)}
-            for name, runs in plain.items()
+            name: {key: fmean(column) for key, column in _columns(runs)}
+            for name, runs in before.items()
         },
         "numbers": rows,
     }
 
 
-def _move(before: Figures, after: Figures) -> dict[str, float]:
-    return {
-        "mean": round(after.mean / before.mean - 1, DIGITS),
-        "p95": round(after.p95 / before.p95 - 1, DIGITS),
-        "share": round(after.share - before.share, DIGITS),
-    }
+def _finished(
+    future: Future[Figures], done: Callable[[int], None], number: Iterator[int]
+) -> Figures:
+    """A prediction's figures, once it is done; counts it."""
+    result = future.result()
+    done(next(number) + 1)
+    return result
 
 
-def _chance(runs: Sequence[Figures]) -> dict[str, float]:
-    """Two standard errors of the difference of two means of `VARIANTS` predictions."""
-    middle, width = _mean(runs), 2.0 * (2.0 / VARIANTS) ** 0.5
-    mean, p95, share = (width * stdev(column) for column in zip(*runs, strict=True))
-    return {"mean": mean / middle.mean, "p95": p95 / middle.p95, "share": share}
+def _columns(runs: Sequence[Figures]) -> Iterator[tuple[str, tuple[float, ...]]]:
+    return zip(Figures._fields, zip(*runs, strict=True), strict=True)
+
+
+def _move(before: Sequence[Figures], after: Sequence[Figures]) -> dict[str, Any]:
+    """How far each figure moves, and how far chance alone could have moved it."""
+    moves, chances = {}, {}
+    for (key, old), (_, new) in zip(_columns(before), _columns(after), strict=True):
+        # A share is moved in shares, a latency in parts of itself.
+        unit, ratio = (1.0, 1.0) if key == "share" else (fmean(old), fmean(new) / fmean(old))
+        differences = [y - ratio * x for x, y in zip(old, new, strict=True)]
+        error = stdev(differences) / (unit * len(differences) ** 0.5)
+        moves[key] = round((fmean(new) - fmean(old)) / unit, DIGITS)
+        chances[key] = round(CHANCE * error, DIGITS)
+    return {**moves, "chance": chances}
+
+
+def is_chance(move: Mapping[str, Any], key: str) -> bool:
+    """Whether a move of a document is none that chance could not have made."""
+    return bool(abs(move[key]) <= move["chance"][key])
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -207,7 +259,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = OneLineParser(
         prog=f"{called('sim')} sensitivity",
         description="Change each fitted number of the model by 20 % and print how far the figures "
-        "of README's experiments move. Takes some minutes.",
+        "of README's experiments move. Takes about a quarter of an hour on two cores.",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document, no table")
     args = parser.parse_args(arguments[1:])

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sim.errors import ExperimentError
 from sim.study.fitted import FITTED
+from sim.study.sensitivity import NO_MOVE, is_chance
 from site_docs.rendering import numbers
 
 FILE = Path(__file__).parents[1] / "data" / "sensitivity.json"
@@ -40,7 +42,11 @@ def read(path: Path = FILE) -> dict[str, Any]:
 
 def table() -> str:
     """A row for each fitted number, as Markdown: the largest moves with 20 % less or more of it."""
-    document = read()
+    return "\n".join(rows(read()))
+
+
+def rows(document: Mapping[str, Any]) -> list[str]:
+    """The lines of that table of a document."""
     experiments = document["experiments"]
     heads = " | ".join(f"{name}: mean, p95, share" for name in experiments)
     lines = [
@@ -53,17 +59,35 @@ def table() -> str:
             f"| `{number['name']}` ({number['topic']}) | {number['source']} ({number['machine']}) "
             f"| {'yes' if number['calibrated'] else 'no'} | {cells} |"
         )
-    chances = " | ".join(_one(experiment["chance"]) for experiment in experiments.values())
-    lines.append(f"| by chance, up to | | | {chances} |")
-    return "\n".join(lines)
+    return lines
 
 
-def _largest(moves: list[Mapping[str, float]]) -> str:
-    return _one({key: max(abs(move[key]) for move in moves) for key in ("mean", "p95", "share")})
+def variants() -> int:
+    """Predictions that each figure of the table is the mean of."""
+    return int(read()["variants"])
 
 
-def _one(move: Mapping[str, float]) -> str:
-    if not any(move.values()):
+def requests() -> int:
+    """Requests of each of them."""
+    return int(read()["requests"])
+
+
+def _largest(moves: list[Mapping[str, Any]]) -> str:
+    """The larger move of each figure that is not chance, if any; "none": the number is not used."""
+    if all(move == NO_MOVE for move in moves):
         return "none"
-    points = f"{100 * move['share']:.1f} points"
-    return f"{numbers.percent(move['mean'])}, {numbers.percent(move['p95'])}, {points}"
+    return ", ".join(
+        _part(max(moves, key=partial(_weight, key)), key) for key in ("mean", "p95", "share")
+    )
+
+
+def _weight(key: str, move: Mapping[str, Any]) -> tuple[bool, float]:
+    """Orders moves: what may be chance first, then by size."""
+    return not is_chance(move, key), abs(move[key])
+
+
+def _part(move: Mapping[str, Any], key: str) -> str:
+    """The size of one move; in brackets if it may be chance."""
+    size = abs(move[key])
+    text = f"{100 * size:.1f} points" if key == "share" else numbers.percent(size)
+    return f"({text})" if is_chance(move, key) else text

@@ -18,8 +18,16 @@ from sim.experiment.costs import Costs
 from sim.model.linux import accept_race, scheduler
 from sim.study import race_fit, sensitivity
 from sim.study.fitted import COSTS, FITTED, GIL, GTHREAD, RACE, SCHEDULER, SOCKET, WORKER
-from sim.study.sensitivity import EXPERIMENTS, figures, patched, scaled, sensitivities
-from sim.study.sensitivity_report import print_sensitivities
+from sim.study.sensitivity import (
+    EXPERIMENTS,
+    NO_MOVE,
+    Figures,
+    figures,
+    patched,
+    scaled,
+    sensitivities,
+)
+from sim.study.sensitivity_report import one, print_sensitivities
 from site_docs.rendering import sensitivity as page
 
 #: Numbers of those modules that were not fitted: sources say them, or they are of the arithmetic.
@@ -89,7 +97,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, experiment in EXPERIMENTS.items():
         traffic = Traffic(rate=56.0, requests=200, io=experiment.traffic.io)
         monkeypatch.setitem(EXPERIMENTS, name, replace(experiment, traffic=traffic))
-    monkeypatch.setattr(sensitivity, "NOISE", 4)
+    monkeypatch.setattr(sensitivity, "VARIANTS", 8)
 
 
 @pytest.mark.usefixtures("short")
@@ -101,17 +109,55 @@ def test_a_number_moves_what_uses_it_and_nothing_else() -> None:
     for row, experiment in product((race, owed), ("gthread 2 x 2", "gthread 4 x 1")):
         assert any(move["mean"] for move in row["moves"][experiment])
     # One worker races with nobody; no worker ends.
-    assert not any(value for move in race["moves"]["gthread 1 x 4"] for value in move.values())
-    for moves in end["moves"].values():
-        assert all(value == 0.0 for move in moves for value in move.values())
-    assert document["experiments"]["gthread 4 x 1"]["chance"]["mean"] > 0
+    assert race["moves"]["gthread 1 x 4"] == [NO_MOVE, NO_MOVE]
+    assert all(moves == [NO_MOVE, NO_MOVE] for moves in end["moves"].values())
+    assert all(move["chance"]["mean"] > 0 for move in race["moves"]["gthread 4 x 1"])
     plain = figures("gthread 2 x 2", 0, None, 1.0)
     assert plain == figures("gthread 2 x 2", 0, NUMBERS["OWED_AFTER_ACCEPT"], 1.0)
     console = Console(record=True, width=160)
     print_sensitivities(console, document)
     text = console.export_text()
     assert "OWED_AFTER_ACCEPT" in text
-    assert "by chance, up to" in text
+    assert "In brackets: within 3 standard errors" in text
+    assert page.rows({**page.read(), **document})[-1].endswith(
+        "| none | none | none | none | none |"
+    )
+
+
+#: A move that is three times, and one that is a third, of what chance could make.
+CLEAR = {
+    "mean": 0.3,
+    "p95": -0.3,
+    "share": 0.03,
+    "chance": {"mean": 0.1, "p95": 0.1, "share": 0.01},
+}
+CHANCE = {"mean": 0.5, "p95": 0.1, "share": 0.1, "chance": {"mean": 1.5, "p95": 0.3, "share": 0.3}}
+
+
+def test_what_may_be_chance_is_in_brackets() -> None:
+    assert one(CLEAR) == "+30.0%, -30.0%, +3.0 pt"
+    assert one(CHANCE) == "(+50.0%), (+10.0%), (+10.0 pt)"
+    document = {
+        **page.read(),
+        "experiments": {"one": {}},
+        "numbers": [{**page.read()["numbers"][0], "moves": {"one": [CHANCE, CLEAR]}}],
+    }
+    # The largest move that chance cannot have made.
+    assert page.rows(document)[-1].endswith("| 30 %, 30 %, 3.0 points |")
+
+
+def test_chance_is_that_of_paired_differences() -> None:
+    # Variants differ by a factor of 4; the number moves all of them by the same part.
+    before = [Figures(mean, 2 * mean, 0.5) for mean in (1.0, 2.0, 4.0)]
+    after = [Figures(1.1 * mean, 2 * mean, 0.6) for mean in (1.0, 2.0, 4.0)]
+    move = sensitivity._move(before, after)
+    assert move == {
+        **{"mean": 0.1, "p95": 0.0, "share": 0.1},
+        "chance": {"mean": 0.0, "p95": 0.0, "share": 0.0},
+    }
+    # One of three is moved by 1: a third on average, and the standard error is as much.
+    after = [*before[:2], before[2]._replace(share=1.5)]
+    assert sensitivity._move(before, after)["chance"]["share"] == pytest.approx(1.0, abs=1e-4)
 
 
 def test_the_page_has_every_number_of_today() -> None:
