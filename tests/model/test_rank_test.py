@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from random import Random
 
+import boot_looks
+import load_looks
 import pytest
 import traffic_looks
 import trouble_looks
-from looks import CONTEXT, Criteria, variants
-from rank_test import FALSE_ALARM, RANKED, VARIANTS, RankTest, Statistics
+from boot_looks import Boot, predicted_boot
+from host_costs import drawn
+from looks import Criteria
+from predictions import CONTEXT, Predict, predicted_run, predictions
+from rank_test import FALSE_ALARM, RANKED, VARIANTS, RankTest, Seen, Statistics
 
-from sim.experiment import Experiment, Server, Traffic
+from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
 from sim.experiment.costs import Costs
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Disturbance, Signal
+from sim.experiment.document import to_dict
 from sim.model.simulation import predict
 from sim.run import Run
 from sim.validation.comparison import ideal_run
 
 #: Tests that may use it, so that all together keep their rate.
-TESTS = 80
+TESTS = 100
 
 #: Measurements of which false alarms are counted.
 TRIALS = 300
@@ -88,10 +95,13 @@ def test_any_other_number_of_predictions_is_refused() -> None:
 
 
 def _complaints(
-    experiment: Experiment, criteria: Criteria, truth: Callable[[Experiment, int], Run]
+    experiment: Experiment,
+    criteria: Criteria[Seen],
+    truth: Callable[[Experiment, int], Seen],
+    predict: Predict[Seen],
 ) -> list[str | None]:
     """What is said of three runs of the ``truth``, where ``experiment`` is predicted."""
-    predicted = variants("power", experiment, [Costs()])
+    predicted = predictions(predict, {"power": experiment}, partial(drawn, [Costs()]))["power"]
     criterion = criteria(predicted[:CONTEXT])
     test = RankTest([criterion.statistics(run) for run in predicted[CONTEXT:]], criterion.tolerance)
     return [test.complaint(criterion.statistics(truth(experiment, seed))) for seed in range(3)]
@@ -131,7 +141,136 @@ QUICK = _traffic(replace(FOUR, workers=1, threads=4), 100.0, "const:0.002")
 def test_traffic_of_another_model_is_rejected(
     experiment: Experiment, truth: Callable[[Experiment, int], Run], rejected: bool
 ) -> None:
-    complaints = _complaints(experiment, traffic_looks.criteria, truth)
+    complaints = _complaints(experiment, traffic_looks.criteria, truth, predicted_run)
+    assert all(complaints) if rejected else not all(complaints)
+
+
+def _resized(experiment: Experiment, seed: int, **settings: int) -> Run:
+    """What a server of another size makes of the same requests."""
+    server = replace(experiment.server, **settings)  # type: ignore[arg-type]
+    run = _model(replace(experiment, server=server), seed)
+    return replace(run, experiment=to_dict(experiment))
+
+
+def _scaled(experiment: Experiment, seed: int, *, factor: float) -> Run:
+    """Every latency times a ``factor``."""
+    run = _model(experiment, seed)
+    rows = run.requests
+    later = (
+        due + factor * (end - due) for due, end in zip(rows.arrival, rows.finished, strict=True)
+    )
+    return replace(run, requests=replace(rows, finished=array("d", later)))
+
+
+def _load(server: Server) -> Experiment:
+    """The load of `test_reality`, 56 requests/s of 50 ms in the mean."""
+    experiment = _traffic(replace(server, preload_app=True), 56.0, "exp:0.05")
+    return replace(experiment, traffic=replace(experiment.traffic, requests=340))
+
+
+TWO_BY_TWO = Server(workers=2, threads=2, worker_class="gthread")
+LOADS = {
+    "1x4": _load(Server(workers=1, threads=4, worker_class="gthread")),
+    "2x2": _load(TWO_BY_TWO),
+    "2x2, 2 connections": _load(replace(TWO_BY_TWO, worker_connections=2)),
+    "4x1": _load(FOUR),
+    "sync 4": _load(Server(workers=4)),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "truth", "rejected"),
+    [
+        *((name, _model, False) for name in LOADS),
+        # The model's target is 10 %.
+        *((name, partial(_scaled, factor=1.05), False) for name in LOADS),
+        *((name, partial(_scaled, factor=1.3), True) for name in LOADS),
+        *((name, partial(_scaled, factor=0.8), True) for name in LOADS),
+        ("1x4", partial(_resized, threads=3), True),
+        ("2x2", partial(_resized, threads=1), True),
+        ("2x2", _ideal, True),
+        ("2x2, 2 connections", partial(_resized, threads=1), True),
+        ("4x1", _ideal, True),
+        ("sync 4", partial(_resized, workers=3), True),
+    ],
+)
+def test_latencies_of_another_server_are_rejected(
+    name: str, truth: Callable[[Experiment, int], Run], rejected: bool
+) -> None:
+    complaints = _complaints(LOADS[name], load_looks.latencies, truth, predicted_run)
+    assert all(complaints) if rejected else not all(complaints)
+
+
+def _fair(experiment: Experiment, seed: int) -> Run:
+    """Workers accept in turns."""
+    run = _model(experiment, seed)
+    workers = experiment.server.workers
+    turns = array("i", (1 + number % workers for number in range(len(run.requests))))
+    return replace(run, requests=replace(run.requests, worker=turns))
+
+
+def _sleepers(workers: int) -> Experiment:
+    """The low load of `test_reality`: nothing but who accepts."""
+    server = Server(workers=workers, threads=8, worker_class="gthread", preload_app=True)
+    experiment = _traffic(server, 50.0, "const:0.005")
+    return replace(experiment, traffic=replace(experiment.traffic, requests=300))
+
+
+@pytest.mark.parametrize(
+    ("experiment", "truth", "rejected"),
+    [
+        (_sleepers(2), _model, False),
+        (_sleepers(8), _model, False),
+        (_sleepers(8), _fair, True),
+        (LOADS["4x1"], _model, False),
+        (LOADS["4x1"], partial(_resized, workers=3), True),
+    ],
+    ids=["two", "eight", "eight in turns", "4x1", "3x1"],
+)
+def test_shares_of_another_race_are_rejected(
+    experiment: Experiment, truth: Callable[[Experiment, int], Run], rejected: bool
+) -> None:
+    complaints = _complaints(experiment, load_looks.shares, truth, predicted_run)
+    assert all(complaints) if rejected else not all(complaints)
+
+
+BOOT = Experiment(
+    Server(workers=4, threads=2, worker_class="gthread"),
+    traffic=Traffic(requests=1),
+    launchdarkly=LaunchDarkly(enabled=True, latency=0.2),
+    replications=1,
+)
+
+
+def _boot(experiment: Experiment, seed: int, **costs: float) -> Boot:
+    scaled = {name: getattr(Costs(), name) * factor for name, factor in costs.items()}
+    return predicted_boot(replace(experiment, costs=replace(Costs(), **scaled)), 1000 + seed)
+
+
+def _preloaded(experiment: Experiment, seed: int) -> Boot:
+    return _boot(replace(experiment, server=replace(experiment.server, preload_app=True)), seed)
+
+
+def _one_by_one(experiment: Experiment, seed: int) -> Boot:
+    """Each worker is forked when the one before is ready."""
+    boot = _boot(experiment, seed)
+    return replace(boot, gaps=[gap + s for gap, s in zip(boot.gaps, boot.workers, strict=False)])
+
+
+@pytest.mark.parametrize(
+    ("truth", "rejected"),
+    [
+        (_boot, False),
+        (partial(_boot, import_app=1.8), True),
+        (_preloaded, True),
+        (_one_by_one, True),
+    ],
+    ids=["boot", "dear imports", "preloaded", "one by one"],
+)
+def test_a_boot_of_another_model_is_rejected(
+    truth: Callable[[Experiment, int], Boot], rejected: bool
+) -> None:
+    complaints = _complaints(BOOT, boot_looks.criteria, truth, predicted_boot)
     assert all(complaints) if rejected else not all(complaints)
 
 
@@ -165,5 +304,7 @@ def _late_reload(experiment: Experiment, seed: int) -> Run:
 def test_trouble_of_another_model_is_rejected(
     experiment: Experiment, truth: Callable[[Experiment, int], Run], rejected: bool
 ) -> None:
-    complaints = _complaints(experiment, partial(trouble_looks.criteria, experiment), truth)
+    complaints = _complaints(
+        experiment, partial(trouble_looks.criteria, experiment), truth, predicted_run
+    )
     assert all(complaints) if rejected else not all(complaints)

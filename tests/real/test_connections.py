@@ -8,13 +8,13 @@ from math import log2
 from typing import Any
 
 import pytest
-from looks import Looks, looks_at
+from looks import RUNS, Looks, looks_at
 from rank_test import Criterion, Statistics
 from traffic_looks import criteria
 
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.distribution import Distribution
-from sim.run.requests import RESET
+from sim.run import RESET, Run
 
 #: Servers that are measured at the same time: they sleep more than they compute.
 AT_ONCE = 5
@@ -101,21 +101,21 @@ RACES = {
 
 
 @pytest.fixture(scope="module")
-def looks() -> Iterator[Looks]:
+def looks() -> Iterator[Looks[Run]]:
     """The looks of this session."""
-    with looks_at({**RACES, **EXPERIMENTS}, AT_ONCE) as looks:
+    with looks_at(RUNS, {**RACES, **EXPERIMENTS}, AT_ONCE) as looks:
         yield looks
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_connections_are_as_predicted(name: str, looks: Looks) -> None:
+def test_connections_are_as_predicted(name: str, looks: Looks[Run]) -> None:
     assert looks.differs(name, criteria) is None
 
 
-def test_requests_that_meet_the_end_of_keepalive_are_reset(looks: Looks) -> None:
+def test_requests_that_meet_the_end_of_keepalive_are_reset(looks: Looks[Run]) -> None:
     # The race is one of microseconds, so the hour's costs decide how often it is lost: a factor of
     # two is the model's error.
-    criterion = Criterion(
+    criterion: Criterion[Run] = Criterion(
         lambda run: Statistics(
             values={"log2 of resets": log2(1 + run.requests.outcome.count(RESET))}
         ),

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
-from looks import looks_at
+from looks import RUNS, looks_at
 from plain_gunicorn import get_json, wait_for
 from rank_test import Criterion, Statistics
 
@@ -86,11 +86,11 @@ def needless_waits(run: Run) -> int:
 def test_four_requests_at_once_do_not_always_find_four_threads() -> None:
     # With the race for accepts of an Intel Xeon the model has 3 in 30 less, which is within the
     # model's error, and a rank test judges the rest.
-    criterion = Criterion(
+    criterion: Criterion[Run] = Criterion(
         lambda run: Statistics({"groups with a needless wait": needless_waits(run)}),
         lambda *_: MORE_OR_LESS,
     )
-    with looks_at({"fours": FOURS}, at_once=1) as looks:
+    with looks_at(RUNS, {"fours": FOURS}, at_once=1) as looks:
         assert looks.differs("fours", lambda _: criterion) is None
 
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from looks import Looks, looks_at
+from looks import RUNS, Looks, looks_at
 from traffic_looks import criteria
 
 from sim.experiment import Experiment, Server, TraceRow, Traffic
 from sim.experiment.distribution import Distribution
+from sim.run import Run
 
 SYNC = Server(workers=1, timeout=0, preload_app=True)
 GTHREAD = Server(
@@ -72,12 +73,12 @@ EXPERIMENTS = {
 
 
 @pytest.fixture(scope="module")
-def looks() -> Iterator[Looks]:
+def looks() -> Iterator[Looks[Run]]:
     """The clients wait more than anybody computes, so all are measured at the same time."""
-    with looks_at(EXPERIMENTS, at_once=len(EXPERIMENTS)) as looks:
+    with looks_at(RUNS, EXPERIMENTS, at_once=len(EXPERIMENTS)) as looks:
         yield looks
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_overload_is_as_predicted(name: str, looks: Looks) -> None:
+def test_overload_is_as_predicted(name: str, looks: Looks[Run]) -> None:
     assert looks.differs(name, criteria) is None

@@ -15,7 +15,7 @@ from functools import partial
 
 import pytest
 from host_costs import HostCosts
-from looks import Looks, looks_at
+from looks import RUNS, Looks, looks_at
 from trouble_looks import AT, criteria
 
 from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
@@ -29,6 +29,7 @@ from sim.experiment.disturbance import (
     Rate,
     Signal,
 )
+from sim.run import Run
 
 #: Servers that are measured at the same time: they sleep more than they compute.
 AT_ONCE = 3
@@ -270,13 +271,13 @@ SCENARIOS = {
 
 
 @pytest.fixture(scope="module")
-def looks(host_costs: HostCosts) -> Iterator[Looks]:
+def looks(host_costs: HostCosts) -> Iterator[Looks[Run]]:
     """The looks of this session."""
     experiments = {name: scenario.experiment() for name, scenario in SCENARIOS.items()}
-    with looks_at(experiments, AT_ONCE, host_costs) as looks:
+    with looks_at(RUNS, experiments, AT_ONCE, host_costs) as looks:
         yield looks
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_trouble_is_as_predicted(name: str, looks: Looks) -> None:
+def test_trouble_is_as_predicted(name: str, looks: Looks[Run]) -> None:
     assert looks.differs(name, partial(criteria, SCENARIOS[name].experiment())) is None

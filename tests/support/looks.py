@@ -10,40 +10,42 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import cache
-from random import Random
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Generic
 
-from host_costs import HostCosts, drawn, this_host
-from rank_test import LOOKS, VARIANTS, Criterion, RankTest
+from host_costs import HostCosts, drawn
+from predictions import CONTEXT, Predict, predicted_run, predictions
+from rank_test import LOOKS, Criterion, RankTest, Seen
 
 from reference_app.rig.address import HOST
 from reference_app.rig.measure import measure
 from sim.experiment import Experiment
 from sim.experiment.costs import Costs
-from sim.model.simulation import predict
 from sim.run import Run
 
-#: What is judged of an experiment's runs, given some predictions that are not judged themselves.
-Criteria = Callable[[Sequence[Run]], Criterion]
-
-#: Predictions for the `Criteria`, besides the `VARIANTS` that are judged.
-CONTEXT = 10
+#: What is judged of what is seen, given some predictions that are not judged themselves.
+Criteria = Callable[[Sequence[Seen]], Criterion[Seen]]
 
 
-def variants(name: str, experiment: Experiment, calibrations: Sequence[Costs]) -> list[Run]:
-    """Predictions of an experiment with other seeds and costs, `CONTEXT` and `VARIANTS` of them."""
-    random, here = Random(name), replace(experiment, host=this_host())
-    return [
-        predict(replace(here, costs=drawn(calibrations, random)), 0, variant)
-        for variant in range(CONTEXT + VARIANTS)
-    ]
+@dataclass(frozen=True)
+class Sides(Generic[Seen]):
+    """How to predict and how to measure an experiment.
+
+    Attributes:
+        predict: see `in_processes` for what it may be.
+        measure: the same of the real server.
+    """
+
+    predict: Predict[Seen]
+    measure: Callable[[Experiment], Seen]
 
 
-class Looks:
+class Looks(Generic[Seen]):
     """Every experiment predicted and measured; one that surprises is looked at again, alone.
 
     Args:
+        sides: what is seen of an experiment, on either side.
         experiments: by name.
         costs: of this machine; None for the defaults.
         pool: measures so many at the same time.
@@ -51,15 +53,17 @@ class Looks:
 
     def __init__(
         self,
+        sides: Sides[Seen],
         experiments: Mapping[str, Experiment],
         costs: HostCosts | None,
         pool: ThreadPoolExecutor,
     ) -> None:
+        self._sides = sides
         self._experiments = experiments
         self._costs = costs
-        # All predictions first: they would take a core from what is measured.
+        # All predictions first, on all cores: later they would disturb what is measured.
         known = Costs() if costs is None else costs.measured
-        self._predicted = {name: variants(name, it, [known]) for name, it in experiments.items()}
+        self._predicted = predictions(sides.predict, experiments, partial(drawn, [known]))
         # The longest first, or one would be measured alone at the end.
         self._measured = {
             name: pool.submit(self._measure, name)
@@ -67,7 +71,7 @@ class Looks:
         }
         self._again = cache(self._looked_at_again)
 
-    def differs(self, name: str, criteria: Criteria) -> str | None:
+    def differs(self, name: str, criteria: Criteria[Seen]) -> str | None:
         """What every one of `LOOKS` looks finds to be other than predicted; None: nothing."""
         complaints = []
         for number in range(LOOKS):
@@ -81,10 +85,10 @@ class Looks:
             complaints.append(complaint)
         return "\n".join(complaints)
 
-    def _first(self, name: str) -> tuple[list[Run], Run]:
+    def _first(self, name: str) -> tuple[list[Seen], Seen]:
         return self._predicted[name], self._measured[name].result()
 
-    def _looked_at_again(self, name: str, number: int) -> tuple[list[Run], Run]:
+    def _looked_at_again(self, name: str, number: int) -> tuple[list[Seen], Seen]:
         """With the costs of this moment, just before and just after, and the machine to itself.
 
         Args:
@@ -96,11 +100,21 @@ class Looks:
         if self._costs is None:
             return self._predicted[name], self._measure(name)
         costs, measured = self._costs.around(lambda: self._measure(name))
-        return variants(name, self._experiments[name], costs), measured
+        once = {name: self._experiments[name]}
+        return predictions(self._sides.predict, once, partial(drawn, costs))[name], measured
 
-    def _measure(self, name: str) -> Run:
+    def _measure(self, name: str) -> Seen:
         _forget_round_trips()
-        return measure(self._experiments[name], 0, lambda *_: None)
+        return self._sides.measure(self._experiments[name])
+
+
+def measured_run(experiment: Experiment) -> Run:
+    """The first replication, measured."""
+    return measure(experiment, 0, lambda *_: None)
+
+
+#: Runs of either side.
+RUNS = Sides(predicted_run, measured_run)
 
 
 def _longest(experiment: Experiment) -> float:
@@ -120,11 +134,12 @@ def _forget_round_trips() -> None:
 
 @contextmanager
 def looks_at(
+    sides: Sides[Seen],
     experiments: Mapping[str, Experiment],
     at_once: int,
     costs: HostCosts | None = None,
-) -> Iterator[Looks]:
+) -> Iterator[Looks[Seen]]:
     """Begin to measure all ``experiments``, ``at_once`` at a time."""
     with ThreadPoolExecutor(at_once) as pool:
-        yield Looks(experiments, costs, pool)
+        yield Looks(sides, experiments, costs, pool)
         pool.shutdown(cancel_futures=True)

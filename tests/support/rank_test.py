@@ -14,7 +14,7 @@ al., "Distribution-Free Predictive Inference for Regression", JASA 113 (2018), s
 False alarms: a measurement fails a look if its surprise exceeds that of all `RANKED` predictions.
 Tests look again, up to `LOOKS` times, and fail if every look fails. Under the null hypothesis the
 `LOOKS` most surprising of `RANKED` + `LOOKS` runs are then the measured ones, which happens once
-in comb(82, 3) = 88,560 times. All tests that use it, at most 80, together raise a false alarm in
+in comb(90, 3) = 117,480 times. All tests that use it, at most 100, together raise a false alarm in
 less than 1 of 1,000 sessions, by Bonferroni.
 """
 
@@ -26,12 +26,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import comb
 from statistics import median
+from typing import Generic, TypeVar
 
-from sim.run import Run
+Seen = TypeVar("Seen")
 
 #: Predictions that say how each statistic scatters, those that a measurement is ranked among, and
 #: both.
-LEARNT, RANKED = 30, 79
+LEARNT, RANKED = 30, 87
 VARIANTS = LEARNT + RANKED
 
 #: Measurements that must all fail.
@@ -64,10 +65,10 @@ Tolerance = Callable[[str, float], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Criterion:
-    """What is judged of a run, and the model's target for it."""
+class Criterion(Generic[Seen]):
+    """What is judged of a run, or of what else is seen, and the model's target for it."""
 
-    statistics: Callable[[Run], Statistics]
+    statistics: Callable[[Seen], Statistics]
     tolerance: Tolerance
 
 

@@ -44,7 +44,7 @@ def near(time: float) -> float:
     return time * (1 + RELATIVE) + ABSOLUTE
 
 
-def criteria(context: Sequence[Run]) -> Criterion:
+def criteria(context: Sequence[Run]) -> Criterion[Run]:
     """What is judged; the times of a run are held against those of all of ``context``."""
     # Of the times of all of them as many as one run has.
     latencies, waits = (

@@ -47,7 +47,7 @@ def possible_ends(context: Sequence[Run]) -> list[set[str]]:
     return ends
 
 
-def criteria(experiment: Experiment, context: Sequence[Run]) -> Criterion:
+def criteria(experiment: Experiment, context: Sequence[Run]) -> Criterion[Run]:
     """What is judged; ``context`` says how requests may end at which moment."""
     server = experiment.server
     most = max((row.threads for run in context for row in run.census), default=0)

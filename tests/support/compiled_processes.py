@@ -1,0 +1,55 @@
+"""Processes that predict, each on a core of its own, with the compiled model where there is one.
+
+A rank test takes more than a hundred predictions. `test_compiled.py` holds that the compiled model
+predicts the same, byte for byte, so tests of the real server may use it; without one the
+interpreted model is used, and the results are the same. All processes have ended before anything is
+measured.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from threading import Thread
+from typing import TypeVar
+
+from sim.compiled import INTERPRETED
+from sim.study.executors import cores
+
+Result = TypeVar("Result")
+
+#: Predictions that a process is given at once.
+CHUNK = 20
+
+
+def in_processes(
+    function: Callable[..., Result], *arguments: Iterable[object], chunk: int = CHUNK
+) -> list[Result]:
+    """The results of ``function`` for ``arguments``, as `map` has them.
+
+    Args:
+        function: of a module that does not import `sim.model` before it is called.
+        arguments: which can be pickled.
+        chunk: number of calls that a process is given at once.
+    """
+    # A fork would have the interpreted model of this process.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(cores(), context, _begin) as pool:
+        return list(pool.map(function, *arguments, chunksize=chunk))
+
+
+def _begin() -> None:
+    """Prefer the compiled model, leave Ctrl-C to the parent, and end with it."""
+    os.environ.pop(INTERPRETED, None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "the parent has spawned this process"
+    Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
