@@ -401,3 +401,30 @@ def test_the_cells_of_the_validation_are_sorted_by_a_press(page: Any, base: str)
     page.keyboard.press("Enter")
     assert heading.get_attribute("aria-sort") == "descending"
     assert errors() == sorted(errors(), reverse=True)
+
+
+def test_a_run_of_the_article_plays_in_the_place_of_its_chart(page: Any, base: str) -> None:  # noqa: ANN401
+    page.goto(f"{base}why-four-is-not-four/")
+    charts = page.locator("figure.chart:has(.moment)")
+    before = charts.count()
+    assert charts.locator("visible=true").count() > 0
+    page.get_by_role("button", name="Play this run").nth(1).click()
+    text = page.locator(".moving-now")
+    text.wait_for()
+    assert page.evaluate("document.querySelectorAll('figure.chart[hidden]').length") == 1
+    assert charts.count() == before
+    assert "worker 2: " in text.inner_text()
+    page.get_by_role("button", name="Pause").click()
+    # Nothing is predicted here, so there is nothing to do to the server.
+    assert page.get_by_role("button", name="Kill it").count() == 0
+    assert page.get_by_role("button", name="Play this run").count() == 3
+
+
+def test_without_javascript_the_article_has_its_charts(page: Any, base: str) -> None:  # noqa: ANN401
+    with page.context.browser.new_context(java_script_enabled=False) as context:
+        plain = context.new_page()
+        plain.goto(f"{base}why-four-is-not-four/")
+        assert plain.locator("figure.chart:visible").count() == 6
+        assert plain.get_by_role("button", name="Play this run").count() == 0
+        svg = plain.locator("figure.chart .chart-wide svg.moment").nth(1)
+        assert "worker 1: 0 of 2 threads busy, 0 waiting" in svg.inner_html()

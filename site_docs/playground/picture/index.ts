@@ -86,7 +86,7 @@ class Mounted implements Picture {
     "aria-label": "What Gunicorn logs",
   } });
   private readonly playButton = button("Play", () => this.toggle());
-  private readonly slider = h("input", { attributes: { type: "range", step: "0.001" } });
+  private readonly slider = h("input", { attributes: { type: "range", step: "any" } });
   private readonly clock = h("output");
   private readonly speedSelect = h("select");
   private readonly speedLabel: HTMLElement;
@@ -154,6 +154,7 @@ class Mounted implements Picture {
     this.now = this.clamp(this.now);
     this.showRun();
     this.show(0);
+    this.say();
     this.schedule();
   }
 
@@ -348,6 +349,7 @@ class Mounted implements Picture {
     const moving = this.painter.draw(state, passed, this.queueName());
     this.slider.value = String(this.now);
     this.clock.textContent = moment(this.now);
+    this.slider.setAttribute("aria-valuetext", moment(this.now));
     if (performance.now() - this.lastText > TEXT_EVERY && !this.awaiting) {
       this.lastText = performance.now();
       this.write(state);
@@ -440,7 +442,7 @@ class Mounted implements Picture {
   private showLog(): void {
     const { run } = this.timeline;
     const until = this.timeline.logged(this.now);
-    const done = run.done.filter(([time]) => time <= this.now).length;
+    const done = this.timeline.done(this.now);
     if (run === this.logShown.run && until === this.logShown.until && done === this.logShown.done) {
       return;
     }

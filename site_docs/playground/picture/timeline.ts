@@ -68,6 +68,24 @@ export function slots(intervals: { begin: number; end: number }[]): number[] {
   return chosen;
 }
 
+/** s by which what the reader does may be noted late: sums of floats are not exact. */
+const LATE = 1e-6;
+
+/** How many rows, by time, have come by then. */
+function come(rows: readonly (readonly [time: number, ...rest: unknown[]])[], time: number): number {
+  let low = 0;
+  let high = rows.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (rows[middle]![0] <= time + LATE) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
 export class Timeline {
   /** Lanes that the picture needs: workers that live at the same time. */
   readonly lanes: number;
@@ -151,18 +169,12 @@ export class Timeline {
 
   /** Lines of the log up to that moment. */
   logged(time: number): number {
-    const { log } = this.run;
-    let low = 0;
-    let high = log.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (log[middle]![0] <= time) {
-        low = middle + 1;
-      } else {
-        high = middle;
-      }
-    }
-    return low;
+    return come(this.run.log, time);
+  }
+
+  /** What was done to the server up to that moment. */
+  done(time: number): number {
+    return come(this.run.done, time);
   }
 
   /** The visits that are under way, by their begin. Forward is cheap; backward looks at all. */
@@ -187,10 +199,7 @@ export class Timeline {
       lanes: new Array<WorkerState | null>(this.lanes).fill(null),
       answered: upTo(this.answers, time),
       lost: upTo(this.losses, time),
-      reachable: this.run.flag_service.reduce(
-        (now, [since, reachable]) => (since <= time ? reachable : now),
-        true,
-      ),
+      reachable: this.run.flag_service[come(this.run.flag_service, time) - 1]?.[1] ?? true,
     };
     const workers = new Map<number, WorkerState>();
     for (const { life, lane } of this.lanesOf) {
