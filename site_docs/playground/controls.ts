@@ -7,10 +7,12 @@ import { all, get, set, without, type Words } from "./words.js";
 /** Changes the words of the side that is edited, or of both. */
 export type Change = (both: boolean, change: (words: Words) => Words) => void;
 
-/** A control: its element, and what it does when the experiment or the words are others. */
 interface Control {
   element: HTMLElement;
+  /** Shows what the model has understood. */
   show(experiment: Experiment, words: Words): void;
+  /** Shows what only the words have, whether the model understands them or not. */
+  told?(words: Words): void;
 }
 
 /** Flags that a trace of an access log leaves nothing to say. */
@@ -23,8 +25,8 @@ const DISTURBANCES: [label: string, line: string][] = [
   ["a worker is killed", "10 signal KILL worker 1"],
   ["a request crashes its worker", "10 crash"],
   ["a thread hangs", "10 hang worker 1 threads 1 seconds 10"],
-  ["a reload", "10 signal HUP"],
-  ["a stop", "10 signal TERM"],
+  ["a reload", "10 signal HUP master"],
+  ["a stop", "10 signal TERM master"],
   ["more requests", "10 traffic rate 100"],
   ["LaunchDarkly goes away", "10 launchdarkly unreachable"],
 ];
@@ -88,6 +90,12 @@ export class Controls {
   /** Shows the values of an experiment, but where the reader is typing. */
   show(experiment: Experiment, words: Words): void {
     this.controls.forEach((control) => control.show(experiment, words));
+    this.told(words);
+  }
+
+  /** Shows words that the model has not understood yet, or refuses. */
+  told(words: Words): void {
+    this.controls.forEach((control) => control.told?.(words));
   }
 }
 
@@ -408,7 +416,8 @@ function log(change: Change): Control {
   );
   return {
     element,
-    show(_, words) {
+    show() {},
+    told(words) {
       element.hidden = get(words, "--access-log") === undefined;
     },
   };
@@ -460,7 +469,8 @@ function disturbances(change: Change): Control {
       select,
       h("div", { className: "pg-row" }, line, button),
     ),
-    show(_, words) {
+    show() {},
+    told(words) {
       list.replaceChildren(
         ...all(words, "--disturb").map((text) => {
           const remove = h(

@@ -63,6 +63,8 @@ class Page {
   private experiments: Parameters<Controls["show"]>[0][];
   private timer: number | undefined;
   private ready = false;
+  /** Whether an answer is to come. */
+  private waiting = false;
   private asked = 0;
 
   constructor(
@@ -128,7 +130,7 @@ class Page {
     history.replaceState(null, "", `#${address(this.state)}`);
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => this.predict(), SETTLED);
-    this.show();
+    this.controls.told(this.words);
   }
 
   /** After another state came from outside: an address, an example. */
@@ -148,6 +150,7 @@ class Page {
   }
 
   private predict(): void {
+    this.waiting = true;
     this.asked = performance.now();
     this.sent = [];
     this.progress.removeAttribute("value");
@@ -160,6 +163,7 @@ class Page {
   }
 
   private settle(text: string): void {
+    this.waiting = false;
     this.progress.hidden = true;
     this.stop.hidden = true;
     this.status.textContent = text;
@@ -168,12 +172,17 @@ class Page {
   private hear(message: FromWorker): void {
     switch (message.kind) {
       case "loading":
+        if (!this.waiting) {
+          break;
+        }
         this.status.textContent = `Loading ${message.what}…`;
         this.progress.hidden = false;
         break;
       case "ready":
         this.ready = true;
-        this.status.textContent = "Predicting…";
+        if (this.waiting) {
+          this.status.textContent = "Predicting…";
+        }
         break;
       case "broken":
         this.refuse(`The model could not be run: ${message.why}`);

@@ -41,7 +41,7 @@ def files() -> dict[str, bytes | Path]:
     _why_missing.clear()
     try:
         return assets.collect()
-    except assets.AssetsError as error:
+    except (assets.AssetsError, OSError) as error:  # The second: a checkout that is read-only.
         if os.environ.get("CI"):
             raise PluginError(f"the playground: {error}") from None
         # No warning, which would end a strict build: all other pages are whole.

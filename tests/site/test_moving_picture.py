@@ -53,14 +53,13 @@ EXPERIMENTS = {
 
 @pytest.fixture(scope="module")
 def _bundled() -> None:
-    assets.install()
     assets.bundle()
 
 
 def shown(run: dict[str, Any], times: list[float]) -> dict[str, Any]:
     """What the page's code shows at these moments."""
     done = subprocess.run(
-        assets.node("node/picture.mjs"),
+        assets.node("picture.mjs"),
         input=json.dumps({"run": run, "times": times}),
         capture_output=True,
         text=True,

@@ -68,12 +68,10 @@ Answers = dict[tuple[str, ...], str | dict[str, str]]
 @pytest.fixture(scope="module")
 def answers() -> Answers:
     """What the page's engine answers to each command line, in Node."""
-    assets.install()
-    assets.bundle()
     python = assets.precompile()
     asked = [(*words, *FEW) for words in (*EXAMPLES, *FLAGS)] + [*REFUSED]
     done = subprocess.run(
-        assets.node("node/command.mjs", str(assets.PYODIDE_HOME), str(python)),
+        assets.node("command.mjs", str(assets.PYODIDE_HOME), str(python)),
         input="".join(json.dumps(words) + "\n" for words in asked),
         capture_output=True,
         text=True,

@@ -8,30 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from html.parser import HTMLParser
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any, Literal
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
+from browser import FLAGS, PATIENCE, chromium
 from playwright.async_api import Browser, Page, Request, async_playwright
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
-
-#: Where a site lies that is built already; set by ``.ci/run``.
-BUILT = "BUILT_SITE"
 
 #: Themes and widths, px, in which each page is looked at: a desk, a tablet, a telephone.
 LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
@@ -62,19 +53,6 @@ SCHEMES = {"light": "default", "dark": "slate"}
 #: Pages that are visited at the same time.
 AT_ONCE = 2
 
-#: s that any step in the browser may take.
-PATIENCE = 20.0
-
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
 #: What axe may say that a reader is not kept out by.
 HARMLESS = ("minor", "moderate", None)
 
@@ -82,13 +60,6 @@ PAGES = tuple(
     "" if path.stem == "index" else f"{path.relative_to(ROOT / 'site_docs/pages').with_suffix('')}/"
     for path in sorted((ROOT / "site_docs" / "pages").rglob("*.md"))
 )
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    """Serves files and logs nothing."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
 
 
 class References(HTMLParser):
@@ -112,29 +83,6 @@ class References(HTMLParser):
             self.loaded.append(values["href"])
         elif "src" in values:
             self.loaded.append(values["src"])
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of the built site."""
-    if BUILT in os.environ:
-        return Path(os.environ[BUILT])
-    directory = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
-    subprocess.run([*command, "--site-dir", str(directory)], cwd=ROOT, check=True, timeout=120)
-    return directory
-
-
-@pytest.fixture(scope="module")
-def base(site: Path) -> Iterator[str]:
-    """The URL of the site on a free port of this machine."""
-    handler = partial(QuietHandler, directory=str(site))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -206,15 +154,6 @@ class Seen:
     hidden: list[str] = field(default_factory=list)
 
 
-def chromium() -> str:
-    """The browser's file."""
-    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
-    found = next((path for name in names if name and (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip("no Chromium; on Debian: apt-get install chromium")
-    return found
-
-
 @pytest.fixture(scope="module")
 def visits(base: str) -> dict[str, Seen]:
     """What was seen on each page."""
@@ -255,6 +194,8 @@ async def _visit(browser: Browser, base: str, path: str, free: asyncio.Semaphore
         answer = await page.goto(base + path)
         assert answer is not None
         assert answer.ok, answer.url
+        # What a page loads after it is there, such as the playground's model, is looked at too.
+        await page.wait_for_load_state("networkidle")
         for theme, width in LOOKS:
             await page.emulate_media(color_scheme=theme)
             await page.wait_for_selector(f'body[data-md-color-scheme="{SCHEMES[theme]}"]')

@@ -1,0 +1,384 @@
+"""The playground in a real browser: what a reader does, and what comes of it.
+
+One page is opened, and each test goes on with it at another address, which begins anew. Numbers
+are compared with those of the command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import FLAGS, PATIENCE, chromium
+from playwright.sync_api import FilePayload, Page, expect, sync_playwright
+
+from sim.cli import main
+from sim.reading import disturbance_flag, gunicorn_config
+from site_docs.playground import assets
+
+#: Bytes that the first visit may load, from a server that compresses nothing.
+MOST_BYTES = 15e6
+
+FEW = "replications=2&duration=5"
+
+CONFIGURATION = """
+import os
+workers = int(os.environ.get("WEB_CONCURRENCY", 3))
+threads = 2 * 2
+timeout = 60
+reuse_port = True
+worker_connections = secrets["connections"]
+accesslog = "-"
+"""
+
+LOG = "".join(
+    f'10.0.0.1 - - [28/Nov/2026:10:00:{number // 20:02} +0000] "GET / HTTP/1.1" 200 12 "-" "curl" '
+    f"{0.04 + number % 7 / 100:.6f}\n"
+    for number in range(200)
+)
+
+
+def command(line: str) -> dict[str, Any]:
+    """What ``python -m sim --json`` prints for a copied command."""
+    words = shlex.split(line)
+    assert words[:3] == ["python", "-m", "sim"]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
+        main([*words[3:], "--json"])
+    document: dict[str, Any] = json.loads(printed.getvalue())
+    return document
+
+
+@pytest.fixture(scope="module")
+def troubles() -> list[str]:
+    """Errors on the console, and requests that failed or went elsewhere."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def page(base: str, troubles: list[str]) -> Iterator[Page]:
+    """The browser's page; it may write to the clipboard."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        try:
+            context = browser.new_context(viewport={"width": 1440, "height": 900})
+            context.grant_permissions(["clipboard-read", "clipboard-write"], origin=base)
+            page = context.new_page()
+            page.set_default_timeout(1000 * PATIENCE)
+            page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
+            page.on(
+                "console",
+                lambda message: (
+                    troubles.append(message.text) if message.type in ("error", "warning") else None
+                ),
+            )
+            page.on(
+                "request",
+                lambda request: (
+                    None
+                    if request.url.startswith((base, "data:", "blob:"))
+                    else troubles.append(request.url)
+                ),
+            )
+            yield page
+        finally:
+            browser.close()
+
+
+def go(page: Page, base: str, state: str) -> None:
+    """Open the playground anew, and wait for its last numbers."""
+    page.goto("about:blank")
+    page.goto(f"{base}playground/#{state}")
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Wait until all replications are predicted."""
+    expect(page.locator(".pg-status")).to_contain_text("predicted in")
+
+
+@contextlib.contextmanager
+def answered(page: Page) -> Iterator[None]:
+    """Wait for the answer to what is changed in the block."""
+    page.evaluate("document.querySelector('.pg-status').textContent = ''")
+    yield
+    settle(page)
+
+
+def seconds(page: Page, side: int = 0) -> dict[str, float]:
+    """The latencies that the table shows, s, by measure."""
+    cells = page.locator("td[data-measure]").evaluate_all(
+        "all => all.map(({ dataset }) => [dataset.measure, Number(dataset.seconds)])"
+    )
+    measures = [name for name, _ in cells]
+    sides = measures.count(measures[0])
+    return {name: value for number, (name, value) in enumerate(cells) if number % sides == side}
+
+
+def copied(page: Page, button: str) -> str:
+    page.get_by_role("button", name=button, exact=True).click()
+    expect(page.locator(".pg-said")).to_have_text("Copied.")
+    text: str = page.evaluate("navigator.clipboard.readText()")
+    return text
+
+
+def shown(document: dict[str, Any]) -> dict[str, float]:
+    return {name: document["latency_s"][name] for name in ("mean", "p50", "p95", "p99")}
+
+
+def test_the_first_visit_is_small(page: Page, base: str, site: Path) -> None:
+    loaded: list[str] = []
+    page.on("requestfinished", lambda request: loaded.append(request.url))
+    go(page, base, FEW)
+    files = {url.partition("#")[0].removeprefix(base) for url in loaded}
+    assert f"{assets.SITE}/pyodide/{assets.WASM}.packed" in files
+    sizes = [site / file / ("index.html" if file.endswith("/") else "") for file in files]
+    assert sum(path.stat().st_size for path in sizes if path.is_file()) < MOST_BYTES
+
+
+def test_the_rest_of_the_site_loads_none_of_it(site: Path) -> None:
+    others = [path for path in site.rglob("*.html") if path.parent.name != "playground"]
+    assert len(others) > 10
+    assert [path for path in others if assets.SITE in path.read_text(encoding="utf-8")] == []
+
+
+def test_the_numbers_are_those_of_the_copied_command(page: Page, base: str) -> None:
+    go(page, base, "workers=2&threads=2&rate=40&io=lognorm:0.05,1.5&replications=3&duration=10")
+    line = copied(page, "Copy as command")
+    document = command(line)
+    assert seconds(page) == shown(document)
+    assert document["experiment"]["traffic"]["io"] == "lognorm:0.05,1.5"
+
+
+def test_every_control_changes_the_command_and_the_address(page: Page, base: str) -> None:
+    go(page, base, FEW)
+    page.get_by_label("Gunicorn", exact=True).select_option("24.1.1")
+    page.get_by_label("Workers", exact=True).fill("3")
+    page.get_by_label("Threads of each", exact=True).fill("4")
+    page.get_by_label("worker_connections", exact=True).fill("4")
+    page.get_by_label("preload_app").check()
+    page.get_by_label("reuse_port").check()
+    page.get_by_label("Cores of the host", exact=True).fill("4")
+    page.get_by_label("The service has a LaunchDarkly client").check()
+    page.get_by_label("Its latency, ms").fill("250")
+    page.get_by_label("Requests per second", exact=True).fill("70.5")
+    page.get_by_label("A request waits (I/O): shape").select_option("bimodal")
+    page.get_by_label("It computes (holds the GIL): ms").fill("2")
+    page.get_by_label("Connections", exact=True).select_option("keepalive")
+    with answered(page):
+        page.get_by_label("Add something that goes wrong").select_option("10 signal HUP master")
+    line = copied(page, "Copy as command")
+    assert line == (
+        "python -m sim --replications 2 --duration 5 --gunicorn 24.1.1 --workers 3 --threads 4 "
+        "--worker-connections 4 --preload --reuse-port --cores 4 --launchdarkly "
+        "--launchdarkly-latency 0.25 --rate 70.5 --io bimodal:0.9,0.025,0.275 --cpu const:0.002 "
+        "--connection keepalive --disturb '10 signal HUP master'"
+    )
+    assert seconds(page) == shown(command(line))
+    link = copied(page, "Copy link")
+    assert "#replications=2&duration=5&gunicorn=24.1.1&workers=3" in link
+    go(page, base, link.partition("#")[2])
+    assert copied(page, "Copy as command") == line
+
+
+def test_everything_that_the_page_offers_to_go_wrong_is_understood(page: Page, base: str) -> None:
+    go(page, base, FEW)
+    options = page.get_by_label("Add something that goes wrong").locator("option")
+    lines = [line for line in options.evaluate_all("all => all.map(({ value }) => value)") if line]
+    assert len(lines) > 5
+    assert {disturbance_flag.parse(line).at for line in lines} == {10.0}
+
+
+def test_two_servers_get_the_same_requests(page: Page, base: str) -> None:
+    go(page, base, f"workers=2&threads=2&{FEW}&B&workers=1&threads=4&{FEW}")
+    a, b = copied(page, "Copy as command").splitlines()
+    assert seconds(page, 0) == shown(command(a))
+    assert seconds(page, 1) == shown(command(b))
+    with answered(page):
+        page.get_by_role("button", name="B", exact=True).click()
+        page.get_by_label("Requests per second", exact=True).fill("30")
+    assert page.get_by_label("Threads of each", exact=True).input_value() == "4"
+    both = copied(page, "Copy as command").splitlines()
+    assert all("--rate 30" in line for line in both)
+    with answered(page):
+        page.get_by_label("Workers", exact=True).fill("2")
+    assert copied(page, "Copy as command").splitlines() == [
+        both[0],
+        both[1].replace("--workers 1", "--workers 2"),
+    ]
+
+
+def test_an_example_is_opened_and_its_values_are_shown(page: Page, base: str) -> None:
+    go(page, base, "experiment=experiments/worker-killed.toml&replications=2")
+    assert page.get_by_label("Requests per second", exact=True).input_value() == "30"
+    assert page.get_by_label("preload_app").is_checked()
+    assert seconds(page) == shown(command(copied(page, "Copy as command")))
+
+
+def test_what_is_refused_is_said_and_the_page_goes_on(page: Page, base: str) -> None:
+    go(page, base, FEW)
+    page.get_by_label("Workers", exact=True).fill("0")
+    refusal = page.get_by_role("alert")
+    expect(refusal).to_contain_text("workers is 0; expected")
+    with answered(page):
+        page.get_by_label("Workers", exact=True).fill("2")
+    expect(refusal).to_be_hidden()
+
+
+def test_a_configuration_is_read_and_not_run(page: Page, base: str, tmp_path: Path) -> None:
+    go(page, base, FEW)
+    page.get_by_text("Paste a gunicorn.conf.py").click()
+    page.get_by_label("A gunicorn.conf.py", exact=True).fill(CONFIGURATION)
+    with answered(page):
+        page.get_by_role("button", name="Read it").click()
+    line = copied(page, "Copy as command")
+    assert line.endswith("--workers 3 --threads 4 --timeout 60 --reuse-port")
+    text = page.locator(".pg-more", has_text="Paste a gunicorn.conf.py").inner_text()
+    assert "not literal, so not read: worker_connections" in text
+    assert "WEB_CONCURRENCY" in text
+    assert "accesslog" in text
+    # What is copied is a file that says the same.
+    path = tmp_path / "gunicorn.conf.py"
+    path.write_text(copied(page, "Copy as gunicorn.conf.py"), encoding="utf-8")
+    read = gunicorn_config.read(str(path))
+    assert read.settings == {
+        "workers": 3,
+        "threads": 4,
+        "worker_class": "gthread",
+        "timeout": 60,
+        "reuse_port": True,
+    }
+
+
+@pytest.mark.parametrize("zipped", [False, True], ids=("plain", "gzipped"))
+def test_an_access_log_is_replayed(zipped: bool, page: Page, base: str, tmp_path: Path) -> None:
+    go(page, base, "replications=2&rate=40")
+    name = "web.log.gz" if zipped else "web.log"
+    content = gzip.compress(LOG.encode()) if zipped else LOG.encode()
+    page.get_by_text("Drop an access log").click()
+    with answered(page):
+        page.get_by_label("An access log").set_input_files(
+            FilePayload(name=name, mimeType="text/plain", buffer=content)
+        )
+    line = copied(page, "Copy as command")
+    path = tmp_path / ("access.log.gz" if zipped else "access.log")
+    assert line == f"python -m sim --replications 2 --access-log {path.name}"
+    path.write_bytes(content)
+    assert seconds(page) == shown(command(line.replace(path.name, str(path))))
+    assert page.get_by_label("Requests per second", exact=True).is_disabled()
+    with answered(page):
+        page.get_by_role("button", name="Use made-up requests again").click()
+    assert page.get_by_label("Requests per second", exact=True).is_enabled()
+
+
+def test_a_long_run_shows_progress_stops_and_never_freezes(page: Page, base: str) -> None:
+    go(page, base, FEW)
+    page.get_by_text("Other flags").click()
+    line = page.get_by_label(re.compile("Other flags of the command"))
+    line.fill("--duration 600 --replications 500")
+    page.evaluate(
+        """() => {
+          window.longest = 0;
+          let last = performance.now();
+          const frame = (now) => {
+            window.longest = Math.max(window.longest, now - last);
+            last = now;
+            requestAnimationFrame(frame);
+          };
+          requestAnimationFrame(frame);
+        }"""
+    )
+    line.press("Enter")
+    expect(page.locator(".pg-status")).to_contain_text(re.compile(r"Replication [1-9]\d* of 500"))
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".pg-status")).to_contain_text("Stopped")
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    # A second of two busy cores, at most; a page that waits for the model would stand for minutes.
+    assert page.evaluate("window.longest") < 1000
+    line.fill("--duration 5 --replications 2")
+    with answered(page):
+        line.press("Enter")
+
+
+def test_a_replication_that_takes_long_is_stopped_too(page: Page, base: str) -> None:
+    go(page, base, FEW)
+    page.get_by_text("Other flags").click()
+    line = page.get_by_label(re.compile("Other flags of the command"))
+    line.fill("--duration 36000 --rate 70")
+    line.press("Enter")
+    page.wait_for_timeout(2500)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".pg-status")).to_contain_text("Stopped")
+    line.fill("--duration 5 --rate 40")
+    with answered(page):
+        line.press("Enter")
+
+
+def test_the_picture_disturbs_the_experiment(page: Page, base: str) -> None:
+    go(page, base, f"workers=2&threads=2&preload&{FEW}")
+    with answered(page):
+        page.get_by_role("button", name="Kill it").click()
+    assert "signal KILL worker 1" in copied(page, "Copy as command")
+    with answered(page):
+        page.get_by_role("button", name=re.compile("^Remove: ")).click()
+    assert "KILL" not in copied(page, "Copy as command")
+
+
+def test_the_keyboard_reaches_and_works_every_control(page: Page, base: str) -> None:
+    go(page, base, FEW)
+    page.locator("#pg-example").focus()
+    reached = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate(
+                """() => {
+                  const { activeElement: element } = document;
+                  return element.closest("#pg") === null ? "" :
+                    (element.labels?.[0]?.textContent || element.ariaLabel || element.textContent);
+                }"""
+            ).strip()
+        )
+    for name in ("Workers", "reuse_port", "Connections", "Other flags", "Play", "Copy link"):
+        assert name in reached, reached
+    page.get_by_label("Workers, slider").focus()
+    with answered(page):
+        page.keyboard.press("ArrowRight")
+    assert page.get_by_label("Workers", exact=True).input_value() == "2"
+
+
+def test_touch_works_the_controls_on_a_telephone(page: Page, base: str) -> None:
+    browser = page.context.browser
+    assert browser is not None
+    with browser.new_context(
+        viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True
+    ) as context:
+        phone = context.new_page()
+        phone.set_default_timeout(1000 * PATIENCE)
+        phone.goto(f"{base}playground/#{FEW}")
+        settle(phone)
+        with answered(phone):
+            phone.get_by_label("preload_app").tap()
+        assert "preload" in phone.url
+        assert phone.locator(".pg-brief").is_visible()
+        assert phone.evaluate("document.documentElement.scrollWidth") == 360
+        targets = phone.locator("#pg :is(button, input, select):visible")
+        heights = targets.evaluate_all(
+            "all => all.map((each) => (each.closest('label') ?? each)"
+            ".getBoundingClientRect().height)"
+        )
+        # WCAG 2.2, 2.5.8: 24 px.
+        assert min(heights) >= 24
+
+
+def test_nothing_was_logged_or_fetched_elsewhere(page: Page, troubles: list[str]) -> None:
+    assert page.url
+    assert troubles == []
