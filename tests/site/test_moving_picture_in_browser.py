@@ -10,16 +10,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
-from http.server import ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from browser import FLAGS, PATIENCE, chromium, served
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from test_site import COLOURS, FLAGS, HARMLESS, PATIENCE, SCREENSHOTS, QuietHandler, chromium
+from test_site import COLOURS, HARMLESS, SCREENSHOTS
 
 from sim.analysis.picture import picture
 from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
@@ -123,18 +121,11 @@ class Shown:
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A page without a picture."""
     folder = tmp_path_factory.mktemp("picture")
-    assets.install()
-    assets.bundle()
-    for source in (assets.BUNDLES / "page" / "picture.js", CSS):
+    for source in (assets.bundle() / "page" / "picture.js", CSS):
         (folder / source.name).write_bytes(source.read_bytes())
     (folder / "index.html").write_text(HTML, encoding="utf-8")
-    handler = partial(QuietHandler, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+    with served(folder) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
