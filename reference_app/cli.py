@@ -17,6 +17,7 @@ from sim.analysis.summary import summarize
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host
 from sim.experiment.host import HZ
+from sim.experiment.release import NEWEST
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
 from sim.reports import chrome_trace
@@ -137,12 +138,14 @@ def _parser() -> argparse.ArgumentParser:
         validate, "--repeat", 3, "times that each cell is measured; noisy ones twice as often"
     )
     _add_count(validate, "--variants", 15, "times that each run is predicted")
+    add_gunicorn(validate)
     add_validate_arguments(validate)
     return parser
 
 
 def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--app``, ``--path`` and ``--out``."""
+    """Add ``--gunicorn``, ``--app``, ``--path`` and ``--out``."""
+    add_gunicorn(parser)
     parser.add_argument(
         "--app",
         metavar="MODULE:APP",
@@ -152,6 +155,11 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", default="costs.toml", metavar="FILE.toml", help="file to write [costs.toml]"
     )
+
+
+def add_gunicorn(parser: argparse.ArgumentParser) -> None:
+    """Add ``--gunicorn``."""
+    parser.add_argument("--gunicorn", metavar="RELEASE", help=f"release to measure [{NEWEST}]")
 
 
 def _add_count(parser: argparse.ArgumentParser, name: str, default: int, help_: str) -> None:

@@ -15,6 +15,8 @@ from reference_app.rig.server import Application
 from sim.experiment.accept_load import Load
 from sim.experiment.costs import Costs
 from sim.experiment.memory_costs import MemoryCosts
+from sim.experiment.release import NEWEST
+from sim.experiment.release_defaults import default_costs
 
 #: Times that everything is measured but the shares and the memory; the mean counts.
 ROUNDS = 2
@@ -42,6 +44,7 @@ class Calibration:
         shares: of the accepts by boot order, by load.
         demand: of the application's own code; None where that is our service's, which does what it
             is asked to.
+        gunicorn: the release that ran.
     """
 
     costs: Mapping[str, float]
@@ -49,11 +52,12 @@ class Calibration:
     memory: MemoryCosts
     shares: Mapping[Load, tuple[float, ...]]
     demand: Demand | None = None
+    gunicorn: str = NEWEST
 
     @property
     def measured(self) -> Costs:
         """The costs that were measured; those of the accept race are the defaults."""
-        return replace(Costs(), **self.costs)
+        return replace(default_costs(self.gunicorn), **self.costs)
 
 
 @dataclass(slots=True)
@@ -86,7 +90,9 @@ class _Steps:
         self.tell(self.what, min(1.0, self.over / self.total), self.total)
 
 
-def calibrate(application: Application | None, path: str, tell: Tell) -> Calibration:
+def calibrate(
+    application: Application | None, path: str, tell: Tell, gunicorn: str = NEWEST
+) -> Calibration:
     """Measure for little more than a minute.
 
     Args:
@@ -94,6 +100,8 @@ def calibrate(application: Application | None, path: str, tell: Tell) -> Calibra
             is the client's and the kernel's is measured with our service in any case.
         path: to ask the application for; ours has its own.
         tell: told of each step.
+        gunicorn: the release to run. The shares of the accepts are the scheduler's, and measured
+            with the newest release that the model knows.
 
     Raises:
         ExperimentError: when the application does not boot or answer.
@@ -105,20 +113,20 @@ def calibrate(application: Application | None, path: str, tell: Tell) -> Calibra
     for number in range(1, ROUNDS + 1):
         steps.begin(f"boots, signals and ends, round {number} of {ROUNDS}")
         # Somebody else's application may start a LaunchDarkly client; we cannot know its flags.
-        rounds.add(life_costs(application, launchdarkly=application is None))
+        rounds.add(life_costs(application, launchdarkly=application is None, gunicorn=gunicorn))
         steps.advance(LIFE_S)
         steps.begin(f"the steps of a request, round {number} of {ROUNDS}")
-        of_requests = request_costs() | {"handover": handover()}
+        of_requests = request_costs(gunicorn) | {"handover": handover()}
         steps.advance(REQUESTS_S)
         if application is not None:
             steps.begin(f"requests to {application.target}, round {number} of {ROUNDS}")
-            theirs, demand = application_costs(application, path, of_requests)
+            theirs, demand = application_costs(application, path, of_requests, gunicorn)
             of_requests |= theirs
             demands.append(demand)
             steps.advance(THEIRS_S)
         rounds.add(of_requests)
     steps.begin("what processes and threads take of the memory")
-    memory = memory_costs(application, path, lambda: steps.advance(MEMORY_S))
+    memory = memory_costs(application, path, lambda: steps.advance(MEMORY_S), gunicorn)
     shares = {}
     for load in LOADS:
         steps.begin(f"who accepts: {load}")
@@ -130,4 +138,5 @@ def calibrate(application: Application | None, path: str, tell: Tell) -> Calibra
         memory,
         shares,
         Demand(fmean(d.cpu for d in demands), fmean(d.io for d in demands)) if demands else None,
+        gunicorn,
     )

@@ -14,6 +14,7 @@ from reference_app.rig.process_start import process_start
 from reference_app.rig.server import Application, RunningServer, running_server
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server
+from sim.experiment.release import NEWEST
 from sim.run import ProcessEvent
 
 #: Times that each step is measured.
@@ -31,18 +32,21 @@ CALM = 0.15
 _SERVER = Server(workers=2, threads=2, worker_class="gthread", preload_app=True)
 
 
-def life_costs(application: Application | None, *, launchdarkly: bool) -> dict[str, float]:
+def life_costs(
+    application: Application | None, *, launchdarkly: bool, gunicorn: str = NEWEST
+) -> dict[str, float]:
     """Measure, on real Gunicorn, the fields of `Costs` that are about processes, in s.
 
     Args:
         application: to serve; our service, if None.
         launchdarkly: whether it starts a LaunchDarkly client, as ours does.
+        gunicorn: the release to run.
 
     Raises:
         ExperimentError: when the server does not boot, or does not do what a signal asks for.
     """
     flags = LaunchDarkly(enabled=launchdarkly, latency=0.0)
-    experiment = Experiment(server=_SERVER, launchdarkly=flags)
+    experiment = Experiment(server=replace(_SERVER, gunicorn=gunicorn), launchdarkly=flags)
     with running_server(experiment, application) as server:
         # Killed workers first: all others have the same life up to here.
         kills = [_time_to_die(server) for _ in range(TIMES)]
@@ -78,7 +82,7 @@ def _start_costs(
     starts, imports = [], []
     alone = replace(
         experiment,
-        server=replace(_SERVER, workers=1, preload_app=False),
+        server=replace(experiment.server, workers=1, preload_app=False),
         launchdarkly=LaunchDarkly(),
     )
     for _ in range(TIMES):

@@ -2,12 +2,14 @@ r"""Gunicorn's configuration under calibration: the rig's, and a clock at each s
 
 ::
 
-    main thread:  accept ----------------> callbacks (finish_request)
-                        \                 ^
-    pool thread:         handle --> app --+
+    24.0 and later                                          20.1 to 23.0
 
-Each step notes the wall clock and its thread's CPU clock; of each request it also notes when its
-handling began and the CPU that took. A worker writes what it has noted as one line when it exits.
+    main thread:  accept --------------> run_callbacks      accept --> dispatch
+                        \               ^                              \
+    pool thread:         handle --> app +                               handle --> app --> finish
+
+Each step notes the wall clock and its thread's CPU clock. Of each request, `handled` also notes
+when its handling began and the CPU that it took. A worker writes its notes as a line when it exits.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from collections.abc import Callable, Iterable
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
+from gunicorn.workers import gthread
+from gunicorn.workers.gthread import ThreadWorker
 
 from reference_app.rig.rig_config import (
     child_exit,
@@ -40,7 +43,12 @@ __all__ = ["child_exit", "logger_class", "post_fork", "post_worker_init", "worke
 #: What the line begins with.
 MARKS = "MARKS "
 
-_SIDES = product(("accept", "handle", "app", "finish"), ("begins", "ends"))
+#: Where each release runs these two steps: names of a class in `gunicorn.workers.gthread` and of
+#: its method. The first that the release has counts.
+_FINISH = (("PollableMethodQueue", "run_callbacks"), ("ThreadWorker", "finish_request"))
+_DISPATCH = (("ThreadWorker", "on_client_socket_readable"), ("ThreadWorker", "reuse_connection"))
+
+_SIDES = product(("accept", "dispatch", "handle", "app", "finish"), ("begins", "ends"))
 _marks: dict[str, list[tuple[float, float]]] = {
     name: [] for name in ("handled", *(f"{step}_{side}" for step, side in _SIDES))
 }
@@ -72,11 +80,22 @@ def _handled(handle: Callable[..., Any]) -> Callable[..., Any]:
     return noted
 
 
+def _put_clocks(step: str, places: Iterable[tuple[str, str]]) -> None:
+    """Put the clocks of a step into the first of the places that this release has."""
+    owner, method = next(
+        (owner, method)
+        for name, method in places
+        if (owner := getattr(gthread, name, None)) is not None and hasattr(owner, method)
+    )
+    setattr(owner, method, _between(step, getattr(owner, method)))
+
+
 def post_worker_init(worker: Worker) -> None:
     """Put the clocks in; the worker is about to enter its loop."""
     ThreadWorker.accept = _between("accept", ThreadWorker.accept)
     ThreadWorker.handle = _handled(_between("handle", ThreadWorker.handle))
-    PollableMethodQueue.run_callbacks = _between("finish", PollableMethodQueue.run_callbacks)
+    _put_clocks("dispatch", _DISPATCH)
+    _put_clocks("finish", _FINISH)
     application = worker.wsgi
 
     def clocked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

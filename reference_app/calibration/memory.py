@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from reference_app.rig.address import HOST
 from reference_app.rig.memory import measure_memory
@@ -13,6 +14,7 @@ from reference_app.rig.server import Application, RunningServer, running_server
 from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.experiment.memory_costs import MemoryCosts
+from sim.experiment.release import NEWEST
 
 #: Servers that are measured: one without `preload_app`, and two with it, of which one has many pool
 #: threads; of our own service one of each kind with LaunchDarkly too.
@@ -28,7 +30,10 @@ ENOUGH = 4.0
 
 
 def memory_costs(
-    application: Application | None, path: str, advance: Callable[[], None]
+    application: Application | None,
+    path: str,
+    advance: Callable[[], None],
+    gunicorn: str = NEWEST,
 ) -> MemoryCosts:
     """Measure, on real Gunicorn, what processes and threads take, in bytes.
 
@@ -37,19 +42,21 @@ def memory_costs(
             with ours only, for we cannot know the flags of another.
         path: to ask it for; ours has its own.
         advance: called after each of the `SERVERS`, or `OUR_SERVERS`.
+        gunicorn: the release to run.
 
     Raises:
         ExperimentError: when a server does not boot or answer, or the kernel does not tell.
     """
 
     def serve(experiment: Experiment) -> AbstractContextManager[RunningServer]:
-        return running_server(experiment, application)
+        server = replace(experiment.server, gunicorn=gunicorn)
+        return running_server(replace(experiment, server=server), application)
 
     def exercise(server: RunningServer, experiment: Experiment) -> None:
         occupy(server.port, path, experiment)
 
     if application is None:
-        return measure_memory(advance=advance)
+        return measure_memory(serve, advance=advance)
     return measure_memory(serve, exercise, launchdarkly=False, advance=advance)
 
 

@@ -1,18 +1,22 @@
-"""What the steps of a request cost on this machine.
+"""The costs of the steps of a request on this machine.
 
 One worker gets requests, with a clock at each step (`marked_config`)::
 
     arrival --connect--> accept --accept--> handle --request--> application's own code
                                                                      (I/O: timer slack)
-    client has all <--receive-- handle is over <--respond-- application's own code ends
+    client has all <--receive-- handle ends <--respond-- application's own code ends
 
-What is computed is told apart from the rest, which takes its time: the caches keep the one in
-another way than the other cools, see `caches`.
+Releases 21 to 23 poll between `accept` and `handle`::
 
-They come at random. At even gaps every request finds the threads on the cores where the one before
-has left them: 11 ms apart, 45 of them began after 1.05 to 1.60 ms in the middle, from one time to
-the next. What is measured are those that had the worker for themselves. A last round comes as
-quickly as it can, for what a step costs right after another.
+    accept --accept--> poll --follow--> dispatch --dispatch--> handle
+
+CPU is measured apart from waiting and waking up: after a gap, the caches lose the one in another
+way than the other cools, see `caches`.
+
+Requests arrive at random. At even gaps every request finds the threads on the cores where the one
+before has left them: 11 ms apart, 45 of them began after 1.05 to 1.60 ms in the median, from one
+run to the next. Only requests that had the worker for themselves count. The last traffic is one
+client without a pause, for the cost of a step right after another.
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ from reference_app.rig.server import SERVICE, Application, RunningServer, runnin
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.distribution import Distribution
+from sim.experiment.release import NEWEST, Release, release
 
 MARKED = "reference_app.calibration.marked_config"
 
@@ -67,11 +72,17 @@ NONE = Distribution("const", (0.0,))
 
 #: One thread, so that its notes are in the order of the requests.
 _ONE_WORKER = Server(workers=1, threads=1, worker_class="gthread", preload_app=True)
+_ONE_SYNC_WORKER = Server(workers=1, worker_class="sync", preload_app=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The notes of a worker: wall clock and thread's CPU clock of each step of each request, s."""
+    """The notes of a worker: wall clock and thread's CPU clock of each step of each request, s.
+
+    Attributes:
+        dispatch: of each connection that its poller found readable; 24.0 and later have none of a
+            new connection.
+    """
 
     accept: Sequence[tuple[float, float]]
     accepted: Sequence[tuple[float, float]]
@@ -81,6 +92,7 @@ class Steps:
     answered: Sequence[tuple[float, float]]
     finish: Sequence[tuple[float, float]]
     finished: Sequence[tuple[float, float]]
+    dispatch: Sequence[tuple[float, float]] = ()
 
     def idle(self) -> list[float]:
         """Since the request before, of each but the first, s."""
@@ -109,30 +121,53 @@ class Steps:
         """CPU of the pool thread for each but the last, from its answer until the next, s."""
         return _apart(_clocks(self.handled[:-1]), _clocks(self.handle[1:]))
 
+    def finishing_in_pool(self) -> list[float]:
+        """CPU of a pool thread that finishes its own request, for each but the last, s."""
+        return _apart(_clocks(self.finish[:-1]), _clocks(self.finished[:-1]))
 
-def cache_costs() -> dict[str, float]:
+    def release_in_pool(self) -> list[float]:
+        """`release` of a pool thread that finishes its own request, without finishing it, s."""
+        return _apart(self.finishing_in_pool(), self.release())
+
+    def dispatching(self) -> list[float]:
+        """From each readable connection until a pool thread handles it, s."""
+        handle = _walls(self.handle)
+        begins = (begin for begin in _walls(self.dispatch) if begin < handle[-1])
+        return [handle[bisect_left(handle, begin)] - begin for begin in begins]
+
+
+def cache_costs(gunicorn: str = NEWEST) -> dict[str, float]:
     """Measure, with our service, what of a request's CPU the caches save: fields of `Costs`.
 
+    Args:
+        gunicorn: the release to run.
+
     Raises:
         ExperimentError: when the server does not boot or the notes do not come.
     """
-    experiment = Experiment(server=caches.SERVER, traffic=caches.traffic())
-    with running_server(experiment, replace(SERVICE, config=MARKED)) as server:
-        _replay(experiment, server)
-        return caches.fit(sorted(notes["handled"]) for notes in _notes(server))
+    server = replace(caches.SERVER, gunicorn=gunicorn)
+    experiment = Experiment(server=server, traffic=caches.traffic())
+    with running_server(experiment, replace(SERVICE, config=MARKED)) as running:
+        _replay(experiment, running)
+        return caches.fit(sorted(notes["handled"]) for notes in _notes(running))
 
 
-def request_costs() -> dict[str, float]:
+def request_costs(gunicorn: str = NEWEST) -> dict[str, float]:
     """Measure, with our service, the fields of `Costs` that are about requests, in s.
 
+    Args:
+        gunicorn: the release to run.
+
     Raises:
         ExperimentError: when the server does not boot or the notes do not come.
     """
-    caching = cache_costs()
+    known = release(gunicorn)
+    worker = replace(_ONE_WORKER, gunicorn=gunicorn)
+    caching = cache_costs(gunicorn)
     # A worker's notes are about all its traffic, so the first has a server of its own.
-    (new,), steps = _replayed(_AT_RANDOM)
-    (kept, quicker, at_once), _ = _replayed(
-        replace(_AT_RANDOM, connection="keepalive"), _QUICKER, _AT_ONCE
+    (new,), steps = _replayed(worker, _AT_RANDOM)
+    (kept, quicker, at_once), kept_steps = _replayed(
+        worker, replace(_AT_RANDOM, connection="keepalive"), _QUICKER, _AT_ONCE
     )
     began, ended = _noted(new, "started"), _noted(new, "ended")
     arrival = [new.start + due for due in new.requests.arrival]
@@ -142,25 +177,37 @@ def request_costs() -> dict[str, float]:
     )
     alone = _alone(new)
 
-    def computed(taken: Sequence[float], moments: Sequence[float]) -> float:
-        """What a step computes cold, which took so long for each request, s."""
-        return _cold(taken, _gaps(moments), alone, lambda idle: own_part(idle, caching))
+    def computed(
+        taken: Sequence[float], moments: Sequence[float], numbers: Sequence[int] = alone
+    ) -> float:
+        """Cold cost of a step that computes, which took so long for each request, s."""
+        return _cold(taken, _gaps(moments), numbers, lambda idle: own_part(idle, caching))
 
-    finish = computed(steps.finishing(), ended)
     request = computed(_apart(handle, began), arrival)
-    accepting = computed(_apart(accept, handle), arrival)
-    sending, release = _apart(ended, handled), computed(steps.release(), ended)
-    respond = computed(sending, ended) + release
+    sending = _apart(ended, handled)
+    costs = _gunicorns_steps(known, steps, lambda taken: computed(taken, ended))
+    releasing = costs.pop("release")
+    respond = computed(sending, ended) + releasing
+    accepting, dispatch = computed(_apart(accept, handle), arrival), 0.0
+    polled = known.new_connection == "poller"
+    if polled:
+        dispatched = _walls(steps.dispatch)
+        accepting = computed(_apart(_clocks(steps.accept), _clocks(steps.dispatch)), arrival)
+        dispatch = computed(_apart(dispatched, handle), arrival)
+    elif known.finished_by == "pool thread":
+        moments = _walls(kept_steps.dispatch)[:REQUESTS]
+        numbers = range(WARM_UP, len(moments))
+        dispatch = computed(kept_steps.dispatching(), moments, numbers)
 
     def woken(result: Replay, computes: float) -> list[float]:
-        """From each arrival, what does not compute until the application's code runs, s."""
+        """From each arrival until the application's code runs, s, but for what is computed."""
         gaps = (math.inf, *_gaps(result.requests.arrival))
         return [
             taken - computes * own_part(gap, caching)
             for taken, gap in zip(_to_start(result), gaps, strict=True)
         ]
 
-    of_new = accepting + request
+    of_new = accepting + request + (dispatch if polled else 0.0)
     warm, cooling = _pace(
         [(result, woken(result, of_new)) for result in (new, quicker)],
         (at_once, woken(at_once, of_new)),
@@ -169,27 +216,58 @@ def request_costs() -> dict[str, float]:
     def cold(
         taken: Sequence[float], moments: Sequence[float], numbers: Sequence[int] = alone
     ) -> float:
-        """What else takes its time cold, s."""
+        """Cold cost of anything else, s."""
         return _cold(taken, _gaps(moments), numbers, lambda idle: part(idle, warm, cooling))
 
     receiving = _apart(sending, _apart(ended, finished))
     connect = cold(_apart(arrival, accept), arrival)
     first = fmean(_to_start(result)[0] for result in (new, kept))
-    return caching | {
-        "connect": connect,
-        "send": max(0.0, cold(woken(kept, finish + request), kept.requests.arrival, _alone(kept))),
-        "accept": accepting,
-        "request": request,
-        "first_request": max(0.0, first - connect - accepting - request),
-        "respond": respond,
-        "receive": max(0.0, cold(receiving, ended) - release),
-        "finish": finish,
-        "sync_finish": finish,
-        "linger": cold(steps.linger(), ended),
-        "timer_slack": median(_apart(began, ended)[WARM_UP:]) - IO,
-        "warm": warm,
-        "cooling": cooling,
-    }
+    of_kept = request + (dispatch or costs["finish"])
+    if known.finished_by == "pool thread":
+        costs["dispatch"] = dispatch
+        of_sync = _sync_cycle(gunicorn, caching) - accepting - request - respond
+        costs["sync_finish"] = max(0.0, of_sync)
+    if polled:
+        costs["follow"] = cold(_apart(accept, _walls(steps.dispatch)), arrival)
+    return (
+        caching
+        | costs
+        | {
+            "connect": connect,
+            "send": max(0.0, cold(woken(kept, of_kept), kept.requests.arrival, _alone(kept))),
+            "accept": accepting,
+            "request": request,
+            "first_request": max(0.0, first - connect - of_new),
+            "respond": respond,
+            "receive": max(0.0, cold(receiving, ended) - releasing),
+            "linger": cold(steps.linger(), ended),
+            "timer_slack": median(_apart(began, ended)[WARM_UP:]) - IO,
+            "warm": warm,
+            "cooling": cooling,
+        }
+    )
+
+
+def _gunicorns_steps(
+    known: Release, steps: Steps, computed: Callable[[Sequence[float]], float]
+) -> dict[str, float]:
+    """What comes after a response: fields of `Costs`, and ``release`` of the pool thread, s."""
+    if known.finished_by == "pool thread":
+        return {
+            "finish": computed(steps.finishing_in_pool()),
+            "release": computed(steps.release_in_pool()),
+        }
+    finish = computed(steps.finishing())
+    # Closing waits for the client in both worker classes, and costs the same.
+    return {"finish": finish, "sync_finish": finish, "release": computed(steps.release())}
+
+
+def _sync_cycle(gunicorn: str, caching: Mapping[str, float]) -> float:
+    """CPU of a ``sync`` worker from one call of the application to the next, cold, s."""
+    (_,), steps = _replayed(replace(_ONE_SYNC_WORKER, gunicorn=gunicorn), _AT_RANDOM)
+    clocks, walls = _clocks(steps.app), _walls(steps.app)
+    numbers = range(WARM_UP, len(clocks) - 1)
+    return _cold(_gaps(clocks), _gaps(walls), numbers, lambda idle: own_part(idle, caching))
 
 
 def part(idle: float, warm: float, cooling: float) -> float:
@@ -271,12 +349,12 @@ _QUICKER = Traffic(rate=120.0, requests=200, io=NONE)
 _AT_ONCE = Traffic(arrivals="closed", users=1, think=NONE, requests=150, duration=PATIENCE, io=NONE)
 
 
-def _replayed(*traffics: Traffic) -> tuple[list[Replay], Steps]:
+def _replayed(worker: Server, *traffics: Traffic) -> tuple[list[Replay], Steps]:
     """Send one traffic after the other to one worker; its notes are about all of them."""
     application = replace(SERVICE, config=MARKED)
-    with running_server(Experiment(server=_ONE_WORKER), application) as server:
+    with running_server(Experiment(server=worker), application) as server:
         results = [
-            _replay(Experiment(server=_ONE_WORKER, traffic=traffic), server) for traffic in traffics
+            _replay(Experiment(server=worker, traffic=traffic), server) for traffic in traffics
         ]
         return results, _steps(server)
 
@@ -299,7 +377,7 @@ class Demand:
 
 
 def application_costs(
-    application: Application, path: str, caching: Mapping[str, float]
+    application: Application, path: str, caching: Mapping[str, float], gunicorn: str = NEWEST
 ) -> tuple[dict[str, float], Demand]:
     """Measure Gunicorn's part of the costs of an application of somebody else's, and its demand.
 
@@ -307,38 +385,50 @@ def application_costs(
         application: whose module and callable to serve.
         path: to ask for.
         caching: what the caches of this machine save, as `cache_costs` has measured it.
+        gunicorn: the release to run.
 
     Raises:
         ExperimentError: when it does not boot or answer.
     """
     random = Random(1)
-    experiment = Experiment(server=_ONE_WORKER)
+    experiment = Experiment(server=replace(_ONE_WORKER, gunicorn=gunicorn))
     with running_server(experiment, replace(application, config=MARKED)) as server:
         for _ in range(THEIR_REQUESTS):
             _get(server.port, path)
             time.sleep(random.expovariate(RATE))
         steps = _steps(server)
-    return gunicorns_costs(steps, caching), _demand(steps)
+    return gunicorns_costs(steps, caching, release(gunicorn)), _demand(steps)
 
 
-def gunicorns_costs(steps: Steps, caching: Mapping[str, float]) -> dict[str, float]:
-    """What the steps of Gunicorn cost cold, s; between them they had time to cool only in part."""
+def gunicorns_costs(
+    steps: Steps, caching: Mapping[str, float], known: Release | None = None
+) -> dict[str, float]:
+    """The cold costs of Gunicorn's steps, s, from requests that came before all had cooled.
+
+    Args:
+        steps: of a worker.
+        caching: see `application_costs`.
+        known: the release; the newest, if None.
+    """
+    known = known or release(NEWEST)
     gaps = steps.idle()
 
     def cold(taken: Sequence[float]) -> float:
         return _cold(taken, gaps, range(WARM_UP, len(gaps)), lambda idle: own_part(idle, caching))
 
-    finish = cold(steps.finishing())
     to_application = _apart(_walls(steps.handle), _walls(steps.app))
     request = cold(to_application)
-    return {
-        "accept": cold(_apart(_walls(steps.accept), _walls(steps.handle))),
+    costs = _gunicorns_steps(known, steps, cold)
+    accept = cold(_apart(_walls(steps.accept), _walls(steps.handle)))
+    if known.new_connection == "poller":
+        accept = cold(_apart(_clocks(steps.accept), _clocks(steps.dispatch)))
+        costs["dispatch"] = cold(_apart(_walls(steps.dispatch), _walls(steps.handle)))
+    respond = cold(_apart(_walls(steps.answered), _walls(steps.handled))) + costs.pop("release")
+    return costs | {
+        "accept": accept,
         "request": request,
         "first_request": max(0.0, to_application[0] - request),
-        "respond": cold(_apart(_walls(steps.answered), _walls(steps.handled)))
-        + cold(steps.release()),
-        "finish": finish,
-        "sync_finish": finish,
+        "respond": respond,
     }
 
 
@@ -379,6 +469,7 @@ def _steps(server: RunningServer) -> Steps:
         marks["app_ends"],
         marks["finish_begins"],
         marks["finish_ends"],
+        marks["dispatch_begins"],
     )
 
 
@@ -392,7 +483,7 @@ def _notes(server: RunningServer) -> list[dict[str, Any]]:
         lines = (line for line in server.text().split("\n")[:-1] if line.startswith(MARKS))
         notes = [json.loads(line.removeprefix(MARKS)) for line in lines]
         # The workers that take their places have none, if they have exited at all.
-        notes = [marks for marks in notes if marks["accept_begins"]]
+        notes = [marks for marks in notes if marks["app_begins"]]
         if len(notes) == len(processes):
             return notes
         if time.monotonic() > deadline:

@@ -10,17 +10,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from reference_app.calibration.calibrate import Calibration, calibrate
 from reference_app.calibration.requests import Demand
+from reference_app.rig import releases
 from reference_app.rig.processor import processor
-from reference_app.rig.progress_line import ProgressLine
+from reference_app.rig.progress_line import ProgressLine, print_progress
 from reference_app.rig.server import Application
 from sim.command import writable, write_stdout
 from sim.errors import ExperimentError
 from sim.experiment.costs import PARTS, Costs
+from sim.experiment.release import NEWEST, release
 from sim.reading import costs_file
 from sim.study import race_fit
 from sim.whole_file import whole_file
@@ -40,19 +41,35 @@ def run(args: argparse.Namespace) -> None:
         raise ExperimentError(f"--app is {args.app!r}; expected MODULE:APP, such as myapp:app")
     if not args.path.startswith("/"):
         raise ExperimentError(f"--path is {args.path!r}; expected one that begins with '/'")
+    gunicorn = _release(args.gunicorn)
     application = None if args.app is None else Application(args.app, directory=Path.cwd())
     with ProgressLine(sys.stderr, steps=True) as line:
         result = calibrate(
             application,
             args.path,
             lambda what, over, planned: line.say(what, over, planned=planned),
+            gunicorn,
         )
     cores = len(os.sched_getaffinity(0))
     costs = race_fit.fitted(result.measured, result.shares, cores)
-    host = costs_file.CostsFile(costs, result.memory)
+    host = costs_file.CostsFile(costs, result.memory, gunicorn, _machine(cores))
     with whole_file(path) as file:
         file.write(costs_file.text(host, _about(args, result, costs, cores), _notes(result)))
     write_stdout("\n".join(_report(path, result, costs, cores)) + "\n")
+
+
+def _release(named: str | None) -> str:
+    """The release to run, which is installed first if it has to be.
+
+    Raises:
+        ExperimentError: when the model does not know it, or it cannot be installed.
+    """
+    known = release(named or NEWEST)
+    return releases.gunicorn(known.number, print_progress).release
+
+
+def _machine(cores: int) -> str:
+    return f"{processor()}, {cores} cores, {platform.system()} {platform.release()}"
 
 
 def _about(
@@ -66,9 +83,8 @@ def _about(
         "`python -m reference_app calibrate`."
     )
     yield (
-        f"Measured {now:%Y-%m-%d %H:%M} UTC on {cores} cores ({processor()}), {platform.system()} "
-        f"{platform.release()}, CPython {platform.python_version()}, Gunicorn "
-        f"{version('gunicorn')}; client and server on the same cores."
+        f"Measured {now:%Y-%m-%d %H:%M} UTC on the machine below, CPython "
+        f"{platform.python_version()}; client and server on the same cores."
     )
     if result.demand is not None:
         yield (

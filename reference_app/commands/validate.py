@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,12 +12,14 @@ from sim.command import writable, write_stdout
 from sim.errors import ExperimentError
 from sim.experiment import Host
 from sim.experiment.costs import Costs
+from sim.experiment.release import NEWEST
 from sim.reading import costs_file
 from sim.reports.output import show_report
 from sim.study import race_fit
 from sim.study.replications import predictions
 from sim.validation import rows as validation_rows
-from sim.validation.grid import sample
+from sim.validation.grid import Cell
+from sim.validation.release_grid import cells_of
 from sim.validation.verdict import validation
 
 #: Exit status when a target is missed.
@@ -65,9 +67,11 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
         ExperimentError: when the arguments cannot be understood or run.
         SystemExit: with `MISSED`, when the rows miss a target.
     """
-    numbers = _numbers(args.cells)
+    gunicorn = args.gunicorn or NEWEST
+    cells = cells_of(gunicorn)
+    numbers = _numbers(args.cells, len(cells))
     if args.list:
-        _list(numbers, host)
+        _list(cells, numbers, host)
         return
     if args.rows is None:
         raise ExperimentError("validate is given no file; expected ROWS.jsonl, or --list")
@@ -80,8 +84,11 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
     costs = None if args.costs is None else costs_file.read(Path(args.costs)).costs
     # They need the extra `app`.
     from reference_app.commands.validation_report import print_validation  # noqa: PLC0415
+    from reference_app.rig import releases  # noqa: PLC0415
+    from reference_app.rig.progress_line import print_progress  # noqa: PLC0415
     from reference_app.validation import validate  # noqa: PLC0415
 
+    releases.gunicorn(gunicorn, print_progress)
     if args.predict_again:
         if args.again or args.disturbed_again or args.cells is not None:
             raise ExperimentError(
@@ -91,27 +98,27 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
     else:
         validate.run_cells(
             path,
-            validate.header_of(host, args.repeat, args.variants),
+            validate.header_of(host, args.repeat, args.variants, gunicorn),
             numbers,
-            lambda number: validate.experiment_of(number, host),
+            lambda number: validate.experiment_of(number, host, gunicorn),
             costs,
-            partial(_calibrated, host.cores),
+            partial(_calibrated, host.cores, gunicorn),
             predictions,
             runs_in,
             sys.stderr,
             again=args.again,
             disturbed_again=args.disturbed_again,
+            noisy_again=gunicorn == NEWEST,
         )
     header, measurements = validation_rows.read(path)
     result = validation(validation_rows.rows_of(measurements))
-    show_report(lambda console: print_validation(console, header, result, len(sample())))
+    show_report(lambda console: print_validation(console, header, result, len(cells)))
     if not result.reached:
         raise SystemExit(MISSED)
 
 
-def _numbers(text: str | None) -> list[int]:
-    """The numbers in ``1,5-8``; of all cells, if None."""
-    last = len(sample())
+def _numbers(text: str | None, last: int) -> list[int]:
+    """The numbers in ``1,5-8``, from 1 to ``last``; all of them, if None."""
     if text is None:
         return list(range(1, last + 1))
     numbers: dict[int, None] = {}
@@ -126,8 +133,7 @@ def _numbers(text: str | None) -> list[int]:
     return list(numbers)
 
 
-def _list(numbers: list[int], host: Host) -> None:
-    cells = sample()
+def _list(cells: Sequence[Cell], numbers: list[int], host: Host) -> None:
     lines = []
     for number in numbers:
         cell = cells[number - 1]
@@ -138,9 +144,9 @@ def _list(numbers: list[int], host: Host) -> None:
     write_stdout("".join(lines))
 
 
-def _calibrated(cores: int, tell: Callable[[str, float, float], None]) -> Costs:
-    """The costs of this machine, in this minute."""
+def _calibrated(cores: int, gunicorn: str, tell: Callable[[str, float, float], None]) -> Costs:
+    """The costs of this machine and a release, in this minute."""
     from reference_app.calibration.calibrate import calibrate  # noqa: PLC0415 - needs the extra `app`
 
-    found = calibrate(None, "/", tell)
+    found = calibrate(None, "/", tell, gunicorn)
     return race_fit.fitted(found.measured, found.shares, cores)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from types import TracebackType
 from typing import Self, TextIO
@@ -100,3 +101,8 @@ def _columns(stream: TextIO) -> int:
 
 def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < MINUTES else f"{seconds / 60:.0f} min"
+
+
+def print_progress(words: str) -> None:
+    """Say on standard error what takes a while."""
+    sys.stderr.write(f"{words}\n")

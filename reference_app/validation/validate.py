@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import platform
 import resource
+import shutil
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
@@ -31,11 +33,12 @@ from sim.analysis.summary import Summary, summarize
 from sim.experiment import Experiment, Host
 from sim.experiment.costs import Costs
 from sim.experiment.document import to_dict
+from sim.experiment.release import NEWEST
 from sim.reading.experiment_file import from_dict
 from sim.run import Run, save
 from sim.validation import rows as validation_rows
 from sim.validation.comparison import ideal_run, values_of
-from sim.validation.grid import sample
+from sim.validation.release_grid import cells_of
 from sim.validation.rows import Header, Measurement, Row, Values, rows_of
 from sim.validation.verdict import QUIET, Result
 
@@ -52,8 +55,8 @@ Learn = Callable[[Tell], Costs]
 Predict = Callable[[Experiment, int], Iterable[Run]]
 
 
-def header_of(host: Host, repeats: int, variants: int) -> Header:
-    """The header of rows that are made here and now."""
+def header_of(host: Host, repeats: int, variants: int, gunicorn: str = NEWEST) -> Header:
+    """The header of rows that are made here and now, of the release ``gunicorn``."""
     return Header(
         begun=_now(),
         machine={
@@ -65,15 +68,30 @@ def header_of(host: Host, repeats: int, variants: int) -> Header:
         versions={
             "python": platform.python_version(),
             **{package: version(package) for package in PACKAGES},
+            "gunicorn": gunicorn,
         },
         repeats=repeats,
         variants=variants,
+        model=_commit(),
     )
 
 
-def experiment_of(number: int, host: Host) -> Experiment:
-    """The experiment of the cell of that ``number``, which also is its seed."""
-    return sample()[number - 1].experiment(host, seed=number)
+def _commit() -> str | None:
+    """The commit of this code; None where it differs from that, or is no checkout."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    command = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    command += ["--abbrev=12", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no input
+    described = done.stdout.strip()
+    return None if done.returncode or described.endswith("-dirty") else described
+
+
+def experiment_of(number: int, host: Host, gunicorn: str = NEWEST) -> Experiment:
+    """The experiment of a release's cell of that ``number``, which also is its seed."""
+    experiment = cells_of(gunicorn)[number - 1].experiment(host, seed=number)
+    return replace(experiment, server=replace(experiment.server, gunicorn=gunicorn))
 
 
 def run_cells(
@@ -89,6 +107,7 @@ def run_cells(
     *,
     again: bool = False,
     disturbed_again: bool = False,
+    noisy_again: bool = True,
 ) -> None:
     """Predict and measure the cells that the file at ``path`` does not have yet.
 
@@ -108,6 +127,7 @@ def run_cells(
         stream: that is told how far it is.
         again: measure those of the ``numbers`` that it has too, and replace their measurements.
         disturbed_again: replace measurements during which something else ran.
+        noisy_again: measure noisy cells as often again.
 
     Raises:
         ExperimentError: when the file is of another kind of measurements, a server does not boot,
@@ -127,7 +147,8 @@ def run_cells(
     with ProgressLine(stream) as line:
         progress = ValidationProgress(line)
         now, runs = costs or Costs(), 0
-        while due := next_pass(numbers, measurements, header.repeats):
+        cells = cells_of(header.versions["gunicorn"])
+        while due := next_pass(numbers, measurements, header.repeats, noisy_again=noisy_again):
             asked = {number: experiment(number) for number in due}
             done = Counter(measurement.cell for measurement in measurements)[due[0]]
             learnings = 0 if costs is not None else ceil(len(due) / LEARNT_FOR)
@@ -138,7 +159,7 @@ def run_cells(
                     progress.learnt()
                 runs += 1
                 one = replace(general, costs=now)
-                name = sample()[number - 1].name
+                name = cells[number - 1].name
                 progress.begin(number, name)
                 # Before it is measured, and not next to it: it would take a core.
                 predicted = predict_values(one, done, header.variants, predict)
@@ -152,21 +173,26 @@ def run_cells(
 
 
 def next_pass(
-    numbers: Iterable[int], measurements: Iterable[Measurement], repeats: int
+    numbers: Iterable[int],
+    measurements: Iterable[Measurement],
+    repeats: int,
+    *,
+    noisy_again: bool = True,
 ) -> list[int]:
     """The cells to measure next: those with the fewest measurements of all that lack some.
 
     Args:
         numbers: of the cells that are asked for.
         measurements: the existing ones.
-        repeats: measurements that a cell needs; twice as many, if those are noisy.
+        repeats: measurements that a cell needs.
+        noisy_again: whether it needs twice as many, if those are noisy.
     """
     rows = {row.cell: row for row in rows_of(measurements)}
     missing: dict[int, list[int]] = {}
     for number in numbers:
         there = rows[number].measurements if number in rows else ()
         needed = repeats
-        if len(there) >= repeats and Result.of(Row(there[:repeats])).noisy:
+        if noisy_again and len(there) >= repeats and Result.of(Row(there[:repeats])).noisy:
             needed = 2 * repeats
         if len(there) < needed:
             missing.setdefault(len(there), []).append(number)

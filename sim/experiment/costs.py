@@ -27,7 +27,12 @@ class Costs:
         connect: from the scheduled arrival until a sleeping poller that was woken for the new
             connection runs: the client's timer, TCP's handshake on loopback, the wake-up.
         send: the same for a request on a connection that is already open.
-        accept: CPU of the worker's main thread for one `accept(2)` and the hand-over to the pool.
+        accept: CPU of the worker's main thread for one `accept(2)` and the hand-over to the pool;
+            to its own poller on 21.1 to 23.0.
+        follow: from a connection's accept until its request has woken the poller, of a client that
+            sends at once; 21.1 to 23.0 wait for that.
+        dispatch: CPU of the main thread for a readable connection and the hand-over to the pool, on
+            20.1 to 23.0; on later releases that costs `finish`.
         request: CPU of a pool thread from taking a connection until the application's code runs:
             reading, parsing, Flask's dispatch.
         first_request: how much longer `request` takes, with `preload_app`, for the first of a
@@ -37,19 +42,21 @@ class Costs:
         respond: CPU of a pool thread from the end of the application's code until it takes the
             next connection.
         receive: from the end of that until the client has read the whole response.
-        finish: CPU of the main thread for `finish_request`: closing, or back to the poller.
+        finish: CPU for `finish_request`: closing, or back to the poller. It is the main thread's;
+            the pool thread's on 20.1 to 23.0.
         sync_finish: CPU of a sync worker from the last byte sent until it can accept again.
         linger: how much longer the client takes to close, if a core idles: `close_graceful` waits
             for that, off its core and without the GIL.
         proxy_request: from a request's arrival at nginx until a sleeping poller of Gunicorn's that
             was woken for it runs.
         proxy_response: from the response's arrival at nginx until nginx has sent it on.
-        warm: what `connect`, `send`, `receive` and `linger` cost right after another request's, as
-            a part of what they cost cold, which is what they say; see `sim.model.caches.pace`.
+        warm: what `connect`, `send`, `follow`, `receive` and `linger` cost right after another
+            request's, as a part of what they cost cold, which is what they say; see
+            `sim.model.caches.pace`.
         cooling: s without a request after which half of that difference is lost.
-        cached: what `accept`, `request`, `respond`, `finish` and `sync_finish` cost right after the
-            same step of another request in the same worker, as a part of what they cost cold, which
-            is what they say; see `sim.model.caches.cached_pace`.
+        cached: what `accept`, `dispatch`, `request`, `respond`, `finish` and `sync_finish` cost
+            right after the same step of another request in the same worker, as a part of what they
+            cost cold, which is what they say; see `sim.model.caches.cached_pace`.
         cached_elsewhere: the same right after that step in another worker.
         eviction: s after which the caches have lost 63 % of that.
         handover: how much longer a thread that has waited for the GIL takes to compute: it must
@@ -83,6 +90,8 @@ class Costs:
     connect: float = _DEFAULTS["connect"]
     send: float = _DEFAULTS["send"]
     accept: float = _DEFAULTS["accept"]
+    follow: float = _DEFAULTS["follow"]
+    dispatch: float = _DEFAULTS["dispatch"]
     request: float = _DEFAULTS["request"]
     first_request: float = _DEFAULTS["first_request"]
     timer_slack: float = _DEFAULTS["timer_slack"]

@@ -1,14 +1,24 @@
-"""Default costs: the tables of ``default_costs.toml``."""
+"""Default costs: the tables of ``default_costs.toml``, and how older releases differ."""
 
 from __future__ import annotations
 
 import tomllib
 from importlib.resources import files
+from typing import Any, Final
 
-_TEXT = files("sim.experiment").joinpath("default_costs.toml").read_text(encoding="utf-8")
+
+def _tables(name: str) -> dict[str, Any]:
+    return tomllib.loads(files("sim.experiment").joinpath(name).read_text(encoding="utf-8"))
+
 
 #: Each table's values by key.
-DEFAULTS: dict[str, dict[str, float]] = {
+DEFAULTS: Final[dict[str, dict[str, float]]] = {
     table: {key: float(value) for key, value in values.items()}
-    for table, values in tomllib.loads(_TEXT).items()
+    for table, values in _tables("default_costs.toml").items()
+}
+
+#: By the first release with such costs, in order: multiples of ``DEFAULTS["costs"]``, by key.
+RELEASES: Final[dict[str, dict[str, float]]] = {
+    entry["since"]: {key: float(value) for key, value in entry["times"].items()}
+    for entry in _tables("release_costs.toml")["release"]
 }

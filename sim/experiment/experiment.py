@@ -18,6 +18,7 @@ from sim.experiment.host import Host
 from sim.experiment.launchdarkly import LaunchDarkly
 from sim.experiment.memory_costs import MemoryCosts
 from sim.experiment.proxy import Proxy
+from sim.experiment.release_defaults import are_default, default_costs
 from sim.experiment.server import Server
 from sim.experiment.traffic import MAX_REQUESTS, Traffic
 
@@ -33,7 +34,8 @@ class Experiment:
         host: the machine.
         traffic: the requests.
         launchdarkly: the flag service.
-        costs: what each step costs on this host.
+        costs: what each step costs on this host. The defaults of any release become those of the
+            server's release.
         seed: of every random stream; same experiment and seed, same prediction.
         replications: independent repetitions, each with its own arrivals and demands.
         disturbances: what goes wrong, by time.
@@ -58,6 +60,8 @@ class Experiment:
     def __post_init__(self) -> None:
         check_whole("seed", self.seed, 0)
         check_whole("replications", self.replications, 1, 10_000)
+        if are_default(self.costs):
+            object.__setattr__(self, "costs", default_costs(self.server.gunicorn))
         if len(self.disturbances) > MAX_DISTURBANCES:
             raise ExperimentError(
                 f"there are {len(self.disturbances)} disturbances; expected at most "

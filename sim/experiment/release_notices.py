@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from sim.experiment.release import KNOWN
+from sim.experiment.release_defaults import alike_since
 from sim.experiment.server import Server
 
 #: Where a limit on connections is safe, and where it is not.
@@ -36,6 +37,23 @@ def installed_notices(installed: str | None, predicted: str) -> tuple[str, ...]:
         f"Gunicorn {installed} is installed here, which the model does not know; predictions are "
         f"of {predicted}, and other releases queue otherwise.",
     )
+
+
+def costs_notices(path: str, measured: str | None, predicted: str) -> list[str]:
+    """A notice if the costs in a file were measured with a release that others cost less or more.
+
+    Args:
+        path: of the file.
+        measured: the release that the file names; None where it names none.
+        predicted: the experiment's.
+    """
+    if measured is None or alike_since(measured) == alike_since(predicted):
+        return []
+    return [
+        f"The costs in {path} were measured with Gunicorn {measured}; Gunicorn {predicted}, which "
+        "is predicted, has others. `python -m reference_app calibrate --gunicorn "
+        f"{predicted}` measures them."
+    ]
 
 
 def limit_notices(servers: Iterable[Server]) -> tuple[str, ...]:

@@ -15,8 +15,10 @@ class StepCosts:
     __slots__ = (
         "accept",
         "connect",
+        "dispatch",
         "finish",
         "first_request",
+        "follow",
         "linger",
         "receive",
         "request",
@@ -30,6 +32,8 @@ class StepCosts:
         self.connect = costs.connect
         self.send = costs.send
         self.accept = costs.accept
+        self.follow = costs.follow
+        self.dispatch = costs.dispatch
         self.request = costs.request
         self.first_request = costs.first_request
         self.timer_slack = costs.timer_slack

@@ -28,7 +28,7 @@ from sim.experiment import ARRIVALS, RELEASE, Experiment, Server
 from sim.experiment.disturbance import Disturbance
 from sim.experiment.notice import Assumption
 from sim.experiment.release import KNOWN, NEWEST
-from sim.experiment.release_notices import installed_notices, limit_notices
+from sim.experiment.release_notices import costs_notices, installed_notices, limit_notices
 from sim.reading import (
     access_log,
     command_args,
@@ -199,10 +199,6 @@ def experiment_from(
         said = experiment_file.apply(changes, args.experiment, base)
     else:
         said = base
-    if args.costs is not None:
-        host = costs_file.read(Path(args.costs), costs_file.CostsFile(said.costs, said.memory))
-        for table, costs in host._asdict().items():
-            changes[table] = {cost.name: getattr(costs, cost.name) for cost in fields(costs)}
     environment = command_args.read(known, os.environ)
     location = environment.config if args.config is None else args.config
     log_format = None
@@ -233,6 +229,7 @@ def experiment_from(
         or log_format,
     )
     notices += _about_web_concurrency(changes, base)
+    notices += _take_costs(args, changes, base)
     experiment = experiment_file.apply(changes, COMMAND_LINE, base)
     _refuse_unread(args, experiment)
     notices += bind_notices(experiment.server)
@@ -244,6 +241,22 @@ def experiment_from(
     notices += _about_pasted(args.pasted, location)
     # A stable sort: assumptions first, all else as it was said.
     return experiment, tuple(sorted(notices, key=lambda notice: not isinstance(notice, Assumption)))
+
+
+def _take_costs(
+    args: argparse.Namespace, changes: experiment_file.Changes, base: Experiment
+) -> list[str]:
+    """Add to ``changes`` what ``--costs`` says; a notice, if that is of another kind of release.
+
+    All else has been said by now: what the file leaves out depends on the release.
+    """
+    if args.costs is None:
+        return []
+    said = experiment_file.apply(changes, COMMAND_LINE, base)
+    host = costs_file.read(Path(args.costs), costs_file.CostsFile(said.costs, said.memory))
+    for table, costs in (("costs", host.costs), ("memory", host.memory)):
+        changes[table] = {cost.name: getattr(costs, cost.name) for cost in fields(costs)}
+    return costs_notices(args.costs, host.gunicorn, said.server.gunicorn)
 
 
 def _take_release(

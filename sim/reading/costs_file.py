@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sim.errors import ExperimentError
 from sim.experiment.costs import Costs
 from sim.experiment.memory_costs import MemoryCosts
+from sim.experiment.release import KNOWN, NEWEST
+from sim.experiment.release_defaults import default_costs
 from sim.reading import toml_file
 
 
 class CostsFile(NamedTuple):
-    """The tables of a costs file."""
+    """A costs file: its tables, and what stands above them.
+
+    Attributes:
+        costs: of the steps.
+        memory: of the processes.
+        gunicorn: the release that they were measured with; None where the file does not say.
+        machine: that they were measured on, in words; None where the file does not say.
+    """
 
     costs: Costs
     memory: MemoryCosts
+    gunicorn: str | None = None
+    machine: str | None = None
+
+
+#: What stands above the tables, and what is in them.
+_TOP: Final = ("gunicorn", "machine")
+_TABLES: Final = ("costs", "memory")
 
 
 def read(path: Path, base: CostsFile | None = None) -> CostsFile:
@@ -36,17 +53,27 @@ def read(path: Path, base: CostsFile | None = None) -> CostsFile:
     """
     document = toml_file.load(path)
     toml_file.refuse_unknown(document, CostsFile._fields, str(path))
-    if not document:
+    if not any(table in document for table in _TABLES):
         raise ExperimentError(
             f"{path}: has neither a table [costs] nor [memory]; expected one of them"
         )
-    base = base or CostsFile(Costs(), MemoryCosts())
+    top = {name: document.get(name) for name in _TOP}
+    for name, value in top.items():
+        if not isinstance(value, str | None):
+            raise ExperimentError(f"{path}: {name} is {value!r}; expected text")
+    number = top["gunicorn"]
+    if number is not None and number not in KNOWN:
+        raise ExperimentError(
+            f"{path}: gunicorn is {number!r}; expected one of the releases that the model knows: "
+            f"{', '.join(KNOWN)}"
+        )
+    base = base or CostsFile(default_costs(number or NEWEST), MemoryCosts())
     costs, memory = (
         toml_file.parse_table(document.get(table, {}), type(values), f"{path}: [{table}]")
-        for table, values in base._asdict().items()
+        for table, values in (("costs", base.costs), ("memory", base.memory))
     )
     try:
-        return CostsFile(replace(base.costs, **costs), replace(base.memory, **memory))
+        return CostsFile(replace(base.costs, **costs), replace(base.memory, **memory), **top)
     except ExperimentError as error:
         raise ExperimentError(f"{path}: {error}") from None
 
@@ -60,7 +87,13 @@ def text(host: CostsFile, about: Iterable[str], notes: Mapping[str, str]) -> str
         notes: what to add to the comment of a cost, by its name.
     """
     lines = [line for paragraph in about for line in _comment(paragraph)]
-    for table, values in host._asdict().items():
+    top = {name: getattr(host, name) for name in _TOP}
+    lines += [""] if any(top.values()) else []
+    # JSON's strings are TOML's.
+    lines += [f"{name} = {json.dumps(value)}" for name, value in top.items() if value]
+    tables: tuple[tuple[str, Costs | MemoryCosts], ...]
+    tables = (("costs", host.costs), ("memory", host.memory))
+    for table, values in tables:
         lines += ["", f"[{table}]"]
         meanings = _meanings(type(values))
         for field in fields(values):

@@ -24,6 +24,7 @@ from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.disturbance import KINDS, Disturbance
 from sim.experiment.document import DISTURBANCE, TABLES, TOP_KEYS
+from sim.experiment.release_defaults import are_default, default_costs
 from sim.reading import settings, toml_file, trace_file
 
 #: Values of the right type by field, for each table that says any; `TOP_KEYS` are under ``""``.
@@ -93,9 +94,17 @@ def apply(changes: Changes, where: str, base: Experiment) -> Experiment:
     Raises:
         ExperimentError: when a value is out of range; ``where`` begins the message.
     """
+    of_release = base.costs
     try:
-        tables = {
-            table: replace(getattr(base, table), **changes[table])
+        if "server" in changes:
+            # First, for the costs that nothing is said of are the release's.
+            server = replace(base.server, **changes["server"])
+            if are_default(base.costs):
+                of_release = default_costs(server.gunicorn)
+        tables: dict[str, Any] = {
+            table: replace(
+                of_release if table == "costs" else getattr(base, table), **changes[table]
+            )
             for table in TABLES
             if table in changes
         }

@@ -30,11 +30,12 @@ class Header:
     Attributes:
         begun: when the first cell was, ISO 8601.
         machine: that was measured, and predicted: ``cores``, ``processor``, ``system``.
-        versions: of Python and of the packages that matter.
+        versions: of Python and of the packages that matter; ``gunicorn`` is the release that ran.
         repeats: how often each cell is measured at least.
         variants: how often it is predicted for each of those.
         predicted: when all were predicted again, ISO 8601; None where each was predicted just
             before it was measured.
+        model: commit of the code that predicted; None where it is not known.
     """
 
     begun: str
@@ -43,6 +44,7 @@ class Header:
     repeats: int
     variants: int
     predicted: str | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

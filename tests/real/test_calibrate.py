@@ -23,6 +23,7 @@ from reference_app.rig.server import Application, running_server
 from sim.experiment.accept_load import Load
 from sim.experiment.costs import Costs
 from sim.experiment.memory_costs import MemoryCosts
+from sim.experiment.release import NEWEST
 from sim.model.caches.cached_pace import CachedPace
 from sim.model.caches.computing import Computing
 from sim.model.caches.host_steps import HostSteps
@@ -162,7 +163,7 @@ def test_the_command_writes_a_file_that_predicts(
     # The same functions have measured them for the other tests of this session, in 16 s.
     life, of_requests = host_costs.parts
     monkeypatch.setattr(calibrate, "life_costs", lambda *_, **__: life)
-    monkeypatch.setattr(calibrate, "request_costs", lambda: of_requests)
+    monkeypatch.setattr(calibrate, "request_costs", lambda *_: of_requests)
     # What measures it takes 15 s; tests/real/test_memory.py holds it to real servers.
     memory = replace(MemoryCosts(), worker=12_345_678.0)
     monkeypatch.setattr(calibrate, "memory_costs", lambda *_: memory)
@@ -171,8 +172,12 @@ def test_the_command_writes_a_file_that_predicts(
     out, err = capsys.readouterr()
     assert f"written: {path}" in out
     assert "who accepts: 2 workers x 8 threads at 50/s" in err
-    costs, memory_read = costs_file.read(path)
-    assert memory_read == memory
+    found = costs_file.read(path)
+    costs = found.costs
+    assert found.memory == memory
+    assert found.gunicorn == NEWEST
+    assert found.machine is not None
+    assert found.machine.startswith(processor())
     assert "12.35 MB" in out
     measured = {name for name in life_and_request_names() if name not in {"exit", "pull"}}
     paragraphs = path.read_text(encoding="utf-8").split("\n\n")
@@ -238,7 +243,7 @@ def test_the_file_names_the_machine() -> None:
 
 def test_the_defaults_are_such_a_file() -> None:
     path = Path(__file__).parents[2] / "sim" / "experiment" / "default_costs.toml"
-    assert costs_file.read(path) == (Costs(), MemoryCosts())
+    assert costs_file.read(path) == CostsFile(Costs(), MemoryCosts())
     text = path.read_text(encoding="utf-8")
     assert all(f"\n{cost.name} = " in text for cost in (*fields(Costs), *fields(MemoryCosts)))
     assert "Measured 20" in text

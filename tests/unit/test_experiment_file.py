@@ -18,7 +18,9 @@ from sim.experiment.costs import Costs
 from sim.experiment.distribution import Distribution
 from sim.experiment.document import to_dict
 from sim.experiment.memory_costs import MemoryCosts
+from sim.experiment.release_defaults import default_costs
 from sim.reading import costs_file, experiment_file, trace_file
+from sim.reading.costs_file import CostsFile
 
 seconds = st.floats(0, 1e6, allow_nan=False)
 positive = st.floats(1e-6, 1000)
@@ -175,13 +177,21 @@ COST = next(iter(Costs.__dataclass_fields__))
 
 
 def test_a_costs_file_overrides_only_what_it_says(tmp_path: Path) -> None:
-    default = (Costs(), MemoryCosts())
+    default = CostsFile(Costs(), MemoryCosts())
     assert costs_file.read(written(tmp_path, "[costs]\n")) == default
     assert costs_file.read(written(tmp_path, "[memory]\n")) == default
-    costs, memory = costs_file.read(written(tmp_path, "[costs]\nfork = 0.125"))
-    assert (costs, memory) == (replace(Costs(), fork=0.125), MemoryCosts())
-    costs, memory = costs_file.read(written(tmp_path, "[memory]\nthread = 60_000"))
-    assert (costs, memory) == (Costs(), replace(MemoryCosts(), thread=60_000.0))
+    found = costs_file.read(written(tmp_path, "[costs]\nfork = 0.125"))
+    assert found == CostsFile(replace(Costs(), fork=0.125), MemoryCosts())
+    found = costs_file.read(written(tmp_path, "[memory]\nthread = 60_000"))
+    assert found == CostsFile(Costs(), replace(MemoryCosts(), thread=60_000.0))
+
+
+def test_a_costs_file_says_which_release_and_machine_it_is_of(tmp_path: Path) -> None:
+    host = CostsFile(replace(Costs(), fork=0.125), MemoryCosts(), "23.0.0", 'a "machine"')
+    assert costs_file.read(written(tmp_path, costs_file.text(host, [], {}))) == host
+    # What the file leaves out is the release's.
+    said = costs_file.read(written(tmp_path, 'gunicorn = "23.0.0"\n[costs]\nfork = 0.125'))
+    assert said.costs == replace(default_costs("23.0.0"), fork=0.125)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +199,8 @@ def test_a_costs_file_overrides_only_what_it_says(tmp_path: Path) -> None:
     [
         ("", r"has neither a table \[costs\] nor \[memory\]; expected one"),
         ("[cost]", "unknown key 'cost'; did you mean 'costs'"),
+        ('gunicorn = "23.0"\n[costs]', "gunicorn is '23.0'; expected one of the releases"),
+        ("machine = 1\n[costs]", "machine is 1; expected text"),
         ("costs = 1", r"\[costs\] is 1; expected a table"),
         ("[memory]\nfork = 1", r"\[memory\] has an unknown key 'fork'"),
         ("[memory]\nthread = '55 kB'", r"thread is '55 kB'; expected a number"),

@@ -39,12 +39,8 @@ from sim.model.gunicorn.worker import Parent
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.wiring import Wiring
 
-#: s from a connection until its request has come, of a client that sends at once: it is told of the
-#: connection first. Only whoever polls sees the difference.
-REQUEST_FOLLOWS: Final = 0.0002
-
-#: s of a spinning loop that the model computes in one piece. Whatever ends the spinning is seen
-#: that much later at most; the real loop takes some 30 us.
+#: Time (s) of a spinning loop that the model computes in one piece. The worker sees whatever ends
+#: the spinning this much later at most.
 SPIN: Final = 0.02
 
 #: s of CPU of `futures.wait()` for each future that is not done: it installs a waiter in each of
@@ -193,7 +189,7 @@ class OldThreadWorker(ThreadWorker):
         if self.polls:
             readable = len(self.readable)
             pace = self.start_pace.at(self.clock.time)
-            seconds += self.costs.finish * pace * readable
+            seconds += self.costs.dispatch * pace * readable
             if self.listener.queue:
                 self.in_hand = self._accept()
                 seconds += self.costs.accept * pace
@@ -220,7 +216,9 @@ class OldThreadWorker(ThreadWorker):
     def _register_unread(self, connection: Connection) -> None:
         """On the poller, for as long as the client takes to send."""
         self.pending_conns[connection] = None
-        ready = max(connection.ready, connection.queued + REQUEST_FOLLOWS)
+        # Also a client that sends at once learns of the connection first.
+        follows = connection.queued + self.costs.follow * connection.pace
+        ready = max(connection.ready, follows)
         if ready <= self.clock.time:
             self.readable.append(connection)
             return

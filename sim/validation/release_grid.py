@@ -1,0 +1,77 @@
+"""The cells on which each release of Gunicorn is held against the real server.
+
+The newest release has the whole `sample` of the grid. The others have the first cells of samples of
+their own, whose seeds were chosen before any of them was measured. Each sample is restricted to the
+cells that tell something of its release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from typing import Final
+
+from sim.errors import ExperimentError
+from sim.experiment.release import NEWEST
+from sim.validation.grid import Cell, sample
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseGrid:
+    """Which cells a release is measured on.
+
+    Attributes:
+        seed: of its sample.
+        cells: their number.
+        restriction: which cells of the sample count, in words.
+        counts: the same, of a cell.
+    """
+
+    seed: int
+    cells: int
+    restriction: str
+    counts: Callable[[Cell], bool]
+
+
+def _unlimited(cell: Cell) -> bool:
+    return cell.worker_connections == "default"
+
+
+def _differs(cell: Cell) -> bool:
+    return cell.worker_class == "gthread" and (
+        cell.worker_connections == "threads" or cell.connection == "keepalive"
+    )
+
+
+#: What few cells are spent on: `gthread` at its limit, or with kept connections.
+_DIFFERENT: Final = "gthread with worker_connections = threads, or with keep-alive connections"
+
+#: By release. On 23.0.0 a limit on connections leaves requests without an answer, which no error of
+#: a latency measures; ``site_docs/data/limited.toml`` has those servers.
+GRIDS: Final[dict[str, ReleaseGrid]] = {
+    "20.1.0": ReleaseGrid(201, 6, _DIFFERENT, _differs),
+    "23.0.0": ReleaseGrid(230, 24, "without a limit on worker_connections", _unlimited),
+    "24.1.1": ReleaseGrid(241, 6, _DIFFERENT, _differs),
+    "25.3.0": ReleaseGrid(253, 6, _DIFFERENT, _differs),
+    "26.2.0": ReleaseGrid(262, 6, _DIFFERENT, _differs),
+}
+
+
+@cache
+def cells_of(gunicorn: str) -> tuple[Cell, ...]:
+    """The cells of a release, in the order to run them.
+
+    Raises:
+        ExperimentError: when there are none of that release.
+    """
+    if gunicorn == NEWEST:
+        return sample()
+    if gunicorn not in GRIDS:
+        raise ExperimentError(
+            f"--gunicorn is {gunicorn!r}; expected a release that has a grid: "
+            f"{', '.join((*GRIDS, NEWEST))}"
+        )
+    grid = GRIDS[gunicorn]
+    return tuple(islice(filter(grid.counts, sample(grid.seed)), grid.cells))
