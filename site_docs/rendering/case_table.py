@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from sim.run import OK, OUTCOMES
 from site_docs.rendering import numbers
+from site_docs.rendering.playground import play
 from site_docs.runs import cases
 from site_docs.runs.evidence import evidence
 
@@ -23,6 +24,8 @@ COLUMNS: dict[str, tuple[str, Callable[[float | None], str]]] = {
 def tried(case: str, columns: Iterable[str] = ("latency_mean", "latency_p95", "throughput")) -> str:
     """Every server of a case, predicted and measured, and the commands for the first of them.
 
+    The name of each server is a link that opens it in the playground.
+
     Args:
         case: its name.
         columns: keys of `COLUMNS`.
@@ -36,9 +39,12 @@ def tried(case: str, columns: Iterable[str] = ("latency_mean", "latency_p95", "t
     found = cases.experiments(case)
     for name, server in found.items():
         cells = [cell for key in columns for cell in _both(name, key)]
-        lines.append(f"| `{server}` | {' | '.join(cells)} |")
+        link = play(evidence(name).shown.arguments, f"<code>{server}</code>")
+        lines.append(f"| {link} | {' | '.join(cells)} |")
     first = evidence(next(iter(found))).shown
     lines += [
+        "",
+        "Each row's settings open it in the playground.",
         "",
         "``` console",
         f"$ python -m sim {first.arguments}",

@@ -86,7 +86,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         raise PluginError(str(error)) from None
     text += statements.box(page.file.src_uri, statements.read()[0])
     text = _TITLE.sub(lambda match: f"{match[0]}\n{_about_release(page.file.src_uri)}\n", text, 1)
-    return _FROM_ROOT.sub(lambda match: f'href="{get_relative_url(match[1], page.url)}"', text)
+    return _FROM_ROOT.sub(lambda match: f'href="{_relative(match[1], page.url)}"', text)
+
+
+def _relative(address: str, page: str) -> str:
+    """An address from the root of the site as one from a page; what is behind ``#`` stays."""
+    path, mark, rest = address.partition("#")
+    return f"{get_relative_url(path, page)}{mark}{rest}"
 
 
 def _about_release(page: str) -> str:

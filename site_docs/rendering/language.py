@@ -44,6 +44,7 @@ from site_docs.rendering import (
     validated,
 )
 from site_docs.rendering.case_table import tried
+from site_docs.rendering.playground import play
 from site_docs.runs.evidence import Evidence, evidence
 from site_docs.runs.measured import Provenance
 
@@ -314,7 +315,8 @@ def reproduce(name: str) -> str:
         "``` console\n"
         f"$ python -m sim {shown.arguments}\n"
         f"$ python -m reference_app compare {shown.arguments} --repeat {shown.repeats}\n"
-        "```"
+        "```\n\n"
+        f"{play(shown.arguments, 'Open this experiment in the playground')}"
     )
 
 

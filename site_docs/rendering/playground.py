@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 from html import escape
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.utils import get_relative_url
 
 from site_docs.playground import assets
+from site_docs.playground.address import address
 
 log = logging.getLogger("mkdocs.hooks.playground")
 
@@ -28,6 +30,17 @@ _NOTICE = """<div class="admonition warning" id="playground-missing">
 connection to npm's registry; later builds need none. Until then <code>python -m sim</code> predicts
 the same on the command line.</p>
 </div>"""
+
+
+def play(arguments: str, words: str) -> str:
+    """A link that opens an experiment in the playground.
+
+    Args:
+        arguments: what a reader writes behind ``python -m sim``.
+        words: of the link, as HTML.
+    """
+    return f'<a href="{escape(address(shlex.split(arguments)))}" data-root>{words}</a>'
+
 
 _why_missing: list[str] = []
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import html
 import io
 import json
 import re
@@ -23,6 +24,9 @@ from playwright.sync_api import FilePayload, Page, expect, sync_playwright
 from sim.cli import main
 from sim.reading import disturbance_flag, gunicorn_config
 from site_docs.playground import assets
+from site_docs.playground.address import address
+from site_docs.playground.in_page import experiment_of
+from site_docs.runs.shown import by_name
 
 #: Bytes that the first visit may load, from a server that compresses nothing.
 MOST_BYTES = 15e6
@@ -235,6 +239,30 @@ def test_what_is_refused_is_said_and_the_page_goes_on(page: Page, base: str) -> 
     with answered(page):
         page.get_by_label("Workers", exact=True).fill("2")
     expect(refusal).to_be_hidden()
+
+
+def test_links_of_other_pages_open_their_experiments(page: Page, base: str, site: Path) -> None:
+    states = {
+        html.unescape(link)
+        for path in site.rglob("*.html")
+        for link in re.findall(r'playground/#([^"]+)"', path.read_text(encoding="utf-8"))
+    }
+    expected = {
+        address(shlex.split(shown.arguments)).partition("#")[2]: shown.experiment()
+        for shown in by_name().values()
+    }
+    assert len(states) > 40
+    assert states <= set(expected)
+    for trouble in ("worker-killed", "reload", "client-retries", "upgrade", "scale-down"):
+        assert f"experiment=experiments/{trouble}.toml" in states
+    # The page reads them as they were meant: the command that it copies is the same experiment.
+    page.goto(f"{base}playground/#{FEW}")
+    page.locator(".pg-copies").wait_for()
+    for state in sorted(states):
+        page.evaluate("state => { location.hash = state; }", state)
+        line = copied(page, "Copy as command").removeprefix("python -m sim ")
+        experiment, _ = experiment_of((*shlex.split(line), "--replications", "1"))
+        assert experiment == expected[state], state
 
 
 def test_a_configuration_is_read_and_not_run(page: Page, base: str, tmp_path: Path) -> None:

@@ -104,6 +104,9 @@ def test_every_link_and_anchor_leads_somewhere(site: Path) -> None:
                 continue
             target = site / unquote(urlsplit(url).path).lstrip("/")
             target = target / "index.html" if target.is_dir() else target
+            # There it is an experiment; another test opens each of them.
+            if anchor and target == site / "playground" / "index.html":
+                continue
             if not target.exists() or (anchor and anchor not in known[target].anchors):
                 broken.append((path.relative_to(site).as_posix(), link))
     assert broken == []
