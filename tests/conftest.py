@@ -9,9 +9,12 @@ import pytest
 from hypothesis import settings
 
 from sim.compiled import INTERPRETED
+from sim.experiment.release import NEWEST
 
 if TYPE_CHECKING:
     from host_costs import HostCosts
+
+    from reference_app.rig.releases import Gunicorn
 
 # What is judged is what one reads, and may be patched; `test_compiled.py` holds the compiled model
 # to it. So nothing may be imported before this that imports the model.
@@ -83,3 +86,15 @@ def host_costs() -> HostCosts:
     from host_costs import HostCosts  # noqa: PLC0415 - see above
 
     return HostCosts()
+
+
+#: The release that the FAQ was written about.
+FAQ_RELEASE = "23.0.0"
+
+
+@pytest.fixture(scope="module", params=[NEWEST, FAQ_RELEASE])
+def gunicorn(request: pytest.FixtureRequest) -> Gunicorn:
+    """The newest release, and the one that the FAQ was written about."""
+    from release_of import release_of  # noqa: PLC0415 - see above
+
+    return release_of(request.param)

@@ -25,6 +25,11 @@ A directory holds a TOML file for each section of the FAQ, in the order of their
     path = "events[kind=ready].time_s"
     unit = "s"
 
+    [[claim.release]]                               # where an older release differs
+    gunicorn = "23.0.0"
+    verdict = "true"                                # and depends_on, correct, tests, source:
+    correct = "The master binds, and nobody else."  # those that are left out are the claim's
+
     [[claim]]
     id = "single-port"
     under = "Key Takeaways:"
@@ -34,6 +39,9 @@ A directory holds a TOML file for each section of the FAQ, in the order of their
     [[other]]
     lines = ["### Key Points:"]                     # of the FAQ, or parts of them
     why = "heading"                                 # why they state nothing
+
+A claim is about the newest release and about the one that the FAQ was written about, each with
+numbers of its own: those of an older release come from the same experiments on it.
 
 Numbers that somebody predicted or measured are never in a text of the ledger: it refers to them
 as ``{NAME.predicted}`` and ``{NAME.measured}``, and the data says which they are.
@@ -50,8 +58,10 @@ from string import Formatter
 from typing import Any, Literal, get_args
 
 from sim.errors import ExperimentError
+from sim.experiment import release
 from sim.reading import toml_file
 from site_docs.assertions.quantity import Quantity
+from site_docs.runs.shown import on_release
 
 Verdict = Literal["true", "false", "depends"]
 
@@ -59,7 +69,7 @@ _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TEST = re.compile(r"tests/(unit|model|real|site)/test_\w+\.py::test_\w+(\[.+\])?")
 
 #: Keys of a table that are tables themselves.
-_PARTS = ("source", "quantity")
+_PARTS = ("source", "quantity", "release")
 
 #: What a claim that repeats another one says by itself.
 _OWN = ("id", "under", "words", "repeats")
@@ -80,6 +90,29 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Older:
+    """What a claim says of an older release; None and nothing are as on the newest.
+
+    Attributes:
+        gunicorn: the release.
+        verdict: on the FAQ's words.
+        correct: the statement as it should be.
+        depends_on: what the verdict depends on, where this has a verdict of its own.
+        tests: that hold the correct statement.
+        sources: where that release says so.
+        apart: why prediction and measurement are known to be further apart there than they should.
+    """
+
+    gunicorn: str
+    verdict: str | None = None
+    correct: str | None = None
+    depends_on: str | None = None
+    tests: tuple[str, ...] = ()
+    apart: str | None = None
+    sources: tuple[Source, ...] = field(default=(), metadata={"key": "source"})
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """One statement of the FAQ.
 
@@ -95,6 +128,7 @@ class Claim:
         depends_on: what the verdict depends on.
         references: to documents that no test can look into.
         repeats: id of the claim from which all but `under` and `words` is.
+        older: what differs on older releases.
     """
 
     id: str
@@ -108,6 +142,31 @@ class Claim:
     depends_on: str | None = None
     references: tuple[str, ...] = ()
     repeats: str | None = None
+    older: tuple[Older, ...] = ()
+
+    def on(self, gunicorn: str) -> Claim:
+        """The claim about an older release: its numbers, and whatever differs there."""
+        numbers = tuple(
+            replace(quantity, data=on_release(quantity.data, gunicorn))
+            for quantity in self.quantities
+        )
+        claim = replace(self, quantities=numbers, older=())
+        for older in self.older:
+            if older.gunicorn == gunicorn:
+                claim = replace(
+                    claim,
+                    correct=older.correct or claim.correct,
+                    tests=older.tests or claim.tests,
+                    sources=older.sources or claim.sources,
+                    quantities=tuple(
+                        replace(quantity, apart=quantity.apart or older.apart)
+                        for quantity in claim.quantities
+                    ),
+                )
+                if older.verdict is not None:
+                    verdict: Verdict = older.verdict  # type: ignore[assignment] # `read` has looked
+                    claim = replace(claim, verdict=verdict, depends_on=older.depends_on)
+        return claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +214,7 @@ class _Written:
     repeats: str | None = None
     sources: tuple[Source, ...] = field(default=(), metadata={"key": "source"})
     quantities: tuple[Quantity, ...] = field(default=(), metadata={"key": "quantity"})
+    older: tuple[Older, ...] = field(default=(), metadata={"key": "release"})
 
 
 def read(directory: Path) -> tuple[Section, ...]:
@@ -235,9 +295,25 @@ def _claims(document: Mapping[str, Any], where: str) -> list[_Written]:
                 **values,
                 sources=_parts(table, "source", Source, place),
                 quantities=_parts(table, "quantity", Quantity, place),
+                older=_older(table, place),
             )
         )
     return claims
+
+
+def _older(table: Mapping[str, Any], where: str) -> tuple[Older, ...]:
+    found = []
+    for number, part in enumerate(_tables(table, "release", where), start=1):
+        place = f"{where} [[claim.release]] {number}"
+        plain = {key: value for key, value in part.items() if key != "source"}
+        values = toml_file.parse_table(plain, Older, place)
+        toml_file.refuse_missing(values, Older, place)
+        try:
+            release.release(values["gunicorn"])
+        except ExperimentError as error:
+            raise ExperimentError(f"{place} {error}") from None
+        found.append(Older(**values, sources=_parts(part, "source", Source, place)))
+    return tuple(found)
 
 
 def _parts(table: Mapping[str, Any], key: str, schema: type, where: str) -> tuple[Any, ...]:
@@ -285,7 +361,12 @@ def _whole(claim: _Written, originals: Mapping[str, _Written], where: str) -> Cl
                 raise ExperimentError(f"{where} {key} is said, but the claim repeats another")
         claim = replace(original, **{name: getattr(claim, name) for name in _OWN})
     _refuse_incomplete(claim, where)
-    return Claim(**{item.name: getattr(claim, item.name) for item in fields(Claim)})
+    whole = Claim(**{item.name: getattr(claim, item.name) for item in fields(Claim)})
+    for older in whole.older:
+        of_release = whole.on(older.gunicorn)
+        values = {item.name: getattr(of_release, item.name) for item in fields(_Written)}
+        _refuse_incomplete(_Written(**values), f"{where} [[claim.release]] {older.gunicorn}:")
+    return whole
 
 
 def _refuse_incomplete(claim: _Written, where: str) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from sim.analysis.summary import summarize
 from sim.errors import ExperimentError
+from sim.experiment.release import NEWEST
 from sim.reports.document import document
 from sim.run import Run
 from site_docs.assertions import ledger
@@ -17,6 +18,7 @@ from site_docs.assertions.ledger import Claim, Section
 from site_docs.assertions.quantity import Quantity
 from site_docs.runs.evidence import evidence
 from site_docs.runs.kept import kept, remembered
+from site_docs.runs.shown import FAQ_RELEASE
 
 CLAIMS = Path(__file__).parents[1] / "claims"
 
@@ -36,8 +38,9 @@ def sections() -> tuple[Section, ...]:
 
 def experiments() -> set[str]:
     """Names of those whose numbers some claim has."""
-    claims = (claim for section in sections() for claim in section.claims)
-    return {quantity.data for claim in claims for quantity in claim.quantities}
+    claims = [claim for section in sections() for claim in section.claims]
+    both = (*claims, *(claim.on(FAQ_RELEASE) for claim in claims))
+    return {quantity.data for claim in both for quantity in claim.quantities}
 
 
 def verdicts(heading: str) -> str:
@@ -59,33 +62,64 @@ def boxes(section: Section) -> str:
     return "\n\n".join(_box(claim) for claim in section.claims)
 
 
-def counted(section: Section) -> Counter[str]:
-    """How many claims of a section have which verdict."""
-    return Counter(claim.verdict for claim in section.claims)
+def counted(section: Section, release: str = NEWEST) -> Counter[str]:
+    """How many claims of a section have which verdict on a release."""
+    return _counted(section.claims, release)
+
+
+def _counted(claims: Iterable[Claim], release: str) -> Counter[str]:
+    return Counter((claim if release == NEWEST else claim.on(release)).verdict for claim in claims)
 
 
 def tally(claims: Iterable[Claim] | None = None) -> str:
     """How many claims have which verdict, in words; of the whole ledger, if None are given."""
     if claims is None:
         claims = [claim for section in sections() for claim in section.claims]
-    counts = Counter(claim.verdict for claim in claims)
+    claims = tuple(claims)
+    newest, faq = (_counted(claims, release) for release in (NEWEST, FAQ_RELEASE))
+    return (
+        f"{len(claims)} statements. On Gunicorn {NEWEST} {_tally(newest)}. On {FAQ_RELEASE}, which "
+        f"they were written about, {_tally(faq)}. Each opens to its evidence."
+    )
+
+
+def _tally(counts: Counter[str]) -> str:
+    true = "is" if counts["true"] == 1 else "are"
     depend = "depends" if counts["depends"] == 1 else "depend"
     return (
-        f"{counts.total()} statements: {counts['true']} true, {counts['false']} false, and "
-        f"{counts['depends']} that {depend} on something. Each opens to its evidence."
+        f"{counts['true']} {true} true, {counts['false']} false, and {counts['depends']} {depend} "
+        "on something"
     )
 
 
 def _box(claim: Claim) -> str:
     said = " … ".join(_inline(words) for words in claim.words)
-    body = [_filled(claim)]
-    if claim.depends_on is not None:
-        body.append(f"It depends on {claim.depends_on}.")
+    older = claim.on(FAQ_RELEASE)
+    body = [*_statement(claim), *_of_older(claim, older)]
     if claim.quantities:
-        body.append(_numbers(claim.quantities))
+        body.append(_numbers(claim.quantities, older.quantities))
     body.append(_sources(claim))
     text = "\n\n".join(body).replace("\n", "\n    ")
-    return f'??? {_BOXES[claim.verdict]} "{claim.verdict.capitalize()}: {said}"\n\n    {text}'
+    verdict = claim.verdict.capitalize()
+    if older.verdict != claim.verdict:
+        verdict = f"{verdict} (on {FAQ_RELEASE}: {older.verdict})"
+    return f'??? {_BOXES[claim.verdict]} "{verdict}: {said}"\n\n    {text}'
+
+
+def _statement(claim: Claim) -> Iterator[str]:
+    yield _filled(claim)
+    if claim.depends_on is not None:
+        yield f"It depends on {claim.depends_on}."
+
+
+def _of_older(claim: Claim, older: Claim) -> Iterator[str]:
+    """What is otherwise on the release that the FAQ was written about."""
+    if (older.verdict, older.correct) == (claim.verdict, claim.correct):
+        yield f"On Gunicorn {FAQ_RELEASE} the verdict is the same."
+    else:
+        first, *others = _statement(older)
+        yield f"**On Gunicorn {FAQ_RELEASE}: {older.verdict}.** {first}"
+        yield from others
 
 
 def _inline(words: str) -> str:
@@ -114,19 +148,27 @@ def _filled(claim: Claim) -> str:
     return ledger.fill(claim.correct.strip(), predicted, measured)
 
 
-def _numbers(quantities: Sequence[Quantity]) -> str:
-    lines = ["| | predicted | measured | experiment |", "| --- | ---: | ---: | --- |"]
-    for quantity in quantities:
-        predicted, measured = _words(quantity)
+def _numbers(quantities: Sequence[Quantity], older: Sequence[Quantity]) -> str:
+    heads = " | ".join(f"{release}: predicted | measured" for release in (NEWEST, FAQ_RELEASE))
+    lines = [f"| | {heads} | experiment |", "| --- | ---: | ---: | ---: | ---: | --- |"]
+    for quantity, before in zip(quantities, older, strict=True):
+        cells = " | ".join((*_words(quantity), *_words(before)))
         shown = evidence(quantity.data).shown
-        lines.append(f"| {quantity.what} | {predicted} | {measured} | `{shown.arguments}` |")
-    if apart := dict.fromkeys(quantity.apart for quantity in quantities if quantity.apart):
+        lines.append(f"| {quantity.what} | {cells} | `{shown.arguments}` |")
+    both = (*quantities, *older)
+    if apart := dict.fromkeys(quantity.apart for quantity in both if quantity.apart):
         lines += ["", *apart]
     return "\n".join(lines)
 
 
 def _sources(claim: Claim) -> str:
+    older = claim.on(FAQ_RELEASE)
     lines = [f"- `{source.at}`: `{source.line}`" for source in claim.sources]
+    lines += [
+        f"- {FAQ_RELEASE}: `{source.at}`: `{source.line}`"
+        for source in older.sources
+        if source not in claim.sources
+    ]
     lines += [f"- {reference}" for reference in claim.references]
-    lines += [f"- held by `{test}`" for test in claim.tests]
+    lines += [f"- held by `{test}`" for test in dict.fromkeys((*claim.tests, *older.tests))]
     return "\n".join(lines)

@@ -150,7 +150,9 @@ def entries() -> dict[str, Entry]:
     }
     of_loads = {f"quantiles-{name}": _quantiles(name) for name in FOUR_THREADS}
     of_troubles = {
-        f"trouble-{name}": _trouble(name) for name, shown in by_name().items() if shown.trouble
+        f"trouble-{name}": _trouble(name)
+        for name, shown in by_name().items()
+        if shown.trouble and shown.release is None
     }
     of_moments = {f"moment-{name}": _moment(name) for name in moving.NAMES}
     return {**one, **of_loads, **of_troubles, **of_moments}

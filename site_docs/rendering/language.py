@@ -47,6 +47,7 @@ from site_docs.rendering.case_table import tried
 from site_docs.rendering.playground import play
 from site_docs.runs.evidence import Evidence, evidence
 from site_docs.runs.measured import Provenance
+from site_docs.runs.shown import FAQ_RELEASE
 
 DIAGRAMS = Path(__file__).parents[1] / "diagrams"
 
@@ -444,6 +445,8 @@ _VOCABULARY: dict[str, Any] = {
     "chart": chart,
     "compared": compared,
     "cost": cost,
+    "FAQ_RELEASE": FAQ_RELEASE,
+    "NEWEST": NEWEST,
     "counted": counted,
     "diagram": diagram,
     "ended_by_itself": ended_by_itself,

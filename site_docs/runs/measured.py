@@ -23,8 +23,8 @@ from sim.whole_file import whole_file
 
 DIRECTORY = Path(__file__).parents[1] / "data" / "measured"
 
-#: Packages whose version a measurement depends on.
-PACKAGES = ("gunicorn", "flask", "launchdarkly-server-sdk")
+#: Packages whose version a measurement depends on, beside Gunicorn's.
+PACKAGES = ("flask", "launchdarkly-server-sdk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Provenance:
         processor: its name.
         cores: processors that the measurement had.
         system: kernel, with the two numbers of its release that features depend on.
-        versions: of Python and of each of `PACKAGES`.
+        versions: of Python, of Gunicorn and of each of `PACKAGES`.
     """
 
     date: str
@@ -46,8 +46,8 @@ class Provenance:
     versions: dict[str, str]
 
     @classmethod
-    def here_and_now(cls) -> Provenance:
-        """That of a measurement that has just been made."""
+    def here_and_now(cls, gunicorn: str) -> Provenance:
+        """That of a measurement that has just been made of a release of Gunicorn."""
         return cls(
             date=datetime.now(UTC).date().isoformat(),
             processor=processor(),
@@ -55,6 +55,7 @@ class Provenance:
             system=f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
             versions={
                 "python": platform.python_version(),
+                "gunicorn": gunicorn,
                 **{package: version(package) for package in PACKAGES},
             },
         )
@@ -69,12 +70,18 @@ class Measured:
 
 
 def save(name: str, runs: Sequence[Run], directory: Path = DIRECTORY) -> None:
-    """Write what was measured just now.
+    """Write what was measured just now, on one release of Gunicorn.
+
+    Args:
+        name: of the experiment.
+        runs: of each repeat; at least one.
+        directory: of the files.
 
     Raises:
         ExperimentError: when it cannot be written.
     """
-    about = json.dumps(asdict(Provenance.here_and_now()), indent=2) + "\n"
+    provenance = Provenance.here_and_now(runs[0].experiment["server"]["gunicorn"])
+    about = json.dumps(asdict(provenance), indent=2) + "\n"
     run.save(runs, directory / f"{name}.jsonl")
     with whole_file(directory / f"{name}.json") as file:
         file.write(about)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sim.experiment import Experiment
@@ -24,6 +24,12 @@ LOAD_VARIANTS, TROUBLE_VARIANTS, CASE_VARIANTS = 12, 8, 6
 #: The load that is shown at other rates too, and those rates, requests / s.
 RATED, RATES = "gthread-2x2", (20, 40)
 
+#: The release that the FAQ was written about: its log begins with it.
+FAQ_RELEASE = "23.0.0"
+
+#: How often a load is measured on that release.
+FAQ_REPEATS = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -35,6 +41,7 @@ class Shown:
         flags: of the command line, which change what the file says.
         repeats: how often it is measured.
         variants: how often it is predicted.
+        release: of Gunicorn, if it is not the newest.
     """
 
     name: str
@@ -42,6 +49,7 @@ class Shown:
     flags: tuple[str, ...]
     repeats: int
     variants: int
+    release: str | None = None
 
     @property
     def arguments(self) -> str:
@@ -53,6 +61,16 @@ class Shown:
     def trouble(self) -> bool:
         """Whether something goes wrong in it."""
         return self.file is not None and self.file.count("/") == 1
+
+    def on(self, release: str) -> Shown:
+        """The same experiment on another release of Gunicorn."""
+        return replace(
+            self,
+            name=on_release(self.name, release),
+            flags=(*self.flags, "--gunicorn", release),
+            repeats=min(self.repeats, FAQ_REPEATS),
+            release=release,
+        )
 
     def experiment(self) -> Experiment:
         """The experiment, of one replication.
@@ -67,17 +85,25 @@ class Shown:
         return experiment_from(parser.parse_args(flags))[0]
 
 
+def on_release(name: str, release: str) -> str:
+    """The name of an experiment on another release than the newest."""
+    return f"{name}@{release}"
+
+
 @remembered
 def by_name() -> dict[str, Shown]:
-    """Every experiment file of the repository by its stem, some with other rates, and all cases."""
-    loads = (
+    """Every experiment file of the repository by its stem, some with other rates, and all cases.
+
+    Those of files are there a second time, on `FAQ_RELEASE`.
+    """
+    loads = [
         Shown(path.stem, f"experiments/load/{path.name}", (), LOAD_REPEATS, LOAD_VARIANTS)
         for path in sorted((ROOT / "experiments" / "load").glob("*.toml"))
-    )
-    troubles = (
+    ]
+    troubles = [
         Shown(path.stem, f"experiments/{path.name}", (), TROUBLE_REPEATS, TROUBLE_VARIANTS)
         for path in sorted((ROOT / "experiments").glob("*.toml"))
-    )
+    ]
     rates = (
         Shown(
             f"{RATED}-at-{rate}",
@@ -93,4 +119,5 @@ def by_name() -> dict[str, Shown]:
         for key, case in cases.read().items()
         for name, server in cases.experiments(key).items()
     )
-    return {shown.name: shown for shown in (*loads, *rates, *troubles, *asked)}
+    older = (shown.on(FAQ_RELEASE) for shown in (*loads, *troubles))
+    return {shown.name: shown for shown in (*loads, *rates, *troubles, *asked, *older)}

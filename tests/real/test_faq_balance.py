@@ -16,6 +16,7 @@ from looks import RUNS, looks_at
 from plain_gunicorn import get_json, wait_for
 from rank_test import Criterion, Statistics
 
+from reference_app.rig.releases import Gunicorn
 from reference_app.rig.server import RunningServer, running_server
 from sim.experiment import Experiment, Server, TraceRow, Traffic
 from sim.run import Run
@@ -24,8 +25,8 @@ SERVER = Server(workers=2, threads=2, preload_app=True)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[RunningServer]:
-    with running_server(Experiment(SERVER)) as server:
+def server(gunicorn: Gunicorn) -> Iterator[RunningServer]:
+    with running_server(Experiment(SERVER), gunicorn=gunicorn) as server:
         yield server
 
 

@@ -16,6 +16,7 @@ from ldclient.context import Context
 from plain_gunicorn import get, get_json, wait_for
 
 from reference_app.launchdarkly.flag_process import flag_process
+from reference_app.rig.releases import Gunicorn
 from reference_app.rig.server import running_server
 from sim.experiment import Experiment, LaunchDarkly, Server
 
@@ -38,13 +39,13 @@ def test_the_sdk_starts_threads_of_its_own() -> None:
         assert "StreamingUpdateProcessor" in classes
 
 
-def test_a_fork_leaves_the_sdk_without_threads() -> None:
+def test_a_fork_leaves_the_sdk_without_threads(gunicorn: Gunicorn) -> None:
     def threads(*, postfork: bool) -> int:
         launchdarkly = LaunchDarkly(enabled=True, latency=0.0, postfork=postfork)
         experiment = Experiment(
             Server(workers=1, threads=2, preload_app=True), launchdarkly=launchdarkly
         )
-        with running_server(experiment) as server:
+        with running_server(experiment, gunicorn=gunicorn) as server:
             (pid,) = server.workers().values()
             return int(psutil.Process(pid).num_threads())
 
@@ -52,11 +53,12 @@ def test_a_fork_leaves_the_sdk_without_threads() -> None:
     assert threads(postfork=True) > 8
 
 
-def test_a_worker_of_one_thread_has_flags_too() -> None:
+def test_a_worker_of_one_thread_has_flags_too(gunicorn: Gunicorn) -> None:
     for worker_class in ("sync", "gthread"):
         server_settings = Server(workers=1, threads=1, worker_class=worker_class, preload_app=True)
         launchdarkly = LaunchDarkly(enabled=True, latency=0.0)
-        with running_server(Experiment(server_settings, launchdarkly=launchdarkly)) as server:
+        experiment = Experiment(server_settings, launchdarkly=launchdarkly)
+        with running_server(experiment, gunicorn=gunicorn) as server:
             health = json.loads(get(server.port, "/health")[1])
             assert health["launchdarkly"]["state"] == "valid"
             flags = get_json(server.port, "/flags?user=alice")["flags"]

@@ -15,8 +15,10 @@ import psutil
 import pytest
 from plain_gunicorn import get, get_json, wait_for
 
+from reference_app.rig.releases import Gunicorn
 from reference_app.rig.server import RunningServer, running_server
 from sim.experiment import Experiment, Server
+from sim.experiment.release import release
 
 SERVER = Server(workers=2, threads=2, preload_app=True)
 
@@ -74,8 +76,8 @@ def stopped(*pids: int) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[RunningServer]:
-    with running_server(Experiment(SERVER)) as server:
+def server(gunicorn: Gunicorn) -> Iterator[RunningServer]:
+    with running_server(Experiment(SERVER), gunicorn=gunicorn) as server:
         yield server
 
 
@@ -86,12 +88,19 @@ def test_master_and_workers_hold_one_listening_socket(server: RunningServer) -> 
     assert all(inode in sockets_of(pid) for pid in pids)
 
 
-def test_with_reuse_port_each_worker_has_a_socket_of_its_own() -> None:
-    with running_server(Experiment(Server(workers=2, reuse_port=True, preload_app=True))) as server:
+def test_with_reuse_port_each_worker_has_a_socket_of_its_own(gunicorn: Gunicorn) -> None:
+    """Since Gunicorn 24; before, it is one socket that the workers inherit."""
+    experiment = Experiment(Server(workers=2, reuse_port=True, preload_app=True))
+    with running_server(experiment, gunicorn=gunicorn) as server:
         inodes = set(listening_at(server.port))
+        held = [inodes & sockets_of(pid) for pid in server.workers().values()]
+        if release(gunicorn.release).reuse_port == "inherited":
+            assert len(inodes) == 1
+            assert [inodes] * 2 == held
+            assert inodes <= sockets_of(server.master_pid)
+            return
         assert len(inodes) == 2
         assert not inodes & sockets_of(server.master_pid)
-        held = [inodes & sockets_of(pid) for pid in server.workers().values()]
         assert [len(each) for each in held] == [1, 1]
         assert held[0] != held[1]
 
@@ -130,15 +139,22 @@ def test_while_no_worker_accepts_connections_wait_in_the_kernel(server: RunningS
         client.close()
 
 
-def test_master_and_worker_share_no_pipe_and_no_unix_socket(server: RunningServer) -> None:
+def test_master_and_worker_share_no_pipe_and_no_unix_socket(
+    server: RunningServer, gunicorn: Gunicorn
+) -> None:
     def channels(pid: int) -> set[str]:
         links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
         return {link for link in links if link.startswith(("pipe:", "socket:"))}
 
     (inode,) = listening_at(server.port)
-    # Where the log goes is none either: the rig gives them a file.
+    # Where the log goes is none either: the rig gives them a file. Before Gunicorn 24 workers
+    # inherit the pipe by which the master's signal handlers wake it, and do not use it.
+    inherited = release(gunicorn.release).sigchld == "in the handler"
     for pid in server.workers().values():
-        assert channels(server.master_pid) & channels(pid) == {f"socket:[{inode}]"}
+        both = channels(server.master_pid) & channels(pid)
+        pipes = {link for link in both if link.startswith("pipe:")}
+        assert both - pipes == {f"socket:[{inode}]"}
+        assert len(pipes) == inherited
 
 
 def heartbeats(pid: int) -> dict[str, float]:

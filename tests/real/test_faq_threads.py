@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from plain_gunicorn import ROOT, PlainGunicorn, get_json, plain_gunicorn, run_python
 
+from reference_app.rig.releases import Gunicorn
+
 #: Counts the requests of its process, and fails, waits or computes where the path says so.
 APPLICATION = '''
 import json, os, threading, time
@@ -51,8 +53,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def one_worker(folder: Path) -> Iterator[PlainGunicorn]:
-    with plain_gunicorn(folder, "plain:app", "--threads", "2", "--preload") as server:
+def one_worker(folder: Path, gunicorn: Gunicorn) -> Iterator[PlainGunicorn]:
+    flags = ("--threads", "2", "--preload")
+    with plain_gunicorn(folder, "plain:app", *flags, gunicorn=gunicorn) as server:
         yield server
 
 
@@ -61,8 +64,9 @@ def at_once(server: PlainGunicorn, path: str, number: int) -> list[dict[str, Any
         return list(pool.map(lambda _: get_json(server.port, path), range(number)))
 
 
-def test_pool_threads_start_when_they_are_needed(folder: Path) -> None:
-    with plain_gunicorn(folder, "plain:app", "--threads", "8", "--preload") as server:
+def test_pool_threads_start_when_they_are_needed(folder: Path, gunicorn: Gunicorn) -> None:
+    flags = ("--threads", "8", "--preload")
+    with plain_gunicorn(folder, "plain:app", *flags, gunicorn=gunicorn) as server:
         (worker,) = server.workers()
         # The main thread, and one for the request that found out whether the server has started;
         # one more where a thread was not quite idle again when the next request came.
@@ -78,9 +82,9 @@ def test_threads_share_memory(one_worker: PlainGunicorn) -> None:
     assert get_json(one_worker.port, "/")["seen"] == before + 7
 
 
-def test_workers_share_no_memory(folder: Path) -> None:
+def test_workers_share_no_memory(folder: Path, gunicorn: Gunicorn) -> None:
     flags = ("--workers", "2", "--preload")
-    with plain_gunicorn(folder, "plain:app", *flags) as server:
+    with plain_gunicorn(folder, "plain:app", *flags, gunicorn=gunicorn) as server:
         answers = [answer for _ in range(10) for answer in at_once(server, "/wait/0.02", 2)]
     most = {answer["pid"]: answer["seen"] for answer in answers}
     assert len(most) == 2
@@ -125,8 +129,8 @@ def test_workers_compute_at_once(folder: Path) -> None:
         assert any(computed_at_once(server) > 0.005 for _ in range(20))
 
 
-def test_workers_are_tied_to_no_core(folder: Path) -> None:
-    with plain_gunicorn(folder, "plain:app", "--workers", "2") as server:
+def test_workers_are_tied_to_no_core(folder: Path, gunicorn: Gunicorn) -> None:
+    with plain_gunicorn(folder, "plain:app", "--workers", "2", gunicorn=gunicorn) as server:
         server.wait_for_log("Booting worker", times=2)
         allowed = [os.sched_getaffinity(process.pid) for process in server.workers()]
     assert allowed == [os.sched_getaffinity(0)] * 2
@@ -185,8 +189,9 @@ def test_preloaded_workers_share_most_of_their_memory(tmp_path: Path) -> None:
     assert max(preloaded) < 0.7 * min(alone)
 
 
-def test_threads_cost_less_memory_than_workers(folder: Path) -> None:
-    with plain_gunicorn(folder, "plain:app", "--threads", "16", "--preload") as server:
+def test_threads_cost_less_memory_than_workers(folder: Path, gunicorn: Gunicorn) -> None:
+    flags = ("--threads", "16", "--preload")
+    with plain_gunicorn(folder, "plain:app", *flags, gunicorn=gunicorn) as server:
         (worker,) = server.workers()
         before = worker.memory_full_info().uss
         at_once(server, "/wait/0.1", 32)

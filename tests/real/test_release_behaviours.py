@@ -19,12 +19,12 @@ from statistics import median
 import psutil
 import pytest
 from plain_gunicorn import PATIENCE, plain_gunicorn, wait_for
+from release_of import release_of
 
 from reference_app.rig.address import HOST
 from reference_app.rig.measure import measure
-from reference_app.rig.releases import Gunicorn, gunicorn, installed
+from reference_app.rig.releases import installed
 from reference_app.rig.server import RunningServer, running_server
-from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.distribution import Distribution
 
@@ -37,17 +37,9 @@ ONE = Server(workers=1, threads=2, worker_class="gthread", preload_app=True, gra
 AT_ONCE = 0.5
 
 
-def gunicorn_of(release: str) -> Gunicorn:
-    """A release, installed once; the test is skipped where no package index can be reached."""
-    try:
-        return gunicorn(release, lambda _: None)
-    except ExperimentError as error:
-        pytest.skip(str(error))
-
-
 @contextmanager
 def serving(release: str, server: Server = ONE) -> Iterator[RunningServer]:
-    with running_server(Experiment(server), gunicorn=gunicorn_of(release)) as running:
+    with running_server(Experiment(server), gunicorn=release_of(release)) as running:
         yield running
 
 
@@ -118,7 +110,7 @@ def test_two_by_two_with_and_without_a_limit(release: str, limit: int, *, spins:
         replications=1,
         seed=3,
     )
-    run = measure(experiment, 0, lambda *_: None, gunicorn_of(release))
+    run = measure(experiment, 0, lambda *_: None, release_of(release))
     waits = [row.latency for row in run.requests if row.outcome == "ok"]
     assert run.gunicorn == release
     if not spins:
@@ -277,7 +269,7 @@ def post_fork(server, worker):
 def test_a_worker_that_hangs_in_post_fork_is_killed_or_never(release: str, tmp_path: Path) -> None:
     (tmp_path / "hangs.py").write_text(HANGS, encoding="utf-8")
     flags = ("--workers", "1", "--timeout", "1", "--config", "hangs.py")
-    made = gunicorn_of(release)
+    made = release_of(release)
     with plain_gunicorn(
         tmp_path, "reference_app.app:app", *flags, ready=False, gunicorn=made
     ) as server:

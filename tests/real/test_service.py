@@ -25,6 +25,7 @@ from ldclient.context import Context
 
 from reference_app.flags import FLAG_SERVICE_URL, OFFLINE, SDK_KEY, client_config, start_wait
 from reference_app.launchdarkly.flag_process import FlagProcess, flag_process
+from reference_app.rig.releases import Gunicorn
 from reference_app.rig.server import RunningServer, running_server
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server
@@ -128,9 +129,9 @@ def test_offline_there_is_no_sdk_thread(offline: RunningServer) -> None:
 # --- flags in forked workers ---------------------------------------------------------------------
 
 
-def test_every_worker_evaluates_real_flags_after_postfork() -> None:
+def test_every_worker_evaluates_real_flags_after_postfork(gunicorn: Gunicorn) -> None:
     experiment = Experiment(server=FAQ, launchdarkly=LaunchDarkly(enabled=True, latency=0.3))
-    with running_server(experiment) as server:
+    with running_server(experiment, gunicorn=gunicorn) as server:
         workers = set(server.workers().values())
         for user, checkout in (
             ("alice", (True, "TARGET_MATCH")),
@@ -162,9 +163,10 @@ def test_every_worker_evaluates_real_flags_after_postfork() -> None:
         wait_for(lambda: '"value":100}' not in get(server.port, "/flags")[1])
 
 
-def test_a_worker_that_cannot_reach_the_flags_boots_after_start_wait() -> None:
+def test_a_worker_that_cannot_reach_the_flags_boots_after_start_wait(gunicorn: Gunicorn) -> None:
     launchdarkly = LaunchDarkly(enabled=True, latency=0.0, start_wait=0.5)
-    with running_server(Experiment(server=FAQ, launchdarkly=launchdarkly)) as server:
+    experiment = Experiment(server=FAQ, launchdarkly=launchdarkly)
+    with running_server(experiment, gunicorn=gunicorn) as server:
         assert server.flag_service is not None
         server.flag_service.change(reachable=False)
         os.kill(server.workers()[1], signal.SIGKILL)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import conftest
 import pytest
 from node_ids import node_ids
+from release_of import release_of
 
 from sim.analysis.summary import summarize
 from sim.errors import ExperimentError
@@ -22,6 +28,7 @@ from site_docs.assertions import ledger
 from site_docs.assertions.ledger import Claim, Section, Source, fill
 from site_docs.assertions.quantity import Quantity, look_up
 from site_docs.runs.evidence import evidence
+from site_docs.runs.shown import FAQ_RELEASE
 
 ROOT = Path(__file__).resolve().parents[2]
 CLAIMS = ROOT / "site_docs" / "claims"
@@ -147,7 +154,80 @@ def test_a_source_says_what_is_quoted(source: Source) -> None:
     assert source.line in [line.strip() for line in text_of(source).splitlines()]
 
 
-@pytest.mark.parametrize("claim", ORIGINALS.values(), ids=ORIGINALS)
+def test_the_release_that_the_faq_was_written_about_is_in_its_log() -> None:
+    assert f"[INFO] Starting gunicorn {FAQ_RELEASE}" in FAQ
+    assert FAQ_RELEASE == conftest.FAQ_RELEASE
+
+
+OLDER = {name: claim.on(FAQ_RELEASE) for name, claim in ORIGINALS.items()}
+
+#: Prints the source of each Python object that is named, of the Gunicorn on its path.
+_SOURCES_OF_ANOTHER = """
+import json, sys
+sys.path[1:1] = sys.argv[1:]
+from test_claims import text_of
+from site_docs.assertions.ledger import Source
+json.dump([text_of(Source(at, "")) for at in json.load(sys.stdin)], sys.stdout)
+"""
+
+
+def test_sources_of_the_older_release_say_what_is_quoted() -> None:
+    """A claim that says nothing of its own about that release has the same lines there."""
+    gunicorn = release_of(FAQ_RELEASE)
+    quoted = [
+        (name, source)
+        for name, claim in OLDER.items()
+        for source in claim.sources
+        if source.at.startswith("gunicorn.")
+    ]
+    assert len(quoted) > 80
+    paths = [str(gunicorn.directory), str(ROOT), str(Path(__file__).parent)]
+    paths += [str(ROOT / "tests" / "support")]
+    done = subprocess.run(
+        [sys.executable, "-c", _SOURCES_OF_ANOTHER, *paths],
+        input=json.dumps([source.at for _, source in quoted]),
+        env={**os.environ, "PYTHONPATH": str(gunicorn.directory)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    texts = json.loads(done.stdout)
+    missing = [
+        (name, source)
+        for (name, source), text in zip(quoted, texts, strict=True)
+        if source.line not in [line.strip() for line in text.splitlines()]
+    ]
+    assert missing == []
+
+
+#: Claims about the container, the SDK, or Linux: Gunicorn has no part in what their tests measure.
+OF_NO_RELEASE = frozenset(
+    {
+        "all-in-one-container",
+        "docker-compose-starts-it",
+        "launchdarkly-calls-are-io",
+        "master-is-process-1",
+        "sdk-threads-are-separate",
+        "threads-start-fast",
+    }
+)
+
+
+@pytest.mark.parametrize("claim", OLDER.values(), ids=OLDER)
+def test_every_claim_is_measured_on_the_release_that_it_was_written_about(claim: Claim) -> None:
+    """By numbers of an experiment on that release, or by a test that runs on it."""
+    run_on_it = [test for test in claim.tests if f"{test}[{FAQ_RELEASE}]" in collected()]
+    measured = claim.quantities or run_on_it
+    assert bool(measured) != (claim.id in OF_NO_RELEASE)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [*ORIGINALS.values(), *OLDER.values()],
+    ids=[*ORIGINALS, *(f"{name} {FAQ_RELEASE}" for name in OLDER)],
+)
 def test_no_number_is_typed_by_hand(claim: Claim) -> None:
     for text in filter(None, (claim.correct, claim.depends_on)):
         prose = re.sub(r"`[^`]*`", "", text)
@@ -157,8 +237,9 @@ def test_no_number_is_typed_by_hand(claim: Claim) -> None:
 # --- every number is in the data, on both sides --------------------------------------------------
 
 QUANTITIES = {
-    f"{claim.id} {quantity.name}": quantity
-    for claim in ORIGINALS.values()
+    f"{claim.id} {quantity.name}{on}": quantity
+    for on, claims in (("", ORIGINALS), (f" {FAQ_RELEASE}", OLDER))
+    for claim in claims.values()
     for quantity in claim.quantities
 }
 
@@ -294,6 +375,26 @@ def test_a_claim_that_repeats_another_has_its_evidence(tmp_path: Path) -> None:
             'repeats = "a"\ncorrect = "x"',
             "claim 'b': correct is said, but the claim repeats another",
         ),
+        (
+            'repeats = "a"',
+            'repeats = "a"\n[[claim.release]]\ngunicorn = "23.0.0"',
+            "claim 'b': release is said, but the claim repeats another",
+        ),
+        (
+            '[[claim]]\nid = "b"',
+            '[[claim.release]]\ngunicorn = "23"\n[[claim]]\nid = "b"',
+            "claim 'a': [[claim.release]] 1 gunicorn is '23'; expected one of the releases",
+        ),
+        (
+            '[[claim]]\nid = "b"',
+            '[[claim.release]]\nverdict = "true"\n[[claim]]\nid = "b"',
+            "claim 'a': [[claim.release]] 1 has no key 'gunicorn'",
+        ),
+        (
+            '[[claim]]\nid = "b"',
+            '[[claim.release]]\ngunicorn = "23.0.0"\nverdict = "no"\n[[claim]]\nid = "b"',
+            "claim 'a': [[claim.release]] 23.0.0: verdict is 'no'; expected one of",
+        ),
         ('repeats = "a"', "", "claim 'b': correct is empty; expected text"),
         ('why = "heading"', 'why = ""', "1-a.toml: [[other]] 1 why is empty; expected text"),
         ('why = "heading"', "", "1-a.toml: [[other]] 1 has no key 'why'; expected text in quotes"),
@@ -307,6 +408,29 @@ def test_a_ledger_is_refused_by_file_claim_and_key(
         read_text(tmp_path, GOOD.replace(old, new, 1))
     assert "\n" not in str(caught.value)
     assert "1-a.toml" in str(caught.value)
+
+
+OTHERWISE = """
+[[claim.release]]
+gunicorn = "23.0.0"
+verdict = "depends"
+depends_on = "that"
+correct = "It was {n.measured}."
+"""
+
+
+def test_a_claim_about_an_older_release_is_whole(tmp_path: Path) -> None:
+    text = GOOD.replace('\n[[claim]]\nid = "b"', f'{OTHERWISE}[[claim]]\nid = "b"')
+    (section,) = read_text(tmp_path, text)
+    first, second = section.claims
+    older = first.on("23.0.0")
+    assert (older.verdict, older.depends_on) == ("depends", "that")
+    assert older.correct == "It was {n.measured}."
+    assert (older.tests, older.sources) == (first.tests, first.sources)
+    assert [quantity.data for quantity in older.quantities] == ["worker-killed@23.0.0"]
+    # What repeats a claim repeats all of it; and no release but that one differs.
+    assert second.on("23.0.0").correct == older.correct
+    assert first.on("22.0.0").verdict == first.verdict
 
 
 def test_a_directory_without_claims_is_refused(tmp_path: Path) -> None:

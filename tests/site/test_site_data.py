@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sim.errors import ExperimentError
+from sim.experiment.release import NEWEST
 from sim.model.simulation import predict
 from sim.run import Run
 from site_docs.charts.catalogue import draw
@@ -37,7 +38,7 @@ def test_what_was_measured_is_read_as_it_was_saved(run: Run, tmp_path: Path) -> 
     found = measured.load("x", tmp_path)
     assert len(found.runs) == 2
     assert list(found.runs[0].requests.arrival) == list(run.requests.arrival)
-    assert found.provenance == Provenance.here_and_now()
+    assert found.provenance == Provenance.here_and_now(NEWEST)
     assert found.provenance.versions["gunicorn"].startswith("27.")
 
 
