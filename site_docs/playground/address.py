@@ -15,15 +15,21 @@ PAGE = "playground/"
 PLAIN = ":,/;"
 
 
-def address(words: Sequence[str]) -> str:
+def address(words: Sequence[str], other: Sequence[str] | None = None) -> str:
     """The address, from the root of the site, at which the page begins with these words.
 
     Args:
         words: flags of ``python -m sim`` and their values.
+        other: those of the server to compare with.
 
     Raises:
         ValueError: when a word is no flag, or its value is missing.
     """
+    b = [] if other is None else ["B", *_parts(other)]
+    return f"{PAGE}#{'&'.join([*_parts(words), *b])}"
+
+
+def _parts(words: Sequence[str]) -> list[str]:
     rest = iter(words)
     parts = []
     for word in rest:
@@ -38,7 +44,7 @@ def address(words: Sequence[str]) -> str:
         if takes_value:
             part += "=" + quote(value, safe=PLAIN + " ").replace(" ", "+")
         parts.append(part)
-    return f"{PAGE}#{'&'.join(parts)}"
+    return parts
 
 
 def _flag(name: str) -> tuple[str, bool]:

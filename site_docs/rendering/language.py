@@ -321,6 +321,18 @@ def reproduce(name: str) -> str:
     )
 
 
+def opened(words: str, name: str, other: str | None = None) -> str:
+    """A link that opens an experiment in the playground, beside another if there is one.
+
+    Args:
+        words: of the link.
+        name: of the experiment.
+        other: of the one to compare it with.
+    """
+    against = None if other is None else evidence(other).shown.arguments
+    return play(evidence(name).shown.arguments, words, against)
+
+
 def where(name: str) -> str:
     """Where and when an experiment was measured, in words."""
     return provenance_words(evidence(name).provenance)
@@ -461,6 +473,7 @@ _VOCABULARY: dict[str, Any] = {
     "measured": measured,
     "most_of_burst": most_of_burst,
     "moving": moving,
+    "opened": opened,
     "outcomes": outcomes,
     "predicted": predicted,
     "recoveries": recoveries,

@@ -251,6 +251,9 @@ def test_links_of_other_pages_open_their_experiments(page: Page, base: str, site
         address(shlex.split(shown.arguments)).partition("#")[2]: shown.experiment()
         for shown in by_name().values()
     }
+    pairs = {state for state in states if "&B&" in state}
+    assert pairs, "the home page compares two servers"
+    states = {side for state in states for side in state.split("&B&")}
     assert len(states) > 40
     assert states <= set(expected)
     for trouble in ("worker-killed", "reload", "client-retries", "upgrade", "scale-down"):
@@ -409,6 +412,30 @@ def test_touch_works_the_controls_on_a_telephone(page: Page, base: str) -> None:
         )
         # WCAG 2.2, 2.5.8: 24 px.
         assert min(heights) >= 24
+
+
+def test_the_surprises_are_guessed_first_and_then_played(page: Page, base: str) -> None:
+    page.goto(base)
+    boxes = page.locator("[data-choices]")
+    assert boxes.count() == 3
+    for box in boxes.all():
+        link = box.get_by_role("link", name="Play it")
+        expect(link).to_be_hidden()
+        choices = box.get_by_role("button")
+        assert choices.count() == 3
+        right = int(box.get_attribute("data-answer") or "")
+        choices.nth(right).focus()
+        page.keyboard.press("Enter")
+        expect(box.locator(".guessed")).to_contain_text("Right.")
+        expect(box.locator(".guessed")).to_be_focused()
+        expect(link).to_be_visible()
+    page.reload()
+    first = boxes.first
+    first.get_by_role("button").first.click()
+    expect(first.locator(".guessed")).to_contain_text("No:")
+    first.get_by_role("link", name="Play it").click()
+    settle(page)
+    assert page.get_by_label("Workers", exact=True).input_value() == "4"
 
 
 def test_nothing_was_logged_or_fetched_elsewhere(page: Page, troubles: list[str]) -> None:

@@ -22,6 +22,10 @@ def test_words_become_an_address(words: tuple[str, ...], state: str) -> None:
     assert address(words) == f"playground/#{state}"
 
 
+def test_two_command_lines_are_compared() -> None:
+    assert address(("-w", "2"), ("-w", "4")) == "playground/#workers=2&B&workers=4"
+
+
 @pytest.mark.parametrize("words", [("workers",), ("--no-such", "1"), ("--workers",)], ids=repr)
 def test_what_is_no_command_line_has_no_address(words: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="expected"):
