@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import json
 import os
 import re
@@ -15,10 +13,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import conftest
 import pytest
 from node_ids import node_ids
 from release_of import release_of
+from source_text import source_text
 
 from sim.analysis.summary import summarize
 from sim.errors import ExperimentError
@@ -33,8 +31,10 @@ from site_docs.runs.shown import FAQ_RELEASE
 ROOT = Path(__file__).resolve().parents[2]
 CLAIMS = ROOT / "site_docs" / "claims"
 
+SUPPORT = Path(__file__).parents[1] / "support"
+
 #: The FAQ that the site replaces, as it was.
-_REPLACED = Path(__file__).parents[1] / "support" / "replaced_faq.txt"
+_REPLACED = SUPPORT / "replaced_faq.txt"
 FAQ = _REPLACED.read_text(encoding="utf-8").splitlines()
 
 SECTIONS = ledger.read(CLAIMS)
@@ -132,43 +132,19 @@ def test_the_tests_of_a_claim_exist(claim: Claim) -> None:
     assert [test for test in claim.tests if test not in collected()] == []
 
 
-def text_of(source: Source) -> str:
-    """What a source says: that of a Python object, or of a file of this project."""
-    path = ROOT / source.at
-    if path.is_file():
-        return path.read_text(encoding="utf-8")
-    module, _, name = source.at.partition(":")
-    found = importlib.import_module(module)
-    for attribute in filter(None, name.split(".")):
-        found = inspect.getattr_static(found, attribute)
-    if isinstance(found, property):
-        found = found.fget
-    return inspect.getsource(found)
-
-
 SOURCES = {source: name for name, claim in ORIGINALS.items() for source in claim.sources}
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: f"{SOURCES[source]} {source.at}")
 def test_a_source_says_what_is_quoted(source: Source) -> None:
-    assert source.line in [line.strip() for line in text_of(source).splitlines()]
+    assert source.line in [line.strip() for line in source_text(source.at).splitlines()]
 
 
 def test_the_release_that_the_faq_was_written_about_is_in_its_log() -> None:
     assert f"[INFO] Starting gunicorn {FAQ_RELEASE}" in FAQ
-    assert FAQ_RELEASE == conftest.FAQ_RELEASE
 
 
 OLDER = {name: claim.on(FAQ_RELEASE) for name, claim in ORIGINALS.items()}
-
-#: Prints the source of each Python object that is named, of the Gunicorn on its path.
-_SOURCES_OF_ANOTHER = """
-import json, sys
-sys.path[1:1] = sys.argv[1:]
-from test_claims import text_of
-from site_docs.assertions.ledger import Source
-json.dump([text_of(Source(at, "")) for at in json.load(sys.stdin)], sys.stdout)
-"""
 
 
 def test_sources_of_the_older_release_say_what_is_quoted() -> None:
@@ -181,12 +157,10 @@ def test_sources_of_the_older_release_say_what_is_quoted() -> None:
         if source.at.startswith("gunicorn.")
     ]
     assert len(quoted) > 80
-    paths = [str(gunicorn.directory), str(ROOT), str(Path(__file__).parent)]
-    paths += [str(ROOT / "tests" / "support")]
     done = subprocess.run(
-        [sys.executable, "-c", _SOURCES_OF_ANOTHER, *paths],
+        [sys.executable, "-m", "source_text"],
         input=json.dumps([source.at for _, source in quoted]),
-        env={**os.environ, "PYTHONPATH": str(gunicorn.directory)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(gunicorn.directory), str(SUPPORT)])},
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from node_ids import node_ids
-from test_claims import text_of
+from source_text import source_text
 
 from sim.errors import ExperimentError
 from site_docs.assertions import statements
@@ -48,7 +48,7 @@ def test_a_statement_is_the_pages_and_something_holds_it(each: Statement) -> Non
     assert plain_text(each.words) in plain_text(found[each.section])
     assert [test for test in each.tests if test not in collected()] == []
     for source in each.sources:
-        assert source.line in [line.strip() for line in text_of(source).splitlines()]
+        assert source.line in [line.strip() for line in source_text(source.at).splitlines()]
 
 
 @pytest.mark.parametrize("page", ALL_PAGES)
