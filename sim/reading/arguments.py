@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -39,6 +39,7 @@ from sim.reading import (
     gunicorn_flags,
     known_log_formats,
     pasted,
+    release_settings,
     toml_file,
     trace_file,
 )
@@ -202,9 +203,13 @@ def experiment_from(
     environment = command_args.read(known, os.environ)
     location = environment.config if args.config is None else args.config
     log_format = None
+    in_file: tuple[str, ...] = ()
     if location is not None:
-        cores = said.host.cores if args.cores is None else args.cores
-        config = gunicorn_config.read(location, cores, literal=args.literal)
+        config = gunicorn_config.read(
+            location,
+            said.host.cores if args.cores is None else args.cores,
+            literal=args.literal,
+        )
         changes.setdefault("server", {}).update(config.settings)
         if config.postfork:
             changes.setdefault("launchdarkly", {}).update(enabled=True, postfork=True)
@@ -212,6 +217,7 @@ def experiment_from(
             changes.setdefault("launchdarkly", {}).setdefault("postfork", False)
         if config.gc_freeze:
             changes.setdefault("", {})["gc_freeze"] = True
+        in_file = (*config.ignored, *config.harmless, *config.unread)
         notices += config.notices
         notices += gunicorn_flags.not_modelled(location, config.ignored, config.harmless)
         if config.access_log_format is not None:
@@ -238,9 +244,28 @@ def experiment_from(
     notices += limit_notices([experiment.server])
     notices += unmeasured(experiment, varied)
     notices += gunicorn_flags.other_flags(args, known, COMMAND_LINE)
+    if f"server.{RELEASE}" not in varied:
+        release = experiment.server.gunicorn
+        notices += release_settings.ignored_notices(str(location), in_file, release)
+        notices += _refused_flags(
+            {command_args.CMD_ARGS: environment, COMMAND_LINE: args}, known, release
+        )
     notices += _about_pasted(args.pasted, location)
     # A stable sort: assumptions first, all else as it was said.
     return experiment, tuple(sorted(notices, key=lambda notice: not isinstance(notice, Assumption)))
+
+
+def _refused_flags(
+    given: Mapping[str, argparse.Namespace], known: dict[str, Any], release: str
+) -> list[str]:
+    """A notice of Gunicorn's flags, by where they were given, that a release does not know."""
+    return [
+        notice
+        for where, args in given.items()
+        for notice in release_settings.refused_notices(
+            where, gunicorn_flags.given(args, known), release
+        )
+    ]
 
 
 def _take_costs(

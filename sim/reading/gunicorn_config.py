@@ -29,7 +29,7 @@ from typing import Any
 
 from sim.errors import ExperimentError
 from sim.experiment import RELEASE, Host, Server
-from sim.reading import literal_config, processors
+from sim.reading import literal_config, processors, release_settings
 from sim.reading import settings as model_settings
 
 #: Settings that the model has.
@@ -56,6 +56,7 @@ class GunicornConfig:
         gc_freeze: whether one of `FREEZING_HOOKS` calls `gc.freeze`.
         notices: what the file saw of the host, and what of it could not be read.
         access_log_format: of the access log, if the file sets it.
+        unread: settings that the file sets and only other releases know than the one that reads it.
     """
 
     settings: dict[str, Any]
@@ -65,6 +66,7 @@ class GunicornConfig:
     gc_freeze: bool = False
     notices: tuple[str, ...] = ()
     access_log_format: str | None = None
+    unread: tuple[str, ...] = ()
 
 
 def known_settings() -> dict[str, Any]:
@@ -165,6 +167,7 @@ def read(location: str, cores: int = Host().cores, *, literal: bool = False) -> 
         gc_freeze=bool(freezing),
         notices=notices,
         access_log_format=settings.get("access_log_format"),
+        unread=tuple(sorted(release_settings.SINCE.keys() & values.keys() - known.keys())),
     )
 
 

@@ -61,15 +61,21 @@ def _worker_class(text: str) -> str:
 
 def other_flags(args: argparse.Namespace, known: dict[str, Any], where: str) -> list[str]:
     """A notice of the Gunicorn flags that were given and are not modelled."""
+    flags = given(args, known)
+    harmless = tuple(name for name in flags if name in settings.HARMLESS)
+    ignored = tuple(name for name in flags if name not in settings.HARMLESS)
+    return not_modelled(where, ignored, harmless, flags)
+
+
+def given(args: argparse.Namespace, known: dict[str, Any]) -> dict[str, str]:
+    """The Gunicorn flags that were given and are not modelled, as written, by their settings."""
     flags: dict[str, str] = {}
     for name, setting in known.items():
         value = getattr(args, HIDDEN + name, None)
         if value is not None:
             flags[name] = setting.cli[-1]
             gunicorn_config.validated(setting, value, flags[name])
-    harmless = tuple(name for name in flags if name in settings.HARMLESS)
-    ignored = tuple(name for name in flags if name not in settings.HARMLESS)
-    return not_modelled(where, ignored, harmless, flags)
+    return flags
 
 
 def not_modelled(

@@ -1,6 +1,7 @@
 """Settings that are set but have no effect, or another effect than expected, in this experiment.
 
-Each is a `Rule`; to add one is to add a row. Read in the source of Gunicorn 27.0.1.
+Each is a `Rule`; to add one is to add a row. Read in the source of Gunicorn 27.0.1; where a release
+matters the rule asks `sim.experiment.release`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from sim.experiment import Experiment
+from sim.experiment.release import release
 from sim.reading.experiment_file import Changes
 
 
@@ -128,6 +130,13 @@ RULES: tuple[Rule, ...] = (
         ),
         "postfork() is not needed: without preload_app each worker starts a LaunchDarkly client of "
         "its own",
+    ),
+    Rule(  # Arbiter.start: one create_sockets(), before the first fork
+        ("server.reuse_port",),
+        ("server.reuse_port", "server.gunicorn"),
+        lambda it: it.server.reuse_port and release(it.server.gunicorn).reuse_port == "inherited",
+        "reuse_port changes no queue on Gunicorn {server.gunicorn}: all workers inherit one "
+        "socket; a socket for each worker is Gunicorn 24 and later",
     ),
 )
 

@@ -284,3 +284,18 @@ def test_a_worker_that_hangs_in_post_fork_is_killed_or_never(release: str, tmp_p
             time.sleep(3.5)
             assert hung.status() != psutil.STATUS_ZOMBIE
             assert "WORKER TIMEOUT" not in server.log()
+
+
+# Settings.
+
+
+def test_an_unknown_flag_stops_a_release_and_an_unknown_name_does_not(tmp_path: Path) -> None:
+    made = release_of(POLLER_FIRST)
+    application = "reference_app.app:app"
+    flag = ("--http-parser", "auto")
+    with plain_gunicorn(tmp_path, application, *flag, ready=False, gunicorn=made) as server:
+        assert server.master.wait(10) == 2
+        assert "unrecognized arguments: --http-parser" in server.log()
+    (tmp_path / "newer.py").write_text("http_parser = 'fast'\n", encoding="utf-8")
+    with plain_gunicorn(tmp_path, application, "--config", "newer.py", gunicorn=made) as server:
+        assert server.get("/health")[0] == 200

@@ -95,6 +95,12 @@ CASES = {
         "postfork() is not needed",
         "--preload --launchdarkly --launchdarkly-postfork",
     ),
+    "one socket before 24": (
+        12,
+        "--reuse-port --gunicorn 23.0.0",
+        "reuse_port changes no queue on Gunicorn 23.0.0",
+        "--reuse-port --gunicorn 24.0.0",
+    ),
     "threads of sync": (
         None,
         "-k sync --threads 4",
