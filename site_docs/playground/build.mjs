@@ -35,6 +35,7 @@ await build({
 await build({
   ...common,
   entryPoints: {
+    addresses: "addresses.ts",
     command: "command.ts",
     picture: "picture/command.ts",
     precompile: "precompile.ts",

@@ -1,6 +1,7 @@
 // The controls: each shows a value of the experiment and sets a flag.
 import { format, parse, reshaped, SHAPES, short } from "./distribution.js";
 import { h } from "./dom.js";
+import { count } from "./format.js";
 import type { About, Experiment } from "./messages.js";
 import { all, get, set, without, type Words } from "./words.js";
 
@@ -432,6 +433,7 @@ export function withLog(words: Words, name: string): Words {
 
 function disturbances(change: Change): Control {
   const list = h("ul", { className: "pg-lines" });
+  const given = h("small");
   const line = h("input", {
     type: "text",
     placeholder: "10 signal KILL worker 1",
@@ -466,10 +468,18 @@ function disturbances(change: Change): Control {
       "div",
       { className: "pg-field" },
       list,
+      given,
       select,
       h("div", { className: "pg-row" }, line, button),
     ),
-    show() {},
+    show(experiment, words) {
+      // The first are the file's; the flags' are listed as they were written, to be removed.
+      const listed = experiment["disturbance"] as Record<string, unknown>[];
+      const own = all(words, "--disturb").length;
+      const files = get(words, "--experiment") === undefined ? 0 : listed.length - own;
+      given.textContent =
+        files > 0 ? `The file of the experiment has ${count(files, "disturbance")} besides.` : "";
+    },
     told(words) {
       list.replaceChildren(
         ...all(words, "--disturb").map((text) => {

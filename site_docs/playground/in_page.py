@@ -86,10 +86,11 @@ def experiment_of(words: Sequence[str]) -> tuple[Experiment, tuple[str, ...]]:
         ExperimentError: when the words cannot be understood.
     """
     printed = io.StringIO()
-    literal = ["--literal"] if {"--config", "-c"} & set(words) else []
     try:
         with contextlib.redirect_stderr(printed), contextlib.redirect_stdout(printed):
-            return experiment_from(parser().parse_args([*words, *literal]))
+            args = parser().parse_args(words)
+            args.literal = args.config is not None
+            return experiment_from(args)
     except SystemExit:
         message = " ".join(printed.getvalue().split()).removeprefix("error: ")
         raise ExperimentError(message or "the flags are not understood") from None

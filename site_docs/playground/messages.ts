@@ -100,6 +100,14 @@ export interface Summary {
   capacity: number;
   offered_load: number | null;
   overloaded: boolean;
+  recovery: {
+    at_s: number;
+    what: string;
+    capacity_restored_after_s: number | null;
+    queue_drained_after_s: number | null;
+    lost: number;
+    delayed: number;
+  }[];
   memory: { total_bytes: number } | null;
   notices: string[];
 }

@@ -15,12 +15,16 @@ import {
   get,
   set,
   sides,
+  START,
   type State,
   type Words,
 } from "./words.js";
 
 /** ms without a change after which the experiment is predicted. */
 const SETTLED = 120;
+
+/** Stands for the experiment that the page begins with, which is in no file. */
+const BEGIN = "begin";
 
 const here = new URL(".", import.meta.url);
 
@@ -131,6 +135,7 @@ class Page {
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => this.predict(), SETTLED);
     this.controls.told(this.words);
+    this.showExample();
   }
 
   /** After another state came from outside: an address, an example. */
@@ -145,7 +150,7 @@ class Page {
     if (experiment !== undefined) {
       this.controls.show(experiment, this.words);
     }
-    this.example.value = get(this.state.a, "--experiment") ?? "";
+    this.showExample();
     this.showTabs();
   }
 
@@ -255,18 +260,24 @@ class Page {
     const select = h(
       "select",
       { id: "pg-example" },
-      h("option", { value: "" }, "two workers of two threads"),
+      h("option", { value: "", hidden: true }, "your own flags"),
+      h("option", { value: BEGIN }, "two workers of two threads"),
       ...this.about.examples.map(({ file, about }) => h("option", { value: file }, about)),
     );
     select.onchange = () => {
       this.state =
-        select.value === ""
+        select.value === BEGIN
           ? fromAddress("", this.about)
           : { a: [["--experiment", select.value]], b: null };
       this.side = "a";
       this.refresh();
     };
     return select;
+  }
+
+  private showExample(): void {
+    const begin = address(this.state) === address(START) ? BEGIN : "";
+    this.example.value = get(this.state.a, "--experiment") ?? begin;
   }
 
   private showTabs(): void {

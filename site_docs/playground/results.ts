@@ -21,7 +21,9 @@ export class Results {
     attributes: { "aria-hidden": "true" },
   });
   private readonly table = h("div", { className: "pg-table" });
+  private readonly key = h("small");
   private readonly chart = h("figure", { className: "pg-figure" });
+  private readonly recoveries = h("div", { className: "pg-table" });
   private readonly courses = h("div");
   private readonly workers = h("div", { className: "pg-workers" });
   private readonly notices = h("div", { className: "pg-notices" });
@@ -35,9 +37,10 @@ export class Results {
       this.sentences,
       this.table,
       this.chart,
+      this.key,
       this.brief,
     );
-    this.details = h("div", {}, this.courses, this.workers, this.notices);
+    this.details = h("div", {}, this.recoveries, this.courses, this.workers, this.notices);
     new ResizeObserver(() => {
       const width = this.chart.clientWidth;
       if (Math.abs(width - this.width) > 8 && this.shown !== null) {
@@ -59,6 +62,9 @@ export class Results {
     this.brief.textContent = answers.map(brief).join("   |   ");
     this.table.replaceChildren(table(answers, difference));
     this.draw(answers);
+    this.recoveries.replaceChildren(
+      ...answers.flatMap((answer, side) => recovery(answer, two ? side : null)),
+    );
     this.workers.replaceChildren(
       ...answers.map((answer, side) => shares(answer, two ? side : null)),
     );
@@ -72,6 +78,9 @@ export class Results {
     this.chart.setAttribute("aria-label", "Latencies with their bands; the table has the numbers");
     this.chart.setAttribute("role", "img");
     this.chart.replaceChildren(latencies(answers, width));
+    this.key.textContent =
+      (answers.length > 1 ? "Above A, below it B. " : "") +
+      "The dot is the mean over the replications, the bar its 95 % confidence interval, the ring one ideal queue.";
     this.courses.replaceChildren(
       ...answers.flatMap((answer, side) => {
         const name = SIDES[side] ?? "A";
@@ -216,6 +225,44 @@ function lessCell(
       finding === "not shown" ? " (not shown)" : "",
     ),
   );
+}
+
+/** What each disturbance cost, in the median and the mean over the replications. */
+function recovery(answer: Answer, side: number | null): HTMLElement[] {
+  const rows = answer.document.recovery;
+  if (rows.length === 0) {
+    return [];
+  }
+  const after = (time: number | null): string => (time === null ? "never" : ms(time));
+  const heads = ["at", "threads back after", "queue empty after", "lost", "late"];
+  return [
+    h(
+      "table",
+      { className: "pg-numbers-table" },
+      h(
+        "caption",
+        {},
+        side === null ? "What goes wrong" : `What goes wrong in ${SIDES[side] ?? ""}`,
+      ),
+      h("thead", {}, h("tr", {}, h("td"), ...heads.map((text) => h("th", { scope: "col" }, text)))),
+      h(
+        "tbody",
+        {},
+        ...rows.map((row) =>
+          h(
+            "tr",
+            {},
+            h("th", { scope: "row" }, row.what),
+            h("td", {}, `${fixed(row.at_s, 1)} s`),
+            h("td", {}, after(row.capacity_restored_after_s)),
+            h("td", {}, after(row.queue_drained_after_s)),
+            h("td", {}, fixed(row.lost, 1)),
+            h("td", {}, fixed(row.delayed, 1)),
+          ),
+        ),
+      ),
+    ),
+  ];
 }
 
 function shares(answer: Answer, side: number | null): HTMLElement {

@@ -27,6 +27,7 @@ def test_first_numbers_and_changes_are_quick(base: str) -> None:
         try:
             page = browser.new_page()
             page.set_default_timeout(1000 * PATIENCE)
+            expect.set_options(timeout=1000 * PATIENCE)
             began = time.perf_counter()
             page.goto(f"{base}playground/")
             page.locator(".pg-numbers-table").first.wait_for()

@@ -14,10 +14,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from mkdocs.exceptions import PluginError
 
 from sim.cli import main
 from site_docs.playground import assets, sources
-from site_docs.playground.in_page import Prediction, course
+from site_docs.playground.in_page import Prediction, course, difference, experiment_of
+from site_docs.rendering import playground
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,6 +100,51 @@ def test_what_the_command_refuses_the_page_refuses_in_one_line(
     assert answer["refused"]
     assert "\n" not in answer["refused"]
     assert "Traceback" not in answer["refused"]
+
+
+def test_the_difference_is_that_of_the_command(tmp_path: Path) -> None:
+    traffic = "[traffic]\nrate = 50.0\nduration = 5.0\n"
+    paths = []
+    for name, server in (("a", "workers = 2\nthreads = 2"), ("b", "workers = 1\nthreads = 4")):
+        path = tmp_path / f"{name}.toml"
+        path.write_text(f"replications = 3\n[server]\n{server}\n{traffic}", encoding="utf-8")
+        paths.append(str(path))
+    expected = json.loads(command(("compare", *paths, "--replications", "3", "--jobs", "1")))
+    a, b = (Prediction(("--experiment", path)) for path in paths)
+    for prediction in (a, b):
+        while prediction.step(compared=True) < 3:
+            pass
+    found = json.loads(difference(a, b))
+    assert {key: found[key] for key in ("measures", "verdict", "replications", "experiments")} == {
+        key: expected[key] for key in ("measures", "verdict", "replications", "experiments")
+    }
+
+
+def test_a_page_says_that_its_files_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = '<h1>Playground</h1><div data-playground=""></div>'
+
+    def fail() -> None:
+        raise assets.AssetsError("npm ci failed (no <network>)")
+
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(assets, "collect", fail)
+    assert playground.files() == {}
+    page = playground.mount(place)
+    assert "npm ci failed (no &lt;network&gt;)" in page
+    assert "<script" not in page
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(PluginError, match="no <network>"):
+        playground.files()
+    monkeypatch.undo()
+    assert f"{assets.SITE}/page.js" in playground.files()
+    assert f'src="../{assets.SITE}/page.js"' in playground.mount(place)
+
+
+def test_a_configuration_is_never_run(tmp_path: Path) -> None:
+    path = tmp_path / "gunicorn.conf.py"
+    path.write_text("workers = 3\nraise SystemExit('it was run')\n", encoding="utf-8")
+    for words in (("--config", str(path)), (f"--config={path}",), ("-c", str(path))):
+        assert experiment_of(words)[0].server.workers == 3
 
 
 def test_typescript_finds_no_error() -> None:

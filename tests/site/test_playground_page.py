@@ -1,6 +1,6 @@
 """The playground in a real browser: what a reader does, and what comes of it.
 
-One page is opened, and each test goes on with it at another address, which begins anew. Numbers
+One page is opened, and each test goes on with it at another address. Numbers
 are compared with those of the command.
 """
 
@@ -13,6 +13,7 @@ import io
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from playwright.sync_api import FilePayload, Page, expect, sync_playwright
 
 from sim.cli import main
 from sim.reading import disturbance_flag, gunicorn_config
-from site_docs.playground import assets
+from site_docs.playground import assets, sources
 from site_docs.playground.address import address
 from site_docs.playground.in_page import experiment_of
 from site_docs.runs.shown import by_name
@@ -77,6 +78,7 @@ def page(base: str, troubles: list[str]) -> Iterator[Page]:
             context.grant_permissions(["clipboard-read", "clipboard-write"], origin=base)
             page = context.new_page()
             page.set_default_timeout(1000 * PATIENCE)
+            expect.set_options(timeout=1000 * PATIENCE)
             page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
             page.on(
                 "console",
@@ -98,10 +100,23 @@ def page(base: str, troubles: list[str]) -> Iterator[Page]:
 
 
 def go(page: Page, base: str, state: str) -> None:
-    """Open the playground anew, and wait for its last numbers."""
-    page.goto("about:blank")
-    page.goto(f"{base}playground/#{state}")
-    settle(page)
+    """Go to an experiment in the playground, and wait for its last numbers.
+
+    Once the model is loaded, it stays: only the part of the address behind ``#`` changes.
+    """
+    if not page.url.startswith(f"{base}playground/"):
+        page.goto(f"{base}playground/#{state}")
+        settle(page)
+        return
+    with answered(page):
+        page.evaluate(
+            """(state) => {
+              document.querySelectorAll("#pg details").forEach((each) => { each.open = false; });
+              history.replaceState(null, "", "#another");
+              location.hash = state;
+            }""",
+            state,
+        )
 
 
 def settle(page: Page) -> None:
@@ -141,6 +156,7 @@ def shown(document: dict[str, Any]) -> dict[str, float]:
 def test_the_first_visit_is_small(page: Page, base: str, site: Path) -> None:
     loaded: list[str] = []
     page.on("requestfinished", lambda request: loaded.append(request.url))
+    page.goto("about:blank")
     go(page, base, FEW)
     files = {url.partition("#")[0].removeprefix(base) for url in loaded}
     assert f"{assets.SITE}/pyodide/{assets.WASM}.packed" in files
@@ -193,6 +209,7 @@ def test_every_control_changes_the_command_and_the_address(page: Page, base: str
     assert seconds(page) == shown(command(line))
     link = copied(page, "Copy link")
     assert "#replications=2&duration=5&gunicorn=24.1.1&workers=3" in link
+    page.goto("about:blank")
     go(page, base, link.partition("#")[2])
     assert copied(page, "Copy as command") == line
 
@@ -241,7 +258,7 @@ def test_what_is_refused_is_said_and_the_page_goes_on(page: Page, base: str) -> 
     expect(refusal).to_be_hidden()
 
 
-def test_links_of_other_pages_open_their_experiments(page: Page, base: str, site: Path) -> None:
+def test_links_of_other_pages_open_their_experiments(site: Path) -> None:
     states = {
         html.unescape(link)
         for path in site.rglob("*.html")
@@ -258,13 +275,18 @@ def test_links_of_other_pages_open_their_experiments(page: Page, base: str, site
     assert states <= set(expected)
     for trouble in ("worker-killed", "reload", "client-retries", "upgrade", "scale-down"):
         assert f"experiment=experiments/{trouble}.toml" in states
-    # The page reads them as they were meant: the command that it copies is the same experiment.
-    page.goto(f"{base}playground/#{FEW}")
-    page.locator(".pg-copies").wait_for()
-    for state in sorted(states):
-        page.evaluate("state => { location.hash = state; }", state)
-        line = copied(page, "Copy as command").removeprefix("python -m sim ")
-        experiment, _ = experiment_of((*shlex.split(line), "--replications", "1"))
+    # The page reads them as they were meant.
+    done = subprocess.run(
+        assets.node("addresses.mjs"),
+        input=json.dumps({"about": json.loads(sources.about()), "states": sorted(states)}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    for state, sides in zip(sorted(states), json.loads(done.stdout), strict=True):
+        (words,) = sides
+        experiment, _ = experiment_of((*words, "--replications", "1"))
         assert experiment == expected[state], state
 
 
