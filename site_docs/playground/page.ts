@@ -69,10 +69,12 @@ class Page {
   private ready = false;
   /** Whether an answer is to come. */
   private waiting = false;
+  /** The address that is predicted. */
+  private question = "";
   private asked = 0;
 
   constructor(
-    root: HTMLElement,
+    private readonly root: HTMLElement,
     private readonly about: About,
   ) {
     this.state = fromAddress(location.hash, about);
@@ -156,6 +158,7 @@ class Page {
 
   private predict(): void {
     this.waiting = true;
+    this.question = address(this.state);
     this.asked = performance.now();
     this.sent = [];
     this.progress.removeAttribute("value");
@@ -216,6 +219,8 @@ class Page {
         if (message.last) {
           const replications = message.answers[0]?.document.replications ?? 0;
           const seconds = (performance.now() - this.asked) / 1000;
+          // Which question the numbers answer: the reader may have asked another meanwhile.
+          this.root.dataset["answered"] = this.question;
           this.settle(`${replications} replications, predicted in ${seconds.toFixed(1)} s`);
         }
         break;

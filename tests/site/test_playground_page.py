@@ -120,14 +120,16 @@ def go(page: Page, base: str, state: str) -> None:
 
 
 def settle(page: Page) -> None:
-    """Wait until all replications are predicted."""
-    expect(page.locator(".pg-status")).to_contain_text("predicted in")
+    """Wait until all replications of what the address says are predicted."""
+    page.wait_for_function(
+        "document.querySelector('#pg')?.dataset.answered === location.hash.slice(1)"
+    )
 
 
 @contextlib.contextmanager
 def answered(page: Page) -> Iterator[None]:
     """Wait for the answer to what is changed in the block."""
-    page.evaluate("document.querySelector('.pg-status').textContent = ''")
+    page.evaluate("delete document.querySelector('#pg').dataset.answered")
     yield
     settle(page)
 
