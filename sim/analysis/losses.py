@@ -13,7 +13,8 @@ reset, 5xx
     The connection was closed, or the error sent, just then: the worker whose end spans that
     moment. Why it ended is the cause, and what ended it is to blame, however long ago that was. A
     request that arrived after a stopping worker had been told was never accepted: it was in the
-    accept queue, which the kernel resets with its last holder. A reset without such a worker is the
+    accept queue, which the kernel resets with its last holder. Some releases also drop what a
+    stopping worker has accepted and not read. A reset without such a worker is the
     keep-alive race, a client that sent nothing in time, or a handshake that the kernel forgot.
 refused
     No socket listens: what stopped the last master, or the last worker with a socket of its own.
@@ -43,6 +44,7 @@ from sim.analysis.lives import EARLY, Blow, Life, Lives
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Disturbance, Rate, Signal
 from sim.experiment.proxy import proxy_of
+from sim.experiment.release import NEWEST, release
 from sim.run import (
     BAD_GATEWAY,
     ERROR_5XX,
@@ -65,6 +67,7 @@ Cause = Literal[
     "graceful_timeout",
     "stopped_backlog",
     "retired_reuse_port",
+    "unread_connection",
     "keepalive_race",
     "slow_client",
     "full_accept_queue",
@@ -250,7 +253,11 @@ class _Court:
         self.lives = lives
         self.spells = spells
         self.graceful_timeout = float(server["graceful_timeout"])
-        self.reuse_port = bool(server["reuse_port"])
+        # Runs that were saved before there were releases are of the newest.
+        known = release(server.get("gunicorn", NEWEST))
+        self.reuse_port = bool(server["reuse_port"]) and known.reuse_port == "each worker"
+        drops = known.drops_unread and server["worker_class"] == "gthread"
+        self.unread: Cause | None = "unread_connection" if drops else None
         # Runs that were saved before there were proxies, or slow clients, do not have these.
         proxy = proxy_of(experiment)
         kept = proxy.kept > 0 if proxy.present else traffic["connection"] == "keepalive"
@@ -361,7 +368,7 @@ class _Court:
             return "retired_reuse_port"
         if life.why == "quit":
             return "quick_shutdown"
-        return "graceful_timeout" if over else None
+        return "graceful_timeout" if over else self.unread
 
     def _is_over(self, life: Life, time: float) -> bool:
         """Whether a worker has had its `graceful_timeout` by then."""

@@ -119,6 +119,11 @@ class Release:
         """Whether connections at the limit may wait for ever, for nobody polls them."""
         return self.new_connection == "poller" and self.at_limit == "wait for futures"
 
+    @property
+    def drops_unread(self) -> bool:
+        """Whether a worker that stops closes connections that it has accepted and not read."""
+        return self.new_connection == "poller" and self.stopping == "wait for futures"
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

@@ -16,6 +16,7 @@ CAUSE_TEXT: Mapping[Cause, str] = {
     "graceful_timeout": "not done within graceful_timeout",
     "stopped_backlog": "in the backlog of a stopped master",
     "retired_reuse_port": "in a retiring worker's own backlog (reuse_port)",
+    "unread_connection": "accepted by a stopping worker, and not read",
     "keepalive_race": "keep-alive race: sent as the server closed",
     "slow_client": "the client sent too late",
     "full_accept_queue": "the accept queue was full",

@@ -266,6 +266,12 @@ CAUSELESS: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[Event, ...], st
         ((10.0, "max_requests", "worker 1"), (10.5, "exiting", "worker 1")),
         "retired_reuse_port",
     ),
+    "retiring worker that reads no more, one inherited socket": (
+        {"reuse_port": True, "gunicorn": "23.0.0", "worker_class": "gthread"},
+        {},
+        ((10.0, "max_requests", "worker 1"), (10.5, "exiting", "worker 1")),
+        "unread_connection",
+    ),
     "retiring worker, a shared socket": (
         {},
         {},
@@ -442,6 +448,18 @@ def test_a_retiring_worker_with_reuse_port_resets_its_own_queue() -> None:
     assert (cause, outcome, what) == ("retired_reuse_port", "reset", None)
     assert number > 0
     assert not lost(of(replace(server, reuse_port=False), traffic))
+
+
+@pytest.mark.parametrize(("release", "number"), [("20.1.0", 0), ("23.0.0", 2), ("24.1.1", 0)])
+def test_a_reload_is_charged_with_what_old_workers_had_not_read(release: str, number: int) -> None:
+    # Measured on 23.0.0: site_docs/data/measured/reload@23.0.0.jsonl.
+    reload = read(Path(__file__).parents[2] / "experiments" / "reload.toml")
+    run = of(replace(reload.server, gunicorn=release), reload.traffic, *reload.disturbances)
+    found = lost(run)
+    assert sum(requests for *_, requests in found) == number
+    assert {(cause, outcome) for cause, outcome, *_ in found} <= {("unread_connection", "reset")}
+    (recovery,) = recoveries(run)
+    assert recovery.lost == number
 
 
 def test_rows_that_only_the_model_knows_change_nothing() -> None:
