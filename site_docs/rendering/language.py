@@ -381,7 +381,9 @@ def moving(name: str) -> str:
     return (
         f'<figure class="chart">{_key(drawn)}<div data-chart="{chart_name}"></div>'
         f"<figcaption>{escape(drawn.title)}, predicted for Gunicorn {NEWEST}. "
-        f'<a href="data/pictures/{name}.json" data-root>The whole run</a></figcaption></figure>'
+        f'<a href="data/pictures/{name}.json" data-root>The whole run</a>. '
+        f"{play(evidence(name).shown.arguments, 'Change it in the playground')}."
+        "</figcaption></figure>"
         f'<div class="moving-place" data-moving="{name}"></div>'
     )
 

@@ -42,7 +42,7 @@ HTML = """<!doctype html><html lang="en"><head><title>The picture</title>
   [data-md-color-scheme="slate"] { background: #1e252c; color: #e2e4e9de;
     --md-code-bg-color: #2a323a; --md-code-fg-color: #d5dde4; }
 </style></head>
-<body data-md-color-scheme="default" class="md-typeset"><main><h1>The picture</h1>
+<body data-md-color-scheme="default"><main class="md-typeset"><h1>The picture</h1>
 <div id="place"></div></main></body></html>"""
 
 MOUNT = """async (run) => {
@@ -439,6 +439,8 @@ def test_it_looks_well(browser: Browser, url: str, theme: str, width: int) -> No
         page.evaluate("(theme) => { document.body.dataset.mdColorScheme = theme; }", theme)
         shown.seek(2.0)
         press(shown, "Kill it")
+        # The button has the focus, and not the mouse.
+        page.mouse.move(0, 0)
         shown.seek(2.0015)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         box = page.locator("canvas").bounding_box()

@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 export function button(text: string, press: () => void, title = ""): HTMLButtonElement {
   return h(
     "button",
-    { type: "button", className: "md-button moving-button", onclick: press, title },
+    { type: "button", className: "moving-button", onclick: press, title },
     text,
   );
 }

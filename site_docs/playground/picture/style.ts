@@ -13,6 +13,7 @@ const CSS = `
 }
 .moving .moving-button:disabled { opacity: 1; border-style: dashed; cursor: default;
   color: var(--md-default-fg-color--light, #000000a6); }
+.md-typeset .moving .moving-button:not(:disabled):hover,
 .moving .moving-button:not(:disabled):hover { background: var(--diagram-group, #f2f5f8);
   color: var(--md-typeset-a-color, #1458a0); border-color: currentColor; }
 .moving label { font-size: 0.7rem; }
