@@ -240,7 +240,8 @@ def request_costs(gunicorn: str = NEWEST) -> dict[str, float]:
             "first_request": max(0.0, first - connect - of_new),
             "respond": respond,
             "receive": max(0.0, cold(receiving, ended) - releasing),
-            "linger": cold(steps.linger(), ended),
+            # Off its core: two clocks, which may differ by less than they can tell.
+            "linger": max(0.0, cold(steps.linger(), ended)),
             "timer_slack": median(_apart(began, ended)[WARM_UP:]) - IO,
             "warm": warm,
             "cooling": cooling,

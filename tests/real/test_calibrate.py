@@ -23,7 +23,7 @@ from reference_app.rig.server import Application, running_server
 from sim.experiment.accept_load import Load
 from sim.experiment.costs import Costs
 from sim.experiment.memory_costs import MemoryCosts
-from sim.experiment.release import NEWEST
+from sim.experiment.release import NEWEST, release
 from sim.model.caches.cached_pace import CachedPace
 from sim.model.caches.computing import Computing
 from sim.model.caches.host_steps import HostSteps
@@ -150,6 +150,34 @@ def test_what_the_model_charges_an_application_is_what_was_measured() -> None:
     charged = {name: cost * pace.at(gap) for name, cost in costs.items()}
     measured = {"accept": 300, "request": 700, "respond": 900, "finish": 400, "sync_finish": 400}
     assert charged == pytest.approx({name: us / 1e6 for name, us in measured.items()})
+
+
+def test_a_pool_thread_that_finishes_its_request_is_charged_for_it() -> None:
+    """23.0.0: the main thread accepts, polls and dispatches; the pool thread does all else."""
+    gap = 0.008
+    moments = [gap * number for number in range(45)]
+
+    def notes(offset: float, cpu: float) -> list[tuple[float, float]]:
+        """A clock at that time of each request, by when its thread has computed so long."""
+        return [(moment + offset, 0.001 * n + cpu) for n, moment in enumerate(moments)]
+
+    steps = Steps(
+        accept=notes(0.0, 0.0),
+        accepted=notes(0.0001, 0.0001),
+        dispatch=notes(0.0003, 0.0002),
+        handle=notes(0.00045, 0.0),
+        app=notes(0.00075, 0.0003),
+        answered=notes(0.006, 0.0005),
+        handled=notes(0.0064, 0.0009),
+        finish=notes(0.00641, 0.00091),
+        finished=notes(0.00644, 0.00094),
+    )
+    nothing_cached = {"cached": 1.0, "cached_elsewhere": 1.0, "eviction": 0.006}
+    costs = gunicorns_costs(steps, nothing_cached, release("23.0.0"))
+    del costs["first_request"]
+    # Between requests the pool thread computes 0.1 ms, of which finishing takes 0.03.
+    microseconds = {"accept": 200, "dispatch": 150, "request": 300, "respond": 470, "finish": 30}
+    assert costs == pytest.approx({name: us / 1e6 for name, us in microseconds.items()})
 
 
 def test_the_command_writes_a_file_that_predicts(
