@@ -285,3 +285,23 @@ def test_requests_are_predicted_where_nothing_is_special(release: str) -> None:
     run = predict(experiment(release, traffic, hang, workers=2, threads=4))
     assert set(outcomes(run)) == {"ok"}
     assert median(r.finished - r.arrival for r in run.requests) == pytest.approx(0.053, abs=0.002)
+
+
+def test_a_spinning_worker_sees_an_idle_connection_expire_when_it_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However long the pieces are in which the model computes what spins."""
+    traffic = Traffic(
+        rate=30.0,
+        duration=8.0,
+        timeout=5.0,
+        connection="keepalive",
+        io=Distribution("exp", (0.03,)),
+    )
+    asked = experiment("23.0.0", traffic, threads=2, worker_connections=3, keepalive=1)
+    usual = predict(asked)
+    assert "ok" in outcomes(usual)
+    assert any(event.kind == "spins" for event in usual.events)
+    monkeypatch.setattr("sim.model.gunicorn.gthread_old.SPIN", 0.002)
+    finer = predict(asked)
+    assert finer.requests.finished == pytest.approx(usual.requests.finished, abs=0.02)

@@ -39,8 +39,11 @@ from sim.model.gunicorn.worker import Parent
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.wiring import Wiring
 
-#: Time (s) of a spinning loop that the model computes in one piece. The worker sees whatever ends
-#: the spinning this much later at most.
+#: CPU (s) of a turn of a spinning loop: 4.5 to 7.1 us in 14 means of 20,000 turns on 23.0.0.
+TURN: Final = 0.000006
+
+#: CPU (s) of a spinning loop that the model computes in one piece, unless an idle connection
+#: expires before. The worker sees a signal this much later at most.
 SPIN: Final = 0.02
 
 #: s of CPU of `futures.wait()` for each future that is not done: it installs a waiter in each of
@@ -242,7 +245,11 @@ class OldThreadWorker(ThreadWorker):
         if self.pending_conns and not self.reported:
             self.reported = True
             self._note("spins")
-        self.gil.compute(SPIN, self._then_spin, None)
+        seconds = SPIN
+        for oldest in self.keepalived_conns:
+            seconds = min(seconds, max(TURN, oldest.timeout - self.clock.time))
+            break
+        self.gil.compute(seconds, self._then_spin, None)
 
     def _spin(self, _: None) -> None:
         self.spins = False
