@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 import pytest
+from predictions import replications
 
 from sim.analysis import theory
 from sim.analysis.estimate import Estimate
@@ -19,7 +20,7 @@ from sim.experiment.costs import Costs
 from sim.experiment.distribution import Distribution
 from sim.model.gunicorn import gthread
 from sim.model.simulation import predict
-from sim.run import OK
+from sim.run import OK, Run
 
 #: Nothing costs time; who wins a race stays as it is.
 FREE = replace(
@@ -62,9 +63,14 @@ def experiment(
     return Experiment(server=server, host=host, traffic=traffic, costs=FREE)
 
 
-def predicted(asked: Experiment) -> tuple[Times, Times]:
+def here(asked: Experiment) -> list[Run]:
+    """All replications, predicted in this process, where the model may be patched."""
+    return [predict(asked, number) for number in range(REPLICATIONS)]
+
+
+def predicted(asked: Experiment, runs: list[Run] | None = None) -> tuple[Times, Times]:
     """The latency and the wait of all replications; every request is answered."""
-    summary = summarize(predict(asked, number) for number in range(REPLICATIONS))
+    summary = summarize(replications(asked, REPLICATIONS) if runs is None else runs)
     assert (
         summary.outcomes["ok"] == summary.requests == REPLICATIONS * (asked.traffic.requests or 0)
     )
@@ -142,7 +148,7 @@ def test_the_gil_makes_four_threads_one_server(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(gthread, "SEND_TAKEN_BY_ONE", 0.0)
     monkeypatch.setattr(gthread, "SEND_TAKEN_BY_SEVERAL", 0.0)
     asked = experiment(Server(threads=4), 1, cpu=EXPONENTIAL, requests=REQUESTS // 2)
-    latency, _ = predicted(asked)
+    latency, _ = predicted(asked, here(asked))
     assert_is(latency.mean, theory.mmc_mean_sojourn(asked.traffic.rate, SERVICE, 1))
 
 
@@ -193,6 +199,6 @@ def test_an_overloaded_server_computes_on_every_processor_that_it_can_use(
 
 def test_littles_law_joins_the_waits_of_theory_and_the_length_of_the_queue() -> None:
     asked = experiment(Server(worker_class="gthread"), 1, io=EXPONENTIAL)
-    summary = summarize(predict(asked, number) for number in range(REPLICATIONS))
+    summary = summarize(replications(asked, REPLICATIONS))
     inside = next(queue for queue in summary.queues if queue.place == "worker 1")
     assert_is(inside.time_average, theory.mmc_mean_queue(asked.traffic.rate, SERVICE, 1))

@@ -33,6 +33,18 @@ def predicted_run(experiment: Experiment, variant: int) -> Run:
     return predict(experiment, 0, variant)
 
 
+def predicted_replication(experiment: Experiment, replication: int) -> Run:
+    """One replication, with the first seed of the server's randomness."""
+    from sim.model.simulation import predict  # noqa: PLC0415 - as above
+
+    return predict(experiment, replication)
+
+
+def replications(experiment: Experiment, number: int) -> list[Run]:
+    """The first ``number`` replications."""
+    return in_processes(predicted_replication, [experiment] * number, range(number), chunk=1)
+
+
 def predictions(
     predict: Predict[Seen], experiments: Mapping[str, Experiment], draw: Draw
 ) -> dict[str, list[Seen]]:
