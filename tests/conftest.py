@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,3 +99,12 @@ def gunicorn(request: pytest.FixtureRequest) -> Gunicorn:
     from release_of import release_of  # noqa: PLC0415 - see above
 
     return release_of(request.param)
+
+
+@pytest.fixture
+def bounded() -> Iterator[None]:
+    """A minute for the test; then the model, which does not end, is stopped."""
+    from bounded_time import bounded_time  # noqa: PLC0415 - as above
+
+    with bounded_time():
+        yield

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import accumulate
-from types import FrameType
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,24 +17,10 @@ from sim.model.gunicorn.sync import HANDLE_ERROR
 from sim.model.simulation import predict
 from sim.run import Request
 
-GUARD = 60.0  # s after which a model that does not end is stopped
+pytestmark = pytest.mark.usefixtures("bounded")
 
 #: s by which sums of the same times in another order may differ.
 ROUNDING = 1e-9
-
-
-@pytest.fixture(autouse=True)
-def bounded_time() -> Iterator[None]:
-    """Stop a model that does not end."""
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        pytest.fail(f"the model has not ended within {GUARD:g} s")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, GUARD)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0.0)
-    signal.signal(signal.SIGALRM, before)
 
 
 def check_row(asked: Experiment, row: Request) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import signal
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 from statistics import fmean
-from types import FrameType
 
 import pytest
+from bounded_time import GUARD
 from hypothesis import HealthCheck, given, settings
 from strategies import FREE, experiments
 
@@ -37,26 +36,12 @@ from sim.model.simulation import predict
 from sim.run import ProcessEvent, Request, Run, save
 from sim.run.arrivals import LEAD
 
+pytestmark = pytest.mark.usefixtures("bounded")
+
 #: s by which sums of the same times in another order may differ.
 ROUNDING = 1e-9
 
 NOTHING = Distribution("const", (0.0,))
-
-GUARD = 60.0  # s after which a model that does not end is stopped
-
-
-@pytest.fixture(autouse=True)
-def bounded_time() -> Iterator[None]:
-    """Stop a model that does not end."""
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        pytest.fail(f"the model has not ended within {GUARD:g} s")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, GUARD)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0.0)
-    signal.signal(signal.SIGALRM, before)
 
 
 def constant(seconds: float) -> Distribution:

@@ -117,3 +117,9 @@ def test_arguments_out_of_range_are_named() -> None:
         theory.mg1_mean_wait(10.0, 0.05, 0.001)
     with pytest.raises(ValueError, match="degrees of freedom is 0"):
         theory.student_t_quantile(0.975, 0)
+    with pytest.raises(ValueError, match=r"probability is 0\.5"):
+        theory.student_t_quantile(0.5, 9)
+    with pytest.raises(ValueError, match="degrees of freedom is 0"):
+        theory.student_t_probability(1.0, 0)
+    with pytest.raises(ValueError, match="value is nan"):
+        theory.student_t_probability(math.nan, 9)

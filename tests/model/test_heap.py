@@ -1,0 +1,73 @@
+"""The queue and the search that only compiled code uses, held to Python's own.
+
+Interpreted, `heapq` and `bisect` take their place. So their sources are run here as if they were
+compiled.
+"""
+
+from __future__ import annotations
+
+import bisect as python
+import heapq
+from importlib.util import find_spec
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim.model.engine import heap
+
+
+def as_compiled(module: str) -> dict[str, Any]:
+    """The names of a module whose file is not Python."""
+    spec = find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    source = Path(spec.origin)
+    names: dict[str, Any] = {"__file__": str(source.with_suffix(".so")), "__name__": module}
+    exec(compile(source.read_text(encoding="utf-8"), str(source), "exec"), names)  # noqa: S102
+    return names
+
+
+HEAP = as_compiled("sim.model.engine.heap")
+
+
+def nothing(_: Any) -> None:  # noqa: ANN401 - what is due takes anything
+    """Is due."""
+
+
+def test_it_is_told_from_the_interpreted_one() -> None:
+    assert HEAP["COMPILED"]
+    assert not heap.COMPILED
+    assert HEAP["push"] is not heapq.heappush
+
+
+# Few different times, so that many are due at the same one.
+@given(st.lists(st.integers(0, 9)), st.integers(0, 2**32))
+def test_what_is_due_comes_in_the_order_of_heapq(times: list[int], seed: int) -> None:
+    random = Random(seed)
+    entries: list[heap.Entry] = []
+    expected: list[heap.Due] = []
+    popped: list[tuple[heap.Due, heap.Due]] = []
+    for number, time in enumerate(times):
+        due = (float(time), number, nothing, number)
+        HEAP["push"](entries, due)
+        heapq.heappush(expected, due)
+        assert entries[0][0] == expected[0][0]
+        if random.random() < 0.4:
+            popped.append((HEAP["pop"](entries), heapq.heappop(expected)))
+    while expected:
+        popped.append((HEAP["pop"](entries), heapq.heappop(expected)))
+    assert not entries
+    assert all(ours == theirs for ours, theirs in popped)
+
+
+@given(st.lists(st.integers(-5, 5)), st.integers(-7, 7))
+def test_the_place_of_a_key_is_that_of_bisect(keys: list[int], key: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heap, "COMPILED", True)
+        bisect = as_compiled("sim.model.engine.ordered")["bisect"]
+    assert bisect is not python.bisect
+    assert bisect(sorted(keys), key) == python.bisect(sorted(keys), key)
