@@ -1,1 +1,1 @@
-"""Learns what the model needs to know of a machine and an application; see `calibrate`."""
+"""Measures what the model needs to know of a machine and an application; see `calibrate`."""

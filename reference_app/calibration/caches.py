@@ -1,8 +1,8 @@
-"""What of a request's CPU the caches save on this machine, and for how long.
+"""How much of a request's CPU the caches save on this machine, and for how long.
 
-Gaps between requests are of all sizes, as many from 1 to 2 ms as from 10 to 20, and two workers
-take turns by chance. So each worker has, within the same seconds, requests that follow one of its
-own, of the other's, and none for long.
+Gaps between requests are of all sizes: as many are from 1 to 2 ms as from 10 to 20 ms. Which of two
+workers accepts is random. So within the same seconds a worker's request follows one of its own, one
+of the other worker's, or a long rest.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from sim.experiment import Server, TraceRow, Traffic
 #: Two workers, each with a thread for every request.
 SERVER = Server(workers=2, threads=4, worker_class="gthread", preload_app=True)
 
-#: Requests, and the first that warm caches up.
+#: Requests, and how many of the first ones only warm the caches up.
 REQUESTS = 300
 WARM_UP = 10
 
 #: s between two requests, at least and at most.
 SHORTEST, LONGEST = 0.0002, 0.045
 
-#: s that each of them sleeps.
+#: Time (s) that each request sleeps.
 IO = 0.005
 
-#: s after which all is cold: what a request costs then is what it costs cold.
+#: Gap (s) after which nothing of a request is cached.
 COLD = 0.016
 
-#: What is tried for `Costs.cached` and `Costs.cached_elsewhere`, and for `Costs.eviction`, s.
+#: Candidates for `Costs.cached` and `Costs.cached_elsewhere`, and for `Costs.eviction`, s.
 _PARTS = tuple(number / 20 for number in range(21))
 _EVICTIONS = tuple(0.001 * 1.2**number for number in range(20))
 
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """A request, and what ran before it.
+    """A request, and the gaps before it.
 
     Attributes:
-        own: since the worker's last request began, s; infinity for none.
-        any: since any worker's last one began, s.
-        cpu: of the thread that handled it, s.
+        own: time since the worker's last request began, s; infinity for none.
+        any: time since any worker's last request began, s.
+        cpu: CPU of the thread that handled it, s.
     """
 
     own: float
@@ -54,7 +54,7 @@ class Handled:
 
 
 def traffic() -> Traffic:
-    """Requests that do nothing but wait."""
+    """Requests that only sleep."""
     random, now, rows = Random(1), 0.0, []
     for _ in range(REQUESTS):
         now += exp(random.uniform(log(SHORTEST), log(LONGEST)))
@@ -65,11 +65,11 @@ def traffic() -> Traffic:
 def fit(workers: Iterable[Sequence[tuple[float, float]]]) -> dict[str, float]:
     """`Costs.cached`, `Costs.cached_elsewhere` and `Costs.eviction`.
 
-    Those with which the model's parts of the cold CPU are next to the measured ones: the sum of the
-    differences is the least.
+    They minimize the sum of the absolute differences between modelled and measured parts of the
+    cold CPU.
 
     Args:
-        workers: of each, when requests began, in order, and the CPU of each, s.
+        workers: for each worker, the begin and the CPU of each request, s, in order.
 
     Raises:
         ValueError: when no request came after a rest.
@@ -79,8 +79,8 @@ def fit(workers: Iterable[Sequence[tuple[float, float]]]) -> dict[str, float]:
 
     best = (inf, 0.0, 0.0, 0.0)
     for eviction in _EVICTIONS:
-        # As `part` has it, with what does not depend on the other two computed once: what of each
-        # request is saved, and what is left of that which the caches save at once.
+        # As in `part`; what does not depend on the other two costs is computed once: the saved part
+        # of each request, and how much of the caches' saving is left after each gap.
         left = [
             (1 - request.cpu / cold, exp(-request.own / eviction), exp(-request.any / eviction))
             for request in handled
@@ -94,7 +94,7 @@ def fit(workers: Iterable[Sequence[tuple[float, float]]]) -> dict[str, float]:
 
 
 def requests_of(workers: Iterable[Sequence[tuple[float, float]]]) -> list[Handled]:
-    """All but the first, in order."""
+    """All requests but the first ones, in order."""
     lasts: dict[int, float] = {}
     last, handled = -inf, []
     of_each = ([(began, number, cpu) for began, cpu in rows] for number, rows in enumerate(workers))

@@ -18,18 +18,17 @@ from sim.experiment.memory_costs import MemoryCosts
 from sim.experiment.release import NEWEST
 from sim.experiment.release_defaults import default_costs
 
-#: Times that everything is measured but the shares and the memory; the mean counts.
+#: Rounds of everything but the shares and the memory; their mean counts.
 ROUNDS = 2
 
-#: s that a step takes, more or less.
+#: Time (s) that a step takes, about.
 LIFE_S = 4.0
 REQUESTS_S = 12.5
 THEIRS_S = 5.0
 MEMORY_S = 1.7
 SHARES_S = 8.5
 
-#: Called with what is measured, how much of all is over, from 0 to 1, and what all is planned to
-#: take, s.
+#: Reports progress: the present step, the part that is over (0 to 1), and the planned duration (s).
 Tell = Callable[[str, float, float], None]
 
 
@@ -39,9 +38,9 @@ class Calibration:
 
     Attributes:
         costs: fields of `Costs`, by name, s.
-        spread: the least and the most of each over the rounds, s.
-        memory: of the processes.
-        shares: of the accepts by boot order, by load.
+        spread: the lowest and the highest round of each, s.
+        memory: what the processes take.
+        shares: shares of the accepts by boot order, for each load.
         demand: of the application's own code; None where that is our service's, which does what it
             is asked to.
         gunicorn: the release that ran.
@@ -73,7 +72,7 @@ class _Rounds:
 
 @dataclass(slots=True)
 class _Steps:
-    """Tells which step it is, and which part of all, by the s that steps take, is over."""
+    """Reports the present step, and which part of the planned time is over."""
 
     tell: Tell
     total: float
@@ -85,7 +84,7 @@ class _Steps:
         self.advance(0.0)
 
     def advance(self, seconds: float) -> None:
-        """So many more of the s that were planned are over."""
+        """Count ``seconds`` more of the planned time as over."""
         self.over += seconds
         self.tell(self.what, min(1.0, self.over / self.total), self.total)
 
@@ -93,7 +92,7 @@ class _Steps:
 def calibrate(
     application: Application | None, path: str, tell: Tell, gunicorn: str = NEWEST
 ) -> Calibration:
-    """Measure for little more than a minute.
+    """Measure the costs of a host; it takes little more than a minute.
 
     Args:
         application: whose import, handling, end and memory to measure; our service, if None. What

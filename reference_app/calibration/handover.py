@@ -1,7 +1,7 @@
-"""What it costs to hand the GIL over, on this machine.
+"""The cost of handing the GIL over, on this machine.
 
-Threads that compute and sleep by turns keep it busy: nearly always others wait when one lets go of
-it, and whoever gets it has to wake up first. What of the time nobody has computed, is that.
+Threads that compute and sleep by turns keep the GIL busy. When one of them drops it, another nearly
+always waits for it, and has to wake up first. The time in which no thread computes is that cost.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from multiprocessing import get_context
 
 THREADS = 4
 
-#: s that a turn computes, less than the switch interval, and sleeps: the others compute meanwhile.
+#: Time (s) that a turn computes, less than the switch interval, and sleeps while others compute.
 COMPUTES, SLEEPS = 0.001, 0.0005
 
-#: s that they do so.
+#: Time (s) that all threads take turns.
 DURATION = 0.7
 
 
 def handover() -> float:
-    """How much longer a thread that has waited for the GIL takes to compute, s.
+    """Extra time (s) that a thread which has waited for the GIL takes to compute.
 
-    Measured in a process of its own, in which nobody else wants its GIL.
+    It is measured in a process of its own, where no other thread wants the GIL.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(_idle_time).result()
@@ -37,7 +37,7 @@ def _idle_time() -> float:
 
 
 def _turns(end: float) -> int:
-    """Compute and sleep until ``end``; how often."""
+    """Compute and sleep until ``end``; return the number of turns."""
     turns = 0
     while time.monotonic() < end:
         stop = time.thread_time() + COMPUTES

@@ -1,4 +1,4 @@
-"""What the steps of a process's life cost on this machine: boot, fork, import, signals, the end."""
+"""The costs of the steps of a process's life on this machine: boot, fork, import, signals, exit."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from sim.run import ProcessEvent
 #: Times that each step is measured.
 TIMES = 2
 
-#: s that a signal may take to show.
+#: Longest time (s) until a signal shows an effect.
 PATIENCE = 10.0
 
-#: s between two looks at the log.
+#: Interval (s) at which the log is read.
 LOOK = 0.01
 
-#: s for a server to become calm after a step.
+#: Time (s) that a server rests after a step.
 CALM = 0.15
 
 _SERVER = Server(workers=2, threads=2, worker_class="gthread", preload_app=True)

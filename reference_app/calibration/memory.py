@@ -1,4 +1,4 @@
-"""What the processes that serve an application take of this machine's memory."""
+"""The memory that the processes of a server take on this machine."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from sim.experiment.release import NEWEST
 SERVERS = 3
 OUR_SERVERS = 5
 
-#: s that silent connections keep pool threads waiting; Gunicorn takes them back after 5.
+#: Time (s) that silent connections hold pool threads; 25.2 and later free them after 5 s.
 BUSY = 0.3
 
-#: s that requests may take, and after which no more of them are sent.
+#: Longest time (s) for requests, and time after which no more of them are sent.
 PATIENCE = 30.0
 ENOUGH = 4.0
 

@@ -1,1 +1,1 @@
-"""Measures the cells of the validation's grid, one after the other."""
+"""Measures the cells of the validation's grids, one after the other."""

@@ -1,8 +1,8 @@
-"""Runs the cells of `sim.validation.grid` on real Gunicorn, and notes what came of each.
+"""Runs the cells of a release's grid on real Gunicorn, and writes a row for each run.
 
-What a step costs on a machine changes within half an hour, on a shared one by half. So that is
-learnt anew every few runs, and a cell's runs are spread over the whole time: their spread is what a
-machine repeats that is not the same all the time, and the prediction is of all that it was.
+The costs of a step change within half an hour, on a shared machine by half. So the machine is
+calibrated again every few runs, and the runs of a cell are spread over the whole time. Their spread
+includes what changes on the machine, and each run is predicted with the costs of its time.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ from sim.validation.verdict import QUIET, Result
 #: Packages whose versions a reader of the rows wants to know.
 PACKAGES = ("gunicorn-sim", "gunicorn", "flask", "simpy")
 
-#: Runs after which the machine is learnt anew: some five minutes.
+#: Runs after which the machine is calibrated again: about five minutes.
 LEARNT_FOR = 32
 
-#: Tells what things cost on the machine now.
+#: Calibrates the machine.
 Learn = Callable[[Tell], Costs]
 
 #: Predicts the experiment in one variant of the server's chances.
@@ -111,20 +111,20 @@ def run_cells(
 ) -> None:
     """Predict and measure the cells that the file at ``path`` does not have yet.
 
-    Once each, and once more, until each has been measured ``header.repeats`` times. Those whose
-    mean, p50 or p95 the server has not repeated by then are measured as often again, so that their
-    spread, and the mean that a prediction is held against, rest on more than a few runs.
+    It measures each cell once, then each once more, until each has ``header.repeats`` measurements.
+    A cell whose mean, p50 or p95 the server has not repeated by then gets as many again, so that
+    its spread and its mean rest on more than a few runs.
 
     Args:
         path: of the file, to which each measurement is added.
         header: of the file.
         numbers: of the cells.
         experiment: of the cell of a number.
-        costs: of all predictions; learnt anew every `LEARNT_FOR` runs, if None.
-        learn: tells what they are now.
+        costs: of all predictions; calibrated every `LEARNT_FOR` runs, if None.
+        learn: calibrates the machine.
         predict: predicts an experiment.
         runs_in: directory for every request of every run, one file each; None for nowhere.
-        stream: that is told how far it is.
+        stream: where progress is printed.
         again: measure those of the ``numbers`` that it has too, and replace their measurements.
         disturbed_again: replace measurements during which something else ran.
         noisy_again: measure noisy cells as often again.
@@ -204,13 +204,13 @@ def predict_again(path: Path, costs: Costs | None, variants: int, predict: Predi
 
     Args:
         path: of the file.
-        costs: of all predictions; those of each look, if None.
+        costs: of all predictions; those of each measurement, if None.
         variants: predictions of each.
         predict: predicts an experiment.
 
     Raises:
-        ExperimentError: when the file cannot be read or written, or the costs of a look are not
-            those of today's model.
+        ExperimentError: when the file cannot be read or written, or the costs of a measurement are
+            not those of today's model.
     """
     header, measurements = validation_rows.read(path)
     anew = []
@@ -228,7 +228,7 @@ def predict_again(path: Path, costs: Costs | None, variants: int, predict: Predi
 def predict_values(
     experiment: Experiment, measurement: int, variants: int, predict: Predict
 ) -> list[Values]:
-    """The values of so many variants, of which every look, from 0, has its own."""
+    """The values of ``variants`` variants; each measurement, from 0, has variants of its own."""
     return [
         _values(summarize(predict(experiment, variant)), experiment.server.workers)
         for variant in range(measurement * variants, (measurement + 1) * variants)
@@ -254,7 +254,7 @@ def measurement_of(
 
 
 def _measured(experiment: Experiment, progress: Progress) -> tuple[Run, float]:
-    """One run, and the mean number of cores that were busy with anything else meanwhile."""
+    """One run, and the mean number of cores that other processes used meanwhile."""
     began, all_before, own_before = time.monotonic(), _busy(), _own()
     run = measure(experiment, 0, progress)
     busy = _busy() - all_before - (_own() - own_before)

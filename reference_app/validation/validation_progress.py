@@ -1,4 +1,4 @@
-"""How far a validation is: a line that stays for each run, and on a terminal one that moves."""
+"""The progress of a validation: a line for each run, and a moving one on a terminal."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from reference_app.rig.run_progress import done
 from sim.experiment import Experiment
 from sim.validation.rows import Measurement
 
-#: s that a run takes besides its traffic: Gunicorn's start and end, the predictions' part.
+#: Time (s) that a run takes besides its traffic: Gunicorn's start and end, and the predictions.
 BESIDES = 2.5
 
-#: s that it takes to learn what things cost on the machine.
+#: Time (s) of a calibration.
 LEARNING = 110.0
 
 
 class ValidationProgress:
-    """Tells ``line`` which cell is measured, what came of each run, and how far all is.
+    """Prints the present cell, the result of each run, and the progress of all on ``line``.
 
-    How many cells will be measured more often than others, it cannot know before they are.
+    Which cells are noisy, and are measured again, shows only once they are measured.
     """
 
     def __init__(self, line: ProgressLine) -> None:
@@ -41,7 +41,7 @@ class ValidationProgress:
             number: of the pass, from 1.
             passes: that there are; some cells get as many again.
             experiments: of the cells, in their order.
-            learnings: how often the machine is learnt meanwhile.
+            learnings: number of calibrations meanwhile.
         """
         if number > passes:
             passes *= 2
@@ -51,11 +51,11 @@ class ValidationProgress:
         self._total = self._over + (passes - number + 1) * seconds
 
     def learn(self, what: str, fraction: float, _: float) -> None:
-        """So much of a look at the machine is over, which measures ``what``."""
-        self._tell(f"learning the machine: {what}", LEARNING * fraction)
+        """This fraction of a calibration is over, which now measures ``what``."""
+        self._tell(f"calibrating: {what}", LEARNING * fraction)
 
     def learnt(self) -> None:
-        """That is over."""
+        """The calibration is over."""
         self._over += LEARNING
 
     def begin(self, number: int, name: str) -> None:
@@ -66,7 +66,7 @@ class ValidationProgress:
         self._tell(f"{self._words}: predicting", 0.0)
 
     def run(self) -> Progress:
-        """What the present cell's run is to tell its progress."""
+        """The progress callback of the present cell's run."""
         experiment = self._experiments[self._cells - 1]
         traffic, seconds = experiment.traffic, planned(experiment)
         words = f"{self._words}: measuring"
@@ -91,12 +91,12 @@ class ValidationProgress:
         self._line.stay(f"{self._words}: {words}")
 
     def _tell(self, words: str, seconds: float) -> None:
-        """So many s of what is under way are over."""
+        """Print that ``seconds`` of the present step are over."""
         over = min(1.0, (self._over + seconds) / self._total)
         self._line.say(words, over, planned=self._total)
 
 
 def planned(experiment: Experiment) -> float:
-    """How long one run of the experiment will take, s, more or less."""
+    """Expected duration of one run of the experiment, s."""
     assert experiment.traffic.requests is not None, "a cell has a number of requests"
     return experiment.traffic.requests / experiment.traffic.rate + BESIDES

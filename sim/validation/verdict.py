@@ -1,8 +1,8 @@
-"""Whether the model is as close to the real server as it claims, from the rows of a validation.
+"""Verdicts on the rows of a validation: which targets the model reaches.
 
-A figure that the server itself repeats within `REPEATABLE` must be met within the targets below.
-Of one that it does not, prediction and measurement may be as far apart as the repeats are. Those
-are spread over the whole time of the validation, for a machine changes meanwhile.
+Where the server repeats a figure within `REPEATABLE`, the prediction must meet the targets below.
+Elsewhere, prediction and measurement may be as far apart as the repeats are. The repeats are spread
+over the whole time of the validation, for a machine changes meanwhile.
 """
 
 from __future__ import annotations
