@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from hashlib import sha256
 from itertools import product
 
 import pytest
 
+from sim.errors import ExperimentError
 from sim.experiment import Host
+from sim.experiment.release import NEWEST
 from sim.validation.grid import (
     DURATION,
     FACTORS,
@@ -21,8 +24,18 @@ from sim.validation.grid import (
     possible,
     sample,
 )
+from sim.validation.release_grid import GRIDS, cells_of
 
 HOST = Host(cores=2)
+
+#: SHA-256 of the names of each release's cells: a grid that changes has to be measured anew.
+RELEASE_GRIDS = {
+    "20.1.0": "b208beb317d944ba",
+    "23.0.0": "663df2d6961c5ee2",
+    "24.1.1": "9b86430a48d48d23",
+    "25.3.0": "ec1a7d8c96aa128c",
+    "26.2.0": "1a27b28764476522",
+}
 BUSY = Cell("gthread", (2, 2), 0.8, "exponential", "io", "new", "default", False)
 
 
@@ -92,3 +105,24 @@ def test_names_tell_all_cells_apart() -> None:
     everything = list(cells())
     assert len({cell.name for cell in everything}) == len(everything)
     assert BUSY.name == "gthread, 2x2, load 0.8, exponential, io, new"
+
+
+@pytest.mark.parametrize("number", GRIDS)
+def test_the_grid_of_a_release_is_fixed(number: str) -> None:
+    names = "\n".join(cell.name for cell in cells_of(number))
+    assert sha256(names.encode()).hexdigest()[:16] == RELEASE_GRIDS[number]
+
+
+@pytest.mark.parametrize("number", GRIDS)
+def test_the_grid_of_a_release_has_cells_that_count(number: str) -> None:
+    grid, chosen = GRIDS[number], cells_of(number)
+    assert len(set(chosen)) == len(chosen) == grid.cells
+    assert all(grid.counts(cell) and possible(cell) for cell in chosen)
+    # Own seeds: no release has the cells of another.
+    assert chosen != sample()[: grid.cells]
+
+
+def test_the_newest_has_the_whole_sample_and_others_may_have_none() -> None:
+    assert cells_of(NEWEST) == sample()
+    with pytest.raises(ExperimentError, match="expected a release that has a grid: 20"):
+        cells_of("22.0.0")
