@@ -41,6 +41,7 @@ from site_docs.rendering import (
     numbers,
     release_table,
     sensitivity,
+    upgrading,
     validated,
 )
 from site_docs.rendering.case_table import tried
@@ -489,6 +490,7 @@ _VOCABULARY: dict[str, Any] = {
     "tally": tally,
     "timeline": timeline,
     "tried": tried,
+    "upgrading": upgrading,
     "validated": validated,
     "verdicts": verdicts,
     "waiting": waiting,

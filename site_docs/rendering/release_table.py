@@ -186,16 +186,21 @@ def table(part: str) -> str:
     lines = ["| what | from this release on | held by |", "| --- | --- | --- |"]
     for name, row in ROWS.items():
         if row.part == part:
-            changes = "<br>".join(_change(row, change) for change in BEHAVIOURS[name])
+            changes = "<br>".join(change(row, each) for each in BEHAVIOURS[name])
             tests = "<br>".join(f"`{test.rpartition('::')[2]}`" for test in row.tests)
             lines.append(f"| {row.question} | {changes} | {tests or 'its source only'} |")
     return "\n".join(lines)
 
 
-def _change(row: Row, change: Change) -> str:
-    link = SOURCE.format(release=change.since, file=change.file, line=change.line)
-    words = row.words.get(change.value, str(change.value))
-    return f"[{change.since}]({link}): {words}"
+def change(row: Row, begun: Change) -> str:
+    """A change in words, with the release that began it as a link to the line of source."""
+    link = SOURCE.format(release=begun.since, file=begun.file, line=begun.line)
+    return f"[{begun.since}]({link}): {meaning(row, begun)}"
+
+
+def meaning(row: Row, begun: Change) -> str:
+    """What a behaviour is from one release on, in words."""
+    return row.words.get(begun.value, str(begun.value))
 
 
 def groups() -> str:

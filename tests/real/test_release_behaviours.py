@@ -286,6 +286,21 @@ def test_a_worker_that_hangs_in_post_fork_is_killed_or_never(release: str, tmp_p
             assert "WORKER TIMEOUT" not in server.log()
 
 
+@pytest.mark.parametrize("release", [OLDEST, POLLER_FIRST, NEWEST])
+def test_what_the_client_of_a_late_sync_worker_gets(
+    release: str, clients: Callable[..., Client]
+) -> None:
+    with serving(release, Server(1, 1, preload_app=True, timeout=1)) as server:
+        client = clients(server)
+        client.ask(8.0)
+        client.socket.settimeout(PATIENCE)
+        try:
+            status = client.socket.recv(4096)[9:12]
+        except ConnectionResetError:
+            status = b""
+        assert status == (b"" if release == OLDEST else b"500")
+
+
 # Settings.
 
 

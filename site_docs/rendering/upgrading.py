@@ -1,0 +1,196 @@
+"""The page on upgrading: each step between two releases, from `release.BEHAVIOURS`."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from sim.analysis.summary import summarize
+from sim.errors import ExperimentError
+from sim.experiment.release import BEHAVIOURS, KNOWN
+from sim.model.simulation import predict
+from sim.reading.release_settings import SINCE, UNTIL
+from sim.run import OK
+from site_docs.rendering import numbers
+from site_docs.rendering.release_table import ROWS, change, meaning
+from site_docs.runs.evidence import evidence
+from site_docs.runs.kept import kept
+from site_docs.runs.shown import FAQ_RELEASE, ROOT, by_name, on_release
+
+#: The releases between which the page has a step each: those that people run, the last of each.
+STEPS: Final = ("20.1.0", "21.2.0", "23.0.0", "24.1.1", "25.3.0", "26.2.0", "27.0.1")
+
+#: Those of the `STEPS` on which the experiments of the pages were measured.
+MEASURED: Final = (FAQ_RELEASE, STEPS[-1])
+
+#: How often each is predicted.
+VARIANTS = 4
+
+#: What to do about a change, by the field of `Release` and the release that began it.
+ADVICE: Final[Mapping[tuple[str, str], str]] = {
+    ("new_connection", "21.1.0"): "Do not limit `worker_connections` on 21 to 23",
+    ("new_connection", "24.0.0"): "Let no silent client reach Gunicorn: put a proxy in front that "
+    "sends whole requests, or skip to 25.2",
+    ("data_timeout", "25.2.0"): "Nothing",
+    ("at_limit", "24.0.0"): "Now `worker_connections = threads` gives one queue (24 and later)",
+    ("finished_by", "24.0.0"): "Nothing",
+    ("drain_timeout", "26.0.0"): "Nothing; a body that the application does not read closes its "
+    "connection",
+    ("gthread_closing", "26.0.0"): "Have clients and proxies close when the server does",
+    ("stop_seen", "24.0.0"): "Nothing",
+    ("stopping", "24.0.0"): "Drop the workarounds for resets at a reload and at `max_requests`",
+    ("idle_at_stop", "24.0.0"): "Have `graceful_timeout` as short as a stop may take: idle kept "
+    "connections use it up",
+    ("idle_at_stop", "27.0.0"): "Skip to 27.0.1: here a client may send as its connection closes",
+    ("idle_at_stop", "27.0.1"): "`graceful_timeout` may be long again",
+    ("heartbeat_at_stop", "27.0.0"): "Nothing; `timeout` may be shorter than a request again",
+    ("sync_abort", "22.0.0"): "Alert on 500 where you alerted on resets",
+    ("sync_closing", "26.0.0"): "Have clients and proxies close when the server does",
+    ("heartbeat_clock", "22.0.0"): "Give what `post_fork` waits for a timeout of its own",
+    ("sigchld", "24.0.0"): "Skip 24.0.0",
+    ("sigchld", "24.1.0"): "Nothing",
+    ("sighup", "24.0.0"): "Keep `graceful_timeout` short: a worker that dies meanwhile is missing",
+    ("reuse_port", "24.0.0"): "Set `reuse_port = False`: a worker that restarts resets its queue",
+    ("second_signal", "25.0.0"): "Send a second SIGINT only to end at once",
+    ("signal_queue", "24.0.0"): "Nothing",
+}
+
+#: Experiments whose toll the page shows by release, and what goes wrong in each.
+TOLLS: Final[Mapping[str, str]] = {
+    "reload": "a reload",
+    "upgrade": "a new master (USR2)",
+    "scale-down": "a worker less (TTOU)",
+    "max-requests": "workers that restart after `max_requests`",
+    "stop-with-long-request": "a stop, and clients that go on",
+    "worker-killed": "a worker is killed",
+    "one-thread-hangs": "a thread hangs for 6 s",
+    "sync-hang-past-timeout": "a `sync` worker hangs",
+}
+
+#: Files that a command on the page reads.
+FILES: Final[Mapping[str, str]] = {
+    "gunicorn.conf.py": "workers = 2\nthreads = 4\npreload_app = True\nmax_requests = 200\n"
+}
+
+
+def steps() -> str:
+    """A section for each step: what changes, what to do, and the settings that come and go."""
+    return "\n\n".join(_step(old, new) for old, new in pairwise(STEPS))
+
+
+def _step(old: str, new: str) -> str:
+    rows = [
+        f"| {row.part} | {row.question} | {meaning(row, before)} | {change(row, after)} "
+        f"| {ADVICE[name, after.since]} |"
+        for name, row in ROWS.items()
+        for before, after in pairwise(BEHAVIOURS[name])
+        if KNOWN.index(old) < KNOWN.index(after.since) <= KNOWN.index(new)
+    ]
+    lines = [f"### {old} to {new}", "", *_settings(old, new), ""]
+    if rows:
+        lines += ["| of | what | before | after | do |", "| --- | --- | --- | --- | --- |", *rows]
+    return "\n".join(lines)
+
+
+def _settings(old: str, new: str) -> list[str]:
+    """What the newer release knows that the older does not, and the other way round."""
+    place, end = KNOWN.index(old), KNOWN.index(new)
+    came, went = (
+        [f"`{name}`" for name, when in table.items() if place < KNOWN.index(when) <= end]
+        for table in (SINCE, UNTIL)
+    )
+    # Settings that came and went in between concern nobody.
+    both = set(came) & set(went)
+    begun, gone = ([name for name in names if name not in both] for names in (came, went))
+    lines = [f"New settings: {', '.join(begun)}."] if begun else []
+    lines += [f"No longer known: {', '.join(gone)}."] if gone else []
+    return lines or ["No setting came or went."]
+
+
+@kept
+def lost(name: str, release: str) -> float:
+    """Requests of an experiment that a release is predicted to lose, on average."""
+    experiment = by_name()[name].experiment()
+    experiment = replace(experiment, server=replace(experiment.server, gunicorn=release))
+    runs = (predict(experiment, 0, variant) for variant in range(VARIANTS))
+    return fmean(sum(code != OK for code in run.requests.outcome) for run in runs)
+
+
+def measured_lost(name: str, release: str) -> float | None:
+    """The same as measured; None where the release was not measured."""
+    if release not in MEASURED:
+        return None
+    runs = evidence(name if release == STEPS[-1] else on_release(name, release)).measured
+    return fmean(sum(code != OK for code in run.requests.outcome) for run in runs)
+
+
+def tolls() -> str:
+    """Requests without a response 200 of `TOLLS`, by release, as a table."""
+    heads = " | ".join(f"{each}{': predicted, measured' * (each in MEASURED)}" for each in STEPS)
+    lines = [f"| what happens | {heads} |", f"| --- |{' ---: |' * len(STEPS)}"]
+    for name, words in TOLLS.items():
+        sides = [(lost(name, each), measured_lost(name, each)) for each in STEPS]
+        cells = [", ".join(numbers.count(n) for n in side if n is not None) for side in sides]
+        lines.append(f"| {words} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+@kept
+def restored(name: str, release: str) -> float | None:
+    """S until all threads can serve again, predicted; None for never."""
+    experiment = by_name()[name].experiment()
+    experiment = replace(experiment, server=replace(experiment.server, gunicorn=release))
+    summary = summarize([predict(experiment, 0, variant) for variant in range(VARIANTS)])
+    return summary.recovery[-1].capacity_restored_after_s
+
+
+def hangs() -> str:
+    """What becomes of a worker that hangs in `post_fork`, by release, as a table."""
+    heads = " | ".join(STEPS)
+    name = "hung-in-post-fork"
+    cells = [numbers.seconds(restored(name, each)) for each in STEPS]
+    return "\n".join(
+        (
+            f"| predicted | {heads} |",
+            f"| --- |{' ---: |' * len(STEPS)}",
+            f"| threads back after | {' | '.join(cells)} |",
+        )
+    )
+
+
+@kept
+def printed(command: str) -> str:
+    """What a command of the page prints, as a block of code.
+
+    Args:
+        command: begins with ``python -m sim``; it may read `FILES` and ``experiments/``.
+
+    Raises:
+        ExperimentError: when it fails.
+    """
+    program, *words = shlex.split(command)
+    if program != "python":
+        raise ExperimentError(f"{command!r}: expected a command that begins with python")
+    with TemporaryDirectory() as folder:
+        for name, text in FILES.items():
+            Path(folder, name).write_text(text, encoding="utf-8")
+        Path(folder, "experiments").symlink_to(ROOT / "experiments")
+        done = subprocess.run(  # noqa: S603 - our own page's
+            [sys.executable, *words],
+            cwd=folder,
+            env={"PYTHONPATH": str(ROOT), "COLUMNS": "80"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise ExperimentError(f"{command!r} failed: {done.stderr.strip()}")
+    return f"``` text\n{done.stdout.strip()}\n```"
