@@ -70,6 +70,8 @@ export class Controls {
       distribution("A request waits (I/O)", "io", "--io", change),
       distribution("It computes (holds the GIL)", "cpu", "--cpu", change),
       connection(change),
+      proxy(change),
+      proxyKeepalive(change),
       log(change),
     ];
     const trouble = [disturbances(change)];
@@ -340,6 +342,66 @@ function connection(change: Change): Control {
     element: labelled("Connections", select),
     show(experiment) {
       select.value = String(experiment.traffic["connection"]);
+    },
+  };
+}
+
+/** Flags about what stands in front of Gunicorn; without `--proxy`, none of them means anything. */
+const PROXY_FLAGS = [
+  ...["--proxy", "--proxy-keepalive", "--proxy-idle-timeout", "--proxy-connect-timeout"],
+  "--proxy-read-timeout",
+];
+
+function proxyOf(experiment: Experiment): Record<string, unknown> {
+  return (experiment["proxy"] ?? { kind: "none" }) as Record<string, unknown>;
+}
+
+function proxy(change: Change): Control {
+  const select = h(
+    "select",
+    {},
+    ...options([
+      ["none", "nothing: clients connect to it"],
+      ["nginx", "nginx, on the same host"],
+      ["alb", "a load balancer (ALB)"],
+    ]),
+  );
+  select.onchange = () =>
+    change(true, (words) =>
+      select.value === "none"
+        ? without(words, ...PROXY_FLAGS)
+        : set(words, "--proxy", select.value),
+    );
+  return {
+    element: labelled("In front of Gunicorn", select),
+    show(experiment) {
+      select.value = String(proxyOf(experiment)["kind"]);
+    },
+  };
+}
+
+function proxyKeepalive(change: Change): Control {
+  const input = h("input", {
+    type: "number",
+    min: "0",
+    step: "1",
+    inputMode: "numeric",
+    placeholder: "its default",
+  });
+  input.oninput = () =>
+    change(true, (words) =>
+      input.value === ""
+        ? without(words, "--proxy-keepalive")
+        : set(words, "--proxy-keepalive", input.value),
+    );
+  return {
+    element: labelled("Idle connections that it keeps to Gunicorn", input),
+    show(experiment) {
+      const { kind, keepalive } = proxyOf(experiment);
+      input.closest("div")?.toggleAttribute("hidden", kind === "none");
+      if (!edited(input)) {
+        input.value = keepalive === undefined ? "" : String(keepalive);
+      }
     },
   };
 }

@@ -42,6 +42,7 @@ FLAGS = (
         *("--workers", "2", "--threads", "4", "--preload", "--launchdarkly"),
         *("--launchdarkly-latency", "0.3", "--disturb", "10 signal KILL worker 1"),
     ),
+    ("--proxy", "nginx", "--proxy-keepalive", "8", "--threads", "4", "--rate", "40"),
     ("--arrivals", "closed", "--users", "8", "--think", "exp:0.1", "--duration", "5"),
 )
 

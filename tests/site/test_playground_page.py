@@ -216,6 +216,22 @@ def test_every_control_changes_the_command_and_the_address(page: Page, base: str
     assert copied(page, "Copy as command") == line
 
 
+def test_a_proxy_stands_in_front_and_goes(page: Page, base: str) -> None:
+    go(page, base, f"workers=1&threads=4&{FEW}")
+    keepalive = page.get_by_label("Idle connections that it keeps to Gunicorn")
+    expect(keepalive).to_be_hidden()
+    with answered(page):
+        page.get_by_label("In front of Gunicorn").select_option("nginx")
+    with answered(page):
+        keepalive.fill("8")
+    line = copied(page, "Copy as command")
+    assert line.endswith("--proxy nginx --proxy-keepalive 8")
+    assert seconds(page) == shown(command(line))
+    with answered(page):
+        page.get_by_label("In front of Gunicorn").select_option("none")
+    assert "--proxy" not in copied(page, "Copy as command")
+
+
 def test_everything_that_the_page_offers_to_go_wrong_is_understood(page: Page, base: str) -> None:
     go(page, base, FEW)
     options = page.get_by_label("Add something that goes wrong").locator("option")
