@@ -15,7 +15,7 @@ from typing import Final
 
 from sim.analysis.summary import summarize
 from sim.errors import ExperimentError
-from sim.experiment.release import BEHAVIOURS, KNOWN
+from sim.experiment.release import BEHAVIOURS, KNOWN, NEWEST
 from sim.model.simulation import predict
 from sim.reading.release_settings import SINCE, UNTIL
 from sim.run import OK
@@ -26,10 +26,10 @@ from site_docs.runs.kept import kept
 from site_docs.runs.shown import FAQ_RELEASE, ROOT, by_name, on_release
 
 #: The releases between which the page has a step each: those that people run, the last of each.
-STEPS: Final = ("20.1.0", "21.2.0", "23.0.0", "24.1.1", "25.3.0", "26.2.0", "27.0.1")
+STEPS: Final = ("20.1.0", "21.2.0", "23.0.0", "24.1.1", "25.3.0", "26.2.0", NEWEST)
 
 #: Those of the `STEPS` on which the experiments of the pages were measured.
-MEASURED: Final = (FAQ_RELEASE, STEPS[-1])
+MEASURED: Final = (FAQ_RELEASE, NEWEST)
 
 #: How often each is predicted.
 VARIANTS = 4
@@ -128,7 +128,7 @@ def measured_lost(name: str, release: str) -> float | None:
     """The same as measured; None where the release was not measured."""
     if release not in MEASURED:
         return None
-    runs = evidence(name if release == STEPS[-1] else on_release(name, release)).measured
+    runs = evidence(name if release == NEWEST else on_release(name, release)).measured
     return fmean(sum(code != OK for code in run.requests.outcome) for run in runs)
 
 
