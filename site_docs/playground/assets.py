@@ -234,7 +234,10 @@ def _run(command: Sequence[str]) -> None:
             check=True,
         )
     except subprocess.CalledProcessError as error:
-        last = " ".join((error.stderr or error.stdout or "").split())[-300:]
-        raise AssetsError(f"{Path(command[-2]).name} {command[-1]} failed ({last})") from None
+        lines = (error.stderr or error.stdout or "").splitlines()
+        # What comes later is advice, and paths of this machine.
+        said = [line.strip() for line in lines if line.strip() and "npm warn" not in line]
+        first = "; ".join(said[:2])[:300]
+        raise AssetsError(f"{Path(command[-2]).name} {command[-1]} failed ({first})") from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise AssetsError(f"{Path(command[-2]).name} {command[-1]} failed ({error})") from None

@@ -141,6 +141,20 @@ def test_a_page_says_that_its_files_are_missing(monkeypatch: pytest.MonkeyPatch)
     assert f'src="../{assets.SITE}/page.js"' in playground.mount(place)
 
 
+def test_without_a_network_and_without_packages_it_says_so_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        (tmp_path / name).write_bytes((assets.DIRECTORY / name).read_bytes())
+    monkeypatch.setattr(assets, "DIRECTORY", tmp_path)
+    monkeypatch.setattr(assets, "STAMP", tmp_path / "no-stamp")
+    # Nobody listens at the discard port.
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
+    with pytest.raises(assets.AssetsError, match=r"npm\S* ci failed \(npm error code ECONNREFUSED"):
+        assets.install()
+
+
 def test_a_configuration_is_never_run(tmp_path: Path) -> None:
     path = tmp_path / "gunicorn.conf.py"
     path.write_text("workers = 3\nraise SystemExit('it was run')\n", encoding="utf-8")
