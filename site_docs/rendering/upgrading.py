@@ -34,33 +34,37 @@ MEASURED: Final = (FAQ_RELEASE, NEWEST)
 #: How often each is predicted.
 VARIANTS = 4
 
-#: What to do about a change, by the field of `Release` and the release that began it.
-ADVICE: Final[Mapping[tuple[str, str], str]] = {
-    ("new_connection", "21.1.0"): "Do not limit `worker_connections` on 21 to 23",
-    ("new_connection", "24.0.0"): "Let no silent client reach Gunicorn: put a proxy in front that "
-    "sends whole requests, or skip to 25.2",
-    ("data_timeout", "25.2.0"): "Nothing",
-    ("at_limit", "24.0.0"): "Now `worker_connections = threads` gives one queue (24 and later)",
-    ("finished_by", "24.0.0"): "Nothing",
-    ("drain_timeout", "26.0.0"): "Nothing; a body that the application does not read closes its "
-    "connection",
-    ("gthread_closing", "26.0.0"): "Have clients and proxies close when the server does",
-    ("stop_seen", "24.0.0"): "Nothing",
-    ("stopping", "24.0.0"): "Drop the workarounds for resets at a reload and at `max_requests`",
-    ("idle_at_stop", "24.0.0"): "Have `graceful_timeout` as short as a stop may take: idle kept "
-    "connections use it up",
-    ("idle_at_stop", "27.0.0"): "Skip to 27.0.1: here a client may send as its connection closes",
-    ("idle_at_stop", "27.0.1"): "`graceful_timeout` may be long again",
-    ("heartbeat_at_stop", "27.0.0"): "Nothing; `timeout` may be shorter than a request again",
-    ("sync_abort", "22.0.0"): "Alert on 500 where you alerted on resets",
-    ("sync_closing", "26.0.0"): "Have clients and proxies close when the server does",
-    ("heartbeat_clock", "22.0.0"): "Give what `post_fork` waits for a timeout of its own",
-    ("sigchld", "24.0.0"): "Skip 24.0.0",
-    ("sigchld", "24.1.0"): "Nothing",
-    ("sighup", "24.0.0"): "Keep `graceful_timeout` short: a worker that dies meanwhile is missing",
-    ("reuse_port", "24.0.0"): "Set `reuse_port = False`: a worker that restarts resets its queue",
-    ("second_signal", "25.0.0"): "Send a second SIGINT only to end at once",
-    ("signal_queue", "24.0.0"): "Nothing",
+#: What to do about each change of a field of `Release`, in the order of `BEHAVIOURS`.
+ADVICE: Final[Mapping[str, tuple[str, ...]]] = {
+    "new_connection": (
+        "Do not limit `worker_connections` on 21 to 23",
+        "Let no silent client reach Gunicorn: put a proxy in front that sends whole requests, or "
+        "skip to 25.2",
+    ),
+    "finished_by": ("Nothing",),
+    "at_limit": ("Now `worker_connections = threads` gives one queue (24 and later)",),
+    "data_timeout": ("Nothing",),
+    "drain_timeout": ("Nothing; a body that the application does not read closes its connection",),
+    "gthread_closing": ("Have clients and proxies close when the server does",),
+    "stop_seen": ("Nothing",),
+    "stopping": ("Drop the workarounds for resets at a reload and at `max_requests`",),
+    "idle_at_stop": (
+        "Have `graceful_timeout` as short as a stop may take: idle kept connections use it up",
+        "Skip to 27.0.1: here a client may send as its connection closes",
+        "`graceful_timeout` may be long again",
+    ),
+    "heartbeat_at_stop": ("Nothing; `timeout` may be shorter than a request again",),
+    "sync_abort": ("Alert on 500 where you alerted on resets",),
+    "sync_closing": ("Have clients and proxies close when the server does",),
+    "heartbeat_clock": ("Give what `post_fork` waits for a timeout of its own",),
+    "sigchld": (
+        "Skip 24.0.0",
+        "Nothing",
+    ),
+    "sighup": ("Keep `graceful_timeout` short: a worker that dies meanwhile is missing",),
+    "reuse_port": ("Set `reuse_port = False`: a worker that restarts resets its queue",),
+    "second_signal": ("Send a second SIGINT only to end at once",),
+    "signal_queue": ("Nothing",),
 }
 
 #: Experiments whose toll the page shows by release, and what goes wrong in each.
@@ -89,9 +93,9 @@ def steps() -> str:
 def _step(old: str, new: str) -> str:
     rows = [
         f"| {row.part} | {row.question} | {meaning(row, before)} | {change(row, after)} "
-        f"| {ADVICE[name, after.since]} |"
+        f"| {advice} |"
         for name, row in ROWS.items()
-        for before, after in pairwise(BEHAVIOURS[name])
+        for (before, after), advice in zip(pairwise(BEHAVIOURS[name]), ADVICE[name], strict=True)
         if KNOWN.index(old) < KNOWN.index(after.since) <= KNOWN.index(new)
     ]
     lines = [f"### {old} to {new}", "", *_settings(old, new), ""]
