@@ -227,6 +227,57 @@ CASES: dict[str, tuple[list[Disturbance], tuple[Event, ...], Row, str, int | Non
         "client_timeout",
         None,
     ),
+    "a killed worker behind a proxy": (
+        [KILL, FlagService(10.005, reachable=False)],
+        ((10.0, "sent SIGKILL", "worker 1"), (10.01, "exit", "worker 1")),
+        (9.9, 9.9, 10.009, "bad_gateway"),
+        "worker_killed",
+        0,
+    ),
+    "nobody listens behind a proxy": (
+        [TERM],
+        STOPPED,
+        (20.0, NAN, 20.001, "bad_gateway"),
+        "not_listening",
+        0,
+    ),
+    "a connection that a stopped master leaves in the backlog": (
+        [TERM],
+        STOPPED,
+        (9.9, NAN, 12.0, "reset"),
+        "stopped_backlog",
+        0,
+    ),
+    "a reset at a quick shutdown": (
+        [Signal(10.0, "QUIT", "master")],
+        (
+            (10.0, "sent SIGQUIT", "master"),
+            (10.001, "signal quit", "master"),
+            (10.01, "exiting", "worker 1"),
+            (10.1, "exit", "worker 1"),
+        ),
+        (9.9, 9.9, 10.02, "reset"),
+        "quick_shutdown",
+        0,
+    ),
+    "a 500 beside a worker that leaves in peace": (
+        [TERM],
+        STOPPED,
+        (9.9, 9.9, 10.05, "error_5xx"),
+        "application",
+        None,
+    ),
+    "a worker that leaves because its master died": (
+        [Signal(10.0, "KILL", "master")],
+        (
+            (10.0, "sent SIGKILL", "master"),
+            (10.5, "orphaned", "worker 1"),
+            (10.6, "exiting", "worker 1"),
+        ),
+        (9.9, NAN, 10.601, "reset"),
+        "stopped_backlog",
+        0,
+    ),
     "a reset of which nothing is known": (
         [FlagService(5.0, reachable=False)],
         ((5.0, "unreachable", "flag service"),),
@@ -254,6 +305,22 @@ def test_a_loss_is_put_down_to_what_caused_it(name: str, source: str) -> None:
     rows = recoveries(run)
     assert [each.lost for each in rows] == [int(number == place) for number in range(len(rows))]
     assert what == (None if place is None else rows[place].what)
+
+
+def test_a_kept_connection_that_a_retiring_worker_closes_is_charged_to_what_stopped_it() -> None:
+    stops = (
+        (10.0, "sent SIGTTOU", "master"),
+        (10.001, "signal ttou", "master"),
+        (14.0, "exiting", "worker 1"),
+        (14.1, "exit", "worker 1"),
+    )
+    run = disturbed_run(
+        [Signal(10.0, "TTOU", "master")], stops, rows_of((11.9, NAN, 12.0, "reset"))
+    )
+    run.experiment["traffic"] |= {"connection": "keepalive"}
+    ((cause, outcome, what, number),) = lost(run)
+    assert (cause, outcome, number) == ("keepalive_race", "reset", 1)
+    assert what == recoveries(run)[0].what
 
 
 #: Resets without a disturbance, of other servers and traffic.

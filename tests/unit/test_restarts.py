@@ -76,6 +76,15 @@ def test_a_jitter_is_advised_where_it_is_not_large_enough() -> None:
     assert (found.together, found.jitter) == (2, None)
 
 
+def test_workers_that_are_told_before_the_first_arrival_have_no_rate() -> None:
+    # Worker 1 has lived for 10 s with 100 requests, worker 2 for none: its rate is not known.
+    both = (*life_of(1, 3, 10.0, 11.0), *life_of(2, 4, 0.0, 11.0))
+    rows = rows_of(*((n / 10, n / 10, n / 10 + 0.01, "ok") for n in range(100)))
+    found = restarts(*both, rows=rows)
+    assert found.together == 2
+    assert found.jitter == jitter_apart(2, (1.0 + 11.0) / 2, 100 / 10.0)
+
+
 def test_what_was_lost_and_what_was_late() -> None:
     rows = rows_of(
         *((n / 10, n / 10, n / 10 + 0.01, "ok") for n in range(95)),

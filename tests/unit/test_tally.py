@@ -69,6 +69,18 @@ def test_a_tally_says_what_the_rows_say(asked: Experiment) -> None:
     assert other.load.capacity == one.load.capacity
 
 
+def test_a_tally_of_nothing_that_was_answered_has_no_times() -> None:
+    # All clients give up before their requests can be done.
+    asked = experiment(requests=20, timeout=0.001, cpu=Distribution("const", (0.01,)))
+    kept, counted = predict(asked), predict(asked, keep_rows=False)
+    one, other = summarize([kept]), summarize([counted])
+    assert one.outcomes == other.outcomes
+    assert one.outcomes["timeout"] == 20
+    assert one.latency is None
+    assert other.latency is None
+    assert other.wait is None
+
+
 def test_memory_does_not_grow_with_the_requests() -> None:
     def peak(requests: int) -> int:
         # All alike, so that the sketches have few buckets from the beginning.
