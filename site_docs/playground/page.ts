@@ -79,7 +79,10 @@ class Page {
   ) {
     this.state = fromAddress(location.hash, about);
     this.experiments = [about.experiment];
-    this.controls = new Controls(about, (both, change) => this.change(both, change));
+    this.controls = new Controls(about, (both, change) => {
+      this.sent = [];
+      this.change(both, change);
+    });
     this.example = this.examples();
     this.client = new Client(new URL("worker.js", here), (message) => this.hear(message));
     this.stop.onclick = () => {
@@ -142,6 +145,7 @@ class Page {
 
   /** After another state came from outside: an address, an example. */
   private refresh(): void {
+    this.sent = [];
     history.replaceState(null, "", `#${address(this.state)}`);
     this.show();
     this.predict();
@@ -160,7 +164,6 @@ class Page {
     this.waiting = true;
     this.question = address(this.state);
     this.asked = performance.now();
-    this.sent = [];
     this.progress.removeAttribute("value");
     this.progress.hidden = !this.ready;
     this.stop.hidden = !this.ready;
@@ -212,7 +215,12 @@ class Page {
         this.status.textContent = `Replication ${message.done} of ${message.total}`;
         break;
       case "runs":
-        void this.draw(message.runs[this.side === "b" ? 1 : 0] ?? message.runs[0] ?? null);
+        if (message.id > 0 && this.sent.length > 0) {
+          // The reader has done something to the server after sending requests: they stay sent.
+          this.client.send(flat(this.words), this.sent);
+        } else {
+          void this.draw(message.runs[this.side === "b" ? 1 : 0] ?? message.runs[0] ?? null);
+        }
         break;
       case "answer":
         this.results.show(message.answers, message.difference);

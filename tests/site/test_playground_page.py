@@ -407,6 +407,31 @@ def test_the_picture_disturbs_the_experiment(page: Page, base: str) -> None:
     assert "KILL" not in copied(page, "Copy as command")
 
 
+def test_a_request_that_was_sent_stays_when_a_worker_is_killed_later(page: Page, base: str) -> None:
+    go(page, base, f"workers=2&threads=2&preload&rate=20&duration=3&{FEW}")
+    picture = page.locator(".moving-now")
+    page.get_by_role("slider", name="Time", exact=True).fill("2.9999")
+    numbers = re.compile(r"(\d+) answered")
+
+    def at_the_end() -> int:
+        page.get_by_role("slider", name="Time", exact=True).press("End")
+        expect(picture).to_contain_text(numbers)
+        found = numbers.search(picture.inner_text())
+        assert found is not None
+        return int(found[1])
+
+    before = at_the_end()
+    page.get_by_role("slider", name="Time", exact=True).fill("0.5")
+    page.get_by_role("button", name="Send a request").click()
+    expect(picture).not_to_contain_text("Predicting")
+    assert at_the_end() == before + 1
+    page.get_by_role("slider", name="Time", exact=True).fill("2.5")
+    with answered(page):
+        page.get_by_role("button", name="HUP to the master").click()
+    expect(picture).not_to_contain_text("Predicting")
+    assert at_the_end() == before + 1
+
+
 def test_the_keyboard_reaches_and_works_every_control(page: Page, base: str) -> None:
     go(page, base, FEW)
     page.locator("#pg-example").focus()
