@@ -154,6 +154,25 @@ def test_a_request_that_nobody_accepted_leaves_the_accept_queue_when_its_client_
     assert visits(run) == [Visit(0, "accept queue", 0, 0, 1.0, 3.0)]
 
 
+def test_a_hang_of_which_no_request_is_known_keeps_no_thread() -> None:
+    # The rows are of another time than the hang, and of another worker.
+    hang = (ProcessEvent(5.0, "hang", "worker 1"), ProcessEvent(6.0, "hang", "worker 2"))
+    run = run_of(Request(1.0, 1.0, 1.0, 2.0, 1, 1, "ok", 1.0, 0.0), events=hang)
+    assert hangs(run) == {}
+
+
+def test_a_single_request_wastes_no_time() -> None:
+    assert waits_beside_idle(run_of(Request(1.0, 1.0, 1.5, 2.0, 1, 1, "ok", 0.5, 0.0))) == 0.0
+
+
+def test_requests_without_a_known_thread_do_not_end_each_other() -> None:
+    run = run_of(
+        Request(1.0, 1.0, 1.0, 3.0, 1, 0, "ok", 2.0, 0.0),
+        Request(2.0, 2.0, 2.0, 4.0, 1, 0, "ok", 2.0, 0.0),
+    )
+    assert [(visit.begin, visit.end) for visit in visits(run)] == [(1.0, 3.0), (2.0, 4.0)]
+
+
 def test_shares_of_time_are_exact() -> None:
     # Worker 1 runs one request and holds another for 1 s, while worker 2 idles; 4 s in all.
     run = run_of(
