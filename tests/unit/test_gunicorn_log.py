@@ -21,6 +21,7 @@ from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import BootError, Crash, Disturbance, FlagService, Hang, Signal
 from sim.experiment.release import KNOWN, NEWEST
 from sim.model.simulation import predict
+from sim.run import ProcessEvent
 
 TWO = Server(workers=2, threads=2, preload_app=True)
 
@@ -135,6 +136,12 @@ def test_a_release_that_cannot_boot(exit_code: int, reason: str) -> None:
     assert lines[-2:] == [(1, "ERROR", "Shutting down: Master"), (1, "ERROR", f"Reason: {reason}")]
     assert ((3, "ERROR", "Exception in worker process") in lines) == (exit_code == 3)
     assert (1, "ERROR", f"Worker (pid:3) exited with code {exit_code}.") in lines
+
+
+def test_the_exit_of_a_worker_that_nobody_forked_is_no_line() -> None:
+    run = predict(Experiment(traffic=Traffic(requests=2), replications=1))
+    stranger = ProcessEvent(run.events[-1].time, "exit", "worker 9")
+    assert gunicorn_log(replace(run, events=(*run.events, stranger))) == gunicorn_log(run)
 
 
 def test_without_launchdarkly_the_hook_says_so() -> None:
