@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from sim.analysis.summary import summarize
 from site_docs.rendering import validated
+from site_docs.runs.evidence import evidence
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 TEXT = " ".join(README.split())
@@ -58,3 +61,28 @@ def test_the_ideal_queue_is_as_far_off_as_it_says() -> None:
     closer = validated.read().validation.closer
     assert closer is not None
     assert f"the model is {closer:.0f} times closer" in TEXT
+
+
+#: Rows of the first table, and the experiment on 23.0.0 that the last two columns are of.
+ROWS_OF_23 = {
+    "gthread 2 x 2": "gthread-2x2",
+    "gthread 4 x 1": "gthread-4x1",
+    "gthread 1 x 4": "gthread-1x4",
+    "gthread 2 x 2, `--worker-connections 2`": "gthread-2x2-worker-connections",
+    "sync, 4 workers": "sync-4",
+}
+
+
+@pytest.mark.parametrize(("row", "name"), ROWS_OF_23.items(), ids=ROWS_OF_23)
+def test_the_older_release_is_as_predicted_and_as_measured(row: str, name: str) -> None:
+    (line,) = (line for line in README.splitlines() if line.startswith(f"| {row} |"))
+    *_, predicted, measured = line.strip("| ").split(" | ")
+    found = evidence(f"{name}@23.0.0")
+    means = [summarize([run]).latency for run in found.predicted]
+    values = [1000 * latency.mean.value for latency in means if latency is not None]
+    for text in re.findall(r"[\d,.]+", predicted):
+        # Of predictions that are made again with each cost that is learnt: one of their range.
+        assert 0.95 * min(values) <= float(text.replace(",", "")) <= 1.05 * max(values)
+    written = float(measured.strip("* ms").replace(",", ""))
+    figure = found.comparison.figure("latency_mean")
+    assert written == pytest.approx(1000 * (figure.measured or 0), rel=0.005)
