@@ -52,3 +52,8 @@ def test_a_server_that_answers_nothing_is_not_called_idle() -> None:
         rate=5.0, io=Distribution("const", (100.0,)), duration=2.0, drain=1.0, timeout=0.5
     )
     assert "Nothing binds" not in sentence(Server(workers=16, threads=64), silent)
+
+
+def test_a_server_that_is_not_overloaded_and_answers_nothing_says_so() -> None:
+    hasty = Traffic(rate=1.0, requests=3, io=Distribution("const", (0.1,)), timeout=0.01)
+    assert sentence(Server(workers=2), hasty) == "No request is answered."

@@ -104,6 +104,17 @@ def test_a_queue_that_grows_for_ever_has_no_mean() -> None:
         theory.mm1_sojourn_quantile(21.0, 0.05, 0.5)
 
 
+@pytest.mark.parametrize("degrees", [1, 2, 9, 10, 99])
+@pytest.mark.parametrize("probability", [0.6, 0.95, 0.975, 0.999])
+def test_the_probability_of_a_quantile_is_its_own(degrees: int, probability: float) -> None:
+    value = theory.student_t_quantile(probability, degrees)
+    assert theory.student_t_probability(value, degrees) == pytest.approx(probability, abs=1e-12)
+    assert theory.student_t_probability(-value, degrees) == pytest.approx(
+        1 - probability, abs=1e-12
+    )
+    assert theory.student_t_probability(0.0, degrees) == 0.5
+
+
 def test_arguments_out_of_range_are_named() -> None:
     with pytest.raises(ValueError, match="servers is 0"):
         theory.erlang_b(0, 1.0)
