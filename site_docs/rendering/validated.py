@@ -12,6 +12,7 @@ from sim.errors import ExperimentError
 from sim.validation import rows as validation_rows
 from sim.validation.comparison import Figure
 from sim.validation.grid import Cell, sample
+from sim.validation.release_grid import cells_of
 from sim.validation.rows import Header, Row
 from sim.validation.verdict import (
     CLOSER,
@@ -71,11 +72,12 @@ def read(path: Path = FILE) -> Validated:
     """
     header, measurements = validation_rows.read(path)
     rows = sorted(validation_rows.rows_of(measurements), key=lambda row: row.cell)
+    cells = cells_of(header.versions["gunicorn"])
     for row in rows:
-        if cell(row.cell).name != row.name:
+        name = cells[row.cell - 1].name
+        if name != row.name:
             raise ExperimentError(
-                f"{path}: cell {row.cell} is {row.name!r}; expected {cell(row.cell).name!r}, "
-                "as in the grid"
+                f"{path}: cell {row.cell} is {row.name!r}; expected {name!r}, as in the grid"
             )
     return Validated(header, tuple(rows), validation(rows))
 

@@ -11,14 +11,15 @@ import pytest
 from sim.errors import ExperimentError
 from sim.validation import rows as validation_rows
 from sim.validation.grid import sample
+from sim.validation.release_grid import cells_of
 from sim.validation.rows import Header, Measurement, Row, Values
 from sim.validation.verdict import Off, Result
 from site_docs.charts.agreement import agreement
 from site_docs.charts.misses import misses
-from site_docs.rendering import limits, validated
+from site_docs.rendering import limits, release_validation, validated
 
 MACHINE = {"cores": 2, "processor": "a processor", "system": "Linux-6.18.44-fc-x86_64"}
-HEADER = Header("2026-01-02T03", MACHINE, {"python": "3", "gunicorn": "27"}, 2, 2)
+HEADER = Header("2026-01-02T03", MACHINE, {"python": "3", "gunicorn": "27.0.1"}, 2, 2)
 
 #: Cells of the grid whose prediction is off by that factor; the server repeats itself within 1 %.
 CELLS = {2: 1.02, 5: 1.3, 9: 0.7}
@@ -221,3 +222,23 @@ def test_causes_are_refused_by_number_and_key(
         causes(tmp_path, CAUSE.replace(old, new, 1))
     assert "limits.toml: " in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_release_is_told_with_its_cells_misses_and_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = cells_of("23.0.0")[4].name
+    header = replace(HEADER, versions={"python": "3", "gunicorn": "23.0.0"}, model="0123abc")
+    measurements = [
+        replace(measurement, cell=5, name=name) for measurement in row(5, 1.3).measurements
+    ]
+    monkeypatch.setattr(release_validation, "FILE", tmp_path / "validation.jsonl")
+    assert release_validation.misses().startswith("No figure")
+    validation_rows.write(release_validation.path_of("23.0.0"), header, measurements)
+    assert release_validation.measured() == ("23.0.0",)
+    old, newest = release_validation.table().splitlines()[2:]
+    assert old.startswith("| 23.0.0 | 1 of 24 | ")
+    assert newest.startswith("| 27.0.1 | 64 of 64 | ")
+    missed = release_validation.misses().splitlines()[2:]
+    assert [line.split(" | ")[2:4] for line in missed] == [["mean", "+29.4 %"], ["p95", "+29.4 %"]]
+    assert "by commit `0123abc`" in release_validation.where()
