@@ -27,6 +27,8 @@ from reference_app.rig.releases import installed
 from reference_app.rig.server import RunningServer, running_server
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.distribution import Distribution
+from sim.experiment.disturbance import Disturbance, Signal
+from sim.model.simulation import predict
 
 OLDEST, POLLER_FIRST, NEWEST = "20.1.0", "23.0.0", installed().release
 
@@ -105,18 +107,19 @@ def wait_for_exit(server: RunningServer, worker: str = "worker 1") -> float:
 )
 def test_two_by_two_with_and_without_a_limit(release: str, limit: int, *, spins: bool) -> None:
     experiment = Experiment(
-        Server(2, 2, "gthread", worker_connections=limit, preload_app=True),
+        Server(2, 2, "gthread", worker_connections=limit, preload_app=True, gunicorn=release),
         traffic=Traffic(rate=62.0, duration=2.5, io=Distribution("const", (0.05,)), drain=4.0),
         replications=1,
         seed=3,
     )
-    run = measure(experiment, 0, lambda *_: None, release_of(release))
-    waits = [row.latency for row in run.requests if row.outcome == "ok"]
-    assert run.gunicorn == release
-    if not spins:
-        assert len(waits) == len(run.requests)
-    # A worker at its limit reads nothing that it has accepted, until a request of its own is done.
-    assert (not waits or median(waits) > 0.5) == spins
+    for run in (measure(experiment, 0, lambda *_: None, release_of(release)), predict(experiment)):
+        waits = [row.latency for row in run.requests if row.outcome == "ok"]
+        assert run.gunicorn == release
+        if not spins:
+            assert len(waits) == len(run.requests)
+        # A worker at its limit reads nothing that it has accepted, until a request of its own is
+        # done.
+        assert (not waits or median(waits) > 0.5) == spins
 
 
 def test_one_connection_is_never_read_at_a_limit_of_one(
@@ -228,6 +231,36 @@ def test_what_was_accepted_and_not_read_at_max_requests(
             time.sleep(1.5)
             unread.ask()
             assert unread.answered()
+
+
+#: Under load: what happens, and to which server.
+UNDER_LOAD: dict[str, tuple[Server, tuple[Disturbance, ...]]] = {
+    "HUP": (Server(2, 2, "gthread", preload_app=True), (Signal(0.8, "HUP", "master"),)),
+    "max_requests": (Server(2, 2, "gthread", preload_app=True, max_requests=25), ()),
+}
+
+
+@pytest.mark.parametrize("name", UNDER_LOAD)
+@pytest.mark.parametrize("release", [POLLER_FIRST, NEWEST])
+def test_requests_are_lost_as_predicted(name: str, release: str) -> None:
+    """The same requests, measured once and predicted with other chances of the server."""
+    server, disturbances = UNDER_LOAD[name]
+    experiment = Experiment(
+        replace(server, gunicorn=release),
+        traffic=Traffic(rate=62.0, duration=2.5, io=Distribution("const", (0.05,)), drain=4.0),
+        disturbances=disturbances,
+        replications=1,
+        seed=3,
+    )
+    run = measure(experiment, 0, lambda *_: None, release_of(release))
+    predicted = [predict(experiment, 0, variant) for variant in range(20)]
+    counts = [sum(row.outcome != "ok" for row in each.requests) for each in predicted]
+    lost = sum(row.outcome != "ok" for row in run.requests)
+    assert (max(counts) > 0) == (release == POLLER_FIRST)
+    # One request more or less comes a moment sooner or later than its worker stops.
+    assert min(counts) - 1 <= lost <= max(counts) + 1
+    if release == NEWEST:
+        assert lost == 0
 
 
 # The master.
