@@ -96,7 +96,7 @@ def _census(server: RunningServer) -> tuple[Census, ...]:
 
 
 def _read_answers(result: Replay, server: RunningServer) -> None:
-    """Fill in who served each request and when, from what the service answered."""
+    """Fill in which worker served each request and when, from the responses of the service."""
     boot_order = {pid: number for number, pid in server.workers().items()}
     requests = result.requests
     for row, body in enumerate(result.answers):

@@ -79,7 +79,7 @@ class ProgressLine:
         self._stream.flush()
 
     def _remaining(self, done: float, planned: float | None) -> float | None:
-        """S until all is over; None where nobody can know."""
+        """S until the measurement ends; None where that is not known."""
         over = time.monotonic() - self._began
         if planned is not None and over < LEARNT:
             return planned * (1 - done)

@@ -65,7 +65,7 @@ def installed() -> Gunicorn:
 
 
 def gunicorn(release: str | None, tell: Tell) -> Gunicorn:
-    """The Gunicorn of ``release``: this environment's if it is that one, else one that is kept.
+    """The Gunicorn of ``release``: that of this environment if it is the same, else a kept one.
 
     Args:
         release: such as ``23.0.0``; None is this environment's, whichever it is.
@@ -88,7 +88,7 @@ def gunicorn(release: str | None, tell: Tell) -> Gunicorn:
 
 
 def quietly(release: str) -> Gunicorn:
-    """`gunicorn`, where nobody is to be told."""
+    """`gunicorn` without messages."""
     return gunicorn(release, lambda _: None)
 
 

@@ -204,7 +204,7 @@ def running_server(
 
 @contextmanager
 def _own_address(server: Server) -> Iterator[Address]:
-    """An address of the family of ``server.bind`` that nobody else has.
+    """A free address of the family of ``server.bind``.
 
     Raises:
         ExperimentError: when the directory for temporary files has too long a name for a socket.
