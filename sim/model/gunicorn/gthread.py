@@ -267,7 +267,7 @@ class ThreadWorker(Worker):
 
     def look_up(self) -> None:
         """Begin a turn, if the main thread sleeps in epoll."""
-        if self.asleep() and self.stopped_at == inf:
+        if self.asleep() and self.signals.stopped_at == inf:
             if self.accepting:
                 self.listener.forget(self)
             self._begin_turn()
@@ -315,7 +315,7 @@ class ThreadWorker(Worker):
         self._see()
         if self.deadline == inf:
             if not self.parent_alive:
-                self._note("orphaned")
+                self.note("orphaned")
             self.silent = not self.heartbeat_at_stop
             self.accepting = False
             self.deadline = now + self.graceful_timeout
@@ -637,7 +637,7 @@ class ThreadWorker(Worker):
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
             # The main thread sees that when it next comes round.
-            self._note("max_requests")
+            self.note("max_requests")
             self.alive = False
             self.undisturbed = False
         if self.keepalive:
@@ -646,9 +646,9 @@ class ThreadWorker(Worker):
         if self._reads_bodies and connection.uploaded > now:
             io += connection.uploaded - now
         if self.traps is not None:
-            if self.spring_crash():
+            if self.traps.spring_crash():
                 return
-            if seconds := self.spring_hang():
+            if seconds := self.traps.spring_hang():
                 thread.hangs = True
                 io += seconds
         if io > 0:
@@ -678,7 +678,7 @@ class ThreadWorker(Worker):
             return  # The process has ended.
         if thread.hangs:
             thread.hangs = False
-            self._note("hang over")
+            self.note("hang over")
         costs = self.costs
         connection.pace = pace = self.end_pace.step(self.clock.time)
         cpu = self.rows.cpu[connection.row]

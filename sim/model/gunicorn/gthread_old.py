@@ -122,7 +122,7 @@ class OldThreadWorker(ThreadWorker):
 
     def look_up(self) -> None:
         """Go through the loop once more, if the main thread sleeps."""
-        if self.asleep() and self.stopped_at == inf:
+        if self.asleep() and self.signals.stopped_at == inf:
             self.listener.forget(self)
             self.waits = False
             self._begin_turn()
@@ -244,7 +244,7 @@ class OldThreadWorker(ThreadWorker):
         self.woken_at = self.clock.time
         if self.pending_conns and not self.reported:
             self.reported = True
-            self._note("spins")
+            self.note("spins")
         seconds = SPIN
         for oldest in self.keepalived_conns:
             seconds = min(seconds, max(TURN, oldest.timeout - self.clock.time))
@@ -264,7 +264,7 @@ class OldThreadWorker(ThreadWorker):
     def _leave_loop(self) -> None:
         """Wait for the requests that the pool has, for `graceful_timeout` s at most."""
         if not self.parent_alive:
-            self._note("orphaned")
+            self.note("orphaned")
         self.silent = True
         self.in_turn = False
         self.listener.forget(self)

@@ -66,7 +66,7 @@ class SyncWorker(Worker):
         connection = self.listener.accept()
         if connection is None:
             if not self.parent_alive:
-                self._note("orphaned")
+                self.note("orphaned")
                 self.exit(0)
                 return
             self.sleeping = True
@@ -115,7 +115,7 @@ class SyncWorker(Worker):
 
     def look_up(self) -> None:
         """See `Worker`."""
-        if self.asleep() and self.stopped_at == inf:
+        if self.asleep() and self.signals.stopped_at == inf:
             self.sleeping = False
             self.listener.forget(self)
             self.run()
@@ -156,15 +156,15 @@ class SyncWorker(Worker):
             rows.started[row] = self.clock.time - self.recorder.start
         self.nr += 1
         if self.nr >= self.max_requests:
-            self._note("max_requests")
+            self.note("max_requests")
             self.alive = False
         io = rows.io[row]
         if self.clients.reads_body and connection.uploaded > self.clock.time:
             io += connection.uploaded - self.clock.time
         if self.traps is not None:
-            if self.spring_crash():
+            if self.traps.spring_crash():
                 return
-            if seconds := self.spring_hang():
+            if seconds := self.traps.spring_hang():
                 self.hangs = True
                 io += seconds
         if io > 0:
@@ -179,7 +179,7 @@ class SyncWorker(Worker):
             return  # An exception has ended the request, or will; or the process has ended.
         if self.hangs:
             self.hangs = False
-            self._note("hang over")
+            self.note("hang over")
         cpu = self.recorder.requests.cpu[connection.row]
         connection.pace = self.end_pace.step(self.clock.time)
         seconds = cpu + self.costs.respond * connection.pace

@@ -8,15 +8,14 @@
       ^
       +---- KILL, at any time
 
-A signal that comes before `init_signals` is lost: until then the child has the master's handlers,
-which queue it in a copy of the master's queue that nobody reads.
+Which signals reach it is in `sim.model.gunicorn.signals`; requests that crash or hang it are in
+`sim.model.gunicorn.traps`.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from math import floor, inf
 from random import Random
 from typing import Final, Protocol
@@ -28,6 +27,8 @@ from sim.model.caches.cached_pace import CachedPace
 from sim.model.connection import Connection
 from sim.model.cpython.gil import Gil
 from sim.model.engine.clock import Call
+from sim.model.gunicorn.signals import Signals
+from sim.model.gunicorn.traps import Traps
 from sim.model.launchdarkly import LDClient
 from sim.model.linux.listening_socket import ListeningSocket, Poller
 from sim.model.step_costs import StepCosts
@@ -69,21 +70,6 @@ class Parent(Protocol):
         """A child has ended, has been stopped, or goes on: SIGCHLD."""
 
 
-@dataclass(slots=True)
-class Traps:
-    """What the experiment has set for the next requests that a worker starts.
-
-    Attributes:
-        crash: whether the next one ends the process.
-        hangs: that many of the next ones hang.
-        seconds: s that each of them hangs.
-    """
-
-    crash: bool = False
-    hangs: int = 0
-    seconds: float = 0.0
-
-
 class Worker(Poller):
     """A worker process.
 
@@ -98,7 +84,6 @@ class Worker(Poller):
         parent_alive: whether the master that forked it lives.
         aborted: whether the master has given up on it.
         nr: requests that it has begun to handle.
-        handles_signals: whether `init_signals` has run.
         in_handler: whether its main thread sleeps in `handle_quit()`, or is in `handle_error()`.
         booted: whether it has entered its main loop.
         exiting: whether it has left it for good.
@@ -111,7 +96,7 @@ class Worker(Poller):
             later than any monotonic time: where that is compared, such a worker is never late.
         silent: whether it does not heartbeat any more, for it stops.
         woken_at: when its main thread last woke up from its poll, s.
-        stopped_at: since when SIGSTOP has it stopped, s; infinity while it runs.
+        signals: see `Signals`.
         traps: see `Traps`; None where nothing is set.
         undisturbed: whether all that ever came to it were requests, each on a new connection; False
             for good once it has got a signal or a trap, lost its parent, or is to leave its loop.
@@ -124,7 +109,6 @@ class Worker(Poller):
     """
 
     __slots__ = (
-        "_pending",
         "_slowness",
         "aborted",
         "alive",
@@ -140,7 +124,6 @@ class Worker(Poller):
         "exiting",
         "finalizing",
         "gil",
-        "handles_signals",
         "in_handler",
         "inherited",
         "interrupted",
@@ -159,10 +142,10 @@ class Worker(Poller):
         "pool_size",
         "recorder",
         "rows",
+        "signals",
         "silent",
         "start_pace",
         "status",
-        "stopped_at",
         "traps",
         "undisturbed",
         "waited",
@@ -207,7 +190,6 @@ class Worker(Poller):
         self.parent_alive = True
         self.aborted = False
         self.nr = 0
-        self.handles_signals = False
         self.in_handler = False
         self.booted = False
         self.exiting = False
@@ -220,13 +202,12 @@ class Worker(Poller):
         self.notified = self.clock.time if wall else inf
         self.silent = False
         self.woken_at = -inf
-        self.stopped_at = inf
+        self.signals = Signals(self)
         self.traps: Traps | None = None
         self.undisturbed = True
         self.waited = 0.0
         self.longest = 0
         self.pool_size = 0
-        self._pending: list[str] = []
 
     # What a class of workers is made of.
 
@@ -264,17 +245,17 @@ class Worker(Poller):
         """The child's side of `spawn_worker()`, up to the main loop."""
         experiment = self.wiring.experiment
         launchdarkly = experiment.launchdarkly
-        self._note("fork")
+        self.note("fork")
         if experiment.server.preload_app:
             if self.ldclient is not None and launchdarkly.postfork:
                 connected = yield from self.ldclient.start(launchdarkly.start_wait)
                 yield from self._compute(self.life_costs.postfork)
                 if self._left():
                     return
-                self._note("postfork" if connected else "postfork failed")
-            self.handles_signals = True
+                self.note("postfork" if connected else "postfork failed")
+            self.signals.handled = True
         else:
-            self.handles_signals = True
+            self.signals.handled = True
             yield from self._compute(self.life_costs.import_app)
             if self.ldclient is not None:
                 yield from self.ldclient.start(launchdarkly.start_wait)
@@ -282,10 +263,10 @@ class Worker(Poller):
         if self._left():
             return
         if self.parent.boot_error:
-            self._note("boot failed")
+            self.note("boot failed")
             self.exit(self.parent.boot_error)
             return
-        self._note("ready")
+        self.note("ready")
         self.booted = True
         self.run()
 
@@ -301,7 +282,8 @@ class Worker(Poller):
     def _left(self) -> bool:
         return self.exiting or self.ended
 
-    def _note(self, kind: str) -> None:
+    def note(self, kind: str) -> None:
+        """Record a process event."""
         self.recorder.event(self.clock.time, kind, self.name)
 
     # What the experiment has set.
@@ -309,33 +291,15 @@ class Worker(Poller):
     def set_crash(self) -> None:
         """Let the next request that this worker starts end the process."""
         self.undisturbed = False
-        self.traps = self.traps or Traps()
+        self.traps = self.traps or Traps(self)
         self.traps.crash = True
 
     def set_hang(self, requests: int, seconds: float) -> None:
         """Let the next ``requests`` that this worker starts hang for ``seconds`` s."""
         self.undisturbed = False
-        self.traps = self.traps or Traps()
+        self.traps = self.traps or Traps(self)
         self.traps.hangs = requests
         self.traps.seconds = seconds
-
-    def spring_crash(self) -> bool:
-        """Whether the request that starts now ends the process."""
-        if self.traps is None or not self.traps.crash or self.ended:
-            return False
-        self.traps.crash = False
-        self._note("crash")
-        # Not at once: this is in the middle of a turn of its GIL.
-        Call(self.clock, lambda _: self.end(1)).after(0.0)
-        return True
-
-    def spring_hang(self) -> float:
-        """How long the request that starts now hangs, s; 0 for not at all."""
-        if self.traps is None or not self.traps.hangs:
-            return 0.0
-        self.traps.hangs -= 1
-        self._note("hang")
-        return self.traps.seconds
 
     def flag_connections(self) -> int:
         """Open TCP connections to the flag service: its own and those that it inherited."""
@@ -357,7 +321,7 @@ class Worker(Poller):
         """
         if self.silent:
             return self.notified
-        until = min(self.clock.time, self.stopped_at) if self.asleep() else self.woken_at
+        until = min(self.clock.time, self.signals.stopped_at) if self.asleep() else self.woken_at
         if until <= self.notified:
             return self.notified
         sleeps = floor((until - self.notified) / self.poll_timeout)
@@ -378,51 +342,7 @@ class Worker(Poller):
         if self.ended:
             return
         self.undisturbed = False
-        if signal == "KILL":
-            self._die()
-        elif signal == "CONT":
-            self._continue()
-        elif self.stopped_at < inf:
-            self._pending.append(signal)
-        elif signal == "STOP":
-            self._stop()
-        elif self.finalizing or (signal == "ABRT" and not self.handles_signals):
-            # No handler: the default action. Of SIGABRT the master has none that it could inherit.
-            self._die()
-        elif self.handles_signals:
-            self._deliver(signal)
-
-    def _die(self) -> None:
-        """Of a signal: that takes its time, so the master which sent it does not find it gone."""
-        Call(self.clock, lambda _: self.end(None)).after(self.life_costs.kill)
-
-    def _stop(self) -> None:
-        self.stopped_at = self.clock.time
-        self.listener.forget(self)
-        self.gil.stop()
-        # The master has not asked for SA_NOCLDSTOP.
-        self.parent.child_changed()
-
-    def _continue(self) -> None:
-        if self.stopped_at == inf:
-            return
-        self.notified = self.last_update()
-        self.stopped_at = inf
-        self.gil.resume()
-        self.parent.child_changed()
-        pending, self._pending = self._pending, []
-        for signal in dict.fromkeys(pending):
-            self.kill(signal)
-        self.look_up()
-
-    def _deliver(self, signal: str) -> None:
-        """The handlers of `init_signals()`, run by the main thread."""
-        if signal == "TERM":
-            self.handle_exit()
-        elif signal == "ABRT":
-            self.handle_abort()
-        else:
-            self.handle_quit()
+        self.signals.deliver(signal)
 
     def handle_exit(self) -> None:
         """SIGTERM: leave the main loop when it comes round."""
@@ -465,7 +385,7 @@ class Worker(Poller):
         """The last lines of `spawn_worker()`, and then Python's own end."""
         if self._left():
             return
-        self._note("exiting")
+        self.note("exiting")
         self.alive = False
         self.undisturbed = False
         self.exiting = True

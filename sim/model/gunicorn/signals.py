@@ -1,0 +1,86 @@
+"""Signals that a worker process gets: which are lost, which end it, and which its handlers see.
+
+A signal that comes before `init_signals` is lost: until then the child has the master's handlers,
+which queue it in a copy of the master's queue that nobody reads. The handlers themselves are
+methods of `Worker`, as in gunicorn/workers/base.py.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from sim.model.engine.clock import Call
+
+if TYPE_CHECKING:
+    from sim.model.gunicorn.worker import Worker
+
+
+class Signals:
+    """The signals of one process.
+
+    State:
+        handled: whether `init_signals` has run.
+        stopped_at: when SIGSTOP stopped the process, s; infinity while it runs.
+        pending: signals that came while it was stopped, in their order.
+    """
+
+    __slots__ = ("_worker", "handled", "pending", "stopped_at")
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self.handled = False
+        self.stopped_at = inf
+        self.pending: list[str] = []
+
+    def deliver(self, signal: str) -> None:
+        """SIG``signal`` has been sent to a process that has not ended."""
+        worker = self._worker
+        if signal == "KILL":
+            self._die()
+        elif signal == "CONT":
+            self._continue()
+        elif self.stopped_at < inf:
+            self.pending.append(signal)
+        elif signal == "STOP":
+            self._stop()
+        elif worker.finalizing or (signal == "ABRT" and not self.handled):
+            # No handler: the default action. Of SIGABRT the master has none that it could inherit.
+            self._die()
+        elif self.handled:
+            self._handle(signal)
+
+    def _die(self) -> None:
+        """End the process a moment later: the master that sent the signal finds it alive."""
+        worker = self._worker
+        Call(worker.clock, lambda _: worker.end(None)).after(worker.life_costs.kill)
+
+    def _stop(self) -> None:
+        worker = self._worker
+        self.stopped_at = worker.clock.time
+        worker.listener.forget(worker)
+        worker.gil.stop()
+        # The master has not asked for SA_NOCLDSTOP.
+        worker.parent.child_changed()
+
+    def _continue(self) -> None:
+        if self.stopped_at == inf:
+            return
+        worker = self._worker
+        worker.notified = worker.last_update()
+        self.stopped_at = inf
+        worker.gil.resume()
+        worker.parent.child_changed()
+        pending, self.pending = self.pending, []
+        for signal in dict.fromkeys(pending):
+            worker.kill(signal)
+        worker.look_up()
+
+    def _handle(self, signal: str) -> None:
+        """The handlers of `init_signals()`, run by the main thread."""
+        if signal == "TERM":
+            self._worker.handle_exit()
+        elif signal == "ABRT":
+            self._worker.handle_abort()
+        else:
+            self._worker.handle_quit()
