@@ -181,6 +181,11 @@ SCENARIOS = {
                 Signal(at=2.5, signal="KILL", to="all"),
             ),
         ),
+        Scenario(
+            "a pod's stop after its preStop hook",
+            BRIEF,
+            (LONG, Rate(at=0.8, rate=0.0), _master("TERM")),
+        ),
         Scenario("quit", GTHREAD, (_master("QUIT"),)),
         Scenario("max_requests", replace(GTHREAD, max_requests=25), ()),
         Scenario("max_requests of sync", replace(SYNC, max_requests=20), (), rate=25.0),

@@ -32,6 +32,8 @@ from sim.model.simulation import predict
 from sim.reading.experiment_file import read
 from sim.run import Requests, Run
 
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
 TERM = Signal(10.0, "TERM", "master")
 KILL = Signal(10.0, "KILL")
 
@@ -476,20 +478,20 @@ def test_a_second_disturbance_does_not_exonerate_the_first() -> None:
 
 
 def test_a_pod_that_gets_no_requests_before_it_is_stopped_loses_what_takes_too_long() -> None:
-    asked = read(Path(__file__).parents[2] / "experiments" / "kubernetes-stop.toml")
+    asked = read(EXPERIMENTS / "kubernetes-stop.toml")
     late = predict(asked)
     assert {what for _, _, what, _ in lost(late)} == {
         "SIGTERM to the master",
         "SIGKILL to all processes",
     }
-    # Its preStop hook sleeps until the Service sends it nothing more.
-    ends = {"TERM": 7.0, "KILL": 14.0}
-    disturbances = tuple(
-        replace(each, at=ends[each.signal]) if isinstance(each, Signal) else each
-        for each in asked.disturbances
-    )
-    found = lost(predict(replace(asked, disturbances=disturbances)))
-    assert found == [("worker_killed", "reset", "SIGKILL to all processes", 1)]
+    # Its preStop hook sleeps until no node sends anything more, and Gunicorn ends by itself.
+    prepared = read(EXPERIMENTS / "kubernetes-prestop.toml")
+    assert prepared.traffic == asked.traffic
+    assert prepared.disturbances[0] == asked.disturbances[0]
+    run = predict(prepared)
+    assert lost(run) == [("graceful_timeout", "reset", "SIGTERM to the master", 1)]
+    # Its grace period, 8 s from the deletion at 3 s, is longer.
+    assert max(event.time for event in run.events) < 3.0 + 8.0
 
 
 def test_keepalive_behind_a_client_that_thinks_as_long() -> None:
