@@ -30,11 +30,12 @@ from sim.command import called, write_stdout
 from sim.compiled import INTERPRETED
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.distribution import Distribution
+from sim.model.fitted.number import COSTS, Fitted
 from sim.reading.one_line_parser import OneLineParser
 from sim.reports.output import show_report
 from sim.reports.progress import progress
 from sim.study.executors import cores, processes
-from sim.study.fitted import COSTS, FITTED, Fitted
+from sim.study.fitted import FITTED
 
 #: What a number is multiplied with.
 FACTORS: Final = (0.8, 1.2)

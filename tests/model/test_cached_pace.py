@@ -13,8 +13,8 @@ from sim.experiment.distribution import Distribution
 from sim.model.caches.cached_pace import CachedPace
 from sim.model.caches.computing import Computing
 from sim.model.caches.host_steps import HostSteps
+from sim.model.fitted.steps import AT_ONCE
 from sim.model.gunicorn import gthread
-from sim.model.gunicorn.gthread import AT_ONCE
 from sim.model.simulation import _Simulation, predict
 from sim.run import OK
 

@@ -17,7 +17,8 @@ from process_turns import MEASURED
 
 from sim.experiment.costs import Costs
 from sim.model.cpython.gil import Gil
-from sim.model.linux.scheduler import BALANCE, KEEP, PASSED, Thread, slice_of
+from sim.model.fitted.scheduler import BALANCE, KEEP, PASSED
+from sim.model.linux.scheduler import Thread, slice_of
 
 
 class SleepAndCompute:

@@ -7,8 +7,10 @@ from statistics import mean
 import pytest
 from machine import MS, Machine
 
-from sim.model.cpython.gil import STEALS, SWITCH_INTERVAL
-from sim.model.linux.scheduler import KEEP, Thread
+from sim.model.cpython.gil import SWITCH_INTERVAL
+from sim.model.fitted.gil import STEALS
+from sim.model.fitted.scheduler import KEEP
+from sim.model.linux.scheduler import Thread
 
 
 def test_the_interval_is_that_of_cpython() -> None:

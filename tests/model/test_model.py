@@ -29,7 +29,7 @@ from sim.experiment import (
 )
 from sim.experiment.costs import Costs
 from sim.experiment.distribution import Distribution
-from sim.model.gunicorn.worker import NOT_PRELOADED, PAGES
+from sim.model.fitted.life import NOT_PRELOADED, PAGES
 from sim.model.linux.handshake import SYN_TIMEOUTS
 from sim.model.linux.listening_socket import NO_PRESSURE
 from sim.model.simulation import predict

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from sim.experiment import Experiment, Host, Server, TraceRow, Traffic
 from sim.experiment.costs import Costs
 from sim.experiment.distribution import Distribution
-from sim.model.linux import accept_race as wakeup
-from sim.model.linux.accept_race import (
+from sim.model.fitted.accept_race import (
     APART_AFTER_FINISH,
     APART_OWED,
     APART_OWED_AFTER_ACCEPT,
@@ -27,6 +26,9 @@ from sim.model.linux.accept_race import (
     OWED_AFTER_RELAY,
     REST,
     WARMER,
+)
+from sim.model.linux import accept_race as wakeup
+from sim.model.linux.accept_race import (
     RaceCosts,
     Sleeper,
     winner,

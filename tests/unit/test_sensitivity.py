@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from rich.console import Console
@@ -15,9 +17,10 @@ from rich.console import Console
 from sim.errors import ExperimentError
 from sim.experiment import Traffic
 from sim.experiment.costs import Costs
-from sim.model.linux import accept_race, scheduler
+from sim.model.fitted import accept_race, gil, life, scheduler, steps
+from sim.model.fitted.number import COSTS
 from sim.study import race_fit, sensitivity
-from sim.study.fitted import COSTS, FITTED, GIL, GTHREAD, RACE, SCHEDULER, SOCKET, WORKER
+from sim.study.fitted import FITTED
 from sim.study.sensitivity import (
     EXPERIMENTS,
     NO_MOVE,
@@ -30,35 +33,58 @@ from sim.study.sensitivity import (
 from sim.study.sensitivity_report import one, print_sensitivities
 from site_docs.rendering import sensitivity as page
 
-#: Numbers of those modules that were not fitted: sources say them, or they are of the arithmetic.
+#: Numbers of the modules that read fitted ones: sources say them, or they are of the arithmetic.
 NOT_FITTED = {
-    RACE: set(),
-    SCHEDULER: {"BASE_SLICE", "SLICE_CORES"},
-    SOCKET: {"SYN_ACK_RETRIES", "SYN_ACK_RETRIES_UNDER_PRESSURE", "NO_PRESSURE"},
-    GIL: {"SWITCH_INTERVAL", "SHORT", "ROUNDING"},
-    GTHREAD: {
+    "linux.accept_race": set(),
+    "linux.scheduler": {"BASE_SLICE", "SLICE_CORES"},
+    "linux.listening_socket": {"SYN_ACK_RETRIES", "SYN_ACK_RETRIES_UNDER_PRESSURE", "NO_PRESSURE"},
+    "cpython.gil": {"SWITCH_INTERVAL", "SHORT", "ROUNDING"},
+    "gunicorn.gthread": {
         *("SELECT_TIMEOUT", "CLOSE_TIMEOUT", "STOP_KEEPALIVE_LINGER", "ROUNDING"),
-        *("CALLS_NEW", "CALLS_KEPT", "SOON"),  # Counted calls; the last is of the GIL's.
     },
-    WORKER: {"QUIT_SLEEP", "CLOSE_TIMEOUT"},
+    "gunicorn.worker": {"QUIT_SLEEP", "CLOSE_TIMEOUT"},
 }
 
 NUMBERS = {number.name: number for number in FITTED}
 
 
-@pytest.mark.parametrize("module", NOT_FITTED)
-def test_every_number_is_fitted_and_in_the_table_or_comes_from_a_source(module: str) -> None:
-    values = {
+#: Numbers beside the fitted ones that were counted, and come with these.
+COUNTED = {"CALLS_NEW", "CALLS_KEPT"}
+
+
+def numbers(module: ModuleType) -> set[str]:
+    """Public constants of a module that are numbers, or several; its own and those it imports."""
+    return {
         name
-        for name, value in vars(importlib.import_module(module)).items()
+        for name, value in vars(module).items()
         if name[0] != "_"
         and name.isupper()
+        and name != "FITTED"
         and isinstance(value, (int, float, tuple))
         and not isinstance(value, bool)
     }
-    fitted = {number.name for number in FITTED if number.module == module}
-    assert values == fitted | NOT_FITTED[module]
-    assert not fitted & NOT_FITTED[module]
+
+
+@pytest.mark.parametrize("table", [accept_race, scheduler, gil, steps, life])
+def test_every_number_of_a_table_has_its_source(table: ModuleType) -> None:
+    assert numbers(table) - COUNTED == {n.name for n in table.FITTED if n.module != COSTS}
+    assert {n.module for n in table.FITTED} <= {table.__name__, COSTS}
+
+
+@pytest.mark.parametrize("module", NOT_FITTED)
+def test_a_mechanism_reads_the_numbers_that_were_fitted_from_a_table(module: str) -> None:
+    mechanism = importlib.import_module(f"sim.model.{module}")
+    fitted = {number.name for number in FITTED} | COUNTED
+    assert numbers(mechanism) - fitted == NOT_FITTED[module]
+    assert mechanism.__file__ is not None
+    tree = ast.parse(Path(mechanism.__file__).read_text(encoding="utf-8"))
+    assigned = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name)
+        if isinstance(node.ctx, ast.Store)
+    }
+    assert not assigned & fitted
 
 
 def test_the_table_has_each_number_once_with_its_source() -> None:

@@ -17,19 +17,11 @@ from typing import Any, Final
 
 from sim.model.engine.clock import Clock
 from sim.model.engine.heap import COMPILED, push
+from sim.model.fitted.gil import SOON, STEALS
 from sim.model.linux.scheduler import Core, Cores, Thread
 
 #: s that a thread keeps the GIL while another one waits for it: `sys.getswitchinterval()`.
 SWITCH_INTERVAL: Final = 0.005
-
-#: s for which a thread may hold the GIL without the others' taking notice: about what they need to
-#: wake up. Gunicorn's own steps take less, an application that computes takes more.
-SOON: Final = 0.001
-
-#: Probability that the thread which asks for the GIL takes it before one that is woken up for it,
-#: of each of those. Fitted, with those of `sim.model.gunicorn.gthread`, to how long requests take
-#: to start beside 2, 3 and 5 threads that compute.
-STEALS: Final = 0.85
 
 #: Computations up to this long (s) are one turn, never split by an interval; see `Gil.short`.
 SHORT: Final = 0.0014

@@ -26,9 +26,19 @@ from math import inf
 from typing import Final
 
 from sim.model.connection import Connection
-from sim.model.cpython.gil import SOON, Then
+from sim.model.cpython.gil import Then
 from sim.model.engine.clock import Call
 from sim.model.engine.heap import COMPILED
+from sim.model.fitted.gil import (
+    CALLS_KEPT,
+    CALLS_NEW,
+    CROWDED,
+    SEND_TAKEN_BY_ONE,
+    SEND_TAKEN_BY_SEVERAL,
+    SOON,
+    TAKEN,
+)
+from sim.model.fitted.steps import AT_ONCE
 from sim.model.gunicorn.pool_thread import PoolThread
 from sim.model.gunicorn.worker import CLOSE_TIMEOUT, Parent, Worker
 from sim.model.linux.listening_socket import ListeningSocket
@@ -36,34 +46,6 @@ from sim.model.wiring import Wiring
 
 #: s of `select(timeout=1.0)`: an idle main thread takes a turn, and heartbeats, this often.
 SELECT_TIMEOUT: Final = 1.0
-
-#: Probability that a thread which lets go of the GIL for a short system call, or hands a connection
-#: over to another thread, finds it taken by one that waits for it: where one waits, two, three, and
-#: more do. Fitted, with `CALLS_NEW` and `CALLS_KEPT`, to 70 requests each beside 1, 2, 3 and 5
-#: threads that compute for seconds: on a new connection they start after 14, 167, 147 and 129 ms
-#: (here 14, 150, 142 and 138), on a kept one after 8, 67, 56 and 72 ms (8, 74, 68 and 68).
-TAKEN: Final = (0.3, 0.95, 0.8, 0.6)
-
-#: Such calls on the way to the application, of a new connection and of a kept one: those that count
-#: are fewer than those that let go of the GIL, for many of them come back at once.
-CALLS_NEW, CALLS_KEPT = 6, 2
-
-#: The same of a response's first `send(2)`, which takes longer: where one thread waits (36 of 38
-#: times on the real server), and where several do (15 to 22 ms after it, with 2, 3 and 5).
-SEND_TAKEN_BY_ONE, SEND_TAKEN_BY_SEVERAL = 0.95, 0.85
-
-#: How much less often that is where another worker computes on each of the other cores: the thread
-#: that waits cannot wake up while the call lasts. Fitted to requests on new connections, of five
-#: loads of 2 and 4 workers, that came while another worker computed: beside one that computed in
-#: their own they started after 5.9 to 8.7 ms in the median (here 6.2 to 7.9, and 8.6 to 13.6
-#: without this), beside two after 10 to 33 ms (13 to 35, and 27 to 41).
-CROWDED: Final = 0.4
-
-#: What a request on a kept connection costs a thread that takes it without having slept, as a part
-#: of what it costs one that was woken for it: 0.26 ms of CPU instead of 0.35 from `handle()` until
-#: Flask's dispatch, and 0.06 instead of 0.11 from the answer before until there. On a new
-#: connection the main thread is after the GIL meanwhile, and nothing is saved.
-AT_ONCE: Final = 0.78
 
 #: s by which a clock may stop short of the time that it was set to: floats.
 ROUNDING: Final = 1e-9

@@ -27,6 +27,7 @@ from sim.model.caches.cached_pace import CachedPace
 from sim.model.connection import Connection
 from sim.model.cpython.gil import Gil
 from sim.model.engine.clock import Call
+from sim.model.fitted.life import NOT_PRELOADED, PAGES, SLOWEST_END
 from sim.model.gunicorn.signals import Signals
 from sim.model.gunicorn.traps import Traps
 from sim.model.launchdarkly import LDClient
@@ -39,20 +40,6 @@ QUIT_SLEEP: Final = 0.1
 
 #: s that `util.close_graceful` waits at most for the client to close the connection too.
 CLOSE_TIMEOUT: Final = 2.0
-
-#: How much longer Python's end takes than it can, at most: 66 to 145 ms of the same service,
-#: nearly all of it after the pool threads are joined. A reload that goes wrong has two outcomes
-#: for it.
-SLOWEST_END: Final = 2.2
-
-#: Part by which `Costs.first_request` is more or less for one worker than for another: in one hour
-#: first requests began 5.2 to 7.6 ms after their arrival, others after 2.
-PAGES: Final = 0.25
-
-#: What is left of it where each worker has imported the application itself, and shares less with
-#: the master: they began after 3.7 ms in the median, with `preload_app` after 5.5, others after 1.7
-#: (gthread; sync 3.9, 5.8 and 1.7).
-NOT_PRELOADED: Final = 0.5
 
 
 class Parent(Protocol):

@@ -48,68 +48,28 @@ from __future__ import annotations
 
 from math import exp, inf, log, log1p
 from random import Random
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from sim.experiment.costs import Costs
-
-#: s after which a race is lost to another core e times less often. Of 11,000 connections of 2, 4
-#: and 8 workers in the scheduler's traces, at 50 and 56 requests/s, each kind has 7 to 15 ms. Not
-#: `Costs.cooling`, which is of caches and as long as the hour has it.
-REST: Final = 0.01
-
-#: How much more often than a rival that has lost the race before, one wins that has accepted since
-#: the preempting poller has, or finished a request (0.54 and 0.6 to 0.68 at once, to 0.28).
-WARMER: Final = 2.1
-
-#: The same where the preempting poller has finished one since the rival ran (0.03 to 0.06).
-COLDER: Final = 0.15
-
-#: Rate per further woken poller at which the other core wins a race that it would have lost. The
-#: client wakes one poller after another before the preempting one can run, and each wake-up takes
-#: the same time. So the other core stays behind with a probability of ``exp(-DELAY * further)``.
-#: Of 2, 4 and 8 pollers 0.01, 0.06 and 0.09 lost after rests of 30 ms and more; this has 0, 0.04
-#: and 0.12.
-DELAY: Final = 0.0208
-
-#: Probability that a poller is owed time whose last turn was to finish a request, with a core to
-#: itself (in the traces 0.06 to 0.25, by whether the client ran there just then), of one whose
-#: thread went on with a request that waited (0.76 to 0.89), and of one that has won the connection
-#: before and has yet to finish it: the first to be woken (0.45 to 0.53), or one that stays (0.2).
-OWED_AFTER_FINISH: Final = 0.11
-OWED_AFTER_RELAY: Final = 0.8
-OWED_AFTER_ACCEPT: Final = 0.5
-STAYING_OWED_AFTER_ACCEPT: Final = 0.25
-
-#: Probability that a poller which has won the connection before, and stays, is on the client's core
-#: for more than chance: the client comes from the core of the last answer. If it has finished that
-#: since, alone, it is there 0.76 to 0.89 of the times, and before it has 0.57 to 0.63. If the
-#: thread went on, that has the core (0.4).
-STAYS_AFTER_FINISH: Final = 0.65
-STAYS_AFTER_ACCEPT: Final = 0.2
-
-#: Where the client draws nobody, it is not drawn by answers either: it connects from a core of its
-#: own, where a poller that has finished a request since the last connection is so many times less
-#: often than by chance (0.13 to 0.28 on one of two cores; all others 0.38 to 0.51).
-APART_AFTER_FINISH: Final = 0.3
-
-#: Probability there that a poller is owed time which has finished a request (0.29 to 0.67 on the
-#: client's core, 0.2 to 0.5 on another); which has won the connection before, on another core (0.06
-#: to 0.2); the first to be woken, if it has had no time since; and any other (0.73 to 0.81 on the
-#: client's core). Within, or next to, what the traces have of each, these are fitted to the shares
-#: of 2, 3 and 4 workers at two loads and of 2 in which requests wait: 0.02 off at most.
-APART_OWED_AFTER_FINISH: Final = 0.3
-APART_OWED_AFTER_ACCEPT: Final = 0.05
-APART_FIRST_OWED: Final = 0.2
-APART_OWED: Final = 0.9
-
-#: `Costs.wake_overtake` there, fitted with them: with 8 workers, to 0.04 at most.
-APART_OVERTAKE: Final = 0.6
-
-#: s in which the caches of who has accepted the connection before lose so much that it is e times
-#: less often ahead of a fresh poller, which has to copy pages before it can accept. Second
-#: connections to 2 workers after a boot: of 56 that came 9 and 15 ms after the first 53 went to the
-#: same worker, of 44 that came 30 and 60 ms after it 30 (`tests/model/test_wakeup.py` has more).
-COPYING: Final = 0.035
+from sim.model.fitted.accept_race import (
+    APART_AFTER_FINISH,
+    APART_FIRST_OWED,
+    APART_OVERTAKE,
+    APART_OWED,
+    APART_OWED_AFTER_ACCEPT,
+    APART_OWED_AFTER_FINISH,
+    COLDER,
+    COPYING,
+    DELAY,
+    OWED_AFTER_ACCEPT,
+    OWED_AFTER_FINISH,
+    OWED_AFTER_RELAY,
+    REST,
+    STAYING_OWED_AFTER_ACCEPT,
+    STAYS_AFTER_ACCEPT,
+    STAYS_AFTER_FINISH,
+    WARMER,
+)
 
 
 class Sleeper:

@@ -28,6 +28,7 @@ from sim.model.connection import Connection
 from sim.model.engine.clock import Clock
 from sim.model.engine.heap import COMPILED
 from sim.model.engine.ordered import bisect
+from sim.model.fitted.accept_race import CLIENT_LEAVES
 from sim.model.linux.accept_race import RaceCosts, Sleeper, winner
 from sim.model.linux.scheduler import Cores
 
@@ -38,9 +39,6 @@ SYN_ACK_RETRIES_UNDER_PRESSURE: Final = 2
 
 #: Requests that are never pressure.
 NO_PRESSURE: Final = 8
-
-#: s until the client sleeps after it has connected: 0.25 to 0.46 ms in the scheduler's traces.
-CLIENT_LEAVES: Final = 0.00035
 
 
 class Poller(Sleeper, ABC):

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 from sim.experiment.costs import Costs
 from sim.model.engine.clock import Clock
 from sim.model.engine.heap import COMPILED
+from sim.model.fitted.scheduler import BALANCE, KEEP, LAST, PASSED
 
 if TYPE_CHECKING:
     from sim.model.cpython.gil import Gil, Work
@@ -34,28 +35,6 @@ BASE_SLICE: Final = 0.0007
 
 #: More cores than this do not lengthen the slice (kernel/sched/fair.c, `get_update_sysctl_factor`).
 SLICE_CORES: Final = 8
-
-#: Probability that it does so. From the load generator, which has had less of its core than anyone
-#: else, nobody keeps it: in 1,400 cases that waited for 0.01 ms in the median.
-KEEP: Final = 0.7
-
-#: Probability, for each thread that waits for the core already, that it comes before one that wakes
-#: up and needs the core for a moment only: `pick_eevdf` takes the earliest deadline, and whoever
-#: has waited mostly has that. In traces of Gunicorn 0.2 for each that waits, at each wake-up; but a
-#: request that finds the cores busy has up to four of them (the worker's for the connection, the
-#: pool thread's, the client's that was preempted before it could send, and the thread's again for
-#: what that sent), and the model has two. With 0.3 it has how long requests take to start, beside
-#: two to eight processes that compute.
-PASSED: Final = 0.3
-
-#: The same where it needs the core for longer than a slice: that it comes after all of them.
-LAST: Final = 0.5
-
-#: How much less often a busy core takes a thread from a longer queue than an idle one does. Where
-#: one queue had two more than the other, it did so every 130 ms in traces of Gunicorn, and every
-#: 64 ms in those of six processes that compute for 12.5 ms by turns. The model takes 24 ms: with
-#: 60, the slowest twentieth of those takes 4 % longer than on Linux (`tests/model/test_cores.py`).
-BALANCE: Final = 0.25
 
 
 def slice_of(cores: int) -> float:
