@@ -83,6 +83,14 @@ class Exchange:
         self.since = 0.0
         self.over = False
 
+    def begin_waiting(self, now: float) -> None:
+        """Wait for a response from ``now`` on, with no handshake so far.
+
+        In a method: where it is set beside its use, mypyc takes the handshake for None for good.
+        """
+        self.since = now
+        self.handshake = None
+
 
 class ProxiedClients(Clients):
     """Clients whose requests a proxy passes on. To Gunicorn, the proxy is the only client.
@@ -220,8 +228,7 @@ class ProxiedClients(Clients):
         if connection.row < 0 or connection.abandoned:
             return  # Gunicorn has closed it, and its request is elsewhere; or the client has left.
         exchange = self.exchanges[connection.row]
-        exchange.since = self.clock.time
-        exchange.handshake = None
+        exchange.begin_waiting(self.clock.time)
         if exchange.kept:
             self._reuse(connection)
         else:
