@@ -97,7 +97,10 @@ def test_a_case_is_a_table_of_both_sides_of_each_server() -> None:
     lines = tried("full-backlog", ("latency_mean", "lost")).splitlines()
     assert lines[0] == "| settings | mean, predicted | measured | lost, predicted | measured |"
     servers = cases.experiments("full-backlog").values()
-    assert [line.split(" | ")[0] for line in lines[2:5]] == [f"| `{server}`" for server in servers]
+    for line, server in zip(lines[2:5], servers, strict=True):
+        first = line.split(" | ")[0]
+        assert first.startswith('| <a href="')
+        assert first.endswith(f"><code>{server}</code></a>")
     figure = evidence.evidence("full-backlog-3").comparison.figure("latency_mean")
     both = (numbers.ms(figure.predicted), numbers.ms(figure.measured))
     assert lines[4].split(" | ")[1:3] == list(both)
