@@ -11,7 +11,6 @@ there, a tuple for each report of progress, and at the end a `Replay`.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pickle
 import signal
@@ -23,14 +22,13 @@ from pathlib import Path
 
 from reference_app.rig.address import Address
 from reference_app.rig.client import LoadGenerator, Progress
+from reference_app.rig.parent import end_with_parent
 from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.run import Requests
 from sim.run.arrivals import source
 
 ROOT = Path(__file__).resolve().parents[2]
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +103,7 @@ def replay(
 def serve() -> None:
     """Be that process: read the task, do it, and write what came of it."""
     task: _Task = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != task.parent:  # It died before we asked.
-        sys.exit(1)
+    end_with_parent(task.parent, signal.SIGKILL)
     out = sys.stdout.buffer
     rows = source(task.experiment, task.replication)
     generator = LoadGenerator(task.experiment, task.replication, rows, task.address)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import signal
@@ -16,6 +15,7 @@ from pathlib import Path
 from string import Template
 
 from reference_app.rig.address import HOST, Address, reserved_port
+from reference_app.rig.parent import end_with_parent
 from sim.errors import ExperimentError
 from sim.experiment import Proxy
 
@@ -29,8 +29,6 @@ BOOT = 10.0
 STOP = 5.0
 #: s between two looks.
 LOOK = 0.02
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 #: One process that is master and worker: `Proxy` has one worker, and nothing is left of it if it is
 #: killed. Its temporary files go where the rig can remove them.
@@ -137,9 +135,7 @@ _BOUND = "from reference_app.rig.nginx import end_with_the_rig; end_with_the_rig
 def end_with_the_rig() -> None:
     """Run the program of ``sys.argv[2:]``, which the kernel ends when the rig dies."""
     rig, *command = sys.argv[1:]
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(rig):  # It died before we asked.
-        sys.exit(1)
+    end_with_parent(int(rig), signal.SIGKILL)
     os.execv(command[0], command)  # noqa: S606 - an installed program
 
 

@@ -7,7 +7,6 @@ says so, a signal to collect garbage, and an end when the rig ends.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import logging
 import os
@@ -26,6 +25,7 @@ from gunicorn.errors import AppImportError
 from gunicorn.glogging import Logger
 
 from reference_app.rig.gunicorn_log import CANNOT_BOOT, FORKED, FORMAT, READY, REAPED
+from reference_app.rig.parent import end_with_parent
 from reference_app.rig.traps import TRAPS, TrapBoard
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ GC_FREEZE = "GUNICORN_RIG_GC_FREEZE"
 
 #: Makes a worker collect all its garbage; Gunicorn has no use for this signal.
 COLLECT = signal.SIGRTMIN
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 # The same hook as in production, whose file has a name that cannot be imported.
 _production_post_fork: Callable[[Arbiter, Worker], None] = runpy.run_path(
@@ -107,13 +105,8 @@ def child_exit(server: Arbiter, worker: Worker) -> None:
 
 
 def _end_with_the_rig(rig: int) -> None:
-    """Let the kernel send SIGTERM to this process when the rig dies, even of SIGKILL.
-
-    Workers do not inherit it: how they notice a dead master is Gunicorn's affair.
-    """
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != rig:  # It died before we asked.
-        sys.exit(1)
+    """End this master when the rig dies. How its workers notice that is Gunicorn's affair."""
+    end_with_parent(rig, signal.SIGTERM)
 
 
 def _watch_the_rig(rig: int) -> None:
