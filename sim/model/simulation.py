@@ -127,24 +127,7 @@ class _Simulation:
         body = slowness(experiment, replication, "body")
         read = slowness(experiment, replication, "read")
         wheel = TimerWheel(clock, self._chance("jiffies"), host.hz)
-        if not proxy.present:
-            return Clients(
-                clock,
-                costs,
-                self.source,
-                self.recorder,
-                experiment.traffic,
-                pace,
-                answer_pace,
-                self._choose_listener,
-                first_byte,
-                body,
-                read,
-                wheel,
-                self.cores if local else None,
-                unix=experiment.server.unix,
-            )
-        return ProxiedClients(
+        parts = (
             clock,
             costs,
             self.source,
@@ -157,10 +140,16 @@ class _Simulation:
             body,
             read,
             wheel,
+        )
+        unix = experiment.server.unix
+        if not proxy.present:
+            return Clients(*parts, self.cores if local else None, unix=unix)
+        return ProxiedClients(
+            *parts,
             self.cores if local or proxy.local else None,
             Gil(clock, self.cores, None) if local and proxy.local else None,
             proxy,
-            unix=experiment.server.unix,
+            unix=unix,
         )
 
     def _chance(self, of: str) -> Random:
