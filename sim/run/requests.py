@@ -10,7 +10,7 @@ import math
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 Outcome = Literal[
     "ok",
@@ -25,16 +25,7 @@ Outcome = Literal[
 
 
 #: The code of an outcome in `Requests.outcome` is its place here.
-OUTCOMES: tuple[Outcome, ...] = (
-    "ok",
-    "refused",
-    "reset",
-    "timeout",
-    "error_5xx",
-    "unfinished",
-    "bad_gateway",
-    "gateway_timeout",
-)
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 OK, REFUSED, RESET, TIMEOUT, ERROR_5XX, UNFINISHED, BAD_GATEWAY, GATEWAY_TIMEOUT = range(
