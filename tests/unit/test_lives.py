@@ -65,6 +65,24 @@ def test_a_reload_replaces_those_that_still_accept() -> None:
     assert (second.why, second.accepted_until, second.replacement) == ("stopped", 10.2, third)
 
 
+def test_sigttou_ends_nobody_where_one_worker_is_left() -> None:
+    # Arbiter.handle_ttou: it returns where num_workers <= 1.
+    ttou = ((10.0, "sent SIGTTOU", "master"), (10.001, "signal ttou", "master"))
+    (life,) = read(disturbed_run((), ttou, workers=1).events, (), 1).lives
+    assert (life.why, life.accepted_until) == ("alive", math.inf)
+
+
+def test_sigttou_ends_nobody_where_one_worker_is_missing_already() -> None:
+    # Arbiter.manage_workers: it kills only while there are more than num_workers.
+    events = (
+        (10.0, "sent SIGKILL", "worker 1"),
+        (10.0, "sent SIGTTOU", "master"),
+        (10.001, "signal ttou", "master"),
+    )
+    killed, other = read(disturbed_run((), events).events, (), 2).lives
+    assert (killed.why, other.why) == ("killed", "alive")
+
+
 def test_a_worker_too_many_is_due_to_sigttin() -> None:
     ttin = Signal(10.0, "TTIN", "master")
     events = (

@@ -379,6 +379,12 @@ def test_a_retiring_worker_with_reuse_port_and_nobody_else() -> None:
     assert lost(run) == [("not_listening", "refused", None, 1)]
 
 
+def test_a_refusal_while_every_worker_with_a_socket_of_its_own_accepts() -> None:
+    # Their accept queues are full: nobody has closed one.
+    run = disturbed_run([], (), rows_of((10.6, NAN, 10.6, "refused")), reuse_port=True)
+    assert lost(run) == [("full_accept_queue", "refused", None, 1)]
+
+
 def test_who_gave_up_before_a_disturbance_exonerates_it() -> None:
     hang = ((10.0, "hang set", "worker 1"), (10.0, "hang", "worker 1"))
     late, before = (9.5, NAN, 10.5, "timeout"), (7.0, NAN, 9.6, "timeout")

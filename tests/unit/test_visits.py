@@ -44,6 +44,10 @@ def by_request(found: list[Visit]) -> dict[int, list[Visit]]:
     return groups
 
 
+def test_without_visits_nothing_is_occupied() -> None:
+    assert not list(occupancies([]))
+
+
 def check(run: Run) -> None:
     """What holds of every run."""
     found, end = visits(run), end_of(run)
