@@ -17,6 +17,7 @@ from reference_app.rig.memory import memory_of
 from reference_app.rig.nginx import running_nginx
 from reference_app.rig.releases import Gunicorn, quietly
 from reference_app.rig.server import RunningServer, running_server
+from sim.errors import ExperimentError
 from sim.experiment import Experiment, Proxy
 from sim.experiment.document import to_dict
 from sim.run import Census, ProcessEvent, Run
@@ -42,6 +43,8 @@ def measure(
     Raises:
         ExperimentError: when the server does not boot.
     """
+    if experiment.probes:
+        raise ExperimentError("the experiment has probes, which the rig does not send yet")
     gunicorn = gunicorn or quietly(experiment.server.gunicorn)
     with (
         running_server(experiment, gunicorn=gunicorn) as server,

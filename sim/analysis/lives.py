@@ -20,6 +20,10 @@ The rules, each with its place in Gunicorn's source (in `arbiter.py` unless name
 - TERM, INT, QUIT and ABRT to a worker, and `max_requests`, stop it: ``workers/base.py``.
 - A worker whose master is dead stops when it notices: `is_parent_alive()`, ``workers/gthread.py``.
 - A master replaces a worker that has ended, unless the master is stopping or has a worker too many.
+
+A kubelet ends a container with all of its processes, and starts it again: from its first socket on,
+another master takes connections. What the kubelet does is caused by the disturbance that made the
+capacity fall last, or the traffic rise, before its probe failed.
 """
 
 from __future__ import annotations
@@ -28,9 +32,9 @@ import math
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from sim.experiment.disturbance import ALL_PROCESSES, Disturbance
+from sim.experiment.disturbance import ALL_PROCESSES, Disturbance, Rate
 from sim.run import ProcessEvent
 
 #: s by which an interpreter may note a disturbance early: sums of floats are not exact.
@@ -38,6 +42,9 @@ EARLY = 1e-6
 
 #: The master that USR2 starts.
 SECOND = "master 2"
+
+#: What a kubelet starts, ends and probes; see `sim.run.ProcessEvent`.
+CONTAINER, POD = "container", "pod"
 
 #: Begins the kind of an event that notes a signal of the experiment's.
 SENT = "sent SIG"
@@ -133,6 +140,20 @@ class Stop:
     cause: int | None
 
 
+class Unready(NamedTuple):
+    """A time in which the Service does not have the pod.
+
+    Attributes:
+        begin: s.
+        end: s; infinity for never.
+        cause: position of the disturbance that made the probe fail; None if none did.
+    """
+
+    begin: float
+    end: float
+    cause: int | None
+
+
 @dataclass(slots=True)
 class Lives:
     """All workers and masters of a run.
@@ -142,15 +163,32 @@ class Lives:
         blows: by time.
         stops: of masters, by their names.
         masters: names of all.
+        downs: what ended a container, and when the next one listened, s.
+        unready: the times in which the Service did not have the pod, in order.
     """
 
     lives: list[Life] = field(default_factory=list)
     blows: list[Blow] = field(default_factory=list)
     stops: dict[str, Stop] = field(default_factory=dict)
     masters: list[str] = field(default_factory=lambda: ["master"])
+    downs: list[tuple[Stop, float]] = field(default_factory=list)
+    unready: list[Unready] = field(default_factory=list)
+
+    def unready_at(self, time: float) -> Unready | None:
+        """The time without the pod in its Service in which ``time`` is; None without any."""
+        for unready in self.unready:
+            if unready.begin - EARLY <= time <= unready.end + EARLY:
+                return unready
+        return None
 
     def stopped(self, time: float) -> Stop | None:
-        """What stopped the last master that still took connections, if that was before ``time``."""
+        """What stopped the last master that still took connections, if that was before ``time``.
+
+        None where another container has listened since.
+        """
+        for stop, until in self.downs:
+            if stop.time - EARLY <= time < until:
+                return stop
         if any(master not in self.stops for master in self.masters):
             return None
         last = max(self.stops.values(), key=lambda stop: stop.time)
@@ -187,6 +225,10 @@ class _Reader:
         self.hanging: dict[str, int | None] = {}
         self.frozen: dict[str, int | None] = {}
         self.boots: dict[str, int | None] = {}
+        # What the kubelet acts on, and when the container ended that it has started again.
+        self.judged: int | None = None
+        self.restarting: Stop | None = None
+        self.rises = _rises(disturbances)
 
     # Disturbances.
 
@@ -230,7 +272,11 @@ class _Reader:
 
     def event(self, event: ProcessEvent) -> None:
         time, kind, process = event
-        if kind.startswith(SENT):
+        if process == CONTAINER:
+            self._container(time, kind)
+        elif process == POD:
+            self._pod(time, kind)
+        elif kind.startswith(SENT):
             self._sent(event)
         elif kind == "crash set":
             self.crash_set[process] = self._place(event)
@@ -240,6 +286,54 @@ class _Reader:
             self._worker(time, kind, process)
         elif process.startswith("master"):
             self._master(time, kind, process)
+
+    def _container(self, time: float, kind: str) -> None:
+        """The kubelet does something to the container."""
+        match kind:
+            case "liveness failed" | "startup failed":
+                self.judged = self._latest(time)
+            case "sent SIGTERM":
+                self.signals["TERM"] = self.judged
+            case "sent SIGKILL":
+                for life in [*self.alive.values()]:
+                    self._signal_worker(life, "KILL", time, self.judged)
+            case "ended":
+                self._end_all(time)
+            case "started":
+                self.targets = {"master": self.workers}
+                self.due = {"master": [_Fork(self.judged, self.workers)]}
+                self.reloading.clear()
+                self.unreplaced.clear()
+
+    def _latest(self, time: float) -> int | None:
+        """The disturbance that made the capacity fall last, or the traffic rise."""
+        blows = (*self.lives.blows, *self.rises)
+        before = [blow for blow in blows if blow.cause is not None and blow.time <= time]
+        return max(before, key=lambda blow: blow.time).cause if before else None
+
+    def _end_all(self, time: float) -> None:
+        """The container has ended, and all processes with it."""
+        stops = self.lives.stops.values()
+        stop = min(stops, key=lambda stop: stop.time, default=None)
+        if stop is None:
+            killed = self.killed.get("master")
+            stop = Stop(time, self.judged if killed is None else killed.cause)
+        for life in [*self.alive.values()]:
+            if life.why == "alive":
+                self._tell(life, time, "killed", stop.cause)
+            life.with_master = life.for_good = True
+            life.ending, life.ended = min(life.ending, time), time
+        self.alive.clear()
+        self.killed.clear()
+        self.lives.masters[:] = ["master"]
+        self.lives.stops = {"master": stop}
+        self.restarting = stop
+
+    def _pod(self, time: float, kind: str) -> None:
+        if kind == "out of service":
+            self.lives.unready.append(Unready(time, math.inf, self._latest(time)))
+        elif self.lives.unready:
+            self.lives.unready[-1] = self.lives.unready[-1]._replace(end=time)
 
     def _worker(self, time: float, kind: str, name: str) -> None:
         if kind == "fork":
@@ -363,6 +457,10 @@ class _Reader:
                 self.unreplaced[life.master].append(life)
 
     def _master(self, time: float, kind: str, master: str) -> None:
+        if kind == "listening" and self.restarting is not None:
+            self.lives.downs.append((self.restarting, time))
+            self.lives.stops.clear()
+            self.restarting = self.judged = None
         if master == SECOND:
             self._second(self.signals.get("USR2"))
         signal = kind.removeprefix("signal ").upper()
@@ -417,6 +515,17 @@ class _Reader:
                 self.lives.stops[master] = Stop(at, killed.cause)
         self.lives.blows.sort(key=lambda blow: blow.time)
         return self.lives
+
+
+def _rises(disturbances: Sequence[Disturbance]) -> list[Blow]:
+    """The moments at which the rate of arrivals rises; the first change of it counts as a rise."""
+    rises, before = [], 0.0
+    for place, disturbance in enumerate(disturbances):
+        if isinstance(disturbance, Rate):
+            if disturbance.rate > before:
+                rises.append(Blow(disturbance.at, place))
+            before = disturbance.rate
+    return rises
 
 
 def read(

@@ -17,7 +17,8 @@ reset, 5xx
     stopping worker has accepted and not read. A reset without such a worker is the
     keep-alive race, a client that sent nothing in time, or a handshake that the kernel forgot.
 refused
-    No socket listens: what stopped the last master, or the last worker with a socket of its own.
+    No socket listens: what stopped the last master, or the last worker with a socket of its own. Or
+    the Service has no ready pod: what its readiness probe failed for.
 502
     Of the proxy, which tells neither of these two apart from the other: reset if a worker ended
     just then or some socket listened, else refused.
@@ -72,6 +73,7 @@ Cause = Literal[
     "slow_client",
     "full_accept_queue",
     "not_listening",
+    "not_ready",
     "client_timeout",
     "proxy_timeout",
     "unfinished",
@@ -282,12 +284,8 @@ class _Court:
         """What a request was lost to; ``finished`` is infinite if it never ended."""
         if outcome in (RESET, ERROR_5XX):
             return self._closed(arrival, finished, outcome)
-        if outcome == BAD_GATEWAY:
-            if self._ends_at(finished, RESET) or self.lives.stopped(finished) is None:
-                return self._closed(arrival, finished, RESET)
-            return self._refused(arrival, finished)
-        if outcome == REFUSED:
-            return self._refused(arrival, finished)
+        if outcome in (REFUSED, BAD_GATEWAY):
+            return self._not_connected(arrival, finished, outcome)
         stop = self.lives.stopped(arrival)
         if stop is not None:
             return Charge("stopped_backlog", stop.cause)
@@ -295,6 +293,16 @@ class _Court:
         if math.isinf(finished):
             cause = "unfinished"
         return Charge(cause, self.spells.blame(arrival, finished))
+
+    def _not_connected(self, arrival: float, finished: float, outcome: int) -> Charge:
+        """No connection, or as far as a proxy tells, one that was closed."""
+        listens = self.lives.stopped(finished) is None
+        unready = self.lives.unready_at(finished)
+        if listens and unready is not None:
+            return Charge("not_ready", unready.cause)
+        if outcome == BAD_GATEWAY and (listens or self._ends_at(finished, RESET)):
+            return self._closed(arrival, finished, RESET)
+        return self._refused(arrival, finished)
 
     def _closed(self, arrival: float, finished: float, outcome: int) -> Charge:
         ending = self._ends_at(finished, outcome)

@@ -34,7 +34,14 @@ USUAL = 0.99
 
 #: Causes of a loss by waiting: those that have no worker's end.
 _WAITED = frozenset(
-    ("client_timeout", "proxy_timeout", "unfinished", "not_listening", "full_accept_queue")
+    (
+        "client_timeout",
+        "proxy_timeout",
+        "unfinished",
+        "not_listening",
+        "not_ready",
+        "full_accept_queue",
+    )
 )
 
 

@@ -10,6 +10,7 @@ from operator import sub
 from typing import Any, NamedTuple
 
 from sim.analysis.ideal import ideal
+from sim.analysis.kubelet import Kubelet, kubelet_of
 from sim.analysis.quantile import known, quantile
 from sim.analysis.recovery import Toll, toll
 from sim.run import OK, OUTCOMES, QueueLength, Requests, Run
@@ -50,6 +51,7 @@ class Sample(NamedTuple):
     worker_busy: dict[int, float]
     queues: tuple[QueueLength, ...]
     toll: Toll
+    kubelet: Kubelet | None = None
 
 
 def sample_of(run: Run) -> Sample:
@@ -83,6 +85,7 @@ def sample_of(run: Run) -> Sample:
         worker_busy=_busy(requests, last),
         queues=run.queues,
         toll=toll(run),
+        kubelet=kubelet_of(run, last),
     )
 
 

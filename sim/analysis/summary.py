@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sim.analysis.estimate import Estimate
+from sim.analysis.kubelet import Kubelet, combined_kubelets
 from sim.analysis.losses import Loss, combined_losses
 from sim.analysis.overload import Load, load_of
 from sim.analysis.recovery import Recovery, combined
@@ -108,6 +109,7 @@ class Summary:
             interpreter did not look.
         memory: of the server's processes, in the first replication; None where the interpreter
             did not look.
+        kubelet: what it did, means over the replications; None without probes.
     """
 
     source: Source
@@ -130,6 +132,7 @@ class Summary:
     events: tuple[ProcessEvent, ...]
     census: tuple[Census, ...]
     memory: Memory | None
+    kubelet: Kubelet | None = None
 
     @property
     def requests(self) -> int:
@@ -194,6 +197,7 @@ def summary_of(first: Run, samples: Sequence[Sample]) -> Summary:
         events=first.events,
         census=first.census,
         memory=first.memory,
+        kubelet=combined_kubelets([s.kubelet for s in samples]),
     )
 
 

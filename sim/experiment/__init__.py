@@ -8,6 +8,7 @@ from sim.experiment.address import MAX_UNIX_PATH, UNIX
 from sim.experiment.experiment import MAX_DISTURBANCES, Experiment
 from sim.experiment.host import CLIENTS, Clients, Host
 from sim.experiment.launchdarkly import LaunchDarkly
+from sim.experiment.probe import PROBES, Probe, ProbeKind
 from sim.experiment.proxy import PROXIES, Proxy, ProxyKind
 from sim.experiment.server import (
     MAX_THREADS,
@@ -36,6 +37,7 @@ __all__ = [
     "MAX_THREADS",
     "MAX_UNIX_PATH",
     "MAX_WORKERS",
+    "PROBES",
     "PROXIES",
     "RELEASE",
     "UNIX",
@@ -46,6 +48,8 @@ __all__ = [
     "Experiment",
     "Host",
     "LaunchDarkly",
+    "Probe",
+    "ProbeKind",
     "Proxy",
     "ProxyKind",
     "Server",

@@ -33,8 +33,9 @@ TABLES: dict[str, type] = {
 #: Fields of `Experiment` that stand above the tables.
 TOP_KEYS = ("seed", "replications", "gc_freeze")
 
-#: The array of tables of what goes wrong.
+#: The arrays of tables: what goes wrong, and the probes.
 DISTURBANCE = "disturbance"
+PROBE = "probe"
 
 
 def to_dict(experiment: Experiment) -> dict[str, Any]:
@@ -47,6 +48,8 @@ def to_dict(experiment: Experiment) -> dict[str, Any]:
         {"kind": disturbance.kind, **plain_table(disturbance)}
         for disturbance in experiment.disturbances
     ]
+    if experiment.probes:
+        document[PROBE] = [plain_table(probe) for probe in experiment.probes]
     return document
 
 

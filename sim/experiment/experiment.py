@@ -17,6 +17,7 @@ from sim.experiment.disturbance import Disturbance, FlagService, Rate
 from sim.experiment.host import Host
 from sim.experiment.launchdarkly import LaunchDarkly
 from sim.experiment.memory_costs import MemoryCosts
+from sim.experiment.probe import Probe, check_probes
 from sim.experiment.proxy import Proxy
 from sim.experiment.release_defaults import are_default, default_costs
 from sim.experiment.server import Server
@@ -41,6 +42,8 @@ class Experiment:
         disturbances: what goes wrong, by time.
         memory: what processes and threads take of the host's memory.
         proxy: what stands between the clients and Gunicorn.
+        probes: of the container that the server runs in, by which a kubelet restarts it; none where
+            nothing does.
         gc_freeze: whether a hook or the application calls `gc.freeze`, in the master once it has
             what it will share, or in each worker; only memory depends on it.
     """
@@ -55,6 +58,7 @@ class Experiment:
     disturbances: tuple[Disturbance, ...] = ()
     memory: MemoryCosts = field(default_factory=MemoryCosts)
     proxy: Proxy = field(default_factory=Proxy)
+    probes: tuple[Probe, ...] = ()
     gc_freeze: bool = False
 
     def __post_init__(self) -> None:
@@ -62,6 +66,7 @@ class Experiment:
         check_whole("replications", self.replications, 1, 10_000)
         if are_default(self.costs):
             object.__setattr__(self, "costs", default_costs(self.server.gunicorn))
+        check_probes(self.probes)
         if len(self.disturbances) > MAX_DISTURBANCES:
             raise ExperimentError(
                 f"there are {len(self.disturbances)} disturbances; expected at most "

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Generator
 from math import inf
+from typing import Final, Protocol
 
 from sim.experiment import Traffic
 from sim.experiment.costs import Costs
@@ -26,6 +27,19 @@ from sim.model.step_costs import StepCosts
 from sim.run import ERROR_5XX, OK, REFUSED, RESET, TIMEOUT, UNFINISHED
 from sim.run.arrivals import Source
 
+#: The owner of a kubelet's connections; no client has this number.
+KUBELET: Final = -1
+
+
+class ProbeEnds(Protocol):
+    """Who sends probes, as the server's side of a connection knows it."""
+
+    def answered(self, connection: Connection, outcome: int) -> None:
+        """The worker has sent the whole response just now, which means this outcome."""
+
+    def over(self, row: int, outcome: int) -> None:
+        """There will be no response."""
+
 
 class Clients:
     """Everybody who sends requests.
@@ -38,7 +52,8 @@ class Clients:
     once), ``body`` and ``read`` (the same for its request's body, and for reading the answer),
     ``reads_body`` (whether requests have a body that the application reads),
     ``lingering`` (whether clients may take their time to close), ``unix`` (whether they connect to
-    a Unix socket), ``handshakes`` (that a full accept queue has delayed; TCP only).
+    a Unix socket), ``handshakes`` (that a full accept queue has delayed; TCP only), ``probes`` (who
+    hears of what becomes of connections of `KUBELET`; None where there is no kubelet).
 
     Constant too: ``answers_matter``, whether anything that a client does depends on an answer. It
     does not in an open loop with new connections, where answers need no events of their own. If all
@@ -117,6 +132,14 @@ class Clients:
         self._drain = Call(clock, self._on_drain)
         self._draining_since: float | None = None
         self._next_due = inf
+        self.probes: ProbeEnds | None = None
+
+    def share_with(self, probes: ProbeEnds) -> None:
+        """Let a kubelet connect to the same server; before any worker is forked."""
+        self.probes = probes
+        # It does something with each response.
+        self.answers_matter = True
+        self._at_once = False
 
     def begin(self) -> None:
         """Send the first request when it is due."""
@@ -257,6 +280,9 @@ class Clients:
 
     def answer(self, connection: Connection) -> None:
         """The worker has sent the whole response just now."""
+        if connection.client == KUBELET:
+            self._probed(connection, OK)
+            return
         cores, costs, now = self.cores, self.costs, self.clock.time
         pace = self.answer_pace.step(now)
         connection.closes = now + costs.finish * connection.pace
@@ -317,6 +343,9 @@ class Clients:
 
     def fail(self, connection: Connection) -> None:
         """The worker has sent a 500 just now, and will close the connection."""
+        if connection.client == KUBELET:
+            self._probed(connection, ERROR_5XX)
+            return
         connection.closes = now = self.clock.time
         if connection.abandoned:
             return
@@ -326,6 +355,14 @@ class Clients:
             end += self.read(row)
         connection.closes = now + end
         Call(self.clock, lambda _: self._end(row, connection.client, ERROR_5XX)).after(end)
+
+    def _probed(self, connection: Connection, outcome: int) -> None:
+        """The response to a probe, whose connection nobody keeps."""
+        assert self.probes is not None, "only a kubelet has such connections"
+        connection.keep = False
+        connection.closes = self.clock.time + self.costs.finish * connection.pace
+        if not connection.abandoned:
+            self.probes.answered(connection, outcome)
 
     def _unsent(self, connection: Connection) -> float:
         """S until a slow client has sent its request: it reads no answer, and no end, before."""
@@ -358,7 +395,11 @@ class Clients:
         """The client learns that there will be no answer on this connection."""
         if connection.row >= 0 and not connection.abandoned:
             row, connection.row = connection.row, -1
-            self._over(row, connection.client, outcome)
+            if connection.client == KUBELET:
+                assert self.probes is not None, "only a kubelet has such connections"
+                self.probes.over(row, outcome)
+            else:
+                self._over(row, connection.client, outcome)
 
     def _over(self, row: int, client: int, outcome: int) -> None:
         """An attempt has failed: make another, or leave it at that."""

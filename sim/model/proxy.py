@@ -37,7 +37,7 @@ from sim.experiment import Proxy, Traffic
 from sim.experiment.costs import Costs
 from sim.experiment.distribution import Distribution
 from sim.model.caches.pace import Pace
-from sim.model.client import Clients
+from sim.model.client import KUBELET, Clients
 from sim.model.connection import Connection
 from sim.model.cpython.gil import ROUNDING, Gil
 from sim.model.engine.clock import Call, Clock
@@ -290,11 +290,17 @@ class ProxiedClients(Clients):
 
     def answer(self, connection: Connection) -> None:
         """See `Clients`."""
-        self._receive(connection, OK)
+        if connection.client == KUBELET:
+            self._probed(connection, OK)
+        else:
+            self._receive(connection, OK)
 
     def fail(self, connection: Connection) -> None:
         """See `Clients`."""
-        self._receive(connection, ERROR_5XX)
+        if connection.client == KUBELET:
+            self._probed(connection, ERROR_5XX)
+        else:
+            self._receive(connection, ERROR_5XX)
 
     def _receive(self, connection: Connection, outcome: int) -> None:
         """Gunicorn has sent the whole response just now, and nobody slows the proxy down."""

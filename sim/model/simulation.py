@@ -7,6 +7,7 @@
                                    Arbiter --fork-----+        Cores <--- one Gil a worker
 
     disturb --signals, traps, the flag service--> all of them
+    Kubelet --probes--> ListeningSocket, --SIGTERM, SIGKILL, a new one--> Arbiter
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from sim.model.gunicorn.gthread import ThreadWorker
 from sim.model.gunicorn.gthread_old import OldThreadWorker
 from sim.model.gunicorn.sync import SyncWorker
 from sim.model.gunicorn.worker import Parent, Worker
+from sim.model.kubelet import Kubelet
 from sim.model.launchdarkly import CLIENT_THREADS, FlagService
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.linux.scheduler import Cores
@@ -115,7 +117,21 @@ class _Simulation:
             listen=self._listen,
             stream=self._chance,
         )
-        self.masters.append(Arbiter(self.wiring, self._new_worker, self.masters.append))
+        self.kubelet: Kubelet | None = None
+        if experiment.probes:
+            self.kubelet = Kubelet(
+                self.wiring,
+                replication,
+                self.source.rows,
+                self.masters,
+                self.workers,
+                self._choose_listener,
+                self._new_master,
+            )
+        self.masters.append(self._new_master(0))
+
+    def _new_master(self, container: int) -> Arbiter:
+        return Arbiter(self.wiring, self._new_worker, self.masters.append, container=container)
 
     def _clients(self) -> Clients:
         """Whoever connects to Gunicorn: the clients, or the proxy in front of it."""
@@ -135,7 +151,7 @@ class _Simulation:
             experiment.traffic,
             pace,
             answer_pace,
-            self._choose_listener,
+            self._choose_ready_listener if experiment.probes else self._choose_listener,
             first_byte,
             body,
             read,
@@ -186,6 +202,14 @@ class _Simulation:
         # addresses and ports, which is uniform over the client's ephemeral ports.
         return self._hashes.choice(listeners) if listeners else None
 
+    def _choose_ready_listener(self) -> ListeningSocket | None:
+        """The same for clients, whose Service refuses where no pod is ready.
+
+        The rules of kube-proxy for a Service without endpoints reject a new connection.
+        """
+        assert self.kubelet is not None, "there are probes"
+        return self._choose_listener() if self.kubelet.ready else None
+
     def _new_worker(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> Worker:
         worker: Worker
         if self.experiment.server.worker_class == "sync":
@@ -212,6 +236,8 @@ class _Simulation:
         self.clock.process(
             disturb(self.experiment.disturbances, self.wiring, self.masters, self.workers)
         )
+        if self.kubelet is not None:
+            self.kubelet.begin()
         self.clients.begin()
         yield self.clients.finished
 
@@ -220,16 +246,18 @@ class _Simulation:
         self.clock.run_until(self.clock.process(self._life()))
         if not COMPILED:
             self._check()
+        kubelet = self.kubelet
         return Run(
             "sim",
             to_dict(self.experiment),
             self.replication,
-            self.source.rows,
+            self.source.rows if kubelet is None else self.source.rows.without(kubelet.rows),
             self.recorder.process_events(),
             self._queues(),
             self._census(),
             predict_memory(self.experiment),
             gunicorn=self.release.number,
+            probes=() if kubelet is None else kubelet.probed(),
         )
 
     def _check(self) -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.errors import ExperimentError
-from sim.experiment import ARRIVALS, RELEASE, Experiment, Server
+from sim.experiment import ARRIVALS, RELEASE, Experiment, Probe, Server
 from sim.experiment.disturbance import Disturbance
 from sim.experiment.notice import Assumption
 from sim.experiment.release import KNOWN, NEWEST
@@ -39,6 +39,7 @@ from sim.reading import (
     gunicorn_flags,
     known_log_formats,
     pasted,
+    probe_flag,
     release_settings,
     toml_file,
     trace_file,
@@ -156,6 +157,14 @@ def add_experiment_arguments(
         metavar="SPEC",
         help="what goes wrong besides what the experiment says, at AT s; may be given many times: "
         + "; ".join(f"'{form}'" for form in disturbance_flag.FORMS.values()),
+    )
+    traffic.add_argument(
+        "--probe",
+        type=_probe,
+        action="append",
+        metavar="SPEC",
+        help="a probe of a kubelet's, besides what the experiment says: "
+        f"'{probe_flag.FORM}'; may be given once for each kind",
     )
     server = parser.add_argument_group(
         "server", "Gunicorn's own; its other flags are accepted too, and named as not modelled"
@@ -312,6 +321,13 @@ def _disturbance(text: str) -> Disturbance:
         raise argparse.ArgumentError(None, f"--disturb {text!r}: {error}") from None
 
 
+def _probe(text: str) -> Probe:
+    try:
+        return probe_flag.parse(text)
+    except ExperimentError as error:
+        raise argparse.ArgumentError(None, f"--probe {text!r}: {error}") from None
+
+
 def _take_flags(args: argparse.Namespace, changes: experiment_file.Changes) -> None:
     """Add to ``changes`` what the flags say."""
     if args.duration is not None and args.requests is not None:
@@ -340,6 +356,9 @@ def _take_flags(args: argparse.Namespace, changes: experiment_file.Changes) -> N
     if args.disturb is not None:
         top = changes.setdefault("", {})
         top["disturbances"] = (*top.get("disturbances", ()), *args.disturb)
+    if args.probe is not None:
+        top = changes.setdefault("", {})
+        top["probes"] = (*top.get("probes", ()), *args.probe)
     changes.setdefault("server", {}).update(_server_flags(args))
 
 

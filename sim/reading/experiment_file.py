@@ -3,6 +3,7 @@
 The tables are ``[server]``, ``[host]``, ``[traffic]``, ``[launchdarkly]``, ``[costs]`` and
 ``[memory]``, whose keys are the fields of the dataclass of that name (of `MemoryCosts`, the last);
 ``seed``, ``replications`` and ``gc_freeze`` stand above them.
+Each ``[[probe]]`` is a probe, with the fields of `sim.experiment.Probe`.
 Each ``[[disturbance]]`` is one thing that goes wrong: its ``kind`` is a key of
 `sim.experiment.disturbance.KINDS`, and its other keys are the fields of that class.
 
@@ -15,15 +16,15 @@ turn it back.
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sim.errors import ExperimentError
-from sim.experiment import Experiment, Server, Traffic
+from sim.experiment import PROBES, Experiment, Probe, Server, Traffic
 from sim.experiment.disturbance import KINDS, Disturbance
-from sim.experiment.document import DISTURBANCE, TABLES, TOP_KEYS
+from sim.experiment.document import DISTURBANCE, PROBE, TABLES, TOP_KEYS
 from sim.experiment.release_defaults import are_default, default_costs
 from sim.reading import settings, toml_file, trace_file
 
@@ -60,10 +61,10 @@ def changes(document: Mapping[str, Any], where: str) -> Changes:
     """What a document says, each value of its field's type, ranges not yet looked at.
 
     Raises:
-        ExperimentError: when a key is unknown, or a value of another type; of a disturbance also
-            when a key is missing or a value out of range.
+        ExperimentError: when a key is unknown, or a value of another type; of a disturbance or a
+            probe also when a key is missing or a value out of range.
     """
-    toml_file.refuse_unknown(document, (*TOP_KEYS, *TABLES, DISTURBANCE), where)
+    toml_file.refuse_unknown(document, (*TOP_KEYS, *TABLES, DISTURBANCE, PROBE), where)
     top = {key: document[key] for key in TOP_KEYS if key in document}
     changes: Changes = {"": toml_file.parse_table(top, Experiment, f"{where}:")}
     for table, schema in TABLES.items():
@@ -80,7 +81,13 @@ def changes(document: Mapping[str, Any], where: str) -> Changes:
         if isinstance(trace, str):
             changes[table]["trace"] = trace_file.read(Path(where).parent / trace)
     if DISTURBANCE in document:
-        changes[""]["disturbances"] = _disturbances(document[DISTURBANCE], where)
+        changes[""]["disturbances"] = tuple(
+            _disturbance(table, place) for table, place in _array(document, DISTURBANCE, where)
+        )
+    if PROBE in document:
+        changes[""]["probes"] = tuple(
+            _probe(table, place) for table, place in _array(document, PROBE, where)
+        )
     if changes.get("traffic", {}).get("trace"):
         changes["traffic"].setdefault("arrivals", "trace")
     if "worker_class" in changes.get("server", {}):
@@ -113,20 +120,33 @@ def apply(changes: Changes, where: str, base: Experiment) -> Experiment:
         raise ExperimentError(f"{where}: {error}") from None
 
 
-def _disturbances(tables: object, where: str) -> tuple[Disturbance, ...]:
+def _array(
+    document: Mapping[str, Any], key: str, where: str
+) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Each table of an array of tables, and its place for messages."""
+    tables = document[key]
     if not isinstance(tables, Sequence) or isinstance(tables, str):
         raise ExperimentError(
-            f"{where}: {DISTURBANCE} is {reprlib.repr(tables)}; expected tables [[{DISTURBANCE}]]"
+            f"{where}: {key} is {reprlib.repr(tables)}; expected tables [[{key}]]"
         )
-    return tuple(
-        _disturbance(table, f"{where}: [[{DISTURBANCE}]] {number}")
-        for number, table in enumerate(tables, start=1)
-    )
+    for number, table in enumerate(tables, start=1):
+        place = f"{where}: [[{key}]] {number}"
+        if not isinstance(table, Mapping):
+            raise ExperimentError(f"{place} is {reprlib.repr(table)}; expected a table")
+        yield table, place
 
 
-def _disturbance(table: object, place: str) -> Disturbance:
-    if not isinstance(table, Mapping):
-        raise ExperimentError(f"{place} is {reprlib.repr(table)}; expected a table")
+def _probe(table: Mapping[str, Any], place: str) -> Probe:
+    if "kind" not in table:
+        raise ExperimentError(f"{place} has no key 'kind'; expected one of {', '.join(PROBES)}")
+    values = toml_file.parse_table(table, Probe, place)
+    try:
+        return Probe(**values)
+    except ExperimentError as error:
+        raise ExperimentError(f"{place}: {error}") from None
+
+
+def _disturbance(table: Mapping[str, Any], place: str) -> Disturbance:
     expected = f"expected one of {', '.join(KINDS)}"
     if "kind" not in table:
         raise ExperimentError(f"{place} has no key 'kind'; {expected}")

@@ -91,6 +91,7 @@ def document(summary: Summary, notices: Sequence[str] = ()) -> dict[str, Any]:
             for row in summary.census
         ],
         "memory": _memory(summary.memory),
+        "kubelet": None if summary.kubelet is None else asdict(summary.kubelet),
         "offered_load": load.offered,
         "capacity": load.capacity,
         "overloaded": summary.overloaded,

@@ -21,6 +21,7 @@ CAUSE_TEXT: Mapping[Cause, str] = {
     "slow_client": "the client sent too late",
     "full_accept_queue": "the accept queue was full",
     "not_listening": "no socket listened",
+    "not_ready": "the Service had no ready pod",
     "client_timeout": "the client gave up while the request waited",
     "proxy_timeout": "the proxy gave up while the request waited",
     "unfinished": "no response by the end of the run",

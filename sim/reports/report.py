@@ -17,6 +17,7 @@ from sim.analysis.estimate import Estimate
 from sim.analysis.summary import Queue, Summary, Times, Worker
 from sim.experiment import UNIX
 from sim.experiment.distribution import Distribution
+from sim.reports.kubelet_text import kubelet_sentence
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.reports.proxy_text import connections, race_paragraph
 from sim.reports.recovery_report import print_losses, print_recoveries, restarts_sentence
@@ -188,6 +189,8 @@ def _lines(summary: Summary, plus_minus: str) -> list[str]:
         lines.append(f"Load: {_count(load.capacity, 'thread')}, {busy} busy.")
     outcomes = [f"{number:,} {outcome}" for outcome, number in summary.outcomes.items() if number]
     lines.append(f"Outcomes: {', '.join(outcomes) or 'no request'}.")
+    if summary.kubelet is not None:
+        lines.append(kubelet_sentence(summary.kubelet))
     if summary.restarts is not None:
         workers = int(summary.experiment["server"]["workers"])
         lines.append(restarts_sentence(summary.restarts, workers))

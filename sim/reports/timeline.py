@@ -39,6 +39,14 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "crash set": "will crash with its next request",
     "hang set": "will hang with its next requests",
     "boot error set": "cannot boot workers from now on",
+    "liveness failed": "failed its liveness probe; restarting",
+    "startup failed": "failed its startup probe; restarting",
+    "startup over": "passed its startup probe",
+    "ended": "has ended with all its processes",
+    "back-off": "waits for its restart (CrashLoopBackOff)",
+    "started": "is started again",
+    "out of service": "is taken out of its Service",
+    "in service": "is in its Service again",
 }
 
 #: Begins the kind of a signal that a master handles, and of one that the experiment sends.

@@ -19,7 +19,7 @@ from sim.run.requests import (
     Request,
     Requests,
 )
-from sim.run.run import Census, Memory, ProcessEvent, QueueLength, Run, Source
+from sim.run.run import Census, Memory, Probed, ProcessEvent, QueueLength, Run, Source
 
 __all__ = [
     "BAD_GATEWAY",
@@ -35,6 +35,7 @@ __all__ = [
     "Census",
     "Memory",
     "Outcome",
+    "Probed",
     "ProcessEvent",
     "QueueLength",
     "Request",

@@ -59,15 +59,17 @@ class OpenLoop:
 
     def __init__(self, experiment: Experiment, replication: int) -> None:
         self.rows = schedule(experiment, replication)
+        # Rows may come behind these that are none of the clients': a kubelet's probes.
+        self._number = len(self.rows)
         self._next = 0
 
     def coming(self) -> Iterable[tuple[int, float]]:
         """See `Source`."""
-        return enumerate(self.rows.arrival)
+        return enumerate(islice(self.rows.arrival, self._number))
 
     def due(self) -> float:
         """See `Source`."""
-        return self.rows.arrival[self._next] if self._next < len(self.rows) else math.inf
+        return self.rows.arrival[self._next] if self._next < self._number else math.inf
 
     def take(self) -> tuple[int, int]:
         """See `Source`; all requests share one pool of connections."""
@@ -89,6 +91,7 @@ class ClosedLoop:
         self.rows = Requests()
         traffic = experiment.traffic
         self._limit = traffic.requests
+        self._sent = 0
         # Where a number of requests is asked for, they may take as long as they take.
         self._duration = traffic.duration if traffic.requests is None else math.inf
         self._users = [_user(experiment, replication, user) for user in range(traffic.users)]
@@ -100,13 +103,14 @@ class ClosedLoop:
 
     def due(self) -> float:
         """See `Source`."""
-        if self._limit == len(self.rows) or not self._due:
+        if self._limit == self._sent or not self._due:
             return math.inf
         return self._due[0][0]
 
     def take(self) -> tuple[int, int]:
         """See `Source`; every user has connections of its own."""
         time, user = heappop(self._due)
+        self._sent += 1
         demands = self._users[user]
         return self.rows.append(time, next(demands.io), next(demands.cpu)), user
 
@@ -182,8 +186,9 @@ def passes(experiment: Experiment) -> bool:
 
     It cannot where they come from answers or a trace, where the server reads a row of which the
     client knows the outcome already (a timeout), where a row's number says what becomes of it
-    (retries, slow clients), where a proxy answers before the server does, and where the summary
-    looks at rows again (disturbances).
+    (retries, slow clients), where a proxy answers before the server does, where the summary
+    looks at rows again (disturbances), and where rows that are no client's stand between them
+    (probes).
     """
     traffic = experiment.traffic
     return (
@@ -193,6 +198,7 @@ def passes(experiment: Experiment) -> bool:
         and traffic.first_byte.mean == traffic.body.mean == traffic.read.mean == 0
         and not experiment.disturbances
         and not experiment.proxy.present
+        and not experiment.probes
     )
 
 

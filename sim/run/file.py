@@ -1,4 +1,4 @@
-"""Runs as a file: JSON lines, a header and then events and requests, for each run."""
+"""Runs as a file: JSON lines, a header and then events, probes and requests, for each run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from sim.errors import ExperimentError
-from sim.run.requests import NAN, OUTCOMES, Requests
-from sim.run.run import Census, Memory, ProcessEvent, QueueLength, Run, Source
+from sim.experiment import PROBES
+from sim.run.requests import NAN, OUTCOMES, Request, Requests
+from sim.run.run import Census, Memory, Probed, ProcessEvent, QueueLength, Run, Source
 from sim.whole_file import whole_file
 
 SCHEMA = "gunicorn-run/1"
@@ -21,8 +22,12 @@ def _time(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
+def _values(request: Request) -> list[Any]:
+    return [_time(value) if isinstance(value, float) else value for value in request]
+
+
 def save(runs: Iterable[Run], path: Path) -> None:
-    """Write runs as JSON lines: a header, then its events and its requests, for each run.
+    """Write runs as JSON lines: a header, then its events, probes and requests, for each run.
 
     The file appears whole or not at all.
 
@@ -45,9 +50,10 @@ def save(runs: Iterable[Run], path: Path) -> None:
             file.write(json.dumps(header) + "\n")
             for event in run.events:
                 file.write(json.dumps({"event": list(event)}) + "\n")
+            for kind, request in run.probes:
+                file.write(json.dumps({"probe": [kind, *_values(request)]}) + "\n")
             for row in run.requests:
-                values = [_time(v) if isinstance(v, float) else v for v in row]
-                file.write(json.dumps({"request": values}) + "\n")
+                file.write(json.dumps({"request": _values(row)}) + "\n")
 
 
 def load(path: Path) -> list[Run]:
@@ -66,7 +72,10 @@ def load(path: Path) -> list[Run]:
     if not runs or runs[-1].missing:
         missing = runs[-1].missing if runs else 0
         raise ExperimentError(f"{path}: ends {missing} requests early; expected a whole {SCHEMA}")
-    return [replace(unread.run, events=tuple(unread.events)) for unread in runs]
+    return [
+        replace(unread.run, events=tuple(unread.events), probes=tuple(unread.probes))
+        for unread in runs
+    ]
 
 
 @dataclass(slots=True)
@@ -77,11 +86,13 @@ class _Unread:
         run: as its header says, with the requests so far.
         expected: number of requests that the header announced.
         events: so far.
+        probes: so far.
     """
 
     run: Run
     expected: int
     events: list[ProcessEvent] = field(default_factory=list)
+    probes: list[Probed] = field(default_factory=list)
 
     @property
     def missing(self) -> int:
@@ -109,6 +120,13 @@ def _read_record(record: dict[str, Any], runs: list[_Unread]) -> None:
     elif "event" in record:
         time, kind, process = record["event"]
         runs[-1].events.append(ProcessEvent(float(time), str(kind), str(process)))
+    elif "probe" in record:
+        kind, *values = record["probe"]
+        if kind not in PROBES:
+            raise ValueError(f"probe is {kind!r}; expected one of {', '.join(PROBES)}")
+        rows = Requests()
+        _read_request(values, rows)
+        runs[-1].probes.append(Probed(kind, rows[0]))
     elif "request" in record and not runs[-1].missing:
         raise ValueError(f"its run was to have {runs[-1].expected} requests, and this is one more")
     else:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, fields
+from itertools import compress
 from typing import Literal, NamedTuple, get_args
 
 Outcome = Literal[
@@ -126,6 +127,14 @@ class Requests:
         self.outcome[row] = UNFINISHED
         self.io[row] = io
         self.cpu[row] = cpu
+
+    def without(self, rows: Collection[int]) -> Requests:
+        """The same requests but for these ``rows``; itself, if that is none."""
+        if not rows:
+            return self
+        kept = [row not in rows for row in range(len(self))]
+        columns = (getattr(self, column.name) for column in fields(self))
+        return Requests(*(array(column.typecode, compress(column, kept)) for column in columns))
 
     def __len__(self) -> int:
         return len(self.arrival)

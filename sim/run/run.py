@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sim.run.requests import Requests
+from sim.experiment.probe import ProbeKind
+from sim.run.requests import Request, Requests
 from sim.run.tally import Tally
 
 Source = Literal["sim", "reference_app"]
@@ -29,19 +30,43 @@ class ProcessEvent(NamedTuple):
     Of a master's: ``listening``, ``signal NAME`` (it handles one), ``halt`` (it stops because a
     worker cannot boot), ``shutdown``, ``promoted`` (the second, once the first is gone).
 
-    What the experiment did: see `sim.experiment.disturbance`.
+    Of the container, as the kubelet sees it: ``liveness failed`` and ``startup failed`` (it is to
+    be restarted), ``ended``, ``back-off`` (it waits for its next start), ``started`` (again),
+    ``startup over`` (the other probes begin). Of the pod: ``out of service`` and ``in service``
+    (its Service has it not, or has it again).
+
+    What the experiment did: see `sim.experiment.disturbance`. The kubelet's signals are noted in
+    the same way.
 
     Attributes:
         time: s since the start of the run; negative during boot, before the first arrival.
         kind: one of the above.
         process: ``master``, ``master 2`` (after USR2), ``worker N`` by boot order; workers of the
             second master are counted on. ``all processes`` is the masters and all workers.
-            ``clients`` and ``flag service`` are no processes of Gunicorn's.
+            ``clients`` and ``flag service`` are no processes of Gunicorn's; ``container`` and
+            ``pod`` hold them all. A container that has started again has a ``master`` again.
     """
 
     time: float
     kind: str
     process: str
+
+
+class Probed(NamedTuple):
+    """One probe: a request of the kubelet's.
+
+    Attributes:
+        kind: of the probe.
+        request: as any other; ``arrival`` is when the kubelet began.
+    """
+
+    kind: ProbeKind
+    request: Request
+
+    @property
+    def success(self) -> bool:
+        """Whether it has succeeded: a response in time, and no error."""
+        return self.request.outcome == "ok"
 
 
 class QueueLength(NamedTuple):
@@ -111,6 +136,7 @@ class Run:
         memory: of all processes; None where the interpreter did not look.
         tally: what is left of the requests where their rows were not kept.
         gunicorn: release of Gunicorn that was predicted or measured; None in files that do not say.
+        probes: of a kubelet, by time; none of them is in ``requests``.
     """
 
     source: Source
@@ -123,3 +149,4 @@ class Run:
     memory: Memory | None = None
     tally: Tally | None = None
     gunicorn: str | None = None
+    probes: tuple[Probed, ...] = ()

@@ -21,6 +21,8 @@ from sim.experiment import (
     Experiment,
     Host,
     LaunchDarkly,
+    Probe,
+    ProbeKind,
     Proxy,
     Server,
     TraceRow,
@@ -58,6 +60,9 @@ ELSEWHERE = 40
 
 #: How many of them run behind a proxy, too.
 PROXIED = 40
+
+#: How many of them have a kubelet, too.
+PROBED = 40
 
 #: Requests of a drawn experiment, and s of one from a file, at most.
 REQUESTS, DURATION = 300, 20.0
@@ -128,6 +133,24 @@ def proxied(number: int) -> Experiment:
             connect_timeout=(None, 0.5)[number % 5 // 4],
         ),
     )
+
+
+def probed(number: int) -> Experiment:
+    """The `drawn` experiment in a container with probes, whose settings go by turns."""
+    kinds: tuple[tuple[ProbeKind, ...], ...] = (
+        *(("liveness",), ("readiness",)),
+        *(("liveness", "readiness", "startup"), ("startup", "readiness")),
+    )
+    probes = tuple(
+        Probe(
+            kind,
+            period=(0.5, 1.0)[number % 2],
+            timeout=(0.05, 0.3)[number // 2 % 2],
+            failure_threshold=(1, 3)[number // 4 % 2],
+        )
+        for kind in kinds[number % len(kinds)]
+    )
+    return replace(drawn(number), probes=probes)
 
 
 def _traffic(random: Random) -> Traffic:
@@ -212,6 +235,8 @@ def fingerprints() -> Iterator[tuple[str, str]]:
         yield f"drawn {number} on {asked.server.gunicorn}", fingerprint(predict(asked))
     for number in range(PROXIED):
         yield f"drawn {number} behind a proxy", fingerprint(predict(proxied(number)))
+    for number in range(PROBED):
+        yield f"drawn {number} with probes", fingerprint(predict(probed(number)))
     many = Experiment(
         Server(workers=64, threads=2, worker_class="gthread"),
         Host(cores=64, clients="remote"),

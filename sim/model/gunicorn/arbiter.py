@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from math import inf
+from random import Random
 
 from simpy import Event, Interrupt, Process
 
@@ -66,15 +67,17 @@ class _Stop(Exception):  # noqa: N818
 class Arbiter:
     """One master process.
 
-    Constants: ``wiring``, ``new_worker``, ``name``, ``random`` (stream of the gaps between forks),
-    ``reexeced`` (called with the second master, when SIGUSR2 has started one). Of the release (see
-    `sim.experiment.release.Release`): ``one_socket``, ``reaps_at_once``, ``reaps``,
-    ``waits_for_old``, ``may_hurry``, ``signal_queue``.
+    Constants: ``wiring``, ``new_worker``, ``name``, ``container`` (that it runs in, from 0),
+    ``random`` (stream of the gaps between forks), ``reexeced`` (called with the second master, when
+    SIGUSR2 has started one). Of the release (see `sim.experiment.release.Release`):
+    ``one_socket``, ``reaps_at_once``, ``reaps``, ``waits_for_old``, ``may_hurry``,
+    ``signal_queue``.
 
     State, under Gunicorn's names where it has one:
         WORKERS: children that have not been reaped, by their age.
         SIG_QUEUE: signals that have not been handled.
         LISTENERS: the listening sockets; none with ``--reuse-port``, where each worker has its own.
+        handles: whether `init_signals()` has run.
         num_workers: how many workers there should be.
         worker_age: forks so far.
         reexec: the second master, while it lives; None before, and in the second.
@@ -89,6 +92,7 @@ class Arbiter:
         new_worker: NewWorker,
         reexeced: Callable[[Arbiter], None],
         first: Arbiter | None = None,
+        container: int = 0,
     ) -> None:
         self.wiring = wiring
         self.new_worker = new_worker
@@ -96,7 +100,8 @@ class Arbiter:
         self.first = first
         self.name = "master" if first is None else "master 2"
         # Not "master": the gaps of the first have been drawn from this stream all along.
-        self.random = wiring.stream("fork" if first is None else "fork of master 2")
+        self.container = container
+        self.random = self._stream("fork" if first is None else "fork of master 2")
         self.clock = wiring.clock
         self.recorder = wiring.recorder
         self.costs = wiring.experiment.costs
@@ -121,10 +126,16 @@ class Arbiter:
         self.reexec: Arbiter | None = None
         self.boot_error: int = 0 if first is None else first.boot_error
         self.ldclient: LDClient | None = None
+        self.handles = False
         self.ended = False
         self.spawned = self.clock.event()
         self.process: Process = self.clock.process(self._life())
         self._signalled = self.clock.event()
+
+    def _stream(self, purpose: str) -> Random:
+        """The random stream of a purpose, another in each container."""
+        of = f" of container {self.container}" if self.container else ""
+        return self.wiring.stream(purpose + of)
 
     def _note(self, kind: str) -> None:
         self.recorder.event(self.clock.time, kind, self.name)
@@ -205,14 +216,15 @@ class Arbiter:
     def start(self) -> Steps:
         """`setup()` and `start()`: import the application, then listen."""
         experiment = self.wiring.experiment
-        if self.first is not None:
+        if self.first is not None or self.container:
             yield self.clock.timeout(self.costs.reexec)
         if self.server.preload_app:
             yield self.clock.timeout(self.costs.import_app)
             if experiment.launchdarkly.enabled:
-                stream = self.wiring.stream(f"{self.name} launchdarkly")
+                stream = self._stream(f"{self.name} launchdarkly")
                 self.ldclient = LDClient(self.clock, self.wiring.flag_service, stream)
                 yield from self.ldclient.start(experiment.launchdarkly.start_wait)
+        self.handles = True
         if self.one_socket:
             if self.first is None:
                 self.LISTENERS = [self.wiring.listen()]
@@ -268,7 +280,7 @@ class Arbiter:
     def _reexec(self) -> None:
         """`reexec()`: a second master, on the same sockets, beside this one."""
         if self.reexec is None and self.first is None:
-            self.reexec = Arbiter(self.wiring, self.new_worker, self.reexeced, first=self)
+            self.reexec = Arbiter(self.wiring, self.new_worker, self.reexeced, self, self.container)
             self.reexeced(self.reexec)
 
     def halt(self, why: str | None = None) -> Steps:
