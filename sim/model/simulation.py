@@ -30,7 +30,7 @@ from sim.model.caches.pace import Pace
 from sim.model.client import Clients
 from sim.model.cpython.gil import Gil
 from sim.model.disturb import disturb
-from sim.model.engine.clock import Clock
+from sim.model.engine.clock import ALL_CALLS, Clock
 from sim.model.engine.heap import COMPILED
 from sim.model.gunicorn.arbiter import CHLD, Arbiter
 from sim.model.gunicorn.gthread import ThreadWorker
@@ -66,12 +66,43 @@ def predict(
     Returns:
         The same run, byte for byte, for the same arguments.
     """
-    passing = None if keep_rows else PassingLoop(experiment, replication)
-    run = _Simulation(experiment, replication, variant, passing).run()
-    if passing is None:
-        return run
-    passing.close()
-    return replace(run, requests=Requests(), tally=passing.tally)
+    prediction = PausedPrediction(experiment, replication, variant, keep_rows=keep_rows)
+    prediction.advance()
+    return prediction.run()
+
+
+class PausedPrediction:
+    """A replication that is predicted part by part, so that a page can show progress and stop.
+
+    However it is parted, its run is the same as that of `predict`, byte for byte.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        replication: int = 0,
+        variant: int = 0,
+        *,
+        keep_rows: bool = True,
+    ) -> None:
+        self._passing = None if keep_rows else PassingLoop(experiment, replication)
+        self._simulation = _Simulation(experiment, replication, variant, self._passing)
+
+    def advance(self, calls: int = ALL_CALLS) -> bool:
+        """Predict on, for at most so many calls of the clock; returns whether the run is over."""
+        return self._simulation.advance(calls)
+
+    def progress(self) -> float:
+        """Part of the requests that have their outcome by now, about, from 0 to 1."""
+        return self._simulation.progress()
+
+    def run(self) -> Run:
+        """The run, once it is over."""
+        run = self._simulation.run()
+        if self._passing is None:
+            return run
+        self._passing.close()
+        return replace(run, requests=Requests(), tally=self._passing.tally)
 
 
 class _Simulation:
@@ -129,6 +160,16 @@ class _Simulation:
                 self._new_master,
             )
         self.masters.append(self._new_master(0))
+        # Of an open loop: how many there are to be, about, and when the last is sent, s.
+        passing_number = experiment.expected_requests if passing is not None else 0.0
+        scheduled = self.source.rows.arrival
+        self._requests: float = passing_number or len(scheduled)
+        self._sent_until = (
+            passing_number / experiment.traffic.rate
+            if passing_number
+            else max(scheduled, default=0.0)
+        )
+        self._end = clock.process(self._life())
 
     def _new_master(self, container: int) -> Arbiter:
         return Arbiter(self.wiring, self._new_worker, self.masters.append, container=container)
@@ -241,9 +282,26 @@ class _Simulation:
         self.clients.begin()
         yield self.clients.finished
 
+    def advance(self, calls: int) -> bool:
+        """Boot the server and send it every request; see `PausedPrediction.advance`."""
+        return self.clock.run_until(self._end, calls)
+
+    def progress(self) -> float:
+        """See `PausedPrediction.progress`."""
+        traffic, last_sent = self.experiment.traffic, self.clients.last_arrival
+        if traffic.arrivals == "closed":
+            limit = traffic.requests
+            return min(
+                1.0,
+                last_sent / traffic.duration if limit is None else len(self.source.rows) / limit,
+            )
+        if self._sent_until <= 0:
+            return 0.0
+        sent = min(1.0, last_sent / self._sent_until)
+        return max(0.0, sent - self.clients.waiting / self._requests)
+
     def run(self) -> Run:
-        """Boot the server, send it every request, and collect what was recorded."""
-        self.clock.run_until(self.clock.process(self._life()))
+        """What was recorded, once the run is over."""
         if not COMPILED:
             self._check()
         kubelet = self.kubelet

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from simpy import Event, Process
 from simpy.core import StopSimulation
@@ -17,6 +17,12 @@ from simpy.events import ProcessGenerator
 
 from sim.model.engine.heap import COMPILED, Entry, pop, push
 from sim.model.engine.slow_life import SlowLife
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
+
+#: More calls than any run has.
+ALL_CALLS: Final = 2**62
 
 #: What is so much less in the number of an urgent entry: it comes before all others of its time.
 URGENT: Final = 10**15
@@ -45,25 +51,37 @@ class Clock:
         push(self.entries, (inf, URGENT, _nothing_left, None))
         self._slow_life = SlowLife(self._schedule)
 
-    def run_until(self, end: Event) -> None:
+    def run_until(self, end: Event, calls: int = ALL_CALLS) -> bool:
         """Call what is due, in order, until ``end`` has happened.
+
+        Args:
+            end: what to wait for.
+            calls: most calls to make now. The next `run_until` goes on from there, and what happens
+                is the same as without a pause.
+
+        Returns:
+            Whether ``end`` has happened.
 
         Raises:
             RuntimeError: when nothing is left to happen before that.
         """
         if end.callbacks is None:
-            return
-        end.callbacks.append(StopSimulation.callback)
+            return True
+        if StopSimulation.callback not in end.callbacks:
+            end.callbacks.append(StopSimulation.callback)
         entries = self.entries
+        remaining: i64 = calls
         try:
-            while True:
+            while remaining > 0:
+                remaining -= 1
                 time, _, function, argument = pop(entries)
                 if not COMPILED:
                     assert time >= self.time, "time never runs back"
                 self.time = time
                 function(argument)
         except StopSimulation:
-            return
+            return True
+        return False
 
     def after(self, delay: float, function: Callable[[Any], None], argument: object) -> None:
         """Call ``function(argument)`` in ``delay`` s."""
