@@ -1,4 +1,4 @@
-"""Addresses of the playground: a command line in a link, as ``words.ts`` reads it."""
+"""Addresses of the playground: a command line in a link, as ``flags.ts`` reads it."""
 
 from __future__ import annotations
 

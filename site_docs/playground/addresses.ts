@@ -4,7 +4,7 @@
 // lines of each.
 import { readFileSync } from "node:fs";
 import type { About } from "./messages.js";
-import { flat, fromAddress, sides } from "./words.js";
+import { flat, fromAddress, sides } from "./flags.js";
 
 const { about, states } = JSON.parse(readFileSync(0, "utf8")) as {
   about: About;

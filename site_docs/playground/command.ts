@@ -25,9 +25,8 @@ const engine = Engine.begin(pyodide, Uint8Array.from(readFileSync(join(python, "
 for await (const line of createInterface({ input: process.stdin })) {
   try {
     const prediction = engine.predict(JSON.parse(line) as string[]);
-    while (prediction.step() < prediction.replications) {
-      // The next replication.
-    }
+    // In parts, as in the page.
+    while (prediction.advance(0.05) < prediction.replications) {}
     console.log(JSON.stringify(prediction.document()));
     prediction.end();
   } catch (error) {

@@ -1,79 +1,242 @@
 // The controls: each shows a value of the experiment and sets a flag.
 import { format, parse, reshaped, SHAPES, short } from "./distribution.js";
 import { h } from "./dom.js";
+import { all, get, set, without, type Flags } from "./flags.js";
 import { count } from "./format.js";
 import type { About, Experiment } from "./messages.js";
-import { all, get, set, without, type Words } from "./words.js";
 
-/** Changes the words of the side that is edited, or of both. */
-export type Change = (both: boolean, change: (words: Words) => Words) => void;
+/** Changes the flags of the side that is edited, or of both. */
+export type Change = (both: boolean, change: (flags: Flags) => Flags) => void;
+
+type Option = readonly [value: string, label: string];
+
+/** What every row of the tables below has. */
+interface Field {
+  label: string;
+  /** Where the experiment has the value. What is not of the server is the same for A and B. */
+  path: string;
+  /** The flag that sets it. Without that flag in the command there is no such control. */
+  flag: string;
+  /** Whether the experiment has a use for it; else it is not shown. */
+  shown?: (experiment: Experiment) => boolean;
+}
+
+interface Quantity extends Field {
+  kind: "number";
+  min: number;
+  max: number;
+  whole?: boolean;
+  /** The largest value of a slider below; without it there is none. */
+  slider?: number;
+  /** The unit in which it is shown, as a part of that of the flag: 1000 shows s as ms. */
+  scale?: number;
+  /** Shown where nothing is given: clearing the field takes the flag back. */
+  placeholder?: string;
+}
+
+interface Choice extends Field {
+  kind: "choice";
+  options: (about: About) => readonly Option[];
+  /** What else a choice changes. */
+  also?: (flags: Flags, value: string) => Flags;
+}
+
+interface Toggle extends Field {
+  kind: "toggle";
+}
+
+interface Shape extends Field {
+  kind: "distribution";
+}
+
+type Row = Quantity | Choice | Toggle | Shape;
+
+const named = (names: readonly string[]): Option[] => names.map((name) => [name, name]);
+
+/** Flags about what stands in front of Gunicorn; without `--proxy`, none of them means anything. */
+const PROXY_FLAGS = [
+  ...["--proxy", "--proxy-keepalive", "--proxy-idle-timeout", "--proxy-connect-timeout"],
+  "--proxy-read-timeout",
+];
+
+const SERVER: Row[] = [
+  {
+    kind: "choice",
+    label: "Gunicorn",
+    path: "server.gunicorn",
+    flag: "--gunicorn",
+    options: (about) => named(about.releases),
+  },
+  {
+    kind: "choice",
+    label: "Worker class",
+    path: "server.worker_class",
+    flag: "--worker-class",
+    options: (about) => named(about.worker_classes),
+    // Gunicorn makes gthread of sync with more than one thread.
+    also: (flags, value) => (value === "sync" ? set(flags, "--threads", "1") : flags),
+  },
+  {
+    kind: "number",
+    label: "Workers",
+    path: "server.workers",
+    flag: "--workers",
+    min: 1,
+    max: 1024,
+    whole: true,
+    slider: 12,
+  },
+  {
+    kind: "number",
+    label: "Threads of each",
+    path: "server.threads",
+    flag: "--threads",
+    min: 1,
+    max: 4096,
+    whole: true,
+    slider: 16,
+  },
+  {
+    kind: "number",
+    label: "worker_connections",
+    path: "server.worker_connections",
+    flag: "--worker-connections",
+    min: 1,
+    max: 100000,
+    whole: true,
+  },
+  { kind: "toggle", label: "preload_app", path: "server.preload_app", flag: "--preload" },
+  { kind: "toggle", label: "reuse_port", path: "server.reuse_port", flag: "--reuse-port" },
+  {
+    kind: "number",
+    label: "Cores of the host",
+    path: "host.cores",
+    flag: "--cores",
+    min: 1,
+    max: 1024,
+    whole: true,
+    slider: 8,
+  },
+  {
+    kind: "number",
+    label: "CPU limit, cores",
+    path: "host.cpu_limit",
+    flag: "--cpu-limit",
+    min: 0.01,
+    max: 1024,
+    placeholder: "none",
+  },
+];
+
+const LAUNCHDARKLY: Row[] = [
+  {
+    kind: "number",
+    label: "Its latency, ms",
+    path: "launchdarkly.latency",
+    flag: "--launchdarkly-latency",
+    min: 0,
+    max: 60_000,
+    scale: 1000,
+    shown: (experiment) => valueAt(experiment, "launchdarkly.enabled") === true,
+  },
+];
+
+const TRAFFIC: Row[] = [
+  {
+    kind: "number",
+    label: "Requests per second",
+    path: "traffic.rate",
+    flag: "--rate",
+    min: 0.1,
+    max: 100_000,
+    slider: 200,
+  },
+  {
+    kind: "number",
+    label: "Seconds of traffic",
+    path: "traffic.duration",
+    flag: "--duration",
+    min: 1,
+    max: 86_400,
+  },
+  { kind: "distribution", label: "A request waits (I/O)", path: "traffic.io", flag: "--io" },
+  { kind: "distribution", label: "It computes (holds the GIL)", path: "traffic.cpu", flag: "--cpu" },
+  {
+    kind: "choice",
+    label: "Connections",
+    path: "traffic.connection",
+    flag: "--connection",
+    options: () => [
+      ["new", "a new one for each request"],
+      ["keepalive", "kept and used again"],
+    ],
+  },
+  {
+    kind: "choice",
+    label: "In front of Gunicorn",
+    path: "proxy.kind",
+    flag: "--proxy",
+    options: () => [
+      ["none", "nothing: clients connect to it"],
+      ["nginx", "nginx, on the same host"],
+      ["alb", "a load balancer (ALB)"],
+    ],
+    also: (flags, value) => (value === "none" ? without(flags, ...PROXY_FLAGS) : flags),
+  },
+  {
+    kind: "number",
+    label: "Idle connections that it keeps to Gunicorn",
+    path: "proxy.keepalive",
+    flag: "--proxy-keepalive",
+    min: 0,
+    max: 100_000,
+    whole: true,
+    placeholder: "its default",
+    shown: (experiment) => (valueAt(experiment, "proxy.kind") ?? "none") !== "none",
+  },
+];
+
+/** Flags that the requests of an access log leave nothing to say. */
+const MADE_UP = [
+  ...["--arrivals", "--rate", "--duration", "--requests", "--users", "--think", "--io", "--cpu"],
+];
+
+const LOG_FLAGS = [...["--access-log", "--log-format", "--skip-agent", "--skip-path", "--log-cpu"]];
+
+/** What can go wrong, to begin with: `--disturb` as the command takes it. */
+const DISTURBANCES: Option[] = [
+  ["10 signal KILL worker 1", "a worker is killed"],
+  ["10 crash", "a request crashes its worker"],
+  ["10 hang worker 1 threads 1 seconds 10", "a thread hangs"],
+  ["10 signal HUP master", "a reload"],
+  ["10 signal TERM master", "a stop"],
+  ["10 traffic rate 100", "more requests"],
+  ["10 launchdarkly unreachable", "LaunchDarkly goes away"],
+];
 
 interface Control {
   element: HTMLElement;
   /** Shows what the model has understood. */
-  show(experiment: Experiment, words: Words): void;
-  /** Shows what only the words have, whether the model understands them or not. */
-  told?(words: Words): void;
+  show(experiment: Experiment, flags: Flags): void;
+  /** Shows what only the flags say, whether the model understands them or not. */
+  showFlags?(flags: Flags): void;
 }
-
-/** Flags that a trace of an access log leaves nothing to say. */
-const NOT_OF_A_TRACE = [
-  ...["--arrivals", "--rate", "--duration", "--requests", "--users", "--think", "--io", "--cpu"],
-];
-
-/** What can go wrong, to begin with: `--disturb` as the command takes it. */
-const DISTURBANCES: [label: string, line: string][] = [
-  ["a worker is killed", "10 signal KILL worker 1"],
-  ["a request crashes its worker", "10 crash"],
-  ["a thread hangs", "10 hang worker 1 threads 1 seconds 10"],
-  ["a reload", "10 signal HUP master"],
-  ["a stop", "10 signal TERM master"],
-  ["more requests", "10 traffic rate 100"],
-  ["LaunchDarkly goes away", "10 launchdarkly unreachable"],
-];
 
 export class Controls {
   readonly element: HTMLElement;
   private readonly controls: Control[];
+  private readonly sent: SentRequests;
 
-  constructor(about: About, change: Change) {
-    const server = [
-      release(about, change),
-      choice(
-        "Worker class",
-        "server",
-        "worker_class",
-        "--worker-class",
-        ["sync", "gthread"],
-        change,
-      ),
-      whole("Workers", "server", "workers", "--workers", 1, 1024, change, 12),
-      whole("Threads of each", "server", "threads", "--threads", 1, 4096, change, 16),
-      whole(
-        "worker_connections",
-        "server",
-        "worker_connections",
-        "--worker-connections",
-        1,
-        100000,
-        change,
-      ),
-      toggle("preload_app", "server", "preload_app", "--preload", change),
-      toggle("reuse_port", "server", "reuse_port", "--reuse-port", change),
-      whole("Cores of the host", "host", "cores", "--cores", 1, 1024, change, 8),
-      ...limits(about, change),
-    ];
-    const flags = [launchDarkly(change), latency(change)];
-    const traffic = [
-      number("Requests per second", "traffic", "rate", "--rate", 0.1, 100000, change, 200),
-      number("Seconds of traffic", "traffic", "duration", "--duration", 1, 86400, change),
-      distribution("A request waits (I/O)", "io", "--io", change),
-      distribution("It computes (holds the GIL)", "cpu", "--cpu", change),
-      connection(change),
-      proxy(change),
-      proxyKeepalive(change),
-      log(change),
-    ];
+  /** `withdraw` takes a request back that was sent by hand at that moment, s. */
+  constructor(about: About, change: Change, withdraw: (at: number) => void) {
+    const rows = (table: Row[]): Control[] =>
+      table
+        .filter(({ flag }) => about.flags.some(({ names }) => names.includes(flag)))
+        .map((row) => control(row, about, change));
+    this.sent = new SentRequests(withdraw);
+    const server = rows(SERVER);
+    const flags = [launchDarkly(change), ...rows(LAUNCHDARKLY)];
+    const traffic = [...rows(TRAFFIC), log(change)];
     const trouble = [disturbances(change)];
     this.controls = [...server, ...flags, ...traffic, ...trouble];
     this.element = h(
@@ -83,27 +246,49 @@ export class Controls {
         onsubmit: (event: Event) => event.preventDefault(),
         attributes: { "aria-label": "The experiment" },
       },
-      group("Server", server),
-      group("LaunchDarkly", flags),
-      group("Requests", traffic),
-      group("What goes wrong", trouble),
+      group("Server", elements(server)),
+      group("LaunchDarkly", elements(flags)),
+      group("Requests", [...elements(traffic), this.sent.element]),
+      group("What goes wrong", elements(trouble)),
     );
   }
 
   /** Shows the values of an experiment, but where the reader is typing. */
-  show(experiment: Experiment, words: Words): void {
-    this.controls.forEach((control) => control.show(experiment, words));
-    this.told(words);
+  show(experiment: Experiment, flags: Flags): void {
+    this.controls.forEach((each) => each.show(experiment, flags));
+    this.showFlags(flags);
   }
 
-  /** Shows words that the model has not understood yet, or refuses. */
-  told(words: Words): void {
-    this.controls.forEach((control) => control.told?.(words));
+  /** Shows flags that the model has not understood yet, or refuses. */
+  showFlags(flags: Flags): void {
+    this.controls.forEach((each) => each.showFlags?.(flags));
+  }
+
+  /** Shows the moments at which the reader sends requests. */
+  showSent(sent: readonly number[]): void {
+    this.sent.show(sent);
   }
 }
 
-function group(legend: string, controls: Control[]): HTMLElement {
-  return h("fieldset", {}, h("legend", {}, legend), ...controls.map((control) => control.element));
+function elements(controls: Control[]): HTMLElement[] {
+  return controls.map(({ element }) => element);
+}
+
+function group(legend: string, contents: HTMLElement[]): HTMLElement {
+  return h("fieldset", {}, h("legend", {}, legend), ...contents);
+}
+
+function control(row: Row, about: About, change: Change): Control {
+  switch (row.kind) {
+    case "number":
+      return number(row, change);
+    case "choice":
+      return choice(row, about, change);
+    case "toggle":
+      return toggle(row, change);
+    case "distribution":
+      return distribution(row, change);
+  }
 }
 
 let ids = 0;
@@ -121,8 +306,15 @@ function labelled(label: string, field: HTMLElement, ...more: HTMLElement[]): HT
   );
 }
 
-function value(experiment: Experiment, table: string, field: string): unknown {
-  return (experiment[table] as Record<string, unknown>)[field];
+/** The value at `server.workers`, for example; undefined where the experiment has none. */
+function valueAt(experiment: Experiment, path: string): unknown {
+  const [table = "", field = ""] = path.split(".");
+  return (experiment[table] as Record<string, unknown> | undefined)?.[field];
+}
+
+/** Whether a control is about the requests, which A and B share. */
+function shared({ path }: Field): boolean {
+  return /^(traffic|proxy)\./.test(path);
 }
 
 /** Whether the reader is typing into it: it is left alone. */
@@ -130,37 +322,34 @@ function edited(element: HTMLElement): boolean {
   return document.activeElement === element;
 }
 
-function number(
-  label: string,
-  table: string,
-  field: string,
-  flag: string,
-  least: number,
-  most: number,
-  change: Change,
-  slider?: number,
-  step: string = "any",
-): Control {
-  const both = table === "traffic";
+function number(row: Quantity, change: Change): Control {
+  const { label, flag, min, max, whole = false, slider, scale = 1, placeholder = "" } = row;
   const input = h("input", {
     type: "number",
-    min: String(least),
-    max: String(most),
-    step,
-    inputMode: step === "any" ? "decimal" : "numeric",
+    min: String(min),
+    max: String(max),
+    step: whole ? "1" : "any",
+    inputMode: whole ? "numeric" : "decimal",
+    placeholder,
   });
-  const tell = (text: string): void => {
-    if (text !== "") {
-      change(both, (words) => told(set(words, flag, text), flag));
+  const write = (text: string): void => {
+    if (text === "" && placeholder !== "") {
+      change(shared(row), (flags) => without(flags, flag));
+    } else if (text !== "") {
+      const given = scale === 1 ? text : short(Number(text) / scale);
+      change(shared(row), (flags) =>
+        // A number of requests would leave a duration nothing to say.
+        set(flag === "--duration" ? without(flags, "--requests") : flags, flag, given),
+      );
     }
   };
-  input.oninput = () => tell(input.value);
+  input.oninput = () => write(input.value);
   const range =
     slider === undefined
       ? null
       : h("input", {
           type: "range",
-          min: String(step === "any" ? 1 : least),
+          min: String(whole ? min : 1),
           max: String(slider),
           step: "1",
           attributes: { "aria-label": `${label}, slider` },
@@ -168,112 +357,63 @@ function number(
   if (range !== null) {
     range.oninput = () => {
       input.value = range.value;
-      tell(range.value);
+      write(range.value);
     };
   }
+  const element = labelled(label, input, ...(range === null ? [] : [range]));
   return {
-    element: labelled(label, input, ...(range === null ? [] : [range])),
-    show(experiment, words) {
-      const shown = String(value(experiment, table, field) ?? "");
-      const trace = both && get(words, "--access-log") !== undefined;
-      input.disabled = trace;
-      if (!edited(input)) {
-        input.value = shown;
-      }
-      if (range !== null) {
-        range.disabled = trace;
-        if (!edited(range)) {
-          range.value = shown;
+    element,
+    show(experiment, flags) {
+      const value = valueAt(experiment, row.path);
+      const text =
+        value === undefined || value === null ? "" : scale === 1 ? String(value) : short(scale * Number(value));
+      element.hidden = !(row.shown?.(experiment) ?? true);
+      for (const each of range === null ? [input] : [input, range]) {
+        each.disabled = fromLog(flag, flags);
+        if (!edited(each)) {
+          each.value = text;
         }
       }
     },
   };
 }
 
-/** What else a flag leaves nothing to say. */
-function told(words: Words, flag: string): Words {
-  return flag === "--duration" ? without(words, "--requests") : words;
+/** Whether an access log says instead what the flag would. */
+function fromLog(flag: string, flags: Flags): boolean {
+  return MADE_UP.includes(flag) && get(flags, "--access-log") !== undefined;
 }
 
-function whole(
-  label: string,
-  table: string,
-  field: string,
-  flag: string,
-  least: number,
-  most: number,
-  change: Change,
-  slider?: number,
-): Control {
-  return number(label, table, field, flag, least, most, change, slider, "1");
-}
-
-function options(names: [value: string, label: string][]): HTMLOptionElement[] {
-  return names.map(([name, label]) => h("option", { value: name }, label));
-}
-
-function choice(
-  label: string,
-  table: string,
-  field: string,
-  flag: string,
-  names: string[],
-  change: Change,
-): Control {
-  const select = h("select", {}, ...options(names.map((name) => [name, name])));
+function choice(row: Choice, about: About, change: Change): Control {
+  const select = h("select", {}, ...options(row.options(about)));
   select.onchange = () =>
-    change(false, (words) => {
-      const chosen = set(words, flag, select.value);
-      // Gunicorn makes gthread of sync with more than one thread.
-      return select.value === "sync" ? set(chosen, "--threads", "1") : chosen;
+    change(shared(row), (flags) => {
+      const chosen = set(flags, row.flag, select.value);
+      return row.also?.(chosen, select.value) ?? chosen;
     });
   return {
-    element: labelled(label, select),
+    element: labelled(row.label, select),
     show(experiment) {
-      select.value = String(value(experiment, table, field));
+      select.value = String(valueAt(experiment, row.path) ?? row.options(about)[0]?.[0]);
     },
   };
 }
 
-function release(about: About, change: Change): Control {
-  const select = h("select", {}, ...options(about.releases.map((name) => [name, name])));
-  select.onchange = () => change(false, (words) => set(words, "--gunicorn", select.value));
-  return {
-    element: labelled("Gunicorn", select),
-    show(experiment) {
-      select.value = String(experiment.server["gunicorn"]);
-    },
-  };
+function options(of: readonly Option[]): HTMLOptionElement[] {
+  return of.map(([value, label]) => h("option", { value }, label));
 }
 
-/** The CPU limit, where the model has one. */
-function limits(about: About, change: Change): Control[] {
-  const known = about.flags.some(({ names }) => names.includes("--cpu-limit"));
-  return known
-    ? [number("CPU limit, cores", "host", "cpu_limit", "--cpu-limit", 0.01, 1024, change)]
-    : [];
-}
-
-function toggle(
-  label: string,
-  table: string,
-  field: string,
-  flag: string,
-  change: Change,
-  forgotten: string[] = [],
-): Control {
+function toggle(row: Toggle, change: Change): Control {
   const input = h("input", { type: "checkbox" });
   input.onchange = () =>
-    change(false, (words) =>
-      input.checked ? set(words, flag, null) : without(words, flag, ...forgotten),
+    change(shared(row), (flags) =>
+      input.checked ? set(flags, row.flag, null) : without(flags, row.flag),
     );
-  const element = h("div", { className: "pg-check" }, h("label", {}, input, ` ${label}`));
   return {
-    element,
-    show(experiment, words) {
-      input.checked = value(experiment, table, field) === true;
+    element: h("div", { className: "pg-check" }, h("label", {}, input, ` ${row.label}`)),
+    show(experiment, flags) {
+      input.checked = valueAt(experiment, row.path) === true;
       // A file that says so: no flag of Gunicorn takes it back.
-      input.disabled = input.checked && get(words, flag) === undefined;
+      input.disabled = input.checked && get(flags, row.flag) === undefined;
     },
   };
 }
@@ -286,8 +426,8 @@ function launchDarkly(change: Change): Control {
     ...["--launchdarkly-postfork", "--no-launchdarkly-postfork"],
   ];
   input.onchange = () =>
-    change(false, (words) => {
-      const rest = without(words, ...about);
+    change(false, (flags) => {
+      const rest = without(flags, ...about);
       const outages = all(rest, "--disturb").filter((line) => / launchdarkly /.test(line));
       return input.checked
         ? set(rest, "--launchdarkly", null)
@@ -309,104 +449,8 @@ function launchDarkly(change: Change): Control {
   };
 }
 
-function latency(change: Change): Control {
-  const input = h("input", { type: "number", min: "0", step: "any", inputMode: "decimal" });
-  input.oninput = () => {
-    if (input.value !== "") {
-      const seconds = short(Number(input.value) / 1000);
-      change(false, (words) => set(words, "--launchdarkly-latency", seconds));
-    }
-  };
-  return {
-    element: labelled("Its latency, ms", input),
-    show(experiment) {
-      input.disabled = experiment.launchdarkly["enabled"] !== true;
-      if (!edited(input)) {
-        input.value = short(1000 * Number(experiment.launchdarkly["latency"]));
-      }
-    },
-  };
-}
-
-function connection(change: Change): Control {
-  const select = h(
-    "select",
-    {},
-    ...options([
-      ["new", "a new one for each request"],
-      ["keepalive", "kept and used again"],
-    ]),
-  );
-  select.onchange = () => change(true, (words) => set(words, "--connection", select.value));
-  return {
-    element: labelled("Connections", select),
-    show(experiment) {
-      select.value = String(experiment.traffic["connection"]);
-    },
-  };
-}
-
-/** Flags about what stands in front of Gunicorn; without `--proxy`, none of them means anything. */
-const PROXY_FLAGS = [
-  ...["--proxy", "--proxy-keepalive", "--proxy-idle-timeout", "--proxy-connect-timeout"],
-  "--proxy-read-timeout",
-];
-
-function proxyOf(experiment: Experiment): Record<string, unknown> {
-  return (experiment["proxy"] ?? { kind: "none" }) as Record<string, unknown>;
-}
-
-function proxy(change: Change): Control {
-  const select = h(
-    "select",
-    {},
-    ...options([
-      ["none", "nothing: clients connect to it"],
-      ["nginx", "nginx, on the same host"],
-      ["alb", "a load balancer (ALB)"],
-    ]),
-  );
-  select.onchange = () =>
-    change(true, (words) =>
-      select.value === "none"
-        ? without(words, ...PROXY_FLAGS)
-        : set(words, "--proxy", select.value),
-    );
-  return {
-    element: labelled("In front of Gunicorn", select),
-    show(experiment) {
-      select.value = String(proxyOf(experiment)["kind"]);
-    },
-  };
-}
-
-function proxyKeepalive(change: Change): Control {
-  const input = h("input", {
-    type: "number",
-    min: "0",
-    step: "1",
-    inputMode: "numeric",
-    placeholder: "its default",
-  });
-  input.oninput = () =>
-    change(true, (words) =>
-      input.value === ""
-        ? without(words, "--proxy-keepalive")
-        : set(words, "--proxy-keepalive", input.value),
-    );
-  return {
-    element: labelled("Idle connections that it keeps to Gunicorn", input),
-    show(experiment) {
-      const { kind, keepalive } = proxyOf(experiment);
-      input.closest("div")?.toggleAttribute("hidden", kind === "none");
-      if (!edited(input)) {
-        input.value = keepalive === undefined ? "" : String(keepalive);
-      }
-    },
-  };
-}
-
-function distribution(label: string, field: string, flag: string, change: Change): Control {
+function distribution(row: Shape, change: Change): Control {
+  const { label, flag } = row;
   const select = h(
     "select",
     { attributes: { "aria-label": `${label}: shape` } },
@@ -414,7 +458,7 @@ function distribution(label: string, field: string, flag: string, change: Change
   );
   const numbers = h("div", { className: "pg-numbers" });
   let now = { shape: "", numbers: [] as number[] };
-  const tell = (): void => change(true, (words) => set(words, flag, format(now)));
+  const write = (): void => change(true, (flags) => set(flags, flag, format(now)));
 
   const draw = (): void => {
     const parameters = SHAPES[now.shape]?.parameters ?? [];
@@ -432,7 +476,7 @@ function distribution(label: string, field: string, flag: string, change: Change
         input.oninput = () => {
           if (input.value !== "") {
             now.numbers[place] = Number(input.value) / scale;
-            tell();
+            write();
           }
         };
         return h("span", {}, input, h("small", {}, parameter.label));
@@ -442,7 +486,7 @@ function distribution(label: string, field: string, flag: string, change: Change
   select.onchange = () => {
     now = reshaped(now, select.value);
     draw();
-    tell();
+    write();
   };
   return {
     element: h(
@@ -452,16 +496,15 @@ function distribution(label: string, field: string, flag: string, change: Change
       select,
       numbers,
     ),
-    show(experiment, words) {
-      const trace = get(words, "--access-log") !== undefined;
-      const shown = parse(String(experiment.traffic[field]));
+    show(experiment, flags) {
+      const shown = parse(String(valueAt(experiment, row.path)));
       if (!numbers.contains(document.activeElement)) {
         now = shown;
         select.value = shown.shape;
         draw();
       }
       for (const input of [select, ...numbers.querySelectorAll("input")]) {
-        input.disabled = trace;
+        input.disabled = fromLog(flag, flags);
       }
     },
   };
@@ -470,7 +513,7 @@ function distribution(label: string, field: string, flag: string, change: Change
 /** Says that the requests are those of an access log, and takes that back. */
 function log(change: Change): Control {
   const button = h("button", { type: "button" }, "Use made-up requests again");
-  button.onclick = () => change(true, (words) => without(words, ...LOG_FLAGS));
+  button.onclick = () => change(true, (flags) => without(flags, ...LOG_FLAGS));
   const element = h(
     "div",
     { className: "pg-field", hidden: true },
@@ -480,17 +523,50 @@ function log(change: Change): Control {
   return {
     element,
     show() {},
-    told(words) {
-      element.hidden = get(words, "--access-log") === undefined;
+    showFlags(flags) {
+      element.hidden = get(flags, "--access-log") === undefined;
     },
   };
 }
 
-const LOG_FLAGS = [...["--access-log", "--log-format", "--skip-agent", "--skip-path", "--log-cpu"]];
+/** The flags, with the requests of an access log. */
+export function withLog(flags: Flags, name: string): Flags {
+  return set(without(flags, ...MADE_UP), "--access-log", name);
+}
 
-/** The words, with the requests of an access log. */
-export function withLog(words: Words, name: string): Words {
-  return set(without(words, ...NOT_OF_A_TRACE), "--access-log", name);
+/** Requests that the reader has sent in the picture, to be taken back. */
+class SentRequests {
+  private readonly list = h("ul", { className: "pg-lines" });
+  readonly element = h(
+    "div",
+    { className: "pg-field", hidden: true },
+    h("span", { className: "pg-label" }, "Sent by hand, in the picture only"),
+    this.list,
+  );
+
+  constructor(private readonly withdraw: (at: number) => void) {}
+
+  show(sent: readonly number[]): void {
+    this.element.hidden = sent.length === 0;
+    this.list.replaceChildren(
+      ...sent.map((at) => item(`${short(at)} s`, () => this.withdraw(at))),
+    );
+  }
+}
+
+/** A line of a list, with a button that removes it. */
+function item(text: string, remove: () => void): HTMLElement {
+  return h(
+    "li",
+    {},
+    h("code", {}, text),
+    " ",
+    h(
+      "button",
+      { type: "button", onclick: remove, attributes: { "aria-label": `Remove: ${text}` } },
+      "×",
+    ),
+  );
 }
 
 function disturbances(change: Change): Control {
@@ -503,7 +579,7 @@ function disturbances(change: Change): Control {
   });
   const add = (text: string): void => {
     if (text.trim() !== "") {
-      change(true, (words) => withDisturbance(words, text.trim()));
+      change(true, (flags) => withDisturbance(flags, text.trim()));
       line.value = "";
     }
   };
@@ -511,7 +587,7 @@ function disturbances(change: Change): Control {
     "select",
     { attributes: { "aria-label": "Add something that goes wrong" } },
     h("option", { value: "" }, "Add…"),
-    ...options(DISTURBANCES.map(([label, text]) => [text, label])),
+    ...options(DISTURBANCES),
   );
   select.onchange = () => {
     add(select.value);
@@ -534,38 +610,31 @@ function disturbances(change: Change): Control {
       select,
       h("div", { className: "pg-row" }, line, button),
     ),
-    show(experiment, words) {
+    show(experiment, flags) {
       // The first are the file's; the flags' are listed as they were written, to be removed.
       const listed = experiment["disturbance"] as Record<string, unknown>[];
-      const own = all(words, "--disturb").length;
-      const files = get(words, "--experiment") === undefined ? 0 : listed.length - own;
+      const own = all(flags, "--disturb").length;
+      const files = get(flags, "--experiment") === undefined ? 0 : listed.length - own;
       given.textContent =
         files > 0 ? `The file of the experiment has ${count(files, "disturbance")} besides.` : "";
     },
-    told(words) {
+    showFlags(flags) {
+      const remove = (text: string) => () =>
+        change(true, (before) =>
+          before.filter(([flag, value]) => flag !== "--disturb" || value !== text),
+        );
       list.replaceChildren(
-        ...all(words, "--disturb").map((text) => {
-          const remove = h(
-            "button",
-            { type: "button", attributes: { "aria-label": `Remove: ${text}` } },
-            "×",
-          );
-          remove.onclick = () =>
-            change(true, (before) =>
-              before.filter(([flag, value_]) => flag !== "--disturb" || value_ !== text),
-            );
-          return h("li", {}, h("code", {}, text), " ", remove);
-        }),
+        ...all(flags, "--disturb").map((text) => item(text, remove(text))),
       );
     },
   };
 }
 
-/** The words with one more thing that goes wrong, and what it needs. */
-export function withDisturbance(words: Words, line: string): Words {
+/** The flags with one more thing that goes wrong, and what it needs. */
+export function withDisturbance(flags: Flags, line: string): Flags {
   const needed =
-    / launchdarkly /.test(line) && get(words, "--launchdarkly") === undefined
-      ? set(words, "--launchdarkly", null)
-      : words;
+    / launchdarkly /.test(line) && get(flags, "--launchdarkly") === undefined
+      ? set(flags, "--launchdarkly", null)
+      : flags;
   return set(needed, "--disturb", line);
 }

@@ -8,7 +8,7 @@ export const HOME = "/playground";
 /** `in_page.Prediction`. */
 interface PyPrediction extends PyProxy {
   replications: number;
-  step: PyCallable;
+  advance: PyCallable;
   understood(): string;
   document(): string;
   answer(): string;
@@ -56,8 +56,8 @@ export class Engine {
   }
 
   /** Begins to predict what a command line describes. */
-  predict(words: string[]): Prediction {
-    const made = this.call(() => this.inPage.Prediction(this.pyodide.toPy(words)) as PyPrediction);
+  predict(flags: string[]): Prediction {
+    const made = this.call(() => this.inPage.Prediction(this.pyodide.toPy(flags)) as PyPrediction);
     return new Prediction(made, (action) => this.call(action));
   }
 
@@ -91,9 +91,12 @@ export class Prediction {
     this.replications = made.replications;
   }
 
-  /** Predicts the next replication; returns how many there are by then. */
-  step(compared = false): number {
-    return this.call(() => this.made.step.callKwargs({ compared }) as number);
+  /**
+   * Predicts for about `seconds`, at most to the end of a replication. Returns how many there are
+   * by then, with the part of the one under way: see `in_page.Prediction.advance`.
+   */
+  advance(seconds: number, compared = false): number {
+    return this.call(() => this.made.advance.callKwargs(seconds, { compared }) as number);
   }
 
   /** The experiment with every default, as JSON: see `in_page.Prediction.understood`. */
@@ -117,8 +120,8 @@ export class Prediction {
   }
 
   /** The same with requests that the reader sends: see `in_page.Prediction.run_with`. */
-  runWith(sent: number[]): string {
-    return this.call(() => this.made.run_with(sent) as string);
+  runWith(sent: readonly number[]): string {
+    return this.call(() => this.made.run_with([...sent]) as string);
   }
 
   /** Lets Python forget it. */

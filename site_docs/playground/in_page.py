@@ -1,8 +1,8 @@
 """Predictions in the playground: this module runs in the page, on Pyodide, and as it is on CPython.
 
-The page sends the words of a command line, and `Prediction` answers with what ``python -m sim
---json`` prints for them, byte for byte. It predicts one replication a call, so that the page can
-show what is known so far, and stop.
+The page sends the arguments of a command line, and `Prediction` answers with what ``python -m sim
+--json`` prints for them, byte for byte. It predicts for some milliseconds a call, so that the page
+can show what is known so far, and stop.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import os
 import sys
+import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +27,7 @@ from sim.cli import COMMANDS, NOT_KEPT, is_long
 from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.experiment.document import to_dict
-from sim.model.simulation import predict
+from sim.model.simulation import PausedPrediction, predict
 from sim.reading import gunicorn_config, gunicorn_flags
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
@@ -46,6 +48,12 @@ CONFIGURATION = "gunicorn.conf.py"
 
 #: Requests of a run that the page shows one by one, at most.
 MOST_ROWS = 20_000
+
+#: Calls of the model's clock between two looks at the time: about 10 ms in a page.
+CALLS = 1_000
+
+#: Progress of a replication that is not over, at most.
+NEARLY = 0.99
 
 
 def stand_in() -> None:
@@ -77,18 +85,18 @@ def parser() -> OneLineParser:
     return flags
 
 
-def experiment_of(words: Sequence[str]) -> tuple[Experiment, tuple[str, ...]]:
+def experiment_of(arguments: Sequence[str]) -> tuple[Experiment, tuple[str, ...]]:
     """The experiment that a command line describes, and its notices.
 
     A configuration is never run, only read (``--literal``).
 
     Raises:
-        ExperimentError: when the words cannot be understood.
+        ExperimentError: when the arguments cannot be understood.
     """
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed), contextlib.redirect_stdout(printed):
-            args = parser().parse_args(words)
+            args = parser().parse_args(arguments)
             args.literal = args.config is not None
             return experiment_from(args)
     except SystemExit:
@@ -107,32 +115,50 @@ class Prediction:
         first: the run of the first replication; None before it.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
-        self.experiment, notices = experiment_of(words)
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self.experiment, notices = experiment_of(arguments)
         self._keep_rows = not is_long(self.experiment)
         self.notices = notices if self._keep_rows else (*notices, NOT_KEPT)
         self.samples: list[Sample] = []
         self.observations: list[Observation] = []
         self.first: Run | None = None
+        self._current: PausedPrediction | None = None
 
     @property
     def replications(self) -> int:
         """How many there are to be."""
         return self.experiment.replications
 
-    def step(self, *, compared: bool = False) -> int:
-        """Predict the next replication; returns how many there are by then.
+    def advance(self, seconds: float, *, compared: bool = False) -> float:
+        """Predict for about so long, but at most to the end of a replication.
 
         Args:
+            seconds: s of real time.
             compared: whether `difference` is to be asked.
+
+        Returns:
+            How many replications there are by then, with the part of the one under way.
         """
-        run = predict(self.experiment, len(self.samples), keep_rows=self._keep_rows)
+        until = time.monotonic() + seconds
+        if self._current is None:
+            self._current = PausedPrediction(
+                self.experiment, len(self.samples), keep_rows=self._keep_rows
+            )
+        while not self._current.advance(CALLS):
+            if time.monotonic() >= until:
+                return len(self.samples) + min(self._current.progress(), NEARLY)
+        run = self._current.run()
+        self._current = None
         if self.first is None:
             self.first = run
         self.samples.append(sample_of(run))
         if compared:
             self.observations.append(observe(run))
         return len(self.samples)
+
+    def step(self, *, compared: bool = False) -> int:
+        """Predict to the end of a replication; returns how many there are by then."""
+        return int(self.advance(math.inf, compared=compared))
 
     def understood(self) -> str:
         """As JSON: the ``experiment`` with every default, and the ``notices``."""
@@ -203,7 +229,7 @@ def difference(a: Prediction, b: Prediction) -> str:
 
 
 def configuration(text: str, cores: int) -> str:
-    """As JSON: the ``words`` that say what a ``gunicorn.conf.py`` says, and ``notices``.
+    """As JSON: the ``flags`` that say what a ``gunicorn.conf.py`` says, and ``notices``.
 
     It is read, not run: what is not literal in it is named in a notice.
 
@@ -222,22 +248,22 @@ def configuration(text: str, cores: int) -> str:
     finally:
         path.unlink()
     known = gunicorn_config.known_settings()
-    words: list[tuple[str, str | None]] = []
+    flags: list[tuple[str, str | None]] = []
     for name, value in read.settings.items():
         flag = known[name].cli[-1]
         if isinstance(value, bool):
-            words += [(flag, None)] if value else []
+            flags += [(flag, None)] if value else []
         else:
-            words.append((flag, str(value)))
+            flags.append((flag, str(value)))
     if read.postfork:
-        words += [("--launchdarkly", None), ("--launchdarkly-postfork", None)]
+        flags += [("--launchdarkly", None), ("--launchdarkly-postfork", None)]
     if read.gc_freeze:
-        words.append(("--gc-freeze", None))
+        flags.append(("--gc-freeze", None))
     notices = [
         *read.notices,
         *gunicorn_flags.not_modelled(CONFIGURATION, read.ignored, read.harmless),
     ]
-    return json.dumps({"words": words, "notices": notices})
+    return json.dumps({"flags": flags, "notices": notices})
 
 
 def course(run: Run) -> dict[str, list[float]]:

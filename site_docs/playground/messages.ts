@@ -5,10 +5,13 @@ import type { PictureRun } from "./picture/run.js";
 export type ToWorker =
   | { kind: "put"; file: GivenFile }
   | { kind: "configuration"; id: number; text: string; cores: number }
-  /** `sides`: the words of one command line, or of two that get the same requests. */
-  | { kind: "predict"; id: number; sides: string[][] }
-  /** `sent`: moments at which the reader sends requests, s; the first replication is shown. */
-  | { kind: "send"; id: number; words: string[]; sent: number[] }
+  /**
+   * `sides`: the arguments of one command line, or of two that get the same requests. `sent`:
+   * moments at which the reader sends requests besides, s, in the runs that are drawn.
+   */
+  | { kind: "predict"; id: number; sides: string[][]; sent: readonly number[] }
+  /** Only the run that is drawn, with these requests besides. */
+  | { kind: "send"; id: number; side: string[]; sent: readonly number[] }
   | { kind: "stop" };
 
 export type FromWorker =
@@ -18,7 +21,10 @@ export type FromWorker =
   | { kind: "configuration"; id: number; read: Configuration }
   | { kind: "understood"; id: number; sides: Understood[] }
   | { kind: "refused"; id: number; side: number; why: string }
+  /** `done`: replications, with the part of the one under way. */
   | { kind: "progress"; id: number; done: number; total: number }
+  /** A `predict` or `stop` is known, and what was predicted before is given up. */
+  | { kind: "received" }
   /** The first replication of each side, for the picture; null where it is too long for one. */
   | { kind: "runs"; id: number; runs: (PictureRun | null)[] }
   /** `answers`: of each side. */
@@ -32,7 +38,7 @@ export type FromWorker =
 
 /** See `in_page.configuration`. */
 export interface Configuration {
-  words: [flag: string, value: string | null][];
+  flags: [name: string, value: string | null][];
   notices: string[];
 }
 
@@ -147,6 +153,7 @@ export interface About {
   }[];
   experiment: Experiment;
   releases: string[];
+  worker_classes: string[];
   newest: string;
   examples: { file: string; about: string }[];
 }

@@ -5,6 +5,7 @@ import { Controls, withDisturbance, withLog } from "./controls.js";
 import { h } from "./dom.js";
 import type { About, FromWorker } from "./messages.js";
 import type { mountPicture, Picture, PictureRun } from "./picture/index.js";
+import { count } from "./format.js";
 import { Results } from "./results.js";
 import {
   address,
@@ -16,9 +17,9 @@ import {
   set,
   sides,
   START,
+  type Flags,
   type State,
-  type Words,
-} from "./words.js";
+} from "./flags.js";
 
 /** ms without a change after which the experiment is predicted. */
 const SETTLED = 120;
@@ -39,7 +40,6 @@ class Page {
     attributes: { "aria-label": "The first replication, request by request" },
   });
   private picture: Promise<Picture> | null = null;
-  private sent: number[] = [];
   private readonly status = h("p", {
     className: "pg-status",
     attributes: { role: "status", "aria-live": "polite" },
@@ -69,9 +69,10 @@ class Page {
   private ready = false;
   /** Whether an answer is to come. */
   private waiting = false;
-  /** The address that is predicted. */
-  private question = "";
-  private asked = 0;
+  /** The address that is predicted, and since when, ms. */
+  private predicted = { address: "", since: 0 };
+  /** Replications that the numbers are of, and of those that are predicted now. */
+  private replications = 0;
 
   constructor(
     private readonly root: HTMLElement,
@@ -79,17 +80,22 @@ class Page {
   ) {
     this.state = fromAddress(location.hash, about);
     this.experiments = [about.experiment];
-    this.controls = new Controls(about, (both, change) => {
-      this.sent = [];
-      this.change(both, change);
-    });
+    this.controls = new Controls(
+      about,
+      (both, change) => this.change(both, change),
+      (at) => this.send(this.state.sent.filter((each) => each !== at)),
+    );
     this.example = this.examples();
-    this.client = new Client(new URL("worker.js", here), (message) => this.hear(message));
+    this.client = new Client(new URL("worker.js", here), (message) => this.receive(message));
     this.stop.onclick = () => {
       this.client.stop();
-      this.settle("Stopped. The numbers are of the replications until then.");
+      this.settle(
+        this.replications > 0
+          ? `Stopped. The numbers are of ${count(this.replications, "replication")}.`
+          : "Stopped in the first replication: the numbers are those from before.",
+      );
     };
-    this.line.onchange = () => this.change(true, (words) => this.withLine(words));
+    this.line.onchange = () => this.change(true, (flags) => this.withLine(flags));
     root.replaceChildren(
       h(
         "div",
@@ -125,27 +131,27 @@ class Page {
     this.refresh();
   }
 
-  /** The words of the side that the controls show. */
-  private get words(): Words {
+  /** The flags of the side that the controls show. */
+  private get flags(): Flags {
     return (this.side === "b" ? this.state.b : null) ?? this.state.a;
   }
 
-  private change(both: boolean, change: (words: Words) => Words): void {
-    const { a, b } = this.state;
+  private change(both: boolean, change: (flags: Flags) => Flags): void {
+    const { a, b, sent } = this.state;
     this.state = {
+      sent,
       a: both || this.side === "a" ? change(a) : a,
       b: b !== null && (both || this.side === "b") ? change(b) : b,
     };
     history.replaceState(null, "", `#${address(this.state)}`);
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => this.predict(), SETTLED);
-    this.controls.told(this.words);
+    this.controls.showFlags(this.flags);
     this.showExample();
   }
 
   /** After another state came from outside: an address, an example. */
   private refresh(): void {
-    this.sent = [];
     history.replaceState(null, "", `#${address(this.state)}`);
     this.show();
     this.predict();
@@ -154,33 +160,47 @@ class Page {
   private show(): void {
     const experiment = this.experiments[this.side === "b" ? 1 : 0] ?? this.experiments[0];
     if (experiment !== undefined) {
-      this.controls.show(experiment, this.words);
+      this.controls.show(experiment, this.flags);
     }
+    this.controls.showSent(this.state.sent);
     this.showExample();
     this.showTabs();
   }
 
+  /** Sends requests at these moments in the picture, and none else. */
+  private send(sent: readonly number[]): void {
+    this.state = { ...this.state, sent };
+    history.replaceState(null, "", `#${address(this.state)}`);
+    this.controls.showSent(sent);
+    if (this.waiting || !this.refusal.hidden) {
+      this.predict();
+    } else {
+      this.client.send(flat(this.flags), sent);
+    }
+  }
+
   private predict(): void {
     this.waiting = true;
-    this.question = address(this.state);
-    this.asked = performance.now();
+    this.predicted = { address: address(this.state), since: performance.now() };
+    this.replications = 0;
     this.progress.removeAttribute("value");
     this.progress.hidden = !this.ready;
     this.stop.hidden = !this.ready;
     if (this.ready) {
       this.status.textContent = "Predicting…";
     }
-    this.client.predict(sides(this.state).map(flat));
+    this.client.predict(sides(this.state).map(flat), this.state.sent);
   }
 
   private settle(text: string): void {
     this.waiting = false;
     this.progress.hidden = true;
     this.stop.hidden = true;
+    this.status.setAttribute("aria-live", "polite");
     this.status.textContent = text;
   }
 
-  private hear(message: FromWorker): void {
+  private receive(message: FromWorker): void {
     switch (message.kind) {
       case "loading":
         if (!this.waiting) {
@@ -211,25 +231,31 @@ class Page {
       case "progress":
         this.progress.hidden = false;
         this.stop.hidden = false;
-        this.progress.value = message.done / message.total;
-        this.status.textContent = `Replication ${message.done} of ${message.total}`;
+        // It may be known only about, and slip back a little.
+        this.progress.value = Math.max(
+          this.progress.hasAttribute("value") ? this.progress.value : 0,
+          message.done / message.total,
+        );
+        // Not read out: the bar says it.
+        this.status.setAttribute("aria-live", "off");
+        this.status.textContent = under(message.done, message.total);
         break;
       case "runs":
-        if (message.id > 0 && this.sent.length > 0) {
-          // The reader has done something to the server after sending requests: they stay sent.
-          this.client.send(flat(this.words), this.sent);
-        } else {
-          void this.draw(message.runs[this.side === "b" ? 1 : 0] ?? message.runs[0] ?? null);
+        void this.draw(message.runs[this.side === "b" ? 1 : 0] ?? message.runs[0] ?? null);
+        if (!this.waiting) {
+          this.root.dataset["answered"] = address(this.state);
         }
         break;
       case "answer":
         this.results.show(message.answers, message.difference);
+        this.replications = message.answers[0]?.document.replications ?? 0;
         if (message.last) {
-          const replications = message.answers[0]?.document.replications ?? 0;
-          const seconds = (performance.now() - this.asked) / 1000;
-          // Which question the numbers answer: the reader may have asked another meanwhile.
-          this.root.dataset["answered"] = this.question;
-          this.settle(`${replications} replications, predicted in ${seconds.toFixed(1)} s`);
+          const seconds = (performance.now() - this.predicted.since) / 1000;
+          // What the numbers are of: the reader may have changed something meanwhile.
+          this.root.dataset["answered"] = this.predicted.address;
+          this.settle(
+            `${count(this.replications, "replication")}, predicted in ${seconds.toFixed(1)} s`,
+          );
         }
         break;
       default:
@@ -261,11 +287,8 @@ class Page {
       mountPicture: typeof mountPicture;
     };
     return module.mountPicture(this.frame, run, {
-      disturb: (line) => this.change(true, (words) => withDisturbance(words, line)),
-      send: (at) => {
-        this.sent.push(at);
-        this.client.send(flat(this.words), this.sent);
-      },
+      disturb: (line) => this.change(true, (flags) => withDisturbance(flags, line)),
+      send: (at) => this.send([...this.state.sent, at].sort((one, other) => one - other)),
     });
   }
 
@@ -281,7 +304,7 @@ class Page {
       this.state =
         select.value === BEGIN
           ? fromAddress("", this.about)
-          : { a: [["--experiment", select.value]], b: null };
+          : { a: [["--experiment", select.value]], b: null, sent: [] };
       this.side = "a";
       this.refresh();
     };
@@ -289,7 +312,7 @@ class Page {
   }
 
   private showExample(): void {
-    const begin = address(this.state) === address(START) ? BEGIN : "";
+    const begin = address({ ...this.state, sent: [] }) === address(START) ? BEGIN : "";
     this.example.value = get(this.state.a, "--experiment") ?? begin;
   }
 
@@ -315,7 +338,7 @@ class Page {
               {
                 type: "button",
                 onclick: () => {
-                  this.state = { a: this.state.a, b: this.state.a };
+                  this.state = { ...this.state, b: this.state.a };
                   this.side = "b";
                   this.refresh();
                 },
@@ -331,7 +354,7 @@ class Page {
               {
                 type: "button",
                 onclick: () => {
-                  this.state = { a: this.state.a, b: null };
+                  this.state = { ...this.state, b: null };
                   this.side = "a";
                   this.refresh();
                 },
@@ -366,10 +389,10 @@ class Page {
     );
   }
 
-  private withLine(words: Words): Words {
+  private withLine(flags: Flags): Flags {
     return fromLine(this.line.value, this.about).reduce(
-      (before, [flag, value]) => set(before, flag, value),
-      words,
+      (before, [name, value]) => set(before, name, value),
+      flags,
     );
   }
 
@@ -420,12 +443,12 @@ class Page {
         h(
           "p",
           {},
-          `Read: ${found.words.map((word) => word.filter(Boolean).join(" ")).join(", ") || "nothing"}.`,
+          `Read: ${found.flags.map((flag) => flag.filter(Boolean).join(" ")).join(", ") || "nothing"}.`,
         ),
         ...found.notices.map((notice) => h("p", {}, notice)),
       );
-      this.change(false, (words) =>
-        found.words.reduce((before, [flag, value]) => set(before, flag, value), words),
+      this.change(false, (flags) =>
+        found.flags.reduce((before, [name, value]) => set(before, name, value), flags),
       );
     } catch (error) {
       notices.replaceChildren(h("p", { className: "pg-refusal" }, (error as Error).message));
@@ -435,7 +458,7 @@ class Page {
   private async takeLog(file: File): Promise<void> {
     const name = file.name.endsWith(".gz") ? "access.log.gz" : "access.log";
     this.client.put({ name, content: new Uint8Array(await file.arrayBuffer()) });
-    this.change(true, (words) => withLog(words, name));
+    this.change(true, (flags) => withLog(flags, name));
   }
 
   private dropping(root: HTMLElement): void {
@@ -461,15 +484,19 @@ class Page {
   }
 
   private copies(): HTMLElement {
-    const said = h("span", { className: "pg-said", attributes: { role: "status" } });
-    const button = (label: string, text: () => string): HTMLElement =>
+    const copied = h("span", { className: "pg-copied", attributes: { role: "status" } });
+    const note = (): string =>
+      this.state.sent.length === 0
+        ? "Copied."
+        : "Copied, without the requests that you sent: the command has no flag for them.";
+    const button = (label: string, text: () => string, done = note): HTMLElement =>
       h(
         "button",
         {
           type: "button",
           onclick: () =>
-            void copy(text()).then((done) => {
-              said.textContent = done ? "Copied." : "The browser does not allow it.";
+            void copy(text()).then((allowed) => {
+              copied.textContent = allowed ? done() : "The browser does not allow it.";
             }),
         },
         label,
@@ -481,12 +508,20 @@ class Page {
       button("Copy as gunicorn.conf.py", () => {
         const place = this.side === "b" ? 1 : 0;
         const experiment = this.experiments[place] ?? this.about.experiment;
-        return configurationFile(experiment, this.about.experiment, command(this.words));
+        return configurationFile(experiment, this.about.experiment, command(this.flags));
       }),
-      button("Copy link", () => location.href),
-      said,
+      button("Copy link", () => location.href, () => "Copied."),
+      copied,
     );
   }
+}
+
+/** Which replication is under way, with its progress where it takes long: `2 of 10`. */
+function under(done: number, total: number): string {
+  const whole = Math.min(Math.floor(done), total - 1);
+  const percent = Math.floor(100 * (done - whole));
+  const part = percent > 0 && percent < 100 ? `, ${percent} %` : "";
+  return `Replication ${whole + 1} of ${total}${part}`;
 }
 
 /** Puts text on the clipboard; whether that went well. */

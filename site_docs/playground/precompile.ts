@@ -19,7 +19,7 @@ try {
   const pyodide = await loadPyodide({ indexURL: home });
   // What the page will import is known once it has predicted something.
   const prediction = Engine.begin(pyodide, bytes(archive)).predict(["--replications", "2"]);
-  prediction.step();
+  prediction.advance(60);
   prediction.answer();
   pyodide.FS.writeFile("/tmp/precompile.py", readFileSync(join(dirname(archive), "precompile.py")));
   pyodide.runPython("import sys; sys.path.insert(0, '/tmp'); import precompile");

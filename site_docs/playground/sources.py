@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from sim.experiment import Experiment
+from sim.experiment import WORKER_CLASSES, Experiment
 from sim.experiment.document import to_dict
 from sim.experiment.release import KNOWN, NEWEST
 from site_docs.playground import in_page
@@ -72,6 +72,7 @@ def about() -> bytes:
             "flags": [*_flags()],
             "experiment": to_dict(Experiment()),
             "releases": [*reversed(KNOWN)],
+            "worker_classes": [*WORKER_CLASSES],
             "newest": NEWEST,
             "examples": [*_examples()],
         }

@@ -14,13 +14,16 @@ import type { PictureRun } from "./picture/run.js";
 /** ms after which what is known so far is worth showing. */
 const PATIENCE = 300;
 
+/** s for which the model predicts before messages are read: what a stop waits for, at most. */
+const SLICE = 0.05;
+
 const scope = self as unknown as DedicatedWorkerGlobalScope;
 const here = new URL(".", scope.location.href);
 
-/** Counts what the page has asked: an older question is given up. */
+/** The newest prediction that the page wants: an older one is given up. */
 let newest = 0;
 
-function say(message: FromWorker): void {
+function post(message: FromWorker): void {
   scope.postMessage(message);
 }
 
@@ -43,7 +46,7 @@ function fetchUnpacking(plain: typeof fetch): typeof fetch {
 
 async function load(): Promise<Engine> {
   scope.fetch = fetchUnpacking(scope.fetch.bind(scope));
-  say({ kind: "loading", what: "Python" });
+  post({ kind: "loading", what: "Python" });
   const home = new URL("pyodide/", here);
   const sources = fetch(new URL("sources.zip", here)).then((response) => response.arrayBuffer());
   const { loadPyodide } = (await import(new URL("pyodide.mjs", home).href)) as {
@@ -53,7 +56,7 @@ async function load(): Promise<Engine> {
     indexURL: home.href,
     stdLibURL: new URL("python_stdlib.zip", here).href,
   });
-  say({ kind: "loading", what: "the model" });
+  post({ kind: "loading", what: "the model" });
   return Engine.begin(pyodide, new Uint8Array(await sources));
 }
 
@@ -69,58 +72,76 @@ function breathe(): Promise<void> {
   });
 }
 
-async function predict(engine: Engine, id: number, sides: string[][]): Promise<void> {
+async function predict(
+  engine: Engine,
+  { id, sides, sent }: Extract<ToWorker, { kind: "predict" }>,
+): Promise<void> {
   const predictions: Prediction[] = [];
   try {
-    for (const words of sides) {
+    for (const flags of sides) {
       try {
-        predictions.push(engine.predict(words));
+        predictions.push(engine.predict(flags));
       } catch (error) {
         if (error instanceof Refused) {
-          say({ kind: "refused", id, side: predictions.length, why: error.message });
+          post({ kind: "refused", id, side: predictions.length, why: error.message });
           return;
         }
         throw error;
       }
     }
-    say({ kind: "understood", id, sides: predictions.map(understood) });
-    await run(engine, id, predictions);
+    post({ kind: "understood", id, sides: predictions.map(understood) });
+    await run(engine, id, predictions, sent);
   } catch (error) {
     if (!(error instanceof Refused)) {
       throw error;
     }
-    say({ kind: "refused", id, side: 0, why: error.message });
+    post({ kind: "refused", id, side: 0, why: error.message });
   } finally {
     predictions.forEach((prediction) => prediction.end());
   }
 }
 
-async function run(engine: Engine, id: number, predictions: Prediction[]): Promise<void> {
+async function run(
+  engine: Engine,
+  id: number,
+  predictions: Prediction[],
+  sent: readonly number[],
+): Promise<void> {
   const total = Math.max(...predictions.map((prediction) => prediction.replications));
   let shown = performance.now();
   // Doubled each time: all that is shown between takes as long as the last together.
   let next = 2;
   for (let done = 1; done <= total; done += 1) {
-    for (const prediction of predictions) {
-      if (done <= prediction.replications) {
-        prediction.step(predictions.length > 1);
-      }
-      await breathe();
-      if (newest !== id) {
-        return;
+    for (const [side, prediction] of predictions.entries()) {
+      let reached = Math.min(done - 1, prediction.replications);
+      while (reached < Math.min(done, prediction.replications)) {
+        reached = prediction.advance(SLICE, predictions.length > 1);
+        await breathe();
+        if (newest !== id) {
+          return;
+        }
+        const part = (side + reached - (done - 1)) / predictions.length;
+        post({ kind: "progress", id, done: done - 1 + part, total });
       }
     }
     if (done === 1) {
-      say({ kind: "runs", id, runs: predictions.map((prediction) => pictured(prediction.run())) });
+      post({ kind: "runs", id, runs: predictions.map((prediction) => drawn(prediction, sent)) });
     }
-    say({ kind: "progress", id, done, total });
     if (done < total && done >= next && performance.now() - shown > PATIENCE) {
-      say({ kind: "answer", id, last: false, ...soFar(engine, predictions) });
+      post({ kind: "answer", id, last: false, ...soFar(engine, predictions) });
       shown = performance.now();
       next = 2 * done;
     }
   }
-  say({ kind: "answer", id, last: true, ...soFar(engine, predictions) });
+  post({ kind: "answer", id, last: true, ...soFar(engine, predictions) });
+}
+
+/** The first replication, with what the reader sends; null where it is too long for a picture. */
+function drawn(prediction: Prediction, sent: readonly number[]): PictureRun | null {
+  const run = JSON.parse(prediction.run()) as PictureRun | null;
+  return run === null || sent.length === 0
+    ? run
+    : (JSON.parse(prediction.runWith(sent)) as PictureRun);
 }
 
 /** What the replications so far say, of each side and of their difference. */
@@ -142,19 +163,18 @@ function understood(prediction: Prediction): Understood {
   return JSON.parse(prediction.understood()) as Understood;
 }
 
-function pictured(text: string): PictureRun | null {
-  return JSON.parse(text) as PictureRun | null;
-}
-
-function send(engine: Engine, id: number, words: string[], sent: number[]): void {
-  const prediction = engine.predict(words);
+function send(
+  engine: Engine,
+  { id, side, sent }: Extract<ToWorker, { kind: "send" }>,
+): void {
+  const prediction = engine.predict(side);
   try {
-    say({ kind: "runs", id, runs: [pictured(prediction.runWith(sent))] });
+    post({ kind: "runs", id, runs: [JSON.parse(prediction.runWith(sent)) as PictureRun] });
   } catch (error) {
     if (!(error instanceof Refused)) {
       throw error;
     }
-    say({ kind: "refused", id, side: 0, why: error.message });
+    post({ kind: "refused", id, side: 0, why: error.message });
   } finally {
     prediction.end();
   }
@@ -163,26 +183,28 @@ function send(engine: Engine, id: number, words: string[], sent: number[]): void
 function read(engine: Engine, id: number, text: string, cores: number): void {
   try {
     const found = JSON.parse(engine.configuration(text, cores)) as Configuration;
-    say({ kind: "configuration", id, read: found });
+    post({ kind: "configuration", id, read: found });
   } catch (error) {
     if (!(error instanceof Refused)) {
       throw error;
     }
-    say({ kind: "refused", id, side: 0, why: error.message });
+    post({ kind: "refused", id, side: 0, why: error.message });
   }
 }
 
 const loaded = load();
 loaded.then(
-  () => say({ kind: "ready" }),
-  (error: unknown) => say({ kind: "broken", why: String(error) }),
+  () => post({ kind: "ready" }),
+  (error: unknown) => post({ kind: "broken", why: String(error) }),
 );
 
 scope.onmessage = (event: MessageEvent<ToWorker>) => {
   const message = event.data;
-  newest = message.kind === "predict" ? message.id : newest;
+  if (message.kind === "predict" || message.kind === "stop") {
+    newest = message.kind === "stop" ? -1 : message.id;
+    post({ kind: "received" });
+  }
   if (message.kind === "stop") {
-    newest = -1;
     return;
   }
   void loaded
@@ -192,10 +214,10 @@ scope.onmessage = (event: MessageEvent<ToWorker>) => {
       } else if (message.kind === "configuration") {
         read(engine, message.id, message.text, message.cores);
       } else if (message.kind === "send") {
-        send(engine, message.id, message.words, message.sent);
+        send(engine, message);
       } else if (message.id === newest) {
-        await predict(engine, message.id, message.sides);
+        await predict(engine, message);
       }
     })
-    .catch((error: unknown) => say({ kind: "broken", why: String(error) }));
+    .catch((error: unknown) => post({ kind: "broken", why: String(error) }));
 };

@@ -137,8 +137,8 @@ def test_every_moment_is_in_words() -> None:
     run = predict(QUIET)
     expected = counted(run)
     states = shown(picture(run), [state.time for state in expected])["states"]
-    assert [state["words"] for state in states] == [in_words(state) for state in expected]
-    assert any("idle" in state["words"] and "waiting" in state["words"] for state in states)
+    assert [state["text"] for state in states] == [in_words(state) for state in expected]
+    assert any("idle" in state["text"] and "waiting" in state["text"] for state in states)
 
 
 @pytest.mark.usefixtures("_bundled")
@@ -146,8 +146,8 @@ def test_what_went_wrong_is_in_words() -> None:
     run = predict(TROUBLED)
     reaped = next(event.time for event in run.events if event.kind == "exit")
     killed, late = shown(picture(run), [reaped, 2.5])["states"]
-    assert "; worker 1: killed; " in killed["words"]
-    assert late["words"].endswith("; LaunchDarkly is unreachable")
+    assert "; worker 1: killed; " in killed["text"]
+    assert late["text"].endswith("; LaunchDarkly is unreachable")
 
 
 @pytest.mark.usefixtures("_bundled")

@@ -14,6 +14,7 @@ import json
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ from site_docs.runs.shown import by_name
 MOST_BYTES = 15e6
 
 FEW = "replications=2&duration=5"
+
+#: s until an answer after a stop in the middle of a replication; another worker would load for 4.
+LONGEST_AFTER_STOP = 2.5
 
 CONFIGURATION = """
 import os
@@ -146,7 +150,7 @@ def seconds(page: Page, side: int = 0) -> dict[str, float]:
 
 def copied(page: Page, button: str) -> str:
     page.get_by_role("button", name=button, exact=True).click()
-    expect(page.locator(".pg-said")).to_have_text("Copied.")
+    expect(page.locator(".pg-copied")).to_have_text("Copied.")
     text: str = page.evaluate("navigator.clipboard.readText()")
     return text
 
@@ -383,18 +387,29 @@ def test_a_long_run_shows_progress_stops_and_never_freezes(page: Page, base: str
         line.press("Enter")
 
 
-def test_a_replication_that_takes_long_is_stopped_too(page: Page, base: str) -> None:
+def test_a_long_replication_shows_its_progress_and_stops_at_once(page: Page, base: str) -> None:
     go(page, base, FEW)
+    workers = page.workers
     page.get_by_text("Other flags").click()
     line = page.get_by_label(re.compile("Other flags of the command"))
-    line.fill("--duration 36000 --rate 70")
+    # An hour and a half of the model's time, and half a minute of the reader's.
+    line.fill("--duration 5400 --rate 70 --replications 1")
     line.press("Enter")
-    page.wait_for_timeout(2500)
+    status, bar = page.locator(".pg-status"), page.get_by_role("progressbar")
+    expect(status).to_have_text(re.compile(r"Replication 1 of 1, [1-9]\d? %"))
+    before = float(bar.evaluate("(each) => each.value"))
+    page.wait_for_function(
+        "(before) => document.querySelector('progress').value > before", arg=before
+    )
     page.get_by_role("button", name="Stop").click()
-    expect(page.locator(".pg-status")).to_contain_text("Stopped")
-    line.fill("--duration 5 --rate 40")
+    expect(status).to_contain_text("Stopped in the first replication")
+    began = time.perf_counter()
+    line.fill("--duration 5 --rate 40 --replications 2")
     with answered(page):
         line.press("Enter")
+    # The same worker answers: no other had to be loaded.
+    assert time.perf_counter() - began < LONGEST_AFTER_STOP
+    assert page.workers == workers
 
 
 def test_the_picture_disturbs_the_experiment(page: Page, base: str) -> None:
@@ -407,29 +422,52 @@ def test_the_picture_disturbs_the_experiment(page: Page, base: str) -> None:
     assert "KILL" not in copied(page, "Copy as command")
 
 
-def test_a_request_that_was_sent_stays_when_a_worker_is_killed_later(page: Page, base: str) -> None:
-    go(page, base, f"workers=2&threads=2&preload&rate=20&duration=3&{FEW}")
-    picture = page.locator(".moving-now")
-    page.get_by_role("slider", name="Time", exact=True).fill("2.9999")
-    numbers = re.compile(r"(\d+) answered")
+def test_requests_that_the_reader_sends_are_in_the_address(page: Page, base: str) -> None:
+    start = f"workers=2&threads=2&preload&rate=20&duration=3&{FEW}"
+    go(page, base, start)
+    slider = page.get_by_role("slider", name="Time", exact=True)
 
     def at_the_end() -> int:
-        page.get_by_role("slider", name="Time", exact=True).press("End")
-        expect(picture).to_contain_text(numbers)
-        found = numbers.search(picture.inner_text())
+        """Requests that are answered by the end of the run."""
+        slider.press("End")
+        found = re.search(r"(\d+) answered", page.locator(".moving-now").inner_text())
         assert found is not None
         return int(found[1])
 
     before = at_the_end()
-    page.get_by_role("slider", name="Time", exact=True).fill("0.5")
-    page.get_by_role("button", name="Send a request").click()
-    expect(picture).not_to_contain_text("Predicting")
-    assert at_the_end() == before + 1
-    page.get_by_role("slider", name="Time", exact=True).fill("2.5")
+    for moment in ("0.5", "0.25"):
+        slider.fill(moment)
+        with answered(page):
+            page.get_by_role("button", name="Send a request").click()
+    state = f"{start}&sent=0.25,0.5"
+    assert page.url.partition("#")[2] == state
+    assert at_the_end() == before + 2
+    # They stay when something is done to the server later.
+    slider.fill("2.5")
     with answered(page):
         page.get_by_role("button", name="HUP to the master").click()
-    expect(picture).not_to_contain_text("Predicting")
+    assert at_the_end() == before + 2
+    link = copied(page, "Copy link")
+    assert link.endswith("&disturb=2.5+signal+HUP+master&sent=0.25,0.5")
+    page.get_by_role("button", name="Copy as command").click()
+    expect(page.locator(".pg-copied")).to_contain_text("without the requests that you sent")
+    # Another reader sees the same, and takes one back.
+    page.goto("about:blank")
+    go(page, base, link.partition("#")[2])
+    assert at_the_end() == before + 2
+    with answered(page):
+        page.get_by_role("button", name="Remove: 0.25 s").click()
     assert at_the_end() == before + 1
+    assert page.url.endswith("&sent=0.5")
+
+
+def test_a_closed_loop_takes_no_request_besides(page: Page, base: str) -> None:
+    go(page, base, FEW)
+    page.evaluate("(state) => { location.hash = state; }", f"arrivals=closed&{FEW}&sent=0.5")
+    expect(page.get_by_role("alert")).to_contain_text("expected an open loop")
+    with answered(page):
+        page.get_by_role("button", name="Remove: 0.5 s").click()
+    expect(page.get_by_role("alert")).to_be_hidden()
 
 
 def test_the_keyboard_reaches_and_works_every_control(page: Page, base: str) -> None:

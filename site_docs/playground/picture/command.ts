@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import type { PictureRun } from "./run.js";
 import { Timeline } from "./timeline.js";
-import { describe } from "./words.js";
+import { describe } from "./description.js";
 
 const { run, times } = JSON.parse(readFileSync(0, "utf-8")) as {
   run: PictureRun;
@@ -17,7 +17,7 @@ const states = times.map((time) => {
     lanes: state.lanes.map(
       (lane) => lane && { ...lane, life: undefined, worker: lane.life.number },
     ),
-    words: describe(state),
+    text: describe(state),
     after: timeline.after(time),
     before: timeline.before(time),
     logged: timeline.logged(time),

@@ -5,7 +5,7 @@ import { Painter } from "./painter.js";
 import type { PictureRun } from "./run.js";
 import { addStyle } from "./style.js";
 import { Timeline, type State } from "./timeline.js";
-import { describe, moment } from "./words.js";
+import { describe, moment } from "./description.js";
 
 export type { PictureRun } from "./run.js";
 
@@ -111,15 +111,15 @@ class Mounted implements Picture {
     this.timeline = new Timeline(run);
     this.now = this.clamp(options.at ?? 0);
     this.speed = SPEEDS.find((speed) => speed === options.speed) ?? 0.1;
-    const words = (
+    const action = (
       name: string,
       title: string,
       line: (worker: string) => string,
     ): HTMLButtonElement => button(name, () => this.disturb(line(this.workerSelect.value)), title);
     this.workerButtons = [
-      words("Kill it", "SIGKILL to the worker", (worker) => `signal KILL worker ${worker}`),
-      words("Hang a thread", `Its next request hangs for ${HANG} s`, (worker) => `hang worker ${worker} threads 1 seconds ${HANG}`),
-      words("Crash it", "Its next request ends the process", (worker) => `crash worker ${worker}`),
+      action("Kill it", "SIGKILL to the worker", (worker) => `signal KILL worker ${worker}`),
+      action("Hang a thread", `Its next request hangs for ${HANG} s`, (worker) => `hang worker ${worker} threads 1 seconds ${HANG}`),
+      action("Crash it", "Its next request ends the process", (worker) => `crash worker ${worker}`),
     ];
     this.speedLabel = h("label", {}, "Speed ", this.speedSelect);
     this.root = h("section", { attributes: { class: "moving", "aria-label": "The run, as a picture" } });
@@ -203,8 +203,8 @@ class Mounted implements Picture {
 
   private build(): void {
     for (const speed of SPEEDS) {
-      const words = speed === 1 ? "as fast as it is" : speed < 1 ? `1/${1 / speed}` : `${speed} x`;
-      this.speedSelect.append(h("option", { attributes: { value: String(speed) } }, words));
+      const label = speed === 1 ? "as fast as it is" : speed < 1 ? `1/${1 / speed}` : `${speed} x`;
+      this.speedSelect.append(h("option", { attributes: { value: String(speed) } }, label));
     }
     this.speedSelect.value = String(this.speed);
     this.speedSelect.addEventListener("change", () => {
@@ -292,9 +292,9 @@ class Mounted implements Picture {
     this.schedule();
   }
 
-  private disturb(words: string): void {
+  private disturb(line: string): void {
     this.hold();
-    this.hooks.disturb?.(`${this.now} ${words}`);
+    this.hooks.disturb?.(`${this.now} ${line}`);
   }
 
   private send(): void {

@@ -9,7 +9,7 @@ import {
   type Layout,
 } from "./layout.js";
 import type { State, Timeline } from "./timeline.js";
-import { doing, nameOf } from "./words.js";
+import { doing, nameOf } from "./description.js";
 
 /** s in which a dot goes most of its way. */
 const GLIDE = 0.07;

@@ -1,4 +1,4 @@
-// What a state is in words: under the picture, and for a screen reader.
+// A state as a sentence: under the picture, and for a screen reader.
 import type { State, WorkerState } from "./timeline.js";
 
 /** Why a worker is gone, by `sim.analysis.lives.Why`. */
