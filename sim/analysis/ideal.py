@@ -11,11 +11,12 @@ between it and a run is the effect of everything that it leaves out.
 from __future__ import annotations
 
 from array import array
-from heapq import heapreplace
-from operator import gt
+from itertools import islice
+from operator import le
 from typing import NamedTuple
 
 from sim.run import Requests
+from sim.run.ideal_queue import serve
 
 
 class Ideal(NamedTuple):
@@ -46,23 +47,16 @@ def ideal(requests: Requests, servers: int) -> Ideal:
     """
     if servers < 1:
         raise ValueError(f"servers is {servers}; expected a whole number >= 1")
-    arrival, io, cpu = requests.arrival, requests.io, requests.cpu
-    # When each server is next free: the heap's root is the server that the head of the queue gets.
+    columns = requests.arrival, requests.io, requests.cpu
     free = [float("-inf")] * servers
-    # Rows are in order of arrival; sorting an ordered list is one pass, and guards the queue's
-    # discipline against a rig that wrote a closed loop's rows as they ended.
+    arrival = requests.arrival
+    if all(map(le, arrival, islice(arrival, 1, None))):
+        waits, latencies = serve(free, *columns)
+        return Ideal(array("d", waits), array("d", latencies))
+    # A rig that wrote a closed loop's rows as they ended.
     order = sorted(range(len(arrival)), key=arrival.__getitem__)
-    waits: list[float] = []
-    latencies: list[float] = []
-    for row in order:
-        arrived = arrival[row]
-        start = free[0] if free[0] > arrived else arrived
-        end = start + io[row] + cpu[row]
-        heapreplace(free, end)
-        waits.append(start - arrived)
-        latencies.append(end - arrived)
+    waits, latencies = serve(free, *([column[row] for row in order] for column in columns))
     wait, latency = array("d", waits), array("d", latencies)
-    if any(map(gt, order, order[1:])):
-        for row, waited, took in zip(order, waits, latencies, strict=True):
-            wait[row], latency[row] = waited, took
+    for row, waited, took in zip(order, waits, latencies, strict=True):
+        wait[row], latency[row] = waited, took
     return Ideal(wait, latency)

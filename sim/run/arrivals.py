@@ -23,6 +23,10 @@ from sim.run.tally import Tally
 LEAD = 0.25
 
 
+#: Requests that a run without rows counts at once: from some hundreds on, more are no faster.
+BLOCK = 512
+
+
 class Source(Protocol):
     """What sends requests: both interpreters drive one, each with its own clock.
 
@@ -122,7 +126,7 @@ class ClosedLoop:
 
 
 class PassingLoop:
-    """The same as `OpenLoop`, in rows that are used again as soon as their outcome is known.
+    """The same as `OpenLoop`, in rows that are used again once they have been counted.
 
     Attributes:
         tally: what is left of the requests; the last of them are in it after `close`.
@@ -136,20 +140,24 @@ class PassingLoop:
         self._coming = self._requests(experiment, replication)
         self._ahead: tuple[int, float] | None = None
         self._free: list[int] = []
+        self._ended: list[int] = []
 
     def _requests(self, experiment: Experiment, replication: int) -> Iterator[tuple[int, float]]:
         traffic = experiment.traffic
-        io = traffic.io.sampler(stream(experiment, replication, "io"))
-        cpu = traffic.cpu.sampler(stream(experiment, replication, "cpu"))
-        for arrival in _arrivals(experiment, stream(experiment, replication, "arrivals")):
-            demands = io(), cpu()
-            self.tally.came(arrival, *demands)
-            if self._free:
-                row = self._free.pop()
-                self.rows.renew(row, arrival, *demands)
-            else:
-                row = self.rows.append(arrival, *demands)
-            yield row, arrival
+        io, cpu = (stream(experiment, replication, "io"), stream(experiment, replication, "cpu"))
+        arrivals = _arrivals(experiment, stream(experiment, replication, "arrivals"))
+        rows, free = self.rows, self._free
+        while block := [*islice(arrivals, BLOCK)]:
+            waits = _drawn(traffic.io, len(block), io)
+            computes = _drawn(traffic.cpu, len(block), cpu)
+            self.tally.came(block, waits, computes)
+            for arrival, waiting, computing in zip(block, waits, computes, strict=True):
+                if free:
+                    row = free.pop()
+                    rows.renew(row, arrival, waiting, computing)
+                else:
+                    row = rows.append(arrival, waiting, computing)
+                yield row, arrival
 
     def coming(self) -> Iterable[tuple[int, float]]:
         """See `Source`."""
@@ -172,11 +180,19 @@ class PassingLoop:
 
     def forget(self, row: int) -> None:
         """See `Source`."""
-        self.tally.ended(self.rows, row)
-        self._free.append(row)
+        self._ended.append(row)
+        if len(self._ended) == BLOCK:
+            self._count_ended()
+
+    def _count_ended(self) -> None:
+        if self._ended:
+            self.tally.ended(self.rows, self._ended)
+            self._free += self._ended
+            self._ended.clear()
 
     def close(self) -> None:
         """The run is over: what has no outcome now never will."""
+        self._count_ended()
         pending = set(range(len(self.rows))).difference(self._free)
         self.tally.close(self.rows, sorted(pending))
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
-from heapq import heapreplace
+from collections.abc import Sequence
 
+from sim.run.ideal_queue import serve
 from sim.run.occupation import occupied_until
 from sim.run.requests import OK, OUTCOMES, Requests
-from sim.run.sketch import QuantileSketch
+from sim.run.sketch import QuantileSketch, added
 
 
 class Tally:
-    """The requests of one run, each looked at when it comes and when its outcome is known.
+    """The requests of one run, looked at by the block when they come and when they have ended.
 
     State:
         outcomes: number of requests by code.
@@ -42,43 +42,43 @@ class Tally:
         self.worker_busy: dict[int, float] = {}
         self._free = [-math.inf] * servers
 
-    def came(self, arrival: float, io: float, cpu: float) -> None:
-        """A request arrives, not before those that came before."""
-        self.first = min(self.first, arrival)
-        self.last = max(self.last, arrival)
-        self.last_arrival = arrival
-        self.io += io
-        self.cpu += cpu
-        start = max(self._free[0], arrival)
-        end = start + io + cpu
-        heapreplace(self._free, end)
-        self.ideal_wait.add(start - arrival)
-        self.ideal_latency.add(end - arrival)
+    def came(self, arrival: Sequence[float], io: Sequence[float], cpu: Sequence[float]) -> None:
+        """Requests arrive, in order and not before those that came before; at least one."""
+        self.first = min(self.first, arrival[0])
+        self.last_arrival = arrival[-1]
+        self.last = max(self.last, self.last_arrival)
+        self.io = added(self.io, io)
+        self.cpu = added(self.cpu, cpu)
+        waits, latencies = serve(self._free, arrival, io, cpu)
+        self.ideal_wait.add(waits)
+        self.ideal_latency.add(latencies)
 
-    def ended(self, requests: Requests, row: int) -> None:
-        """The outcome of a row is known."""
-        self.last = max(self.last, requests.finished[row])
-        self._count(requests, row)
+    def ended(self, requests: Requests, rows: Sequence[int]) -> None:
+        """The outcome of these ``rows`` is known, in this order."""
+        finished = requests.finished
+        self.last = max(self.last, *(finished[row] for row in rows))
+        self._count(requests, rows)
 
-    def close(self, requests: Requests, rows: Iterable[int]) -> None:
+    def close(self, requests: Requests, rows: Sequence[int]) -> None:
         """The run is over, and these ``rows`` have no outcome."""
-        for row in rows:
-            self._count(requests, row)
+        self._count(requests, rows)
 
-    def _count(self, requests: Requests, row: int) -> None:
-        arrival, started, finished = (
-            requests.arrival[row],
-            requests.started[row],
-            requests.finished[row],
-        )
-        outcome, worker = requests.outcome[row], requests.worker[row]
-        self.outcomes[outcome] += 1
-        if outcome == OK:
-            self.latency.add(finished - arrival)
-            self.wait.add(started - arrival)
-        if worker:
-            self.worker_requests[worker] += 1
-            if not math.isnan(started):
-                demand = requests.io[row] + requests.cpu[row]
-                until = occupied_until(started, finished, outcome, demand, self.last)
-                self.worker_busy[worker] = self.worker_busy.get(worker, 0.0) + until - started
+    def _count(self, requests: Requests, rows: Sequence[int]) -> None:
+        arrival, started, finished = requests.arrival, requests.started, requests.finished
+        outcomes, workers, io, cpu = requests.outcome, requests.worker, requests.io, requests.cpu
+        ok = [row for row in rows if outcomes[row] == OK]
+        self.latency.add([finished[row] - arrival[row] for row in ok])
+        self.wait.add([started[row] - arrival[row] for row in ok])
+        for outcome, number in Counter([outcomes[row] for row in rows]).items():
+            self.outcomes[outcome] += number
+        busy, requests_of, isnan = self.worker_busy, self.worker_requests, math.isnan
+        for row in rows:
+            if worker := workers[row]:
+                requests_of[worker] += 1
+                start, end = started[row], finished[row]
+                if not isnan(start):
+                    # As `occupied_until` says of nearly all requests, without the call.
+                    if outcomes[row] != OK or end < start:
+                        demand = io[row] + cpu[row]
+                        end = occupied_until(start, end, outcomes[row], demand, self.last)
+                    busy[worker] = busy.get(worker, 0.0) + end - start

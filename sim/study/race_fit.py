@@ -11,6 +11,7 @@ from random import Random
 
 from sim.experiment.accept_load import Load
 from sim.experiment.costs import Costs
+from sim.model.engine.chance import Chance
 from sim.model.linux.accept_race import RaceCosts, Sleeper, winner
 
 #: What `Costs.wake_affine` may be: machines have nearly always the one, or nearly always the other.
@@ -68,6 +69,7 @@ def predicted_shares(load: Load, cores: int, costs: Costs) -> tuple[float, ...]:
 def _winners(load: Load, cores: int, costs: RaceCosts, random: Random) -> Iterator[int]:
     """The place of each connection's worker, in the order in which they are woken."""
     workers = [_Worker() for _ in range(load.workers)]
+    chance = Chance(random)
     sleeping = [worker.poller for worker in workers]
     service = load.io.sampler(random)
     served: list[tuple[float, int]] = []
@@ -82,7 +84,7 @@ def _winners(load: Load, cores: int, costs: RaceCosts, random: Random) -> Iterat
                 heappush(served, (finished_at + worker.queue.popleft(), place))
             else:
                 worker.busy -= 1
-        last = winner(sleeping, last, since, now, cores, costs, random, idle=cores)
+        last = winner(sleeping, last, since, now, cores, costs, chance, idle=cores)
         since, worker = now, workers[last]
         worker.poller.fresh = False
         seconds = service() + OVERHEAD

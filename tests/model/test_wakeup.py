@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sim.experiment import Experiment, Host, Server, TraceRow, Traffic
 from sim.experiment.costs import Costs
 from sim.experiment.distribution import Distribution
+from sim.model.engine.chance import Chance
 from sim.model.fitted.accept_race import (
     APART_AFTER_FINISH,
     APART_OWED,
@@ -92,7 +93,7 @@ def wins(
 
     The connection before came at 0 s.
     """
-    random, race = Random(3), RaceCosts(costs)
+    random, race = Chance(Random(3)), RaceCosts(costs)
     won = Counter(
         winner(sleeping, last, 0.0, gap, cores, race, random, idle=idle) for _ in range(20_000)
     )
@@ -139,7 +140,7 @@ def test_a_poller_that_sleeps_wins(
     sleeping = pollers(number)
     for poller in sleeping:
         finished(poller, random.uniform(-1.0, 1.0), alone=random.random() < 0.5)
-    assert 0 <= winner(sleeping, last, 0.0, 1.0, cores, costs, random, idle=idle) < number
+    assert 0 <= winner(sleeping, last, 0.0, 1.0, cores, costs, Chance(random), idle=idle) < number
 
 
 #: A machine on which the client's core draws the first poller to itself, always or never.
@@ -239,7 +240,7 @@ def test_a_poller_that_is_not_drawn_and_has_worked_since_is_owed_less() -> None:
 
 @pytest.mark.parametrize(("number", "of"), [(8, 2), (8, 4), (5, 64), (200, 64)])
 def test_each_poller_has_run_on_each_core_as_often(number: int, of: int) -> None:
-    random, draws = Random(1), 20_000
+    random, draws = Chance(Random(1)), 20_000
     counts = Counter[int]()
     for _ in range(draws):
         bits = wakeup._bits(number, of, random)
@@ -278,7 +279,7 @@ def test_only_cores_that_idle_are_sent_a_poller() -> None:
 @pytest.mark.parametrize("number", [2, 3, 4, 8, 16, 52, 200])
 def test_a_race_is_lost_more_often_with_more_pollers_and_never_for_certain(number: int) -> None:
     # After a rest, nothing but the client's waking of all others makes the preempting poller lose.
-    sleeping, random = pollers(number), Random(5)
+    sleeping, random = pollers(number), Chance(Random(5))
     race = RaceCosts(replace(Costs(), wake_warm=1.0))
     lost = sum(
         wakeup._overtaken(0, 1, sleeping, -1, 0.0, LONG, race, random) for _ in range(20_000)

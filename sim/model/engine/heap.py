@@ -8,7 +8,7 @@ those as what they consist of.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 if TYPE_CHECKING:
     from mypy_extensions import i64
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Whether this is. ``hatch_build.py`` tells mypyc that it is true, and it leaves out what is not:
 #: the assertions of the model under ``if not COMPILED``, too. They cost nothing there, and hold in
 #: tests, which run interpreted code, and wherever else the model is not compiled.
-COMPILED = not __file__.endswith((".py", ".pyc"))
+COMPILED: Final = not __file__.endswith((".py", ".pyc"))
 
 #: What is to happen: time, number, function, argument. Numbers keep what is due at the same time in
 #: the order in which it was scheduled.

@@ -47,10 +47,10 @@ what comes of that changes by the hour.
 from __future__ import annotations
 
 from math import exp, inf, log, log1p
-from random import Random
 from typing import TypeVar
 
 from sim.experiment.costs import Costs
+from sim.model.engine.chance import Chance
 from sim.model.fitted.accept_race import (
     APART_AFTER_FINISH,
     APART_FIRST_OWED,
@@ -120,7 +120,7 @@ def winner(
     now: float,
     cores: int,
     costs: RaceCosts,
-    random: Random,
+    random: Chance,
     *,
     idle: int,
 ) -> int:
@@ -184,7 +184,7 @@ def _after_copying(
     sleeping: list[S],
     last: int,
     ago: float,
-    random: Random,
+    random: Chance,
 ) -> int:
     """Who accepts, where one of the two whose poll returns is fresh, and copies pages first.
 
@@ -204,7 +204,7 @@ def _first_apart(
     since: float,
     cores: int,
     costs: RaceCosts,
-    random: Random,
+    random: Chance,
 ) -> tuple[int, int]:
     """Who preempts a client that does not draw the first, and who is ahead on another core.
 
@@ -240,7 +240,7 @@ def _stay_here(
     last: int,
     since: float,
     cores: int,
-    random: Random,
+    random: Chance,
 ) -> int:
     """Who, from the ``first`` on, stays on the client's core, as it has run there last."""
     here = _bits(len(sleeping) - first, cores, random) << first
@@ -262,7 +262,7 @@ def _overtaken(
     since: float,
     now: float,
     costs: RaceCosts,
-    random: Random,
+    random: Chance,
 ) -> bool:
     """Whether a rival on another core accepts before the poller that preempts the client."""
     theirs, ours = sleeping[rival].finished_at, sleeping[preempts].finished_at
@@ -284,7 +284,7 @@ def _first_owed(
     last: int,
     since: float,
     costs: RaceCosts,
-    random: Random,
+    random: Chance,
     apart: float = -1.0,
 ) -> int:
     """Who of those that are queued on a core runs first, for it is owed time; -1: nobody is.
@@ -316,7 +316,7 @@ def _first_owed(
     return found
 
 
-def _bits(number: int, of: int, random: Random) -> int:
+def _bits(number: int, of: int, random: Chance) -> int:
     """So many bits, each set with a probability of one in ``of``."""
     if of == 1:
         return (1 << number) - 1

@@ -25,6 +25,7 @@ from typing import Final, Protocol
 
 from sim.experiment.costs import Costs
 from sim.model.connection import Connection
+from sim.model.engine.chance import Chance
 from sim.model.engine.clock import Clock
 from sim.model.engine.heap import COMPILED
 from sim.model.engine.ordered import bisect
@@ -132,7 +133,7 @@ class ListeningSocket:
         self.limit = min(backlog, somaxconn) + 1
         self.cores = cores
         self.costs = RaceCosts(costs)
-        self.random = random
+        self.random = Chance(random)
         self.queue: deque[Connection] = deque()
         self.sleeping: list[Poller] = []
         self.waited = 0.0
