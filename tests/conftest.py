@@ -58,8 +58,14 @@ SERVES = frozenset(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--no-skips``, for machines that have all that a test may ask for."""
+    """Add ``--no-skips``, for machines that have all that a test may ask for, and other options."""
     parser.addoption("--no-skips", action="store_true", help="fail if any test was skipped")
+    parser.addoption(
+        "--play-seconds",
+        type=float,
+        default=20.0,
+        help="s of play after which the playground's memory is judged (default: 20)",
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -79,6 +85,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         if skipped:
             reporter.write_line(f"error: {len(skipped)} tests were skipped; expected none")
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def play_seconds(request: pytest.FixtureRequest) -> float:
+    """S of play after which the playground's memory is judged."""
+    return float(request.config.getoption("--play-seconds"))
 
 
 @pytest.fixture(scope="session")

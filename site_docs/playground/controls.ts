@@ -49,7 +49,18 @@ interface Shape extends Field {
   kind: "distribution";
 }
 
-type Row = Quantity | Choice | Toggle | Shape;
+/** Lines of a flag that may be given many times. */
+interface Lines extends Field {
+  kind: "lines";
+  /** Lines to add by choosing. */
+  presets: readonly Option[];
+  /** What the experiment's file has besides, for one of them: `disturbance`. */
+  noun: string;
+  /** The flags with one more line, and what it needs. */
+  add?: (flags: Flags, line: string) => Flags;
+}
+
+type Row = Quantity | Choice | Toggle | Shape | Lines;
 
 const named = (names: readonly string[]): Option[] => names.map((name) => [name, name]);
 
@@ -203,15 +214,38 @@ const MADE_UP = [
 
 const LOG_FLAGS = [...["--access-log", "--log-format", "--skip-agent", "--skip-path", "--log-cpu"]];
 
-/** What can go wrong, to begin with: `--disturb` as the command takes it. */
-const DISTURBANCES: Option[] = [
-  ["10 signal KILL worker 1", "a worker is killed"],
-  ["10 crash", "a request crashes its worker"],
-  ["10 hang worker 1 threads 1 seconds 10", "a thread hangs"],
-  ["10 signal HUP master", "a reload"],
-  ["10 signal TERM master", "a stop"],
-  ["10 traffic rate 100", "more requests"],
-  ["10 launchdarkly unreachable", "LaunchDarkly goes away"],
+const TROUBLE: Row[] = [
+  {
+    kind: "lines",
+    label: "Disturbances",
+    path: "disturbance",
+    flag: "--disturb",
+    noun: "disturbance",
+    presets: [
+      ["10 signal KILL worker 1", "a worker is killed"],
+      ["10 crash", "a request crashes its worker"],
+      ["10 hang worker 1 threads 1 seconds 10", "a thread hangs"],
+      ["10 signal HUP master", "a reload"],
+      ["10 signal TERM master", "a stop"],
+      ["10 traffic rate 100", "more requests"],
+      ["10 launchdarkly unreachable", "LaunchDarkly goes away"],
+    ],
+    add: withDisturbance,
+  },
+];
+
+const KUBERNETES: Row[] = [
+  {
+    kind: "lines",
+    label: "Probes",
+    path: "probe",
+    flag: "--probe",
+    noun: "probe",
+    presets: [
+      ["liveness period=10 timeout=1 failure_threshold=3", "liveness: the container restarts"],
+      ["readiness period=5 timeout=1 failure_threshold=2", "readiness: the pod gets no requests"],
+    ],
+  },
 ];
 
 interface Control {
@@ -237,8 +271,9 @@ export class Controls {
     const server = rows(SERVER);
     const flags = [launchDarkly(change), ...rows(LAUNCHDARKLY)];
     const traffic = [...rows(TRAFFIC), log(change)];
-    const trouble = [disturbances(change)];
-    this.controls = [...server, ...flags, ...traffic, ...trouble];
+    const trouble = rows(TROUBLE);
+    const kubernetes = rows(KUBERNETES);
+    this.controls = [...server, ...flags, ...traffic, ...trouble, ...kubernetes];
     this.element = h(
       "form",
       {
@@ -250,6 +285,7 @@ export class Controls {
       group("LaunchDarkly", elements(flags)),
       group("Requests", [...elements(traffic), this.sent.element]),
       group("What goes wrong", elements(trouble)),
+      ...(kubernetes.length > 0 ? [group("Kubernetes", elements(kubernetes))] : []),
     );
   }
 
@@ -274,8 +310,16 @@ function elements(controls: Control[]): HTMLElement[] {
   return controls.map(({ element }) => element);
 }
 
-function group(legend: string, contents: HTMLElement[]): HTMLElement {
-  return h("fieldset", {}, h("legend", {}, legend), ...contents);
+/** Controls under a heading that opens and closes them. Where they are above the results, they
+ * would push those out of sight: only the first group is open there. */
+function group(name: string, contents: HTMLElement[]): HTMLElement {
+  const open = name === "Server" || matchMedia("(min-width: 60rem)").matches;
+  return h(
+    "details",
+    { className: "pg-group", open },
+    h("summary", {}, name),
+    h("div", { attributes: { role: "group", "aria-label": name } }, ...contents),
+  );
 }
 
 function control(row: Row, about: About, change: Change): Control {
@@ -288,6 +332,8 @@ function control(row: Row, about: About, change: Change): Control {
       return toggle(row, change);
     case "distribution":
       return distribution(row, change);
+    case "lines":
+      return lines(row, change);
   }
 }
 
@@ -569,63 +615,68 @@ function item(text: string, remove: () => void): HTMLElement {
   );
 }
 
-function disturbances(change: Change): Control {
+function lines(row: Lines, change: Change): Control {
+  const { label, flag, noun, presets, add = (flags, line) => set(flags, flag, line) } = row;
+  const example = presets[0]?.[0] ?? "";
   const list = h("ul", { className: "pg-lines" });
-  const given = h("small");
+  const besides = h("small");
   const line = h("input", {
     type: "text",
-    placeholder: "10 signal KILL worker 1",
-    attributes: { "aria-label": "What goes wrong, such as: 10 signal KILL worker 1" },
+    placeholder: example,
+    attributes: { "aria-label": `${label}: a line such as ${example}` },
   });
-  const add = (text: string): void => {
+  const write = (text: string): void => {
     if (text.trim() !== "") {
-      change(true, (flags) => withDisturbance(flags, text.trim()));
+      change(true, (flags) => add(flags, text.trim()));
       line.value = "";
     }
   };
   const select = h(
     "select",
-    { attributes: { "aria-label": "Add something that goes wrong" } },
+    { attributes: { "aria-label": `${label}: add one` } },
     h("option", { value: "" }, "Add…"),
-    ...options(DISTURBANCES),
+    ...options(presets),
   );
   select.onchange = () => {
-    add(select.value);
+    write(select.value);
     select.value = "";
   };
-  const button = h("button", { type: "button" }, "Add");
-  button.onclick = () => add(line.value);
+  const button = h(
+    "button",
+    { type: "button", attributes: { "aria-label": `${label}: add the line` } },
+    "Add",
+  );
+  button.onclick = () => write(line.value);
   line.onkeydown = (event) => {
     if (event.key === "Enter") {
       event.preventDefault();
-      add(line.value);
+      write(line.value);
     }
   };
   return {
     element: h(
       "div",
-      { className: "pg-field" },
+      { className: "pg-field", attributes: { role: "group", "aria-label": label } },
+      h("span", { className: "pg-label" }, label),
       list,
-      given,
+      besides,
       select,
       h("div", { className: "pg-row" }, line, button),
     ),
     show(experiment, flags) {
       // The first are the file's; the flags' are listed as they were written, to be removed.
-      const listed = experiment["disturbance"] as Record<string, unknown>[];
-      const own = all(flags, "--disturb").length;
-      const files = get(flags, "--experiment") === undefined ? 0 : listed.length - own;
-      given.textContent =
-        files > 0 ? `The file of the experiment has ${count(files, "disturbance")} besides.` : "";
+      const listed = (experiment[row.path] ?? []) as unknown[];
+      const files =
+        get(flags, "--experiment") === undefined ? 0 : listed.length - all(flags, flag).length;
+      besides.textContent =
+        files > 0 ? `The file of the experiment has ${count(files, noun)} besides.` : "";
     },
     showFlags(flags) {
       const remove = (text: string) => () =>
         change(true, (before) =>
-          before.filter(([flag, value]) => flag !== "--disturb" || value !== text),
+          before.filter(([name, value]) => name !== flag || value !== text),
         );
-      list.replaceChildren(
-        ...all(flags, "--disturb").map((text) => item(text, remove(text))),
-      );
+      list.replaceChildren(...all(flags, flag).map((text) => item(text, remove(text))));
     },
   };
 }

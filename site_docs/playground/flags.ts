@@ -15,7 +15,7 @@ export interface State {
 }
 
 /** Flags that may be given many times. */
-const MANY = new Set(["--disturb", "--skip-agent", "--skip-path"]);
+const MANY = new Set(["--disturb", "--probe", "--route", "--skip-agent", "--skip-path"]);
 
 /** Begins the second command line, in the address. */
 const SECOND = "B";

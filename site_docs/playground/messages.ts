@@ -114,6 +114,11 @@ export interface Summary {
     lost: number;
     delayed: number;
   }[];
+  kubelet: {
+    probes: { kind: string; probes: number; failed: number }[];
+    restarts: number;
+    not_ready_s: number;
+  } | null;
   memory: { total_bytes: number } | null;
   notices: string[];
 }

@@ -60,6 +60,8 @@ class Page {
     attributes: { role: "group", "aria-label": "Servers" },
   });
   private readonly example: HTMLSelectElement;
+  /** What predicts the same on the command line. */
+  private readonly command = h("code");
   private readonly line = h("input", {
     type: "text",
     attributes: { "aria-label": "Other flags of the command, such as --timeout 60" },
@@ -147,6 +149,7 @@ class Page {
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => this.predict(), SETTLED);
     this.controls.showFlags(this.flags);
+    this.showCommand();
     this.showExample();
   }
 
@@ -163,8 +166,13 @@ class Page {
       this.controls.show(experiment, this.flags);
     }
     this.controls.showSent(this.state.sent);
+    this.showCommand();
     this.showExample();
     this.showTabs();
+  }
+
+  private showCommand(): void {
+    this.command.textContent = sides(this.state).map(command).join("\n");
   }
 
   /** Sends requests at these moments in the picture, and none else. */
@@ -501,9 +509,9 @@ class Page {
         },
         label,
       );
-    return h(
+    const buttons = h(
       "div",
-      { className: "pg-row pg-copies" },
+      { className: "pg-row" },
       button("Copy as command", () => sides(this.state).map(command).join("\n")),
       button("Copy as gunicorn.conf.py", () => {
         const place = this.side === "b" ? 1 : 0;
@@ -512,6 +520,13 @@ class Page {
       }),
       button("Copy link", () => location.href, () => "Copied."),
       copied,
+    );
+    return h(
+      "div",
+      { className: "pg-copies" },
+      h("p", {}, "The same on the command line:"),
+      h("pre", {}, this.command),
+      buttons,
     );
   }
 }

@@ -188,8 +188,26 @@ function table(answers: Answer[], difference: Difference | null): HTMLElement {
       ...MEASURES.map(row),
       line("busy threads", busy),
       line("lost requests", outcome),
+      ...(a.kubelet === null && (b?.kubelet ?? null) === null ? [] : kubelet(line)),
     ),
   );
+}
+
+/** Rows about what a kubelet did, in the mean over the replications. */
+function kubelet(
+  line: (name: string, of: (summary: Summary) => string) => HTMLElement,
+): HTMLElement[] {
+  const failed = ({ kubelet }: Summary): string =>
+    (kubelet?.probes ?? [])
+      .map(({ kind, probes, failed }) => `${kind} ${fixed(failed, 1)} of ${fixed(probes, 1)}`)
+      .join(", ") || "–";
+  return [
+    line("failed probes", failed),
+    line("restarts", (summary) => (summary.kubelet ? fixed(summary.kubelet.restarts, 1) : "–")),
+    line("time without requests", ({ kubelet }) =>
+      kubelet ? `${fixed(kubelet.not_ready_s, 1)} s` : "–",
+    ),
+  ];
 }
 
 function cell(summary: Summary, measure: Measure): HTMLElement {

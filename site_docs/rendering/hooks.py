@@ -36,6 +36,9 @@ _SEARCH = 'data-md-component="search" role="dialog"'
 #: A page's title.
 _TITLE = re.compile(r"^# .+\n", re.MULTILINE)
 
+#: Pages on which the reader chooses the release: no line says which one they are about.
+ANY_RELEASE = frozenset({"playground.md"})
+
 _FROM_ROOT = re.compile(r'href="([^"]+)" data-root')
 
 
@@ -85,7 +88,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     except ExperimentError as error:
         raise PluginError(str(error)) from None
     text += statements.box(page.file.src_uri, statements.read()[0])
-    text = _TITLE.sub(lambda match: f"{match[0]}\n{_about_release(page.file.src_uri)}\n", text, 1)
+    if page.file.src_uri not in ANY_RELEASE:
+        line = _about_release(page.file.src_uri)
+        text = _TITLE.sub(lambda match: f"{match[0]}\n{line}\n", text, 1)
     return _FROM_ROOT.sub(lambda match: f'href="{_relative(match[1], page.url)}"', text)
 
 

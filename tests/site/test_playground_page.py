@@ -115,7 +115,7 @@ def go(page: Page, base: str, state: str) -> None:
     with answered(page):
         page.evaluate(
             """(state) => {
-              document.querySelectorAll("#pg details").forEach((each) => { each.open = false; });
+              document.querySelectorAll("#pg .pg-more").forEach((each) => { each.open = false; });
               history.replaceState(null, "", "#another");
               location.hash = state;
             }""",
@@ -204,7 +204,7 @@ def test_every_control_changes_the_command_and_the_address(page: Page, base: str
     page.get_by_label("It computes (holds the GIL): ms").fill("2")
     page.get_by_label("Connections", exact=True).select_option("keepalive")
     with answered(page):
-        page.get_by_label("Add something that goes wrong").select_option("10 signal HUP master")
+        page.get_by_label("Disturbances: add one").select_option("10 signal HUP master")
     line = copied(page, "Copy as command")
     assert line == (
         "python -m sim --replications 2 --duration 5 --gunicorn 24.1.1 --workers 3 --threads 4 "
@@ -236,9 +236,38 @@ def test_a_proxy_stands_in_front_and_goes(page: Page, base: str) -> None:
     assert "--proxy" not in copied(page, "Copy as command")
 
 
+def test_probes_are_added_counted_and_removed(page: Page, base: str) -> None:
+    go(page, base, f"workers=2&threads=2&{FEW}&rate=20")
+    with answered(page):
+        page.get_by_label("Probes: add one").select_option(index=1)
+    line = copied(page, "Copy as command")
+    assert line.endswith("--probe 'liveness period=10 timeout=1 failure_threshold=3'")
+    kubelet = command(line)["kubelet"]
+    assert kubelet["probes"][0]["probes"] > 0
+    row = page.get_by_role("row", name=re.compile("^failed probes"))
+    number = kubelet["probes"][0]["probes"]
+    expect(row.get_by_role("cell").first).to_have_text(f"liveness 0.0 of {number:.1f}")
+    with answered(page):
+        page.get_by_role("button", name=re.compile("^Remove: liveness")).click()
+    expect(row).to_be_hidden()
+
+
+def test_the_command_is_shown_as_it_is_copied(page: Page, base: str) -> None:
+    go(page, base, f"workers=2&{FEW}&B&workers=4&{FEW}")
+    shown = page.locator(".pg-copies code")
+    assert shown.inner_text() == copied(page, "Copy as command")
+    page.emulate_media(media="print")
+    # On paper there is nothing to press.
+    expect(shown).to_be_visible()
+    expect(page.locator(".pg-numbers-table").first).to_be_visible()
+    expect(page.get_by_role("button").locator("visible=true")).to_have_count(0)
+    expect(page.locator("#pg :is(input, select)").locator("visible=true")).to_have_count(0)
+    page.emulate_media(media="screen")
+
+
 def test_everything_that_the_page_offers_to_go_wrong_is_understood(page: Page, base: str) -> None:
     go(page, base, FEW)
-    options = page.get_by_label("Add something that goes wrong").locator("option")
+    options = page.get_by_label("Disturbances: add one").locator("option")
     lines = [line for line in options.evaluate_all("all => all.map(({ value }) => value)") if line]
     assert len(lines) > 5
     assert {disturbance_flag.parse(line).at for line in lines} == {10.0}

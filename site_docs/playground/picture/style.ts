@@ -34,7 +34,12 @@ const CSS = `
   font-size: 0.62rem; line-height: 1.5; }
 .moving-log div { overflow-wrap: anywhere; padding-left: 1em; text-indent: -1em; }
 .moving-log .moving-done { font-weight: 600; }
-figure.chart[hidden] { display: none !important; }
+@media screen { figure.chart[hidden] { display: none !important; } }
+@media print {
+  .moving .moving-bar, .moving .moving-do, .moving .moving-note, .moving .moving-button,
+  [data-moving] .moving { display: none; }
+  figure.chart[hidden] { display: block; }
+}
 .moving-note { font-size: 0.65rem; color: var(--md-default-fg-color--light, #000000a6); }
 .moving-key { display: flex; flex-wrap: wrap; gap: 0 1rem; font-size: 0.65rem; margin: 0.3rem 0; }
 .moving-key span::before { content: ""; display: inline-block; width: 0.5rem; height: 0.5rem;
