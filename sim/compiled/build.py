@@ -77,6 +77,8 @@ def build(lib: Path) -> None:
                 *(str(path.relative_to(root)) for path in paths if path.name not in PYTHON),
             ],
             opt_level="3",
+            # They cost nothing here, and hold in tests, which run interpreted code.
+            strip_asserts=True,
             target_dir=f"{scratch}/c",
             group_name=GROUP,
         )

@@ -17,7 +17,6 @@ from sim.model.caches.pace import Pace
 from sim.model.connection import Connection
 from sim.model.cpython.gil import Gil
 from sim.model.engine.clock import Call, Clock
-from sim.model.engine.heap import COMPILED
 from sim.model.linux.handshake import Handshakes
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.linux.scheduler import Cores
@@ -236,8 +235,7 @@ class Clients:
         if self.body is not None:
             connection.uploaded = max(connection.ready, self.clock.time) + self.body(row)
         listener = self.choose_listener()
-        last = self._gil is None or not self._gil.waiting
-        if listener is None or not listener.connect(connection, last=last):
+        if listener is None or not listener.connect(connection):
             self._refused(connection, listener)
 
     def _send_later(self, connection: Connection, seconds: float) -> None:
@@ -325,8 +323,7 @@ class Clients:
 
     def _note_answer(self, row: int, received: float) -> None:
         rows = self.rows
-        if not COMPILED:
-            assert rows.outcome[row] == UNFINISHED, "a request ends once"
+        assert rows.outcome[row] == UNFINISHED, "a request ends once"
         rows.finished[row] = received - self.recorder.start
         rows.outcome[row] = OK
         if self._forget is not None:
@@ -412,8 +409,7 @@ class Clients:
 
     def _end(self, row: int, client: int, outcome: int) -> None:
         rows, now = self.recorder.requests, self.clock.time - self.recorder.start
-        if not COMPILED:
-            assert rows.outcome[row] == UNFINISHED, "a request ends once"
+        assert rows.outcome[row] == UNFINISHED, "a request ends once"
         rows.finished[row] = now
         rows.outcome[row] = outcome
         if self._forget is not None:

@@ -28,7 +28,6 @@ from sim.experiment import ProbeKind
 from sim.model.client import KUBELET
 from sim.model.connection import Connection
 from sim.model.engine.clock import Call
-from sim.model.engine.heap import COMPILED
 from sim.model.gunicorn.arbiter import Arbiter
 from sim.model.gunicorn.worker import Worker
 from sim.model.linux.listening_socket import ListeningSocket
@@ -163,8 +162,7 @@ class Kubelet:
         out = self._out.pop(row, None)
         if out is None:
             return
-        if not COMPILED:
-            assert self.columns.outcome[row] == UNFINISHED, "a probe ends once"
+        assert self.columns.outcome[row] == UNFINISHED, "a probe ends once"
         self.columns.finished[row] = self._now()
         self.columns.outcome[row] = outcome
         out.succeed(outcome)

@@ -31,7 +31,6 @@ from sim.model.client import Clients
 from sim.model.cpython.gil import Gil
 from sim.model.disturb import disturb
 from sim.model.engine.clock import ALL_CALLS, Clock
-from sim.model.engine.heap import COMPILED
 from sim.model.gunicorn.arbiter import CHLD, Arbiter
 from sim.model.gunicorn.gthread import ThreadWorker
 from sim.model.gunicorn.gthread_old import OldThreadWorker
@@ -302,8 +301,7 @@ class _Simulation:
 
     def run(self) -> Run:
         """What was recorded, once the run is over."""
-        if not COMPILED:
-            self._check()
+        assert self._is_consistent()
         kubelet = self.kubelet
         return Run(
             "sim",
@@ -318,11 +316,12 @@ class _Simulation:
             probes=() if kubelet is None else kubelet.probed(),
         )
 
-    def _check(self) -> None:
+    def _is_consistent(self) -> bool:
         """Assert what holds at the end of a run, as at any other time."""
-        self.cores.check()
+        assert self.cores.is_consistent()
         for listener in self.listeners:
             assert len(listener.queue) <= listener.longest <= listener.limit, "a queue has a limit"
+        return True
 
     def _queues(self) -> tuple[QueueLength, ...]:
         """Time averages by Little's law: the sum of all waits, divided by the time."""

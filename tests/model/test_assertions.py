@@ -15,7 +15,7 @@ from machine import MS, Machine
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.costs import Costs
 from sim.model.connection import Connection
-from sim.model.engine.clock import Clock
+from sim.model.engine.clock import ALL_CALLS, Clock
 from sim.model.gunicorn.gthread import ThreadWorker
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.linux.scheduler import Cores
@@ -34,6 +34,7 @@ def simulation() -> _Simulation:
 def idle_worker() -> ThreadWorker:
     """A worker that has served all its requests."""
     whole = simulation()
+    whole.advance(ALL_CALLS)
     whole.run()
     worker = gthread(whole)
     assert worker.nr_conns == 0
@@ -44,6 +45,7 @@ def broken_at(seconds: float, change: Callable[[_Simulation], None]) -> None:
     """Run an experiment in which something is changed behind the model's back."""
     broken = simulation()
     broken.clock.after(seconds, lambda _: change(broken), None)
+    broken.advance(ALL_CALLS)
     broken.run()
 
 
@@ -143,14 +145,14 @@ def test_a_connection_ends_once() -> None:
     worker = idle_worker()
     connection = Connection(0, 0)
     connection.accepted = 0.0
-    worker._accepted(connection)
+    worker._hold(connection)
     with pytest.raises(AssertionError, match="a connection is accepted once"):
-        worker._accepted(connection)
+        worker._hold(connection)
     worker.nr_conns = 1
-    worker._finish_request(connection)
+    worker.finish_request(connection)
     assert worker.nr_conns == 0
     with pytest.raises(AssertionError, match="a connection ends once"):
-        worker._finish_request(connection)
+        worker.finish_request(connection)
 
 
 def test_a_request_ends_once() -> None:

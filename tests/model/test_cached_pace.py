@@ -13,6 +13,7 @@ from sim.experiment.distribution import Distribution
 from sim.model.caches.cached_pace import CachedPace
 from sim.model.caches.computing import Computing
 from sim.model.caches.host_steps import HostSteps
+from sim.model.engine.clock import ALL_CALLS
 from sim.model.fitted.steps import AT_ONCE
 from sim.model.gunicorn import gthread
 from sim.model.simulation import _Simulation, predict
@@ -135,6 +136,7 @@ def test_all_that_requests_compute_is_counted(
         workers=workers, threads=2 - (worker_class == "sync"), worker_class=worker_class
     )
     simulation = _Simulation(Experiment(server=server, traffic=traffic), 0, 0, None)
+    simulation.advance(ALL_CALLS)
     run = simulation.run()
     assert set(run.requests.outcome) == {OK}
     counted = simulation.wiring.ends.computing

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
@@ -132,6 +132,48 @@ def test_its_fingerprint_covers_all_that_the_model_imports() -> None:
         if name.startswith("sim.")
     }
     assert found == set(compiled.PREDICTING)
+
+
+def attributes_set(assignment: ast.Assign) -> Iterator[tuple[str, bool]]:
+    """The attributes that an assignment sets, and whether to None."""
+    for target in assignment.targets:
+        pairs = [(target, assignment.value)]
+        if isinstance(target, ast.Tuple) and isinstance(assignment.value, ast.Tuple):
+            pairs = list(zip(target.elts, assignment.value.elts, strict=True))
+        for place, value in pairs:
+            if isinstance(place, ast.Attribute):
+                yield ast.unparse(place), isinstance(value, ast.Constant) and value.value is None
+
+
+def read_after_none(source: str) -> Iterator[str]:
+    """Attributes that a function sets to None and reads further down, with the line."""
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        # Line, order within it, attribute, what is done with it.
+        events: list[tuple[int, int, str, str]] = []
+        for node in ast.walk(function):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                events.append((node.lineno, 0, ast.unparse(node), "read"))
+            elif isinstance(node, ast.Assign):
+                line = node.end_lineno or node.lineno
+                for attribute, to_none in attributes_set(node):
+                    events.append((line, 1, attribute, "to None" if to_none else "set"))
+        last: dict[str, str] = {}
+        for line, _, attribute, event in sorted(events, key=lambda event: event[:2]):
+            if event != "read":
+                last[attribute] = event
+            elif last.get(attribute) == "to None":
+                yield f"{line}: {attribute}"
+
+
+def test_nothing_is_read_where_it_was_set_to_none() -> None:
+    # mypyc takes it for None from there on, also after a call that sets it: a TypeError.
+    trap = "def f(x):\n x.a = None\n g(x)\n if x.a:\n  x.a = 1\n  x.a.b()\n"
+    assert list(read_after_none(trap)) == ["4: x.a"]
+    assert list(read_after_none("def f(x):\n a, x.a = x.a, None\n x.a()\n")) == ["3: x.a"]
+    for path in (ROOT / "sim" / "model").rglob("*.py"):
+        assert not list(read_after_none(path.read_text(encoding="utf-8"))), path
 
 
 def test_no_class_is_under_one_of_the_models() -> None:

@@ -44,7 +44,7 @@ class SleepAndCompute:
     def compute(self, _: None) -> None:
         """Begin to compute."""
         began = self.machine.clock.time
-        self.gil.compute_again(self.computes * MS, self.done, began, self.gil.main_thread)
+        self.gil.compute(self.computes * MS, self.done, began)
 
     def done(self, began: float) -> None:
         """Note how long it took, and sleep again."""

@@ -217,6 +217,33 @@ def test_the_model_calls_nothing_that_reaches_outside(path: Path) -> None:
     assert not called & IMPURE_CALLS
 
 
+#: Attributes that one place may set, of whatever object: the time, and the turns of a process.
+OWN = {"time": "/engine/", "end": "/cpython/gil.py", "holder": "/cpython/gil.py"}
+
+
+def set_in(source: str) -> set[str]:
+    """The attributes of anything that a source sets."""
+    return {
+        node.attr
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del)
+    }
+
+
+@pytest.mark.parametrize("path", MODEL, ids=name_of)
+def test_only_the_engine_moves_the_clock_and_only_the_gil_ends_its_turns(path: Path) -> None:
+    others = {attribute for attribute, owner in OWN.items() if owner not in str(path)}
+    assert not set_in(path.read_text(encoding="utf-8")) & others
+
+
+def test_a_clock_that_is_moved_is_found() -> None:
+    assert set_in("def f(self):\n    self.clock.time = self.gil.end = 1.0\n") == {"time", "end"}
+    assert set_in("clock.time += 1.0\nx = gil.holder\n") == {"time"}
+    for attribute, owner in OWN.items():
+        owners = [path for path in MODEL if owner in str(path)]
+        assert any(attribute in set_in(path.read_text(encoding="utf-8")) for path in owners)
+
+
 @pytest.mark.parametrize("path", MODEL, ids=name_of)
 def test_the_model_never_reads_a_measurement(path: Path) -> None:
     assert "reference_app" not in path.read_text(encoding="utf-8")

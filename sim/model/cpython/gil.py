@@ -1,22 +1,21 @@
 """The threads of one process, of which the holder of the GIL computes.
 
-A computation that nobody waits for runs through in one event. When another thread of the process
-waits, the holder drops the GIL after CPython's switch interval. Who gets it then has to get a core
-too, and that is the one where it ran last; see `sim.model.linux.scheduler`.
+A computation that no other thread waits for takes one turn. When another thread of the process
+waits, the holder drops the GIL after CPython's switch interval. The thread that takes it then also
+needs a core, which is the one where it ran last; see `sim.model.linux.scheduler`.
 
-Two threads that compute pass the GIL to each other: the one that has lost it asks for it, so it is
-awake when the other drops it, while a third one must wake up first and mostly comes too late.
+Two threads that compute pass the GIL to each other: the thread that lost it waits awake for the
+next drop, while a third thread must wake up first and mostly comes too late.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, final
 
+from sim.model.engine.chance import Chance
 from sim.model.engine.clock import Clock
-from sim.model.engine.heap import COMPILED, push
 from sim.model.fitted.gil import SOON, STEALS
 from sim.model.linux.scheduler import Core, Cores, Thread
 
@@ -31,21 +30,35 @@ ROUNDING: Final = 1e-9
 
 Then = Callable[[Any], None]
 
-#: s left, what to call with which argument once they are over, and the thread that computes. Not a
-#: tuple of four types: mypyc would make it anew wherever it goes, and work is told by its identity.
-Work = tuple[Any, ...]
+
+@final
+class Work:
+    """A computation of one thread: ``seconds`` s, and then ``then(argument)``.
+
+    Never changed: the end of a turn that was cut is in the clock's queue still, and is told by the
+    identity of its work.
+    """
+
+    __slots__ = ("argument", "seconds", "then", "thread")
+
+    def __init__(self, seconds: float, then: Then, argument: object, thread: Thread) -> None:
+        self.seconds = seconds
+        self.then = then
+        self.argument = argument
+        self.thread = thread
 
 
 def _nothing(_: object) -> None:
-    """Holds the GIL while its thread decides whether to go on."""
+    """Ends no computation."""
 
 
 _NO_THREAD: Final = Thread(Core())
 
-_DONE: Final[Work] = (0.0, _nothing, None, _NO_THREAD)
+#: Holds the GIL while the thread that has just computed decides whether to go on.
+_DONE: Final = Work(0.0, _nothing, None, _NO_THREAD)
 
 #: Holds the GIL of a process that does not run: SIGSTOP has stopped it, or it has ended.
-_NOBODY: Final[Work] = (0.0, _nothing, None, _NO_THREAD)
+_STOPPED: Final = Work(0.0, _nothing, None, _NO_THREAD)
 
 
 class Gil:
@@ -57,7 +70,7 @@ class Gil:
 
     State:
         holder: the work of the thread that has the GIL.
-        waiting: work of threads that have not.
+        waiting: work of threads that wait for the GIL, in the order in which they came.
         asked: when those that wait make the holder drop the GIL, s.
         challenger: work in ``waiting`` whose thread was the last to lose the GIL by force.
         core: that on which the holder runs; None while it waits for one, or there is none.
@@ -67,7 +80,6 @@ class Gil:
 
     __slots__ = (
         "_computing",
-        "_entries",
         "_loser",
         "_turn_over",
         "asked",
@@ -86,7 +98,7 @@ class Gil:
 
     def __init__(self, clock: Clock, cores: Cores, random: Random | None) -> None:
         self.clock = clock
-        self.random = random
+        self.random = None if random is None else Chance(random)
         self.asked = 0.0
         self.challenger: Work | None = None
         self._loser: Work | None = None
@@ -95,11 +107,11 @@ class Gil:
         self.core: Core | None = None
         self.main_thread = self._computing = Thread(cores.home())
         self.holder: Work | None = None
-        self.waiting: deque[Work] = deque()
+        # A list: compiled code handles one faster than a deque, and it is never long.
+        self.waiting: list[Work] = []
         self.end = -1.0
         self.left = 0.0
         self._turn_over = self._on_turn_over
-        self._entries = clock.entries
 
     def busy(self) -> bool:
         """Whether a thread keeps the GIL for longer than `SOON`, or others wait for it too."""
@@ -113,19 +125,7 @@ class Gil:
         """Whether the process's turn is just over, and nothing of it is left to compute."""
         return self.holder is _DONE and not self.waiting
 
-    def free_until(self, time: float, thread: Thread) -> bool:
-        """Whether a thread that computes from now to ``time`` disturbs nobody, nor is disturbed.
-
-        So may others after it, unless they need more than `short`: they go where they ran last.
-        """
-        running = thread.core.running
-        next_due: float = self._entries[0][0]
-        return (
-            next_due > time
-            and self.holder is None
-            and (running is None or running.is_over())
-            and not self.cores.queued
-        )
+    # What a thread does.
 
     def compute(
         self,
@@ -136,101 +136,62 @@ class Gil:
     ) -> None:
         """Let a thread without the GIL compute for ``seconds``, then call ``then(argument)``.
 
-        It is the main one, if none.
+        Without ``thread`` it is the main thread.
         """
         if thread is None:
             thread = self.main_thread
-        work: Work = (seconds, then, argument, thread)
-        if self.holder is not None:
-            self._wait(work)
-            return
-        cores, core = self.cores, thread.core
-        if core.running is not None:
-            core = cores.found_by(thread)
-        if seconds <= self.short and core.running is None:
-            # What `_begin` would do, without the way there: nearly always.
-            cores.free -= 1
-            if not COMPILED:
-                assert cores.free >= 0, "a thread that runs has an idle core"
-                assert self.core is None, "one thread of a process holds the GIL"
-            self.holder = work
-            self.core = thread.core = core
-            core.running = self
-            clock = self.clock
-            core.began = now = clock.time
-            self.end = end = now + seconds
-            clock.number = number = clock.number + 1
-            push(self._entries, (end, number, self._turn_over, work))
-        else:
-            self._get(core, work)
-
-    def compute_again(self, seconds: float, then: Then, argument: Any, thread: Thread) -> None:  # noqa: ANN401
-        """`compute`, as the last that an event does: if it can be, it is over at once."""
-        work: Work = (seconds, then, argument, thread)
-        if self.holder is not None:
-            self._wait(work)
-            return
-        core, clock = thread.core, self.clock
-        end = clock.time + seconds
-        next_due: float = self._entries[0][0]
-        if core.running is None and seconds <= self.short and next_due > end:
-            self.cores.free -= 1
-            if not COMPILED:
-                assert self.cores.free >= 0, "a thread that runs has an idle core"
-                assert self.core is None, "one thread of a process holds the GIL"
-            core.began = clock.time
-            core.running = self
-            self.core = core
-            clock.time = self.end = end
-            self.holder = work
-            self._on_turn_over(work)
-        else:
+        work = Work(seconds, then, argument, thread)
+        if self.holder is None:
             self._get(self.cores.found_by(thread), work)
+        else:
+            self._wait(work)
 
     def go_on(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
         """From within ``then``: let the same thread compute on, without dropping the GIL."""
         assert self.holder is _DONE, "only the thread that has just computed can go on"
-        self.holder = (seconds, then, argument, self._computing)
+        self.holder = Work(seconds, then, argument, self._computing)
 
     def let_go(self, seconds: float, then: Then, argument: Any, thread: Thread) -> None:  # noqa: ANN401
         """From within ``then``: let a thread compute once another has had the GIL."""
-        work = self._asleep((seconds, then, argument, thread))
+        work = self._asleep(Work(seconds, then, argument, thread))
         self._loser = work
         self.waiting.append(work)
 
     def compute_next(self, seconds: float, then: Then, argument: Any, thread: Thread) -> None:  # noqa: ANN401
         """From within ``then``: let a thread compute before all that wait."""
-        work: Work = (seconds, then, argument, thread)
+        work = Work(seconds, then, argument, thread)
         if self.holder is _DONE:
             self.holder = work
         else:
             self.waiting.append(work)
 
+    # What becomes of the process.
+
     def stop(self) -> None:
         """Compute nothing until `resume`: the process is stopped, or ends."""
         holder = self.holder
         assert holder is not _DONE, "a process does not stop in the middle of an event"
-        self.holder = _NOBODY
+        self.holder = _STOPPED
         if holder is None:
             return
         if self.core is None:
             self.waiting.extend(work for work in self.cores.remove(self) if work is not holder)
-            left = holder[0]
+            left = holder.seconds
         else:
             left = self.left + self.end - self.clock.time
             self.left = 0.0
             core, self.core = self.core, None
             self.cores.release(core)
         self.end = -1.0
-        self.waiting.appendleft((left, *holder[1:]))
+        self.waiting.insert(0, Work(left, holder.then, holder.argument, holder.thread))
 
     def resume(self) -> None:
         """Compute on, after `stop`."""
-        assert self.holder is _NOBODY, "only a process that was stopped can go on"
+        assert self.holder is _STOPPED, "only a process that was stopped can go on"
         self.holder = None
         if self.waiting:
             work = self._signalled()
-            self._get(self.cores.found_by(work[3]), work)
+            self._get(self.cores.found_by(work.thread), work)
 
     def throw_out(self) -> None:
         """Forget what the process computes: an exception has ended it in its only thread."""
@@ -239,10 +200,12 @@ class Gil:
 
     def end_process(self) -> None:
         """Never compute again."""
-        if self.holder is not _NOBODY:
+        if self.holder is not _STOPPED:
             self.stop()
         self.waiting.clear()
         self.cores.remove(self)
+
+    # What the scheduler does.
 
     def on_core(self, core: Core, work: Work) -> bool:
         """A thread that has waited for a core gets one; whether it needs it."""
@@ -264,9 +227,11 @@ class Gil:
         # The turn's first end stays in the queue, and finds another holder.
         self.clock.after(limit - self.clock.time, self._on_cut, self.holder)
 
+    # Turns.
+
     def _asleep(self, work: Work) -> Work:
         """The work of a thread that sleeps until it is signalled: its wake-up comes first."""
-        return (work[0] + self.cores.handover, *work[1:])
+        return Work(work.seconds + self.cores.handover, work.then, work.argument, work.thread)
 
     def _wait(self, work: Work) -> None:
         """Let a thread wait for the GIL, until it has waited for a switch interval."""
@@ -282,12 +247,11 @@ class Gil:
     def _get(self, core: Core, work: Work) -> None:
         """Let a thread compute on a core, or wait for it.
 
-        While it waits, another thread can take the GIL; but nobody can of a lone thread.
+        While it waits, another thread can take the GIL, if the process has another thread.
         """
         if core.running is None:
             self.cores.free -= 1
-            if not COMPILED:
-                assert self.cores.free >= 0, "a thread that runs has an idle core"
+            assert self.cores.free >= 0, "a thread that runs has an idle core"
             self.holder = work
             self._begin(core, work)
             return
@@ -297,26 +261,24 @@ class Gil:
 
     def _begin(self, core: Core, work: Work) -> None:
         """Begin a turn; this thread has got a core."""
-        if not COMPILED:
-            assert self.core is None, "one thread of a process holds the GIL"
-            assert self.holder is work, "a thread that computes holds the GIL"
+        assert self.core is None, "one thread of a process holds the GIL"
+        assert self.holder is work, "a thread that computes holds the GIL"
         core.running = self
-        thread = work[3]
+        thread = work.thread
         self.core = thread.core = core
         core.began = self.clock.time - thread.used
         thread.used = 0.0
-        self._continue()
+        self._continue(work)
 
-    def _continue(self) -> None:
-        """Begin another turn on the same core."""
-        assert self.holder is not None, "a process without work has no turn"
-        turn, on_end = self.holder[0], self._turn_over
+    def _continue(self, work: Work) -> None:
+        """Begin another turn on the same core; ``work`` holds the GIL."""
+        turn, on_end = work.seconds, self._turn_over
         if turn > self.short:
             turn = self._turn_of(turn)
             if self.left > 0:
                 on_end = self._on_cut
         self.end = self.clock.time + turn
-        self.clock.after(turn, on_end, self.holder)
+        self.clock.after(turn, on_end, work)
 
     def _turn_of(self, seconds: float) -> float:
         """How much of a long computation this turn may do."""
@@ -331,66 +293,47 @@ class Gil:
         return turn
 
     def _on_turn_over(self, work: Work) -> None:
+        """A computation is over: the thread goes on, or another of the process gets the GIL."""
         if work is not self.holder:
             return
-        clock, core = self.clock, self.core
+        core = self.core
         assert core is not None, "a thread that computes has a core"
-        if not COMPILED:
-            assert core.running is self, "a thread computes on the core that it has"
-        while True:
-            self.holder = _DONE
-            self._computing = work[3]
-            work[1](work[2])
-            next_work = self.holder
-            if next_work is _DONE:
-                if not self.waiting:
-                    self.holder = self.core = None
-                    cores = self.cores
-                    if cores.queued:
-                        cores.release(core)
-                    else:
-                        core.running = None
-                        cores.free += 1
-                        if not COMPILED:
-                            assert cores.free <= cores.number, "no more idle than there are"
-                    return
-                next_work = self._signalled()
-                target = self._target(next_work, core)
-                if core.queue or target is not core:
-                    self.holder = self.core = None
-                    self._get(target, next_work)
-                    self.cores.release(core)
-                    return
-                core.began = clock.time
-                self.holder = next_work
-            # What `_continue` would do, without the way there: nearly always.
-            work, seconds = next_work, next_work[0]
-            if seconds > self.short:
-                self._continue()
-                return
-            self.end = end = clock.time + seconds
-            next_due: float = self._entries[0][0]
-            if next_due <= end:
-                clock.number = number = clock.number + 1
-                push(self._entries, (end, number, self._turn_over, work))
-                return
-            # As in `compute_again`: nothing else is due until this turn is over too.
-            clock.time = end
+        assert core.running is self, "a thread computes on the core that it has"
+        self.holder = _DONE
+        self._computing = work.thread
+        work.then(work.argument)
+        following = self.holder
+        if following is not _DONE:
+            self._continue(following)
+        elif not self.waiting:
+            self.holder = self.core = None
+            self.cores.release(core)
+        else:
+            following = self._signalled()
+            target = self._target(following, core)
+            if core.queue or target is not core:
+                self.holder = self.core = None
+                self._get(target, following)
+                self.cores.release(core)
+            else:
+                core.began = self.clock.time
+                self.holder = following
+                self._continue(following)
 
     def _target(self, work: Work, core: Core) -> Core:
         """Where a thread computes that gets the GIL from one on ``core``.
 
         It wakes up where it ran last; for a moment only, it does not matter where that is.
         """
-        return self.cores.found_by(work[3]) if work[0] > self.short else core
+        return self.cores.found_by(work.thread) if work.seconds > self.short else core
 
     def _on_cut(self, work: Work) -> None:
         """The turn is over before the computation is."""
         if work is not self.holder:
             return
-        core, cores = self.core, self.cores
+        core, cores, thread = self.core, self.cores, work.thread
         assert core is not None, "a thread that computes has a core"
-        rest: Work = (self.left, *work[1:])
+        rest = Work(self.left, work.then, work.argument, thread)
         self.left = 0.0
         if not self.waiting or self.clock.time < self.asked - ROUNDING:
             self.holder = rest
@@ -398,7 +341,7 @@ class Gil:
             used = self.clock.time - core.began
             if core.queue and used < cores.slice - ROUNDING:
                 # It lost the core to one that woke up, and has it back before others.
-                work[3].used = used
+                thread.used = used
                 core.queue.insert(1, (self, rest))
             else:
                 core.queue.append((self, rest))
@@ -413,15 +356,17 @@ class Gil:
         target = self._target(winner, core)
         if target is core and not core.queue:
             core.began = self.clock.time
-            self._continue()
+            self._continue(winner)
             return
         self.core = None
         # It has the GIL from now on: the loser waits until it has taken it.
         self._get(target, winner)
         cores.release(core)
 
+    # Which thread gets the GIL.
+
     def _winner(self, holder: Work) -> Work:
-        """Who gets the GIL that the holder has to drop.
+        """The work of the thread that gets the GIL which the holder has to drop.
 
         The last that lost it so has waited for a whole switch interval, and asks for it: it is
         awake, and nearly always quicker than those that the drop wakes up.
@@ -430,7 +375,7 @@ class Gil:
         if challenger is None or self.random is None:
             return self._signalled()
         if rivals and (
-            challenger[3].core is holder[3].core or self.random.random() > STEALS**rivals
+            challenger.thread.core is holder.thread.core or self.random.random() > STEALS**rivals
         ):
             winner = self._any_but(challenger)
         else:
@@ -439,7 +384,7 @@ class Gil:
         return winner
 
     def _signalled(self) -> Work:
-        """Who gets the GIL that its holder does not need now."""
+        """The work of the thread that gets the GIL which its holder does not need now."""
         loser, self._loser = self._loser, None
         self.asked = self.clock.time + SWITCH_INTERVAL
         alone = self.random is None or len(self.waiting) == 1
@@ -450,18 +395,13 @@ class Gil:
     def _any_but(self, excluded: Work | None) -> Work:
         """Any other of those that wait: each is as likely."""
         assert self.random is not None, "a lone thread has no rivals"
+        number = len(self.waiting)
+        if excluded is None:
+            return self.waiting[int(self.random.random() * number)]
         others = [work for work in self.waiting if work is not excluded]
         return others[int(self.random.random() * len(others))]
 
-    def first_wins(self) -> bool:
-        """Whether the first of two threads gets the GIL that its holder does not need."""
-        return self.random is None or self.random.random() < 0.5
-
     def _remove(self, winner: Work) -> None:
-        # By identity: two threads may want the same.
-        for place, work in enumerate(self.waiting):
-            if work is winner:
-                del self.waiting[place]
-                break
+        self.waiting.remove(winner)
         if winner is self.challenger:
             self.challenger = None

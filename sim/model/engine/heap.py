@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 if TYPE_CHECKING:
     from mypy_extensions import i64
 
-#: Whether this is. ``hatch_build.py`` tells mypyc that it is true, and it leaves out what is not:
-#: the assertions of the model under ``if not COMPILED``, too. They cost nothing there, and hold in
-#: tests, which run interpreted code, and wherever else the model is not compiled.
+#: Whether this code is compiled. `sim.compiled.build` tells mypyc that it is.
 COMPILED: Final = not __file__.endswith((".py", ".pyc"))
 
 #: What is to happen: time, number, function, argument. Numbers keep what is due at the same time in

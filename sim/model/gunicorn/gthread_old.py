@@ -30,9 +30,7 @@ from math import inf
 from typing import Final
 
 from sim.model.connection import Connection
-from sim.model.cpython.gil import Then
 from sim.model.engine.clock import Call
-from sim.model.engine.heap import COMPILED
 from sim.model.gunicorn.gthread import SELECT_TIMEOUT, ThreadWorker
 from sim.model.gunicorn.pool_thread import PoolThread
 from sim.model.gunicorn.worker import Parent
@@ -69,7 +67,6 @@ class OldThreadWorker(ThreadWorker):
     """
 
     __slots__ = (
-        "_then_end_old_turn",
         "_then_finish",
         "_then_spin",
         "done",
@@ -84,8 +81,6 @@ class OldThreadWorker(ThreadWorker):
     def __init__(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> None:
         super().__init__(wiring, parent, listener)
         self.poller_first = wiring.release.new_connection == "poller"
-        self.undisturbed = False
-        self._then_end_old_turn = self._end_old_turn
         self._then_finish = self._finish_in_thread
         self._then_spin = self._spin
         self.futures = 0
@@ -100,11 +95,7 @@ class OldThreadWorker(ThreadWorker):
     def run(self) -> None:
         """Enter the main loop; the listener is on the poller until it ends."""
         self.registration = next(self.wiring.registrations)
-        self._next_turn()
-
-    def take(self, connection: Connection) -> bool:  # noqa: ARG002 - see `Poller`
-        """Never: the main thread has to come back for the request."""
-        return False
+        self._loop()
 
     def on_readable(self, connection: Connection) -> None:
         """A connection on the poller has become readable."""
@@ -134,7 +125,7 @@ class OldThreadWorker(ThreadWorker):
             if self.asleep():
                 self._sleep_on()
 
-    def _next_turn(self) -> None:
+    def _loop(self) -> None:
         """The head of `run()`'s loop, and its wait."""
         if self.exiting or self.in_handler:
             return
@@ -171,50 +162,42 @@ class OldThreadWorker(ThreadWorker):
         over = self.last_update() + SELECT_TIMEOUT
         self._sleep_for(max(0.0, over - self.clock.time))
 
-    def _begin_turn(self) -> None:
-        """`select(1.0)` or `futures.wait()` has returned."""
-        self.in_turn = True
-        self.woken_at = self.clock.time
-        self.turns += 1
-        if self.gil.busy():
-            self.gil.compute(0.0, self._then_awake, None)
-        else:
-            self.gil.compute(*self._old_events())
-
-    def _awake(self, _: None) -> None:
-        """The main thread has waited for the GIL; another worker may have accepted meanwhile."""
-        self.gil.go_on(*self._old_events())
-
-    def _old_events(self) -> tuple[float, Then, int]:
-        """What the main thread computes for what is ready, and what it does then."""
-        readable = 0
+    def _cost_of_events(self) -> float:
+        """CPU of what `select(1.0)` or `futures.wait()` has returned, s."""
         seconds = WAIT_FOR_FUTURE * self.futures
+        self.to_read = 0
         if self.polls:
-            readable = len(self.readable)
+            self.to_read = len(self.readable)
             pace = self.start_pace.at(self.clock.time)
-            seconds += self.costs.dispatch * pace * readable
+            seconds += self.costs.dispatch * pace * self.to_read
             if self.listener.queue:
-                self.in_hand = self._accept()
+                self._begin_accept()
                 seconds += self.costs.accept * pace
-        return seconds, self._then_end_old_turn, readable
+        return seconds
 
-    def _end_old_turn(self, readable: int) -> None:
+    def _dispatch(self, _: None) -> None:
+        """Handle what was ready."""
         if self.exiting or self.in_handler:
             return
         connection = self.in_hand
         if connection is not None:
             self.in_hand = None
-            self._accepted(connection)
-            if self.poller_first:
-                self._register_unread(connection)
-            else:
-                self._enqueue_req(connection)
-        for _ in range(readable):
-            self._on_polled(self.readable.popleft())
+            self.accept(connection)
+        while self.to_read:
+            self.to_read -= 1
+            self._on_polled(self.readable.pop(0))
         self.done = 0
         if self.keepalived_conns:
-            self._murder_keepalived(force=False)
-        self._next_turn()
+            self.murder_keepalived(force=False)
+        self._loop()
+
+    def accept(self, connection: Connection) -> None:
+        """The main thread has accepted a connection: to the poller, or to the pool at once."""
+        if self.poller_first:
+            self._hold(connection)
+            self._register_unread(connection)
+        else:
+            super().accept(connection)
 
     def _register_unread(self, connection: Connection) -> None:
         """On the poller, for as long as the client takes to send."""
@@ -232,10 +215,10 @@ class OldThreadWorker(ThreadWorker):
         """`on_client_socket_readable()`."""
         if connection in self.pending_conns:
             del self.pending_conns[connection]
-            self._enqueue_req(connection)
+            self.enqueue_req(connection)
         elif connection in self.keepalived_conns:
             del self.keepalived_conns[connection]
-            self._on_client_socket_readable(connection)
+            self.on_client_socket_readable(connection)
         # Otherwise it has expired, and is closed.
 
     def _begin_spin(self) -> None:
@@ -256,8 +239,8 @@ class OldThreadWorker(ThreadWorker):
         if self.exiting or self.in_handler:
             return
         if self.keepalived_conns:
-            self._murder_keepalived(force=False)
-        self._next_turn()
+            self.murder_keepalived(force=False)
+        self._loop()
 
     # The end of the loop.
 
@@ -281,22 +264,24 @@ class OldThreadWorker(ThreadWorker):
 
     # The pool.
 
-    def _enqueue_req(self, connection: Connection) -> None:
+    def enqueue_req(self, connection: Connection) -> None:
+        """Submit a connection to the pool, and remember its future."""
         self.futures += 1
-        super()._enqueue_req(connection)
+        super().enqueue_req(connection)
 
     def _after_wait(self, thread: PoolThread) -> None:
         """A thread has waited in `recv(2)` for the request."""
         if thread.connection is not None:
-            self._begin_request(thread, thread.connection)
+            self._parse(thread, thread.connection)
 
-    def _call_application(self, thread: PoolThread) -> None:
+    def handle_request(self, thread: PoolThread) -> None:
+        """See `ThreadWorker`; nothing wakes the main thread at `max_requests`."""
         alive = self.alive
-        super()._call_application(thread)
+        super().handle_request(thread)
         if alive and not self.alive and self.asleep():
             self._sleep_on()
 
-    def _respond(self, thread: PoolThread) -> None:
+    def _end_response(self, thread: PoolThread) -> None:
         """The response is sent; the future is done, and its callback finishes the request."""
         connection = thread.connection
         assert connection is not None, "a thread that responds has a connection"
@@ -321,9 +306,7 @@ class OldThreadWorker(ThreadWorker):
             elif first and self.asleep() and not self.waits:
                 self._sleep_on()
         else:
-            self.nr_conns -= 1
-            if not COMPILED:
-                self._check_end(connection)
+            self._close(connection)
             if connection.keep:
                 self.clients.closed(connection)
         self._take_next(thread)

@@ -1,8 +1,8 @@
-"""Signals that a worker process gets: which are lost, which end it, and which its handlers see.
+"""Signals that a worker process gets: some are lost, some end it, and its handlers see others.
 
-A signal that comes before `init_signals` is lost: until then the child has the master's handlers,
-which queue it in a copy of the master's queue that nobody reads. The handlers themselves are
-methods of `Worker`, as in gunicorn/workers/base.py.
+A signal that comes before `init_signals` is lost. Until then the child has the master's handlers,
+and they queue the signal in the child's copy of the master's queue, which is never read. The
+worker's handlers are methods of `Worker`, as in gunicorn/workers/base.py.
 """
 
 from __future__ import annotations
@@ -45,13 +45,14 @@ class Signals:
         elif signal == "STOP":
             self._stop()
         elif worker.finalizing or (signal == "ABRT" and not self.handled):
-            # No handler: the default action. Of SIGABRT the master has none that it could inherit.
+            # The default action: there is no handler. The master, which forked it, has none of
+            # SIGABRT either.
             self._die()
         elif self.handled:
             self._handle(signal)
 
     def _die(self) -> None:
-        """End the process a moment later: the master that sent the signal finds it alive."""
+        """End the process a moment later: right after `kill(2)` the master still finds it alive."""
         worker = self._worker
         Call(worker.clock, lambda _: worker.end(None)).after(worker.life_costs.kill)
 
@@ -60,7 +61,7 @@ class Signals:
         self.stopped_at = worker.clock.time
         worker.listener.forget(worker)
         worker.gil.stop()
-        # The master has not asked for SA_NOCLDSTOP.
+        # The master does not set SA_NOCLDSTOP.
         worker.parent.child_changed()
 
     def _continue(self) -> None:

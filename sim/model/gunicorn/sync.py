@@ -1,19 +1,30 @@
-"""`SyncWorker` (gunicorn/workers/sync.py): one request at a time, accepted when it is free.
+"""`SyncWorker` (gunicorn/workers/sync.py), under its names: one request at a time.
 
 ::
 
     accept queue --accept() until EAGAIN, then select()--> the worker, which closes every time
 
-Requests therefore wait in the kernel's accept queue, which all workers share. It heartbeats
-between requests only. The main thread does everything, so a signal whose handler raises (SIGABRT,
-SIGQUIT, SIGINT) raises wherever that is:
+Requests therefore wait in the kernel's accept queue, which all workers share. The worker heartbeats
+between requests only.
 
-- while it reads a request or runs the application, in `handle()`. Until 21.2 that closes the
-  connection and lets it pass. Later it catches it, answers 500, and closes; from 26.0 on it waits
-  in `util.close_graceful()` for the client to close, for 2 s at most. No heartbeat comes
+======== ======================= ==================== =====================================
+step     costs                   is over in           is followed by
+======== ======================= ==================== =====================================
+parse    request, first_request  handle_request       I/O
+I/O      io, timer_slack         _after_io            compute, send
+send     cpu, respond            _end_response        close
+close    sync_finish             _close               accept, once the client has closed too
+======== ======================= ==================== =====================================
+
+The main thread runs every step, so a signal whose handler raises (SIGABRT, SIGQUIT, SIGINT) raises
+in any of them:
+
+- While it reads a request or runs the application, in `handle()`. Until 21.2 `handle()` closes the
+  connection and lets the exception pass. Later releases catch it, answer 500, and close. From 26.0
+  on `util.close_graceful()` then waits for the client to close, for 2 s at most. No heartbeat comes
   meanwhile. So the master, which looks once a second, mostly follows SIGABRT up with SIGKILL, and
   logs "Perhaps out of memory?". Otherwise the loop ends, and the process with exit code 0.
-- in `util.close_graceful()`, or in `select()`: nothing catches it, and the process ends at once.
+- In `util.close_graceful()`, or in `select()`: nothing catches it, and the process ends at once.
 """
 
 from __future__ import annotations
@@ -38,12 +49,12 @@ HANDLE_ERROR = 0.0025
 class SyncWorker(Worker):
     """One sync worker; see `Worker` for what every class has.
 
+    Constants, of the release: ``answers_abort`` (whether the client of a request that an exception
+    ends gets a 500), ``close_timeout`` (s that closing waits for the client).
+
     State: ``connection`` (whose request it reads or runs), ``calls`` (whether it has called the
-    application for that), ``hangs`` (whether that request's I/O is
-    longer for a hang), ``sleeping`` (in `select()`).
-    Of the release: ``answers_abort`` (whether the client of a request that an exception ends gets a
-    500), ``close_timeout`` (s that closing waits for the client).
-    ``waited`` and ``longest`` stay 0: nothing ever waits inside.
+    application for that request), ``hangs`` (whether that request hangs), ``sleeping`` (in
+    `select()`). ``waited`` and ``longest`` stay 0: no request waits inside the worker.
     """
 
     def __init__(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> None:
@@ -83,22 +94,19 @@ class SyncWorker(Worker):
             rows.thread[row] = 1
         late = connection.ready - self.clock.time
         if late > 0:
-            # It reads, and nobody but `timeout` limits that.
+            # It waits in `recv(2)`; only `timeout` limits that.
             self.clock.after(late, self._after_wait, connection)
         else:
-            self._begin_request(connection)
+            self.handle(connection)
 
-    def _begin_request(self, connection: Connection) -> None:
+    def handle(self, connection: Connection) -> None:
+        """Read and parse the request."""
         seconds = self.request_cost(self.start_pace.step(self.clock.time))
-        self.gil.compute(seconds, self._call_application, connection.row)
+        self.gil.compute(seconds, self.handle_request, connection.row)
 
     def _after_wait(self, connection: Connection) -> None:
         if connection is self.connection and not self.in_handler:
-            self._begin_request(connection)
-
-    def take(self, connection: Connection) -> bool:  # noqa: ARG002 - see `Poller`
-        """Never: this worker does not sleep again before the connection's request is answered."""
-        return False
+            self.handle(connection)
 
     def wake(self) -> None:
         """The listener has become readable, and this worker won the race for it."""
@@ -145,7 +153,8 @@ class SyncWorker(Worker):
         self.clients.fail(connection)
         self._close(connection)
 
-    def _call_application(self, row: int) -> None:
+    def handle_request(self, row: int) -> None:
+        """The request is parsed: call the application, which begins with its I/O."""
         connection = self.connection
         assert connection is not None, "an exception ends what the main thread computes"
         if self.in_handler:
@@ -172,20 +181,20 @@ class SyncWorker(Worker):
         else:
             connection.pace = self.end_pace.step(self.clock.time)
             seconds = rows.cpu[row] + self.costs.respond * connection.pace
-            self.gil.go_on(seconds, self._respond, None)
+            self.gil.go_on(seconds, self._end_response, None)
 
     def _after_io(self, connection: Connection) -> None:
         if connection is not self.connection or self.in_handler:
-            return  # An exception has ended the request, or will; or the process has ended.
+            return  # An exception ends the request, or the process has ended.
         if self.hangs:
             self.hangs = False
             self.note("hang over")
         cpu = self.recorder.requests.cpu[connection.row]
         connection.pace = self.end_pace.step(self.clock.time)
         seconds = cpu + self.costs.respond * connection.pace
-        self.gil.compute_again(seconds, self._respond, None, self.gil.main_thread)
+        self.gil.compute(seconds, self._end_response, None)
 
-    def _respond(self, _: None) -> None:
+    def _end_response(self, _: None) -> None:
         if self.in_handler:
             return
         connection, self.connection = self.connection, None

@@ -1,4 +1,4 @@
-"""Traps: what an experiment has set for the next requests that a worker starts.
+"""Traps: crashes and hangs that an experiment sets for the next requests of a worker.
 
 A crash ends the process, as a fault in a C extension or the out-of-memory killer would. A hang
 lengthens the I/O of a request.
@@ -38,12 +38,12 @@ class Traps:
             return False
         self.crash = False
         worker.note("crash")
-        # Not at once: this is in the middle of a turn of its GIL.
+        # A moment later: the turn of its GIL has to be over.
         Call(worker.clock, lambda _: worker.end(1)).after(0.0)
         return True
 
     def spring_hang(self) -> float:
-        """How long the request that starts now hangs, s; 0 for not at all."""
+        """How long the request that starts now hangs, s; mostly 0."""
         if not self.hangs:
             return 0.0
         self.hangs -= 1

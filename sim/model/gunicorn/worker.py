@@ -85,8 +85,6 @@ class Worker(Poller):
         woken_at: when its main thread last woke up from its poll, s.
         signals: see `Signals`.
         traps: see `Traps`; None where nothing is set.
-        undisturbed: whether all that ever came to it were requests, each on a new connection; False
-            for good once it has got a signal or a trap, lost its parent, or is to leave its loop.
         copying: s that its next request takes longer, for it is the first: see `first_request`.
         registration, alone, finished_at: see `sim.model.linux.listening_socket.Poller`.
         waited: sum of the times that requests have waited inside it for a thread, s.
@@ -134,7 +132,6 @@ class Worker(Poller):
         "start_pace",
         "status",
         "traps",
-        "undisturbed",
         "waited",
         "wiring",
         "woken_at",
@@ -191,7 +188,6 @@ class Worker(Poller):
         self.woken_at = -inf
         self.signals = Signals(self)
         self.traps: Traps | None = None
-        self.undisturbed = True
         self.waited = 0.0
         self.longest = 0
         self.pool_size = 0
@@ -277,13 +273,11 @@ class Worker(Poller):
 
     def set_crash(self) -> None:
         """Let the next request that this worker starts end the process."""
-        self.undisturbed = False
         self.traps = self.traps or Traps(self)
         self.traps.crash = True
 
     def set_hang(self, requests: int, seconds: float) -> None:
         """Let the next ``requests`` that this worker starts hang for ``seconds`` s."""
-        self.undisturbed = False
         self.traps = self.traps or Traps(self)
         self.traps.hangs = requests
         self.traps.seconds = seconds
@@ -317,7 +311,6 @@ class Worker(Poller):
     def lose_parent(self) -> None:
         """The master has died; the worker sees that when it next looks at its ppid."""
         self.parent_alive = False
-        self.undisturbed = False
         if self.asleep():
             next_look = self.last_update() + self.poll_timeout
             Call(self.clock, lambda _: self.look_up()).after(max(0.0, next_look - self.clock.time))
@@ -328,7 +321,6 @@ class Worker(Poller):
         """`kill(2)`: send SIG``signal``."""
         if self.ended:
             return
-        self.undisturbed = False
         self.signals.deliver(signal)
 
     def handle_exit(self) -> None:
@@ -374,7 +366,6 @@ class Worker(Poller):
             return
         self.note("exiting")
         self.alive = False
-        self.undisturbed = False
         self.exiting = True
         self.status = status
         self.listener.forget(self)

@@ -27,7 +27,6 @@ from sim.experiment.costs import Costs
 from sim.model.connection import Connection
 from sim.model.engine.chance import Chance
 from sim.model.engine.clock import Clock
-from sim.model.engine.heap import COMPILED
 from sim.model.engine.ordered import bisect
 from sim.model.fitted.accept_race import CLIENT_LEAVES
 from sim.model.linux.accept_race import RaceCosts, Sleeper, winner
@@ -54,13 +53,6 @@ class Poller(Sleeper, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.registration = 0
-
-    @abstractmethod
-    def take(self, connection: Connection) -> bool:
-        """Run, accept ``connection``, and sleep again, if nothing else is due before that is over.
-
-        Whether that is so, and was done: the clock is at its end then.
-        """
 
     @abstractmethod
     def wake(self) -> None:
@@ -150,11 +142,8 @@ class ListeningSocket:
         self._last = -1
         self._last_winner: Poller | None = None
 
-    def connect(self, connection: Connection, *, last: bool = False) -> bool:
-        """Take a connection into the accept queue and wake the pollers; False: it is full.
-
-        If that is the ``last`` that an event does, the clock may be moved on.
-        """
+    def connect(self, connection: Connection) -> bool:
+        """Take a connection into the accept queue and wake the pollers; False: it is full."""
         queue = self.queue
         waiting = len(queue)
         if waiting >= self.limit:
@@ -166,14 +155,7 @@ class ListeningSocket:
         sleeping = self.sleeping
         if len(sleeping) > 1 and not self._fair:
             self._idle = self.cores.idle_elsewhere(CLIENT_LEAVES)
-        if last and sleeping and not waiting:
-            winner = self._winner()
-            if sleeping[winner].take(connection):
-                return True
-            queue.append(connection)
-            self._wake(winner)
-        else:
-            queue.append(connection)
+        queue.append(connection)
         # All wake up; those that lose find nothing and sleep again, which costs them less than the
         # winner needs for its accept. So only the winner leaves the list, and whoever would have
         # won but must wait for its GIL first: it looks for a connection when it has it.
@@ -197,8 +179,7 @@ class ListeningSocket:
         """Forget a SYN again."""
         self.request_socks -= 1
         self.young -= young
-        if not COMPILED:
-            assert 0 <= self.young <= self.request_socks, "handshakes are forgotten once"
+        assert 0 <= self.young <= self.request_socks, "handshakes are forgotten once"
 
     def syn_ack_retries(self) -> int:
         """How often a SYN-ACK is sent again by now."""
@@ -215,9 +196,8 @@ class ListeningSocket:
             return None
         connection = self.queue.popleft()
         now = self.clock.time
-        if not COMPILED:
-            assert connection.queued <= now, "a connection is accepted after it came"
-            assert len(self.queue) < self.limit, "the accept queue holds no more than its limit"
+        assert connection.queued <= now, "a connection is accepted after it came"
+        assert len(self.queue) < self.limit, "the accept queue holds no more than its limit"
         connection.accepted = now
         self.waited += now - connection.queued
         return connection
@@ -228,9 +208,8 @@ class ListeningSocket:
         place = bisect(self._order, key)
         self._order.insert(place, key)
         self.sleeping.insert(place, poller)
-        if not COMPILED:
-            assert not self.queue, "no poller sleeps while a connection waits"
-            assert len(self._order) == len(self.sleeping), "each sleeping poller has its key"
+        assert not self.queue, "no poller sleeps while a connection waits"
+        assert len(self._order) == len(self.sleeping), "each sleeping poller has its key"
 
     def forget(self, poller: Poller) -> None:
         """``poller`` does not wait any more."""
@@ -240,7 +219,8 @@ class ListeningSocket:
         else:
             place = bisect(self._order, -poller.registration) - 1
         if place >= 0 and sleeping[place] is poller:
-            del self._order[place], sleeping[place]
+            self._order.pop(place)
+            sleeping.pop(place)
 
     def close(self, holder: Holder) -> Iterator[Connection]:
         """`close(2)` by ``holder``; yields the connections that are reset, if it was the last."""
@@ -260,7 +240,7 @@ class ListeningSocket:
 
     def _wake(self, place: int) -> None:
         """Let the poller at ``place`` in `sleeping` go to look for a connection."""
-        del self._order[place]
+        self._order.pop(place)
         self.sleeping.pop(place).wake()
 
     def _winner(self) -> int:

@@ -18,13 +18,11 @@ has what they showed.
 from __future__ import annotations
 
 import math
-from collections import deque
 from random import Random
 from typing import TYPE_CHECKING, Final
 
 from sim.experiment.costs import Costs
 from sim.model.engine.clock import Clock
-from sim.model.engine.heap import COMPILED
 from sim.model.fitted.scheduler import BALANCE, KEEP, LAST, PASSED
 
 if TYPE_CHECKING:
@@ -59,7 +57,8 @@ class Core:
     def __init__(self) -> None:
         self.running: Gil | None = None
         self.began = -math.inf
-        self.queue: deque[tuple[Gil, Work]] = deque()
+        # A list, as `Gil.waiting`.
+        self.queue: list[tuple[Gil, Work]] = []
 
 
 class Thread:
@@ -182,7 +181,7 @@ class Cores:
                 return 1
         return 0
 
-    def check(self) -> None:
+    def is_consistent(self) -> bool:
         """Assert what holds whenever no thread is just changing its core."""
         idle = sum(core.running is None for core in self.each)
         assert self.free == idle, f"{idle} cores idle, not {self.free}"
@@ -191,6 +190,7 @@ class Cores:
         for core in self.each:
             assert core.running is not None or not core.queue, "nobody waits for an idle core"
             assert core.running is None or core.running.core is core, "a process has one core"
+        return True
 
     def enqueue(self, core: Core, gil: Gil, work: Work) -> None:
         """Let a thread that wakes up wait for a core that is busy, and take it as soon as it may.
@@ -220,7 +220,7 @@ class Cores:
         waiting = len(core.queue)
         if not waiting or gil.random is None:
             return 0
-        if work[0] > self.slice:
+        if work.seconds > self.slice:
             return waiting if self.random.random() < LAST else 0
         place = 0
         while place < waiting and self.random.random() < PASSED:
@@ -230,7 +230,7 @@ class Cores:
     def release(self, core: Core) -> None:
         """The thread that had a core does not need it any more, or not now."""
         while core.queue:
-            gil, work = core.queue.popleft()
+            gil, work = core.queue.pop(0)
             self.queued -= 1
             if gil.on_core(core, work):
                 if self.queued > len(core.queue) + 1:
@@ -238,8 +238,7 @@ class Cores:
                 return
         core.running = None
         self.free += 1
-        if not COMPILED:
-            assert self.free <= self.number, "no more cores idle than there are"
+        assert self.free <= self.number, "no more cores idle than there are"
         if self.queued:
             self._pull_later()
 
@@ -247,7 +246,7 @@ class Cores:
         """Let no thread of a process wait for a core any more; the work of those that did."""
         removed = [work for core in self.each for of, work in core.queue if of is gil]
         for core in self.each:
-            core.queue = deque(entry for entry in core.queue if entry[0] is not gil)
+            core.queue = [entry for entry in core.queue if entry[0] is not gil]
         self.queued -= len(removed)
         return removed
 
@@ -270,8 +269,7 @@ class Cores:
         if number != self._pulls:
             return
         self._pulling = False
-        if not COMPILED:
-            self.check()
+        assert self.is_consistent()
         rate = max(1, self.free)
         if rate < self._pull_rate and self.random.random() * self._pull_rate >= rate:
             # Fewer cores idle by now: thinning makes the rate that of the present number.
@@ -286,7 +284,7 @@ class Cores:
         if running is not None and self.random.random() >= BALANCE:
             self._pull_later()
             return
-        gil, work = busiest.queue.popleft()
+        gil, work = busiest.queue.pop(0)
         if running is not None:
             core.queue.append((gil, work))
             running.end_by(max(self.clock.time, core.began + self.slice))
