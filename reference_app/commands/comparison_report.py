@@ -21,7 +21,7 @@ from sim.validation.side_by_side import PairedEvent, PairedLoss, PairedRecovery
 _STYLES: Mapping[Verdict | None, str] = {
     "within 5 %": "green",
     "within 10 %": "green",
-    "within spread": "",
+    "within scatter": "",
     "off": "bold yellow",
     None: "dim",
 }

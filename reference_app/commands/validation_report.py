@@ -80,7 +80,7 @@ def _measures_table(result: Validation) -> Table:
             "-" if measure.worst_cell is None else str(measure.worst_cell),
             _percent(measure.ideal),
             str(measure.noisy),
-            str(measure.within_spread),
+            str(measure.within_scatter),
         )
     return table
 
@@ -102,7 +102,8 @@ def _missing(results: Iterable[Result]) -> Iterable[str]:
 
 def _miss(off: Off) -> str:
     what = off.name.removeprefix("latency_")
-    return f"{what} off by {off.error:.0%}, spread {off.spread:.0%}"
+    ranks = f", p-value {off.p_value:.1g}" if off.ranked else ""
+    return f"{what} off by {off.error:.0%}, spread {off.spread:.0%}{ranks}"
 
 
 def _print_cells(console: Console, what: str, lines: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any, Literal
 
 from sim.analysis.ideal import ideal
@@ -20,6 +21,7 @@ from sim.analysis.quantile import quantile
 from sim.analysis.recovery import combined
 from sim.analysis.summary import Summary
 from sim.run import OK, OUTCOMES, Requests, Run
+from sim.validation.rank_sum import least_p_value, p_value
 from sim.validation.side_by_side import (
     PairedEvent,
     PairedLoss,
@@ -32,7 +34,7 @@ from sim.validation.side_by_side import (
 SCHEMA = "gunicorn-comparison/1"
 
 Unit = Literal["s", "1/s", "ratio", "share"]
-Verdict = Literal["within 5 %", "within 10 %", "within spread", "off"]
+Verdict = Literal["within 5 %", "within 10 %", "within scatter", "off"]
 
 #: The measures of `sim.analysis.summary.Times` that are compared, by time.
 MEASURES: Mapping[str, tuple[str, ...]] = {
@@ -45,6 +47,13 @@ Values = Mapping[str, float | None]
 
 #: Of the variants, those outside `Figure.predicted_low` and `Figure.predicted_high`.
 LOW, HIGH = 0.05, 0.95
+
+#: Error of the model that the rank-sum test allows: a part of the median prediction, of a share
+#: absolute.
+ERROR, SHARE_ERROR = 0.10, 0.05
+
+#: How often the rank-sum test may reject a figure for nothing.
+FALSE_ALARM = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,8 @@ class Figure:
         predicted_high: 5 % of the variants are above; None with a single variant.
         ideal: of one ideal shared queue; None for what it does not have.
         ideal_error: of ``ideal``.
+        p_value: of the repeats among the variants; see `sim.validation.rank_sum`.
+        least_p_value: smallest that so many repeats and variants can have.
         verdict: see `judge`.
     """
 
@@ -80,6 +91,8 @@ class Figure:
     predicted_high: float | None
     ideal: float | None
     ideal_error: float | None
+    p_value: float | None
+    least_p_value: float | None
     verdict: Verdict | None
 
 
@@ -206,32 +219,32 @@ def figures_of(
     )
 
 
-def judge(error: float | None, apart: float, span: float | None) -> Verdict | None:
+def judge(error: float | None, p_value: float, least_p_value: float) -> Verdict:
     """The verdict on one figure: the first of these that holds.
 
     ``within 5 %``
         the error is 5 % at most; of a share, 5 of its 100 points.
     ``within 10 %``
         the same with 10.
-    ``within spread``
-        prediction and mean measurement are no further apart than the largest and the smallest
-        repeat of the measurement: the server does not repeat itself any closer. The model's own
-        spread excuses nothing, and a single repeat has no spread.
+    ``within scatter``
+        the repeats could be draws of the predicted distribution, apart from `ERROR` or
+        `SHARE_ERROR`: a rank-sum test that could reject this does not. It rejects a true
+        hypothesis in `FALSE_ALARM` of all cases at most.
     ``off``
-        none of these.
+        none of these; also where the repeats and variants are too few for the test.
 
     Args:
         error: as in `Figure.error`; None where the measurement is 0 and the prediction is not.
-        apart: distance of the prediction from the mean measurement, in the figure's unit.
-        span: largest minus smallest repeat in that unit; None with a single repeat.
+        p_value: as in `Figure.p_value`.
+        least_p_value: as in `Figure.least_p_value`.
     """
     # A rounding error in the last bit is not what 5 % is about.
     if error is not None and abs(error) <= 0.05 + 1e-12:
         return "within 5 %"
     if error is not None and abs(error) <= 0.10 + 1e-12:
         return "within 10 %"
-    if span is not None and apart <= span:
-        return "within spread"
+    if least_p_value < FALSE_ALARM <= p_value:
+        return "within scatter"
     return "off"
 
 
@@ -308,9 +321,12 @@ def _figure(
     several = len(predicted_each) > 1
     span = max(measured_each) - min(measured_each) if len(measured_each) > 1 else None
     error = _error(predicted, measured, unit)
-    verdict = None
+    verdict = by_rank = least = None
     if predicted is not None and measured is not None:
-        verdict = judge(error, abs(predicted - measured), span)
+        tolerance = SHARE_ERROR if unit == "share" else ERROR * abs(median(predicted_each))
+        by_rank = p_value(measured_each, predicted_each, tolerance)
+        least = least_p_value(len(measured_each), len(predicted_each))
+        verdict = judge(error, by_rank, least)
     return Figure(
         name=name,
         unit=unit,
@@ -322,6 +338,8 @@ def _figure(
         predicted_high=quantile(predicted_each, HIGH) if several else None,
         ideal=perfect,
         ideal_error=_error(perfect, measured, unit),
+        p_value=by_rank,
+        least_p_value=least,
         verdict=verdict,
     )
 

@@ -1,18 +1,20 @@
 """Verdicts on the rows of a validation: which targets the model reaches.
 
 Where the server repeats a figure within `REPEATABLE`, the prediction must meet the targets below.
-Elsewhere, prediction and measurement may be as far apart as the repeats are. The repeats are spread
-over the whole time of the validation, for a machine changes meanwhile.
+Elsewhere, the repeats are ranked among the variants of the prediction, and must not be further off
+than draws of the same distribution are (`sim.validation.rank_sum`). The repeats are spread over the
+whole time of the validation, for a machine changes meanwhile.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from sim.validation.comparison import Figure, figures_of
+from sim.validation.comparison import SHARE_ERROR, Figure, figures_of
+from sim.validation.rank_sum import least_p_value, p_larger
 from sim.validation.rows import Row
 
 #: Spread under which the server counts as repeating a figure; of a share in absolute terms.
@@ -25,6 +27,10 @@ TARGETED = ("latency_mean", "latency_p50", "latency_p95")
 #: Most that the shares of the requests may be off, absolute. Those of one cell are judged together,
 #: for they add up to 1: by the worker that is furthest off, and the one that repeats least.
 SHARE = 0.05
+
+#: How often the rank-sum test may reject a figure for nothing. A validation of 64 cells judges 256
+#: figures, so all of them together raise a false alarm in 1 of 20 validations at most (Bonferroni).
+FALSE_ALARM = 1 / 5120
 
 #: How many times closer than the ideal queue the mean latency of several gthread workers must be.
 CLOSER = 10.0
@@ -45,12 +51,17 @@ class Off:
         name: of the figure; ``share`` for the shares of all workers.
         error: its size; of shares that of the worker that is furthest off, absolute.
         spread: of the repeats; of shares that of the worker that repeats least.
+        p_value: of the repeats among the variants; see `sim.validation.rank_sum`. Of shares it is
+            that of their distances from the usual; see `_share`.
+        least_p_value: smallest that so many repeats and variants can have.
         ideal: size of the ideal queue's error; None for what it does not have.
     """
 
     name: str
     error: float
     spread: float
+    p_value: float
+    least_p_value: float
     ideal: float | None = None
 
     @property
@@ -58,9 +69,17 @@ class Off:
         """Whether the server repeats the figure."""
         return self.spread < REPEATABLE
 
+    @property
+    def ranked(self) -> bool:
+        """Whether the rank-sum test judges it: the server does not repeat it, and it can fail.
+
+        With too few repeats or variants, scatter excuses nothing.
+        """
+        return not self.repeated and self.least_p_value < FALSE_ALARM
+
     def within(self, limit: float) -> bool:
-        """Whether the error is within the limit, or the spread where the server has one."""
-        return self.error <= (limit if self.repeated else self.spread)
+        """Whether the error is within the limit, or within the scatter where the test judges."""
+        return self.p_value >= FALSE_ALARM if self.ranked else self.error <= limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +90,8 @@ class Result:
         cell: its number.
         name: of the cell.
         figures: those of `sim.validation.comparison` that are known on both sides.
+        share: how far the shares of all workers are off; None with one worker, or where they are
+            not known.
         gthread_workers: workers, if they are of ``gthread``; else 0.
         others: cores that were busy with anything else in the repeat with the most of that.
         repeats: how often it was measured.
@@ -79,6 +100,7 @@ class Result:
     cell: int
     name: str
     figures: tuple[Figure, ...]
+    share: Off | None
     gthread_workers: int
     others: float
     repeats: int
@@ -89,10 +111,12 @@ class Result:
         first = row.measurements[0]
         server = first.experiment["server"]
         figures = figures_of(row.variants, row.repeats, first.ideal)
+        known = tuple(f for f in figures if f.error is not None and f.spread is not None)
         return cls(
             row.cell,
             row.name,
-            tuple(f for f in figures if f.error is not None and f.spread is not None),
+            known,
+            _share(row, [figure for figure in known if figure.unit == "share"]),
             int(server["workers"]) if server["worker_class"] == "gthread" else 0,
             max(measurement.others for measurement in row.measurements),
             len(row.measurements),
@@ -107,21 +131,11 @@ class Result:
         figure = self.figure(name)
         if figure is None or figure.error is None or figure.spread is None:
             return None
+        assert figure.p_value is not None, "both sides are known"
+        assert figure.least_p_value is not None, "both sides are known"
         ideal = None if figure.ideal_error is None else abs(figure.ideal_error)
-        return Off(name, abs(figure.error), figure.spread, ideal)
-
-    @property
-    def shares(self) -> list[Figure]:
-        """Of the requests, by worker; none where there is one worker only."""
-        shares = [figure for figure in self.figures if figure.unit == "share"]
-        return shares if len(shares) > 1 else []
-
-    @property
-    def share(self) -> Off | None:
-        """How far its shares are off; None where they are not known."""
-        errors = [abs(figure.error) for figure in self.shares if figure.error is not None]
-        spreads = [figure.spread for figure in self.shares if figure.spread is not None]
-        return Off("share", max(errors), max(spreads)) if errors and spreads else None
+        error, spread = abs(figure.error), figure.spread
+        return Off(name, error, spread, figure.p_value, figure.least_p_value, ideal)
 
     @property
     def spread(self) -> float:
@@ -145,6 +159,38 @@ class Result:
         return [off for off, limit in limits if off is not None and not off.within(limit)]
 
 
+def _share(row: Row, figures: Sequence[Figure]) -> Off | None:
+    """How far the shares of all workers are off, judged together.
+
+    The distance of a run is that of the worker that is furthest from its median share in all runs
+    of both sides. Distances of the repeats, less the tolerance, are ranked among those of the
+    variants: too far is an alarm, too near is not.
+    """
+    if len(figures) < 2:
+        return None
+    names = [figure.name for figure in figures]
+    repeats, variants = (
+        [
+            [value for name in names if (value := run[name]) is not None]
+            for run in runs
+            if all(run[name] is not None for name in names)
+        ]
+        for runs in (row.repeats, row.variants)
+    )
+    usual: list[float] = [median(shares) for shares in zip(*repeats, *variants, strict=True)]
+
+    def distance(shares: Sequence[float]) -> float:
+        return max(abs(share - middle) for share, middle in zip(shares, usual, strict=True))
+
+    return Off(
+        "share",
+        max(abs(figure.error) for figure in figures if figure.error is not None),
+        max(figure.spread for figure in figures if figure.spread is not None),
+        p_larger([distance(each) - SHARE_ERROR for each in repeats], list(map(distance, variants))),
+        least_p_value(len(repeats), len(variants)) / 2,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """One figure over all cells.
@@ -156,7 +202,7 @@ class Measure:
         worst: the largest one over those; None without any.
         worst_cell: number of the cell that has it; None without any.
         noisy: how often the server does not repeat it.
-        within_spread: how many of those are no further off than the server is from itself.
+        within_scatter: how many of those are within what they may be; see `Off.within`.
         ideal: median size of the ideal queue's error over the repeated ones; None without any.
     """
 
@@ -166,7 +212,7 @@ class Measure:
     worst: float | None
     worst_cell: int | None
     noisy: int
-    within_spread: int
+    within_scatter: int
     ideal: float | None
 
 
@@ -222,7 +268,7 @@ def validation(rows: Iterable[Row]) -> Validation:
         target for measure in measures if measure.name in TARGETED for target in _of(measure)
     ]
     targets.append(Target(f"worst error of a share <= {SHARE:g}", _at_most(shares.worst, SHARE)))
-    targets.append(_spread_target((*(m for m in measures if m.name in TARGETED), shares)))
+    targets.append(_scatter_target((*(m for m in measures if m.name in TARGETED), shares)))
     reached = None if closer is None else closer >= CLOSER
     targets.append(Target(f"{CLOSER:g} times closer than the ideal queue", reached))
     return Validation(results, (*measures, shares), closer, tuple(targets))
@@ -241,7 +287,7 @@ def _measure(name: str, cells: Iterable[tuple[int, Off | None]]) -> Measure:
         worst=worst,
         worst_cell=worst_cell,
         noisy=len(noisy),
-        within_spread=sum(off.within(0.0) for off in noisy),
+        within_scatter=sum(off.within(SHARE if name == "share" else WORST) for off in noisy),
         ideal=median(ideals) if ideals else None,
     )
 
@@ -254,10 +300,10 @@ def _of(measure: Measure) -> tuple[Target, Target]:
     )
 
 
-def _spread_target(measures: Iterable[Measure]) -> Target:
+def _scatter_target(measures: Iterable[Measure]) -> Target:
     judged = [measure for measure in measures if measure.noisy]
-    within = all(measure.within_spread == measure.noisy for measure in judged) if judged else None
-    return Target("what the server does not repeat is within its spread", within)
+    within = all(each.within_scatter == each.noisy for each in judged) if judged else None
+    return Target("what the server does not repeat is within the predicted scatter", within)
 
 
 def _at_most(value: float | None, limit: float) -> bool | None:

@@ -16,7 +16,7 @@ KEY = (
     ("dot", "the model, one cell each"),
     ("times", "one ideal shared queue"),
     ("lost", "further off than it may be, with the cell's number"),
-    ("allowed", "what is allowed"),
+    ("allowed", "what is allowed where the server repeats itself"),
 )
 
 #: Panels: the figure, and what its error may be where the server repeats itself.
@@ -89,8 +89,8 @@ def _draw(axes: Axes, panel: dict[str, Any]) -> None:
     logarithmic(axes, (LEAST, MOST))
     border = 100 * REPEATABLE
     axes.fill_between(
-        [LEAST, border, border, MOST],
-        [panel["limit"], panel["limit"], border, MOST],
+        [LEAST, border],
+        [panel["limit"], panel["limit"]],
         LEAST,
         color=MEASURED,
         alpha=0.12,

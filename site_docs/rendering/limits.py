@@ -25,7 +25,7 @@ from sim.errors import ExperimentError
 from sim.reading import toml_file
 from sim.validation.comparison import Figure
 from sim.validation.grid import FACTORS
-from sim.validation.verdict import SHARE, TARGETED, WORST, Off, Result
+from sim.validation.verdict import TARGETED, Off, Result
 from site_docs.rendering import numbers, validated
 from site_docs.rendering.validated import WORDS
 from site_docs.runs.evidence import evidence
@@ -258,12 +258,9 @@ def _section(cause: Cause, misses: Sequence[tuple[Result, Off]]) -> str:
 def _size(result: Result, off: Off) -> str:
     """How far a figure is off, and how far it may be."""
     figure = result.figure(off.name)
-    allowed = off.spread
-    if off.repeated:
-        allowed = SHARE if figure is None else WORST
     if figure is None:
-        return f"{100 * off.error:.0f} points ({100 * allowed:.0f})"
-    return f"{numbers.signed_percent(figure.error)} ({numbers.percent(allowed)})"
+        return f"{100 * off.error:.0f} points ({validated.allowed(off)})"
+    return f"{numbers.signed_percent(figure.error)} ({validated.allowed(off)})"
 
 
 def elsewhere() -> str:

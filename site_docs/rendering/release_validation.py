@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sim.experiment.release import KNOWN
 from sim.validation.release_grid import GRIDS
-from sim.validation.verdict import SHARE, TARGETED, WORST, Off, Result
+from sim.validation.verdict import TARGETED, Off, Result
 from site_docs.rendering import numbers, validated
 from site_docs.rendering.validated import FILE, WORDS, Validated
 
@@ -26,7 +26,8 @@ def table() -> str:
     """A line for each release, the newest with its whole grid last."""
     lines = [
         "| Gunicorn | cells | targets reached | mean: repeated, median error, worst "
-        "| p95: repeated, median error, worst | not repeated, of which within their spread |",
+        "| p95: repeated, median error, worst "
+        "| not repeated, of which within the predicted scatter |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for release in measured():
@@ -48,7 +49,7 @@ def _line(found: Validated, planned: int) -> str:
         f"{whole} of {planned}",
         f"{reached} of {len(targets)}",
         *(_errors(found, name) for name in ("latency_mean", "latency_p95")),
-        f"{sum(m.noisy for m in judged)}, {sum(m.within_spread for m in judged)}",
+        f"{sum(m.noisy for m in judged)}, {sum(m.within_scatter for m in judged)}",
     )
     return f"| {' | '.join(cells)} |"
 
@@ -77,7 +78,7 @@ def misses() -> str:
     ]
     lines += [
         f"| {release} | {result.cell}: {result.name} | {WORDS[off.name]} | {_size(result, off)} "
-        f"| {numbers.percent(_limit(off))} |"
+        f"| {validated.allowed(off)} |"
         for release, result, off in rows
     ]
     return "\n".join(lines)
@@ -88,12 +89,6 @@ def _size(result: Result, off: Off) -> str:
     if figure is None or figure.error is None:
         return f"{100 * off.error:.0f} points"
     return numbers.signed_percent(figure.error)
-
-
-def _limit(off: Off) -> float:
-    if not off.repeated:
-        return off.spread
-    return SHARE if off.name == "share" else WORST
 
 
 def where() -> str:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from html import escape
 from pathlib import Path
 
 from sim.errors import ExperimentError
 from sim.validation import rows as validation_rows
+from sim.validation.comparison import FALSE_ALARM as FALSE_ALARM_ALONE
 from sim.validation.comparison import Figure
 from sim.validation.grid import Cell, sample
 from sim.validation.release_grid import cells_of
-from sim.validation.rows import Header, Row
+from sim.validation.rows import Header, Row, Values
 from sim.validation.verdict import (
     CLOSER,
+    FALSE_ALARM,
     MEDIAN,
     REPEATABLE,
     SHARE,
@@ -150,11 +152,11 @@ def _reached_values(found: Validation) -> list[tuple[str, str]]:
     shares = by_name["share"]
     rows.append((f"a worker's share is off by at most {100 * SHARE:.0f} points", _worst(shares)))
     judged = [by_name[name] for name in (*TARGETED, "share")]
-    noisy, within = sum(m.noisy for m in judged), sum(m.within_spread for m in judged)
+    noisy, within = sum(m.noisy for m in judged), sum(m.within_scatter for m in judged)
     rows.append(
         (
             f"what the server does not repeat within {numbers.whole_percent(REPEATABLE)} is within "
-            "its own spread",
+            "the predicted scatter",
             f"{within} of {noisy} figures",
         )
     )
@@ -167,6 +169,58 @@ def _reached_values(found: Validation) -> list[tuple[str, str]]:
         )
     )
     return rows
+
+
+def allowed(off: Off) -> str:
+    """How far the figure may be off, or how likely such repeats are and may be, in words."""
+    if off.ranked:
+        return f"p-value {off.p_value:.1g} ({FALSE_ALARM:.1g})"
+    return numbers.percent(SHARE if off.name == "share" else WORST)
+
+
+def rejected(path: Path = FILE) -> str:
+    """How many of them one test alone rejects, in how many, and where, in words."""
+    judged = [(cell, off) for cell, off in _offs(read(path).validation) if off.ranked]
+    alone = [(cell, off) for cell, off in judged if off.p_value < FALSE_ALARM_ALONE]
+    where = ", ".join(f"the {WORDS[off.name]} of cell {cell}" for cell, off in alone) or "none"
+    return f"{len(alone)} of {len(judged)} figures ({where})"
+
+
+def ranked(path: Path = FILE) -> int:
+    """Number of means, medians and p95 that the rank test judges."""
+    return sum(off.ranked for _, off in _offs(read(path).validation))
+
+
+def rejected_if_scaled(scale: float, path: Path = FILE) -> int:
+    """How many of them it would reject if every predicted latency were so many times as long."""
+    return sum(
+        off.ranked and off.p_value < FALSE_ALARM
+        for _, off in _offs(validation(_scaled(row, scale) for row in read(path).rows))
+    )
+
+
+def _offs(found: Validation) -> list[tuple[int, Off]]:
+    return [
+        (result.cell, off)
+        for result in found.results
+        for off in map(result.off, TARGETED)
+        if off is not None
+    ]
+
+
+def _scaled(row: Row, scale: float) -> Row:
+    def values(variant: Values) -> Values:
+        return {
+            name: value * scale if value is not None and name in TARGETED else value
+            for name, value in variant.items()
+        }
+
+    return Row(
+        tuple(
+            replace(each, variants=[values(variant) for variant in each.variants])
+            for each in row.measurements
+        )
+    )
 
 
 def _or(value: float | None) -> str:
@@ -183,7 +237,7 @@ def measures(path: Path = FILE) -> str:
     """Errors over all cells, as a table."""
     lines = [
         "| figure | the server repeats it in | median error | worst | ideal queue, median error "
-        "| it does not repeat it in | of which within its spread |",
+        "| it does not repeat it in | of which within the predicted scatter |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for each in read(path).validation.measures:
@@ -194,7 +248,7 @@ def measures(path: Path = FILE) -> str:
             _worst(each),
             _or(each.ideal),
             f"{each.noisy} cells",
-            str(each.within_spread),
+            str(each.within_scatter),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -38,7 +38,8 @@ def test_the_validation_is_what_the_rows_say() -> None:
     ):
         assert sentence in TEXT
     for each in (mean, median, p95, shares):
-        assert each.within_spread == each.noisy
+        assert each.within_scatter == each.noisy
+    assert f"would reject {validated.rejected_if_scaled(0.85)} if every predicted" in TEXT
 
 
 @pytest.mark.parametrize(

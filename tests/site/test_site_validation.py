@@ -242,3 +242,13 @@ def test_a_release_is_told_with_its_cells_misses_and_commit(
     missed = release_validation.misses().splitlines()[2:]
     assert [line.split(" | ")[2:4] for line in missed] == [["mean", "+29.4 %"], ["p95", "+29.4 %"]]
     assert "by commit `0123abc`" in release_validation.where()
+
+
+def test_a_model_that_is_wrong_would_be_rejected_where_the_server_does_not_repeat_itself() -> None:
+    """What the old limit, the spread of the repeats, excused: more than one figure in four."""
+    assert validated.rejected_if_scaled(1.0) == 0
+    assert validated.rejected_if_scaled(0.8) > validated.ranked() / 4
+    assert validated.rejected_if_scaled(1.25) > validated.ranked() / 4
+    assert validated.rejected().endswith(
+        "(the mean of cell 1, the p95 of cell 1, the median of cell 39)"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from typing import Any
@@ -19,7 +20,16 @@ from sim.analysis.losses import CAUSES, Loss
 from sim.analysis.summary import Summary, summarize
 from sim.experiment.disturbance import KINDS, Signal
 from sim.run import OK, REFUSED, ProcessEvent, Requests, Run, Source
-from sim.validation.comparison import SCHEMA, Comparison, compare, document, ideal_run, judge
+from sim.validation.comparison import (
+    SCHEMA,
+    Comparison,
+    Values,
+    compare,
+    document,
+    figures_of,
+    ideal_run,
+    judge,
+)
 from sim.validation.side_by_side import PairedLoss, pair_losses
 
 EXPERIMENT = experiment_of(server={"workers": 2, "threads": 2}, traffic={"rate": 56.0})
@@ -214,31 +224,41 @@ def test_an_unknown_figure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "apart", "span", "verdict"),
+    ("error", "p_value", "least", "verdict"),
     [
-        (0.0, 0.0, None, "within 5 %"),
-        (-0.05, 5.0, None, "within 5 %"),
-        (0.051, 5.1, 100.0, "within 10 %"),
-        (-0.10, 10.0, None, "within 10 %"),
-        (0.11, 11.0, 11.0, "within spread"),
-        (0.11, 11.0, 10.9, "off"),
-        (-0.5, 50.0, None, "off"),
-        (None, 1.0, None, "off"),
-        (None, 1.0, 2.0, "within spread"),
+        (0.0, 0.0001, 0.0001, "within 5 %"),
+        (-0.05, 0.0001, 0.0001, "within 5 %"),
+        (0.051, 0.0001, 0.0001, "within 10 %"),
+        (-0.10, 0.0001, 0.0001, "within 10 %"),
+        (0.11, 0.01, 0.0001, "within scatter"),
+        (0.11, 0.0099, 0.0001, "off"),
+        # A test that cannot fail excuses nothing.
+        (-0.5, 1.0, 0.01, "off"),
+        (None, 1.0, 0.01, "off"),
+        (None, 1.0, 0.0001, "within scatter"),
     ],
 )
-def test_the_verdict(error: float | None, apart: float, span: float | None, verdict: str) -> None:
-    assert judge(error, apart, span) == verdict
+def test_the_verdict(error: float | None, p_value: float, least: float, verdict: str) -> None:
+    assert judge(error, p_value, least) == verdict
 
 
-def test_a_server_that_repeats_itself_badly_excuses_the_model() -> None:
-    predictions = [predicted(0.01)]
-    steady = of(predictions, [measured(0.0), measured(0.0001)]).figure("latency_mean")
-    shaky = of(predictions, [measured(0.0), measured(0.02)]).figure("latency_mean")
-    assert steady.verdict == "off"
-    assert shaky.error is not None
-    assert abs(shaky.error) > 0.1
-    assert shaky.verdict == "within spread"
+def latencies(values: Sequence[float]) -> list[Values]:
+    return [{"latency_mean": value} for value in values]
+
+
+def test_scatter_of_the_repeats_excuses_only_a_model_that_predicts_it() -> None:
+    """Either way the means are 80 and 106 ms, and the repeats differ by a third."""
+    repeats = latencies([0.095, 0.13, 0.1, 0.1])
+    narrow = latencies([0.079 + 0.00005 * number for number in range(41)])
+    wide = latencies([0.020 + 0.003 * number for number in range(41)])
+    for variants, verdict in ((narrow, "off"), (wide, "within scatter")):
+        (figure,) = figures_of(variants, repeats, {})
+        assert figure.error == pytest.approx(-0.247, abs=0.001)
+        assert figure.spread == pytest.approx(0.329, abs=0.001)
+        assert figure.verdict == verdict
+    # Two variants are too few to reject anything, so they excuse nothing.
+    (figure,) = figures_of(latencies([0.02, 0.14]), repeats, {})
+    assert figure.verdict == "off"
 
 
 # --- document and report -------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import jsonschema
@@ -63,8 +64,25 @@ def row(
     ideal: float = 0.5,
     shares: Sequence[float] = (0.5, 0.5),
     others: float = 0.0,
+    scatter: float = 0.0,
+    variants: int = 2,
 ) -> Row:
-    """A cell whose latencies and first worker's shares (predicted, measured) are these."""
+    """A cell whose latencies and first worker's shares (predicted, measured) are these.
+
+    Args:
+        number: of the cell.
+        predicted: mean of the variants.
+        measured: of each repeat.
+        ideal: of the ideal queue.
+        shares: of the first worker, predicted and measured.
+        others: cores that were busy with anything else, in all repeats but the first.
+        scatter: largest less smallest latency of the variants.
+        variants: predicted for each repeat.
+    """
+    each_variant = [
+        values(predicted + scatter * (place / max(1, variants - 1) - 0.5), shares[0])
+        for place in range(variants)
+    ]
     return Row(
         tuple(
             Measurement(
@@ -75,7 +93,7 @@ def row(
                 values=values(each, shares[1]),
                 outcomes={"ok": 100},
                 others=others if place else 0.0,
-                variants=[values(predicted, shares[0])] * 2,
+                variants=each_variant,
                 ideal={name: ideal for name in values(0.0) if not name.startswith("share")},
             )
             for place, each in enumerate(measured)
@@ -103,7 +121,7 @@ def test_a_good_model_reaches_every_target() -> None:
     rows = [row(1, 1.04, [1.0, 1.0, 1.0]), row(2, 0.98, [1.0, 1.02, 0.98])]
     result = validation(rows)
     assert result.reached
-    assert all(target.reached for target in result.targets if "spread" not in target.text)
+    assert all(target.reached for target in result.targets if "scatter" not in target.text)
     (mean, *_) = result.measures
     assert (mean.name, mean.repeated, mean.noisy) == ("latency_mean", 2, 0)
     assert mean.median == pytest.approx(0.03)
@@ -125,14 +143,31 @@ def test_a_bad_cell_is_told_and_its_targets_are_missed() -> None:
     assert "cell 7, the 7th: mean off by 20%, spread 0%; p50 off by 20%" in text
 
 
-def test_a_noisy_cell_is_named_and_judged_by_its_own_spread() -> None:
-    within = row(3, 1.12, [0.9, 1.0, 1.1, 1.2])
+SCATTER = "what the server does not repeat is within the predicted scatter"
+
+
+def test_a_noisy_cell_is_named_and_judged_by_the_predicted_scatter() -> None:
+    repeats = [0.9, 1.0, 1.1, 1.2]
+    within = row(3, 1.4, repeats, scatter=1.2, variants=15)
     result = validation([within])
     assert [each.name for each in result.results if each.noisy] == ["the 3th"]
-    assert not missed(validation([within, row(1, 1.0, [1.0] * 3)]))
-    beyond = validation([row(3, 1.4, [0.9, 1.0, 1.1])])
-    assert missed(beyond)[0] == "what the server does not repeat is within its spread"
+    assert SCATTER not in missed(result)
     assert "cell 3, the 3th: 29%" in printed([within])
+    # As far off, and the server repeats itself no better; but the model is sure of it.
+    beyond = [row(3, 1.4, repeats, scatter=0.01, variants=15)]
+    assert SCATTER in missed(validation(beyond))
+    assert "mean off by 33%, spread 29%, p-value 3e-06; p50 off by 33%" in printed(beyond)
+
+
+def test_too_few_repeats_and_variants_excuse_nothing() -> None:
+    # 2 repeats and 8 variants: every order has more than one chance in 5,120.
+    repeats = [0.95, 1.05]
+    good, bad = (row(3, mean, repeats, scatter=1.2, variants=4) for mean in (1.14, 1.16))
+    assert SCATTER not in missed(validation([good]))
+    assert SCATTER in missed(validation([bad]))
+    (off,) = (result.off("latency_mean") for result in validation([bad]).results)
+    assert off is not None
+    assert (off.repeated, off.ranked) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -146,15 +181,43 @@ def test_a_share_may_be_off_by_a_twentieth(shares: Sequence[float], words: list[
     assert missed(validation([row(1, 1.0, [1.0] * 3, shares=shares)])) == words
 
 
-def test_the_shares_of_a_cell_are_judged_together() -> None:
-    # The second worker's share is as noisy as the first's, and both are off by as much.
-    noisy = row(1, 1.0, [1.0] * 2, shares=(0.62, 0.5))
-    noisy.measurements[1].values.update(share_worker_1=0.6, share_worker_2=0.4)
-    (result,) = validation([noisy]).results
+def shared(predicted: Sequence[float], measured: Sequence[float]) -> Row:
+    """A cell whose first worker has these shares, in the variants of a repeat and in the repeats.
+
+    The second worker has the rest.
+    """
+    cell = row(1, 1.0, [1.0] * len(measured), variants=len(predicted))
+    for share, measurement in zip(measured, cell.measurements, strict=True):
+        measurement.values.update(values(1.0, share))
+        for each, variant in zip(predicted, measurement.variants, strict=True):
+            variant.update(values(1.0, each))
+    return cell
+
+
+WIDE = [0.4 + 0.02 * number for number in range(15)]
+NARROW = [0.54 + 0.001 * number for number in range(15)]
+
+
+@pytest.mark.parametrize(
+    ("predicted", "measured", "missed"),
+    [
+        (WIDE, (0.4, 0.5, 0.45), False),
+        (NARROW, (0.48, 0.56, 0.51), False),
+        # Each repeat is further from the usual than every variant, on either side.
+        (NARROW, (0.4, 0.7, 0.45), True),
+    ],
+)
+def test_the_shares_of_a_cell_are_judged_together(
+    predicted: Sequence[float], measured: Sequence[float], missed: bool
+) -> None:
+    cell = validation([shared(predicted, measured)])
+    (result,) = cell.results
     assert result.share is not None
-    assert (result.share.error, result.share.spread) == pytest.approx((0.07, 0.1))
-    assert not result.misses
-    assert validation([noisy]).measures[-1].within_spread == 1
+    assert result.share.ranked
+    assert result.share.spread == pytest.approx(max(measured) - min(measured))
+    assert result.share.error == pytest.approx(abs(fmean(predicted) - fmean(measured)))
+    assert [off.name for off in result.misses] == ["share"] * missed
+    assert cell.measures[-1].within_scatter == (not missed)
 
 
 @pytest.mark.parametrize(("others", "told"), [(0.04, False), (0.31, True)])
