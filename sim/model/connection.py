@@ -24,6 +24,7 @@ class Connection:
         uploaded: when that request's body has arrived, s; only where bodies are slow.
         closes: when the client closes it, if the server does so first, s; 0 before an answer.
         deferred: whether a thread has given up waiting for the request.
+        hangs: whether the present request's I/O is longer because an experiment makes it hang.
         queued: when it came into the accept queue, s.
         accepted: when a worker accepted it, or saw the present request on it, s.
         idle_since: when a proxy put it into its pool, s.
@@ -36,6 +37,7 @@ class Connection:
         "client",
         "closes",
         "deferred",
+        "hangs",
         "idle_since",
         "keep",
         "pace",
@@ -63,3 +65,4 @@ class Connection:
         self.ready = 0.0
         self.closes = 0.0
         self.deferred = False
+        self.hangs = False

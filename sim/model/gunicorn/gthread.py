@@ -71,10 +71,9 @@ class ThreadWorker(Worker):
     """One gthread worker; see `Worker` for what every class has.
 
     Constants: ``worker_connections``, ``max_keepalived``, ``keepalive``, ``graceful_timeout``,
-    ``_reads_bodies`` (whether the application waits for bodies), ``_races`` (stream of the races
-    for the GIL). Of the release, see `sim.experiment.release.Release`: ``data_timeout`` and
-    ``drain_timeout`` (s; infinity is for ever), ``lingers`` (at closing), ``idle_at_stop``,
-    ``heartbeat_at_stop``.
+    ``_races`` (stream of the races for the GIL). Of the release, see
+    `sim.experiment.release.Release`: ``data_timeout`` and ``drain_timeout`` (s; infinity is for
+    ever), ``lingers`` (at closing), ``idle_at_stop``, ``heartbeat_at_stop``.
 
     State, under Gunicorn's names where it has one:
         nr_conns: connections that it holds.
@@ -99,7 +98,6 @@ class ThreadWorker(Worker):
         "_held",
         "_keeps",
         "_races",
-        "_reads_bodies",
         "_then_after_io",
         "_then_begin_response",
         "_then_dispatch",
@@ -160,7 +158,6 @@ class ThreadWorker(Worker):
         # Whether any of its connections may be without a request.
         self._keeps = self.clients.slow or self.keepalive > 0
         self._bodies = self.clients.body is not None
-        self._reads_bodies = self.clients.reads_body
         self.nr_conns = 0
         self._held: set[Connection] = set()  # only where the assertions are on
         self.accepting = False
@@ -259,13 +256,7 @@ class ThreadWorker(Worker):
         self.nr_conns += 1
         assert self._begins(connection)
         connection.worker = self
-        self._note_accepted(connection)
-
-    def _note_accepted(self, connection: Connection) -> None:
-        if not connection.abandoned:
-            rows, row = self.rows, connection.row
-            rows.accepted[row] = connection.accepted - self.recorder.start
-            rows.worker[row] = self.boot_order
+        self.note_accepted(connection)
 
     def _close(self, connection: Connection) -> None:
         self.nr_conns -= 1
@@ -289,7 +280,7 @@ class ThreadWorker(Worker):
     def on_client_socket_readable(self, connection: Connection) -> None:
         """The main thread has seen a request on a connection that it had already."""
         connection.accepted = self.clock.time
-        self._note_accepted(connection)
+        self.note_accepted(connection)
         self.enqueue_req(connection)
 
     def murder_keepalived(self, *, force: bool) -> None:
@@ -588,45 +579,26 @@ class ThreadWorker(Worker):
         """The request is parsed: call the application, which begins with its I/O."""
         connection = thread.connection
         assert connection is not None, "a thread that runs has a connection"
-        rows, row = self.rows, connection.row
-        now = self.clock.time
         if not connection.abandoned:
-            rows.started[row] = now - self.recorder.start
-            rows.thread[row] = thread.number
+            self.rows.thread[connection.row] = thread.number
         if thread.number > self.pool_size:  # noqa: PLR1730 - the call would cost more
             self.pool_size = thread.number
-        self.nr += 1
-        if self.nr >= self.max_requests and self.alive:
-            # The main thread sees that when it next comes round.
-            self.note("max_requests")
-            self.alive = False
+        io = self.call_application(connection)
         if self.keepalive:
             connection.keep = self.alive and len(self.keepalived_conns) < self.max_keepalived
-        io = rows.io[row]
-        if self._reads_bodies and connection.uploaded > now:
-            io += connection.uploaded - now
-        if self.traps is not None:
-            if self.traps.spring_crash():
-                return
-            if seconds := self.traps.spring_hang():
-                thread.hangs = True
-                io += seconds
         if io > 0:
             self.clock.after(io + self.costs.timer_slack, self._then_after_io, thread)
-        else:
-            connection.pace = self.end_pace.step(now)
-            self.gil.go_on(rows.cpu[row], self._then_begin_response, thread)
+        elif io == 0:
+            self.end_io(connection)
+            self.gil.go_on(self.rows.cpu[connection.row], self._then_begin_response, thread)
 
     def _after_io(self, thread: PoolThread) -> None:
         """The application computes now, and responds."""
         connection = thread.connection
         if connection is None:
             return  # The process has ended.
-        if thread.hangs:
-            thread.hangs = False
-            self.note("hang over")
-        gil = self.gil
-        connection.pace = pace = self.end_pace.step(self.clock.time)
+        self.end_io(connection)
+        gil, pace = self.gil, connection.pace
         cpu = self.rows.cpu[connection.row]
         if cpu > SOON or gil.busy():
             gil.compute(cpu, self._then_begin_response, thread, thread)
@@ -701,10 +673,10 @@ class ThreadWorker(Worker):
         connection = thread.connection
         assert connection is not None, "a thread that responds has a connection"
         self.clients.answer_in_passing(connection, self.costs.finish * connection.pace)
-        self._close(connection)
-        self.finished_at = self.clock.time
-        self.alone = True
         self._take_next(thread)
+        self.finish_request(connection)
+        # Also where a request has come during this turn, which is rare.
+        self.alone = True
         if self.exiting:
             self.end_if_idle()
         elif not (self.in_turn or (self.accepting and self.alive)):

@@ -274,12 +274,12 @@ class OldThreadWorker(ThreadWorker):
         if thread.connection is not None:
             self._parse(thread, thread.connection)
 
-    def handle_request(self, thread: PoolThread) -> None:
-        """See `ThreadWorker`; nothing wakes the main thread at `max_requests`."""
-        alive = self.alive
-        super().handle_request(thread)
-        if alive and not self.alive and self.asleep():
-            self._sleep_on()
+    def reach_max_requests(self) -> None:
+        """See `Worker`; nothing wakes the main thread for it."""
+        if self.alive:
+            super().reach_max_requests()
+            if self.asleep():
+                self._sleep_on()
 
     def _end_response(self, thread: PoolThread) -> None:
         """The response is sent; the future is done, and its callback finishes the request."""

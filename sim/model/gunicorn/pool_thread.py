@@ -11,14 +11,13 @@ class PoolThread(Thread):
 
     Constants: ``number`` (from 1).
     State: ``connection`` (whose request it runs), ``takes`` (how often it has yet to wait for the
-    GIL before the application), ``hangs`` (whether that request's I/O is longer for a hang).
+    GIL before the application).
     """
 
-    __slots__ = ("connection", "hangs", "number", "takes")
+    __slots__ = ("connection", "number", "takes")
 
     def __init__(self, number: int, core: Core) -> None:
         super().__init__(core)
         self.number = number
         self.connection: Connection | None = None
-        self.hangs = False
         self.takes = 0

@@ -53,8 +53,8 @@ class SyncWorker(Worker):
     ends gets a 500), ``close_timeout`` (s that closing waits for the client).
 
     State: ``connection`` (whose request it reads or runs), ``calls`` (whether it has called the
-    application for that request), ``hangs`` (whether that request hangs), ``sleeping`` (in
-    `select()`). ``waited`` and ``longest`` stay 0: no request waits inside the worker.
+    application for that request), ``sleeping`` (in `select()`). ``waited`` and ``longest`` stay 0:
+    no request waits inside the worker.
     """
 
     def __init__(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> None:
@@ -63,7 +63,6 @@ class SyncWorker(Worker):
         self.registration = self.boot_order
         self.connection: Connection | None = None
         self.calls = False
-        self.hangs = False
         self.sleeping = False
         self.answers_abort = wiring.release.sync_abort == "500"
         self.close_timeout = CLOSE_TIMEOUT if wiring.release.sync_closing == "linger" else 0.0
@@ -86,27 +85,24 @@ class SyncWorker(Worker):
         self.calls = False
         self.connection = connection
         connection.worker = self
-        row = connection.row
+        self.note_accepted(connection)
         if not connection.abandoned:
-            rows = self.recorder.requests
-            rows.accepted[row] = connection.accepted - self.recorder.start
-            rows.worker[row] = self.boot_order
-            rows.thread[row] = 1
+            self.rows.thread[connection.row] = 1
         late = connection.ready - self.clock.time
         if late > 0:
             # It waits in `recv(2)`; only `timeout` limits that.
             self.clock.after(late, self._after_wait, connection)
         else:
-            self.handle(connection)
+            self.handle()
 
-    def handle(self, connection: Connection) -> None:
-        """Read and parse the request."""
+    def handle(self) -> None:
+        """Read and parse the request of ``connection``."""
         seconds = self.request_cost(self.start_pace.step(self.clock.time))
-        self.gil.compute(seconds, self.handle_request, connection.row)
+        self.gil.compute(seconds, self.handle_request, None)
 
     def _after_wait(self, connection: Connection) -> None:
         if connection is self.connection and not self.in_handler:
-            self.handle(connection)
+            self.handle()
 
     def wake(self) -> None:
         """The listener has become readable, and this worker won the race for it."""
@@ -153,46 +149,33 @@ class SyncWorker(Worker):
         self.clients.fail(connection)
         self._close(connection)
 
-    def handle_request(self, row: int) -> None:
+    def handle_request(self, _: None) -> None:
         """The request is parsed: call the application, which begins with its I/O."""
         connection = self.connection
         assert connection is not None, "an exception ends what the main thread computes"
         if self.in_handler:
             return
         self.calls = True
-        rows = self.recorder.requests
-        if not connection.abandoned:
-            rows.started[row] = self.clock.time - self.recorder.start
-        self.nr += 1
-        if self.nr >= self.max_requests:
-            self.note("max_requests")
-            self.alive = False
-        io = rows.io[row]
-        if self.clients.reads_body and connection.uploaded > self.clock.time:
-            io += connection.uploaded - self.clock.time
-        if self.traps is not None:
-            if self.traps.spring_crash():
-                return
-            if seconds := self.traps.spring_hang():
-                self.hangs = True
-                io += seconds
+        io = self.call_application(connection)
         if io > 0:
             self.clock.after(io + self.costs.timer_slack, self._after_io, connection)
-        else:
-            connection.pace = self.end_pace.step(self.clock.time)
-            seconds = rows.cpu[row] + self.costs.respond * connection.pace
-            self.gil.go_on(seconds, self._end_response, None)
+        elif io == 0:
+            self.end_io(connection)
+            self.gil.go_on(self._cost_of_response(connection), self._end_response, None)
+
+    def reach_max_requests(self) -> None:
+        """See `Worker`; logged whether or not the worker stops already."""
+        self.note("max_requests")
+        self.alive = False
 
     def _after_io(self, connection: Connection) -> None:
         if connection is not self.connection or self.in_handler:
             return  # An exception ends the request, or the process has ended.
-        if self.hangs:
-            self.hangs = False
-            self.note("hang over")
-        cpu = self.recorder.requests.cpu[connection.row]
-        connection.pace = self.end_pace.step(self.clock.time)
-        seconds = cpu + self.costs.respond * connection.pace
-        self.gil.compute(seconds, self._end_response, None)
+        self.end_io(connection)
+        self.gil.compute(self._cost_of_response(connection), self._end_response, None)
+
+    def _cost_of_response(self, connection: Connection) -> float:
+        return self.rows.cpu[connection.row] + self.costs.respond * connection.pace
 
     def _end_response(self, _: None) -> None:
         if self.in_handler:

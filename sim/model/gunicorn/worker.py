@@ -42,6 +42,10 @@ QUIT_SLEEP: Final = 0.1
 CLOSE_TIMEOUT: Final = 2.0
 
 
+#: What `Worker.call_application` returns instead of a time.
+CRASHED: Final = -1.0
+
+
 class Parent(Protocol):
     """The master, as its workers know it.
 
@@ -94,6 +98,7 @@ class Worker(Poller):
     """
 
     __slots__ = (
+        "_reads_bodies",
         "_slowness",
         "aborted",
         "alive",
@@ -150,6 +155,7 @@ class Worker(Poller):
         self.recorder = wiring.recorder
         self.rows = wiring.recorder.requests
         self.cores = wiring.cores
+        self._reads_bodies = wiring.clients.reads_body
         self.costs = StepCosts(wiring.experiment.costs)
         self.life_costs = wiring.experiment.costs
         self.start_pace = CachedPace(self.life_costs, wiring.starts)
@@ -291,6 +297,52 @@ class Worker(Poller):
         """CPU from taking a connection until the application's code runs, s; pages only once."""
         copying, self.copying = self.copying, 0.0
         return self.costs.request * pace + copying
+
+    # Steps of a request that are the same in every class.
+
+    def note_accepted(self, connection: Connection) -> None:
+        """Record that this worker has the request, since `Connection.accepted`."""
+        if not connection.abandoned:
+            rows, row = self.rows, connection.row
+            rows.accepted[row] = connection.accepted - self.recorder.start
+            rows.worker[row] = self.boot_order
+
+    def call_application(self, connection: Connection) -> float:
+        """`handle_request()` up to the application, which begins with its I/O.
+
+        Returns:
+            How long that takes, s; `CRASHED` where the request ends the process.
+        """
+        rows, row = self.rows, connection.row
+        now = self.clock.time
+        if not connection.abandoned:
+            rows.started[row] = now - self.recorder.start
+        self.nr += 1
+        if self.nr >= self.max_requests:
+            self.reach_max_requests()
+        io = rows.io[row]
+        if self._reads_bodies and connection.uploaded > now:
+            io += connection.uploaded - now
+        if self.traps is not None:
+            if self.traps.spring_crash():
+                return CRASHED
+            if seconds := self.traps.spring_hang():
+                connection.hangs = True
+                io += seconds
+        return io
+
+    def reach_max_requests(self) -> None:
+        """The worker is to restart; its main thread sees that when it next comes round."""
+        if self.alive:
+            self.note("max_requests")
+            self.alive = False
+
+    def end_io(self, connection: Connection) -> None:
+        """The application's I/O is over: it computes now, at the pace of this moment."""
+        if connection.hangs:
+            connection.hangs = False
+            self.note("hang over")
+        connection.pace = self.end_pace.step(self.clock.time)
 
     # The heartbeat.
 
