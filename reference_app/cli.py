@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     compare = commands.add_parser(
         "compare",
         help="measure the same requests that sim predicts",
-        description="Predict the experiment, measure the very same requests on real Gunicorn, and "
+        description="Predict the experiment, measure the same requests on real Gunicorn, and "
         "print how far apart the two are. One replication, unless --replications is given.",
     )
     _add_count(compare, "--repeat", 3, "times that the same requests are measured")
@@ -118,10 +118,10 @@ def _parser() -> argparse.ArgumentParser:
     add_calibrate_arguments(
         commands.add_parser(
             "calibrate",
-            help="learn what the model needs to know of this machine and an application",
-            description="Measure on real Gunicorn what each step of a request and of a process's "
-            "life costs here, and what processes take of the memory, for little more than a "
-            "minute, and write a file for --costs.",
+            help="measure the costs of this machine and an application",
+            description="Measure on real Gunicorn what the steps of a request and of a process's "
+            "life cost on this machine, and how much memory processes take. Takes little more "
+            "than a minute and writes a file for --costs.",
         )
     )
     for command in (measure, compare):
@@ -131,8 +131,8 @@ def _parser() -> argparse.ArgumentParser:
     validate = commands.add_parser(
         "validate",
         help="hold the model against real Gunicorn on the cells of a grid",
-        description="Predict and measure a fixed sample of servers under loads, which takes an "
-        "hour, and report the errors. The exit status is 1 when a target is missed.",
+        description="Predict and measure a fixed sample of servers and loads, and report the "
+        "errors. Takes about an hour. The exit status is 1 when a target is missed.",
     )
     _add_count(
         validate, "--repeat", 3, "times that each cell is measured; noisy ones twice as often"
@@ -149,9 +149,9 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--app",
         metavar="MODULE:APP",
-        help="WSGI application to measure; ours, if none",
+        help="WSGI application to measure [the reference service]",
     )
-    parser.add_argument("--path", default="/", help="what to GET from it [/]")
+    parser.add_argument("--path", default="/", help="path to request from it [/]")
     parser.add_argument(
         "--out", default="costs.toml", metavar="FILE.toml", help="file to write [costs.toml]"
     )

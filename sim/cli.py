@@ -40,7 +40,7 @@ COMMANDS = {
     PREDICT: "predict one experiment (the default)",
     **STUDIES,
     "compile": "make predictions about three times as fast",
-    "sensitivity": "what figures owe to each fitted number",
+    "sensitivity": "how far figures move with each fitted number",
 }
 
 

@@ -70,7 +70,7 @@ COMMON = {
     "--launchdarkly": "the service has a LaunchDarkly client",
     "--disturb": "what goes wrong, such as '10 signal KILL worker 1'",
     "--replications": "independent repetitions",
-    "--json": "print one JSON document, no report",
+    "--json": "print one JSON document instead of the report",
     "--timeline": "what happened to the processes, and when",
     "--save": "write every request of every run to a file",
     "--trace-out": "write the first run for Perfetto to open",
@@ -109,7 +109,7 @@ def add_experiment_arguments(
     files.add_argument(
         "--literal",
         action="store_true",
-        help="do not run the CONFIG: read what is literal in it, and name what is not",
+        help="do not run CONFIG: read its literal values, and name the others",
     )
     traffic = parser.add_argument_group("traffic, host and LaunchDarkly")
     for flag in FLAGS:
@@ -119,12 +119,12 @@ def add_experiment_arguments(
         "--access-log",
         metavar="FILE",
         help=f"replay the requests of an access log, gzipped or not; {known_log_formats.KNOWN} are "
-        "read without being told, others with --log-format",
+        "recognised, others need --log-format",
     )
     traffic.add_argument(
         "--log-format",
         metavar="FORMAT",
-        help="of --access-log, as the server's own setting has it: Gunicorn's access_log_format "
+        help="format of --access-log, as in the server's setting: Gunicorn's access_log_format "
         "with %%(t)s and one of %%(D)s %%(L)s %%(M)s %%(T)s; nginx's log_format with $time_local, "
         "$time_iso8601 or $msec, and $upstream_response_time or $request_time; Apache's LogFormat "
         "with %%t and %%D or %%{ms}T; of JSON lines, as '{\"took\": %%(M)s}' [the "
@@ -134,14 +134,14 @@ def add_experiment_arguments(
         "--skip-agent",
         action="append",
         metavar="TEXT",
-        help="leave out requests whose user agent contains it, such as kube-probe; may be given "
+        help="leave out requests whose user agent contains TEXT, such as kube-probe; may be given "
         "many times",
     )
     traffic.add_argument(
         "--skip-path",
         action="append",
         metavar="PATH",
-        help="leave out requests of that path, such as /health, or of all that begin with it, as "
+        help="leave out requests of PATH, such as /health, or of all paths that begin so, as "
         "'/health/*'; may be given many times",
     )
     traffic.add_argument(
@@ -155,7 +155,7 @@ def add_experiment_arguments(
         type=_disturbance,
         action="append",
         metavar="SPEC",
-        help="what goes wrong besides what the experiment says, at AT s; may be given many times: "
+        help="a disturbance at AT s, besides those of the experiment; may be given many times: "
         + "; ".join(f"'{form}'" for form in disturbance_flag.FORMS.values()),
     )
     traffic.add_argument(
@@ -163,18 +163,18 @@ def add_experiment_arguments(
         type=_probe,
         action="append",
         metavar="SPEC",
-        help="a probe of a kubelet's, besides what the experiment says: "
+        help="a kubelet's probe, besides those of the experiment: "
         f"'{probe_flag.FORM}'; may be given once for each kind",
     )
     server = parser.add_argument_group(
-        "server", "Gunicorn's own; its other flags are accepted too, and named as not modelled"
+        "server", "settings of Gunicorn; its other flags are accepted and named as not modelled"
     )
     server.add_argument(
         "--gunicorn",
         action="append",
         metavar="RELEASE",
-        help=f"that runs, from {KNOWN[0]} to {NEWEST}; compare takes two, one for each side "
-        f"[{NEWEST}; with --config, that which is installed here]",
+        help=f"release to predict, from {KNOWN[0]} to {NEWEST}; compare takes two, one for each "
+        f"side [{NEWEST}; with --config, the installed one]",
     )
     for name, setting in gunicorn_config.known_settings().items():
         if name in SERVER_FIELDS:

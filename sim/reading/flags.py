@@ -1,4 +1,4 @@
-"""The flags of ours, for everything in an experiment that is not Gunicorn's."""
+"""Flags for everything in an experiment that is not a setting of Gunicorn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sim.experiment.document import plain
 
 
 class Flag(NamedTuple):
-    """One flag of ours, and where its value goes.
+    """A flag, and where its value goes.
 
     Attributes:
         name: as it is written, ``--rate``.
@@ -34,12 +34,21 @@ class Flag(NamedTuple):
 
 
 FLAGS: tuple[Flag, ...] = (
-    Flag("--arrivals", "traffic", "arrivals", ARRIVALS, None, "how requests come"),
+    Flag("--arrivals", "traffic", "arrivals", ARRIVALS, None, "how requests arrive"),
     Flag("--rate", "traffic", "rate", float, "PER_S", "requests / s of an open loop"),
     Flag("--duration", "traffic", "duration", float, "S", "s during which requests arrive"),
-    Flag("--requests", "traffic", "requests", int, "N", "number of requests, not a duration"),
+    Flag(
+        "--requests", "traffic", "requests", int, "N", "number of requests, instead of a duration"
+    ),
     Flag("--users", "traffic", "users", int, "N", "clients of a closed loop"),
-    Flag("--first-byte", "traffic", "first_byte", Distribution, "DIST", "s until a client sends"),
+    Flag(
+        "--first-byte",
+        "traffic",
+        "first_byte",
+        Distribution,
+        "DIST",
+        "s from connecting until the client sends",
+    ),
     Flag("--body", "traffic", "body", Distribution, "DIST", "s that the request's body takes"),
     Flag(
         "--reads-body",
@@ -47,20 +56,52 @@ FLAGS: tuple[Flag, ...] = (
         "reads_body",
         bool,
         "--unread-body",
-        "the application reads the body first: the default",
+        "the application reads the body before all else (default)",
     ),
-    Flag("--read", "traffic", "read", Distribution, "DIST", "s that it takes to read the answer"),
-    Flag("--think", "traffic", "think", Distribution, "DIST", "s that a closed user thinks"),
-    Flag("--connection", "traffic", "connection", CONNECTIONS, None, "per request, or reused"),
+    Flag(
+        "--read",
+        "traffic",
+        "read",
+        Distribution,
+        "DIST",
+        "s that the client takes to read the response",
+    ),
+    Flag(
+        "--think",
+        "traffic",
+        "think",
+        Distribution,
+        "DIST",
+        "s that a client of a closed loop thinks",
+    ),
+    Flag(
+        "--connection",
+        "traffic",
+        "connection",
+        CONNECTIONS,
+        None,
+        "a new connection for each request, or a kept one",
+    ),
     Flag("--io", "traffic", "io", Distribution, "DIST", f"s that a request waits: {SYNTAX}"),
-    Flag("--cpu", "traffic", "cpu", Distribution, "DIST", "s that it computes, with the GIL"),
-    Flag("--drain", "traffic", "drain", float, "S", "s for answers after the last arrival"),
-    Flag("--client-timeout", "traffic", "timeout", float, "S", "s that clients wait for an answer"),
-    Flag("--retries", "traffic", "retries", int, "N", "times that a client tries again"),
-    Flag("--retry-delay", "traffic", "retry_delay", float, "S", "s before it does"),
+    Flag(
+        "--cpu",
+        "traffic",
+        "cpu",
+        Distribution,
+        "DIST",
+        "s that a request computes and holds the GIL",
+    ),
+    Flag(
+        "--drain", "traffic", "drain", float, "S", "s to wait for responses after the last arrival"
+    ),
+    Flag(
+        "--client-timeout", "traffic", "timeout", float, "S", "s that clients wait for a response"
+    ),
+    Flag("--retries", "traffic", "retries", int, "N", "times that a client repeats a lost request"),
+    Flag("--retry-delay", "traffic", "retry_delay", float, "S", "s between two attempts"),
     Flag("--cores", "host", "cores", int, "N", "processors of the host"),
     Flag("--somaxconn", "host", "somaxconn", int, "N", "net.core.somaxconn of the host"),
-    Flag("--clients", "host", "clients", CLIENTS, None, "on the same cores, or elsewhere"),
+    Flag("--clients", "host", "clients", CLIENTS, None, "on the cores of the server, or on others"),
     Flag("--proxy", "proxy", "kind", PROXIES, None, "what stands in front of Gunicorn"),
     Flag(
         "--proxy-keepalive",
@@ -68,16 +109,23 @@ FLAGS: tuple[Flag, ...] = (
         "keepalive",
         int,
         "N",
-        "idle connections that it keeps to Gunicorn",
+        "idle connections that the proxy keeps to Gunicorn",
     ),
-    Flag("--proxy-idle-timeout", "proxy", "idle_timeout", float, "S", "s that it keeps one"),
+    Flag(
+        "--proxy-idle-timeout",
+        "proxy",
+        "idle_timeout",
+        float,
+        "S",
+        "s that the proxy keeps an idle connection",
+    ),
     Flag(
         "--proxy-connect-timeout",
         "proxy",
         "connect_timeout",
         float,
         "S",
-        "s until it gives up to connect, and answers 504",
+        "s that the proxy tries to connect, then responds 504",
     ),
     Flag(
         "--proxy-read-timeout",
@@ -85,7 +133,7 @@ FLAGS: tuple[Flag, ...] = (
         "read_timeout",
         float,
         "S",
-        "s that it waits for a response, then answers 504",
+        "s that the proxy waits for a response, then responds 504",
     ),
     Flag("--hz", "host", "hz", int, "N", "timer ticks / s of the host's kernel, CONFIG_HZ"),
     Flag(
@@ -110,7 +158,7 @@ FLAGS: tuple[Flag, ...] = (
         "start_wait",
         float,
         "S",
-        "s that its start and postfork() wait for it, at most",
+        "longest wait of its start and of postfork(), s",
     ),
     Flag(
         "--launchdarkly-reachable",
@@ -118,7 +166,7 @@ FLAGS: tuple[Flag, ...] = (
         "reachable",
         bool,
         "--launchdarkly-unreachable",
-        "whether the flag service answers",
+        "whether the flag service is reachable",
     ),
     Flag(
         "--launchdarkly-postfork",
@@ -136,7 +184,7 @@ FLAGS: tuple[Flag, ...] = (
         "--no-gc-freeze",
         "whether a hook or the application calls gc.freeze(), which keeps memory shared",
     ),
-    Flag("--seed", "", "seed", int, "N", "of every random stream"),
+    Flag("--seed", "", "seed", int, "N", "seed of every random stream"),
     Flag("--replications", "", "replications", int, "N", "independent repetitions"),
 )
 

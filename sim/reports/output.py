@@ -27,12 +27,13 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``, ``--timeline``, ``--save`` and ``--trace-out``."""
     output = parser.add_argument_group(
         "output",
-        f"requests of a prediction that has more than {LONG:,} of them are counted and not kept, "
-        "unless --save or --trace-out asks for them, clients have timeouts, retries or a first "
-        "byte that is late, or something goes wrong: quantiles are then within "
-        f"{RELATIVE_ERROR:.1%} of what they are",
+        f"a replication of more than {LONG:,} requests counts them instead of keeping them, and "
+        f"its quantiles are within {RELATIVE_ERROR:.1%}. Requests are kept with --save and "
+        "--trace-out, with timeouts, retries or slow clients, and with disturbances",
     )
-    output.add_argument("--json", action="store_true", help="print one JSON document, no report")
+    output.add_argument(
+        "--json", action="store_true", help="print one JSON document instead of the report"
+    )
     output.add_argument(
         "--timeline",
         action="store_true",

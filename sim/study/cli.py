@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         help="find the smallest configuration that meets an objective",
         description="Find the smallest configuration that meets the objectives: the one with the "
         "least memory, then the fewest processes, then the fewest threads. Server flags fix a "
-        "setting, --over says which values to look at; the server of --experiment or --config is "
+        "setting, --over names the values to try; the server of --experiment or --config is "
         "what you have now.",
     )
     size.add_argument(
@@ -81,18 +81,22 @@ def _parser() -> argparse.ArgumentParser:
         metavar="OBJECTIVE",
         required=True,
         help="p99=300ms, mean=80ms, lost=0.1%%, ...; may be given many times. No request may be "
-        "lost unless lost= says so",
+        "lost unless lost= allows it",
     )
     _add_over(size, f"of {', '.join(SEARCHED)}", required=False)
     size.add_argument(
         "--memory",
         type=_said_by(parse_memory),
         metavar="AMOUNT",
-        help="that the server may take, such as 1GB or 512MiB",
+        help="most memory of the server, such as 1GB or 512MiB",
     )
-    size.add_argument("--json", action="store_true", help="print one JSON document, no report")
     size.add_argument(
-        "--write", metavar="gunicorn.conf.py", help="write the answer to a new configuration file"
+        "--json", action="store_true", help="print one JSON document instead of the report"
+    )
+    size.add_argument(
+        "--write",
+        metavar="gunicorn.conf.py",
+        help="write the configuration that was found to a new file",
     )
     over = commands.add_parser(
         "sweep",
@@ -108,19 +112,23 @@ def _parser() -> argparse.ArgumentParser:
         help=f"what bars and chart show: {', '.join(UNITS)} [p99]",
     )
     form = over.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print one JSON document, no report")
-    form.add_argument("--csv", action="store_true", help="print CSV, no report")
+    form.add_argument(
+        "--json", action="store_true", help="print one JSON document instead of the report"
+    )
+    form.add_argument("--csv", action="store_true", help="print CSV instead of the report")
     over.add_argument("--chart", metavar="FILE.svg", help="draw a chart as well (extra 'chart')")
     two = commands.add_parser(
         "compare",
         help="predict two configurations or experiments on the same requests",
-        description="Predict A and B on the same requests and tell how far apart they are.",
+        description="Predict A and B on the same requests and print their differences.",
     )
     two.add_argument("A", nargs="?", help="an experiment (FILE.toml) or a gunicorn.conf.py")
     two.add_argument(
-        "B", nargs="?", help="the same; without, A on the second of two releases (--gunicorn)"
+        "B", nargs="?", help="the same; if left out, A on the second release of --gunicorn"
     )
-    two.add_argument("--json", action="store_true", help="print one JSON document, no report")
+    two.add_argument(
+        "--json", action="store_true", help="print one JSON document instead of the report"
+    )
     for name, command in (("size", size), ("sweep", over), ("compare", two)):
         work = command.add_argument_group("where and how")
         where = work.add_mutually_exclusive_group()
@@ -128,12 +136,12 @@ def _parser() -> argparse.ArgumentParser:
             "--jobs", type=_jobs, metavar="N", help="processes that predict [all processors]"
         )
         where.add_argument(
-            "--dask", metavar="ADDRESS", help="scheduler of a Dask cluster to predict on instead"
+            "--dask", metavar="ADDRESS", help="scheduler of a Dask cluster that predicts instead"
         )
         work.add_argument(
             "--resume",
             metavar="FILE",
-            help="keep what is predicted in a file, and do not predict again what it has",
+            help="keep predictions in a file, and take those that it has from there",
         )
         add_experiment_arguments(command, replications=REPLICATIONS[name])
     return parser

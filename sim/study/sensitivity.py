@@ -262,7 +262,9 @@ def main(arguments: Sequence[str]) -> None:
         description="Change each fitted number of the model by 20 % and print how far the figures "
         "of README's experiments move. Takes about a quarter of an hour on two cores.",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON document, no table")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON document instead of the table"
+    )
     args = parser.parse_args(arguments[1:])
     os.environ[INTERPRETED] = "1"
     with processes(cores()) as executor:

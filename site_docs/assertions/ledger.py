@@ -282,7 +282,7 @@ def _claims(document: Mapping[str, Any], where: str) -> list[_Written]:
         name = table.get("id")
         if not isinstance(name, str) or not _ID.fullmatch(name):
             raise ExperimentError(
-                f"{where}: [[claim]] {number}: id is {name!r}; expected words such as 'worker-accepts'"
+                f"{where}: [[claim]] {number}: id is {name!r}; expected words such as 'backlog'"
             )
         place = f"{where}: claim {name!r}:"
         plain = {key: value for key, value in table.items() if key not in _PARTS}
