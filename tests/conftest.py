@@ -40,9 +40,13 @@ COMPUTES = frozenset({"model", "site", "unit"})
 SERVES = frozenset(
     f"test_{name}"
     for name in (
-        *("access_log", "cli", "faq_launchdarkly", "faq_logs", "faq_sockets", "faq_start"),
+        *("faq_balance", "faq_launchdarkly", "faq_logs", "faq_sockets", "faq_start", "faq_threads"),
         *(
             "abandoned",
+            "access_log",
+            "cli",
+            "disturber",
+            "measure",
             "proxies",
             "release_behaviours",
             "releases_rig",

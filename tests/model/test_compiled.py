@@ -9,8 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 from imports import imports
+from waiting import wait_for
 
 from sim import compiled
 from sim.compiled.build import refuse_missing_tools
@@ -297,23 +297,15 @@ def test_an_interrupted_compile_leaves_no_process_and_changes_nothing(
     put_mypyc(tmp_path / "waits", f"import subprocess; subprocess.run(['sh', '-c', {child!r}])")
     process = start_compile(copy, PYTHONPATH=str(tmp_path / "waits"))
     try:
-        wait_until(started.exists)
+        wait_for(started.exists, "the compiler", 20.0)
         process.send_signal(number)
         assert process.wait(10) == status
     finally:
         process.kill()
         process.communicate()
     compiler = Path("/proc", started.read_text().strip())
-    wait_until(lambda: not compiler.exists())
+    wait_for(lambda: not compiler.exists(), "the end of the compiler", 20.0)
     assert set((copy / "build").rglob("*")) == before
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for ``condition``, for 20 s at most."""
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in 20 s"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from plain_gunicorn import PATIENCE, PlainGunicorn, plain_gunicorn, wait_for
+from plain_gunicorn import PATIENCE, PlainGunicorn, plain_gunicorn
+from waiting import wait_for
 
 from sim.experiment import Experiment, Server, TraceRow, Traffic
 from sim.model.simulation import predict

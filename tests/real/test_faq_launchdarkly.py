@@ -13,7 +13,8 @@ import psutil
 from ldclient.client import LDClient
 from ldclient.config import Config
 from ldclient.context import Context
-from plain_gunicorn import get, get_json, wait_for
+from plain_gunicorn import get, get_json
+from waiting import wait_for
 
 from reference_app.launchdarkly.flag_process import flag_process
 from reference_app.rig.releases import Gunicorn

@@ -12,7 +12,8 @@ from pathlib import Path
 from sysconfig import get_path
 
 import pytest
-from plain_gunicorn import PlainGunicorn, get_json, plain_gunicorn, wait_for
+from plain_gunicorn import PlainGunicorn, get_json, plain_gunicorn
+from waiting import wait_for
 
 from reference_app.rig.releases import Gunicorn
 from site_docs.runs.shown import FAQ_RELEASE

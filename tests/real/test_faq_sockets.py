@@ -13,7 +13,8 @@ from threading import Thread
 
 import psutil
 import pytest
-from plain_gunicorn import get, get_json, wait_for
+from plain_gunicorn import get, get_json
+from waiting import wait_for
 
 from reference_app.rig.releases import Gunicorn
 from reference_app.rig.server import RunningServer, running_server

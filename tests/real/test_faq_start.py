@@ -11,7 +11,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from gunicorn.config import Config
-from plain_gunicorn import ROOT, get_json, plain_gunicorn, wait_for
+from plain_gunicorn import ROOT, get_json, plain_gunicorn
+from waiting import wait_for
 
 from reference_app.rig.releases import Gunicorn
 from site_docs.runs.shown import FAQ_RELEASE

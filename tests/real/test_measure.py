@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import psutil
 import pytest
+from own_processes import OwnProcesses
+from waiting import wait_for
 
 from reference_app.rig.measure import measure
 from reference_app.rig.run_progress import done
@@ -139,7 +140,10 @@ def test_compare_measures_what_it_predicts(tmp_path: Path) -> None:
     assert [run.source for run in runs] == ["reference_app"] * 2 + ["sim"] * 3
 
 
-def test_ctrl_c_leaves_no_process_and_no_file(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_no_process_and_no_file(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = OwnProcesses(request.node.nodeid, monkeypatch)
     command = [*RIG, "measure", "--workers", "2", "--threads", "2", "--launchdarkly"]
     process = subprocess.Popen(
         [*command, "--rate", "50", "--duration", "600", "--save", str(tmp_path / "measured.run")],
@@ -147,44 +151,22 @@ def test_ctrl_c_leaves_no_process_and_no_file(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    family: list[psutil.Process] = []
     try:
-        # The flag service, Gunicorn's master and its two workers, the load generator.
-        deadline = time.monotonic() + LIMIT
-        while len(family) < 5 and time.monotonic() < deadline:
-            time.sleep(0.05)
-            family = psutil.Process(process.pid).children(recursive=True)
-        assert len(family) == 5
+        # The rig, the flag service, Gunicorn's master and its two workers, the load generator.
+        wait_for(lambda: len(own.pids()) == 6, "the sixth process", LIMIT)
         time.sleep(1.5)  # Requests are under way.
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=LIMIT)
         assert time.monotonic() - began < 5
         assert (process.returncode, out, err) == (130, "", "")
-        assert left_of({member.pid for member in family}) == []
+        assert own.pids() == set()
         assert list(tmp_path.iterdir()) == []
     finally:
         process.kill()
         process.wait()
-        for member in family:
-            if member.is_running():
-                member.kill()
-
-
-def left_of(family: set[int]) -> list[int]:
-    """Living processes of ``family``, and of the groups that its members began.
-
-    A zombie does not count: it has ended, and waits for the init process of the machine.
-    """
-    found = []
-    for process in psutil.process_iter():
-        try:
-            related = process.pid in family or os.getpgid(process.pid) in family
-            if related and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-        except (ProcessLookupError, psutil.NoSuchProcess):
-            continue
-    return found
+        for pid in own.pids():
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(

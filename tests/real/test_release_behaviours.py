@@ -18,9 +18,10 @@ from statistics import median
 
 import psutil
 import pytest
-from plain_gunicorn import PATIENCE, plain_gunicorn, wait_for
+from plain_gunicorn import PATIENCE, plain_gunicorn
 from rank_test import LOOKS
 from release_of import release_of
+from waiting import wait_for
 
 from reference_app.rig.address import HOST
 from reference_app.rig.measure import measure

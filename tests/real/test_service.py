@@ -10,9 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +21,8 @@ import pytest
 from ldclient.client import LDClient
 from ldclient.config import Config
 from ldclient.context import Context
+from plain_gunicorn import get
+from waiting import wait_for
 
 from reference_app.flags import FLAG_SERVICE_URL, OFFLINE, SDK_KEY, client_config, start_wait
 from reference_app.launchdarkly.flag_process import FlagProcess, flag_process
@@ -33,23 +34,6 @@ from sim.experiment import Experiment, LaunchDarkly, Server
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCTION = ROOT / "reference_app" / "gunicorn.conf.py"
 FAQ = Server(workers=2, threads=2, preload_app=True)
-
-
-def get(port: int, path: str) -> tuple[int, str]:
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        connection.close()
-
-
-def wait_for(what: Callable[[], bool], limit: float = 8.0) -> None:
-    deadline = time.monotonic() + limit
-    while not what():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
 
 
 def answers_by_pid(port: int, path: str, pids: set[int]) -> dict[int, dict[str, Any]]:

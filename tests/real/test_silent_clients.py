@@ -14,7 +14,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
-from plain_gunicorn import PATIENCE, wait_for
+from plain_gunicorn import PATIENCE
+from waiting import wait_for
 
 from reference_app.rig.address import HOST
 from reference_app.rig.server import running_server

@@ -7,8 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from waiting import wait_for
 
 from reference_app.rig.releases import Gunicorn, installed
 
@@ -49,13 +49,6 @@ class PlainGunicorn:
     def wait_for_log(self, words: str, times: int = 1) -> None:
         """Wait until it has logged these words as often as ``times`` says."""
         wait_for(lambda: self.log().count(words) >= times, f"{words!r} in the log")
-
-
-def wait_for(what: Callable[[], bool], name: str = "it") -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < deadline, f"{name} has not come in {PATIENCE:g} s"
-        time.sleep(0.01)
 
 
 def get(port: int, path: str, timeout: float = PATIENCE) -> tuple[int, str]:
