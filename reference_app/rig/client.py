@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from selectors import EpollSelector, SelectorKey
+from urllib.parse import quote
 
 from reference_app.rig.address import Address
 from sim.experiment import Experiment, Proxy
@@ -32,6 +33,7 @@ from sim.run import (
     Requests,
 )
 from sim.run.arrivals import Source, slowness
+from sim.run.requests import NO_ROUTE
 
 #: s between the first look at the clock and the first moment of the run.
 HEAD_START = 0.25
@@ -99,6 +101,8 @@ class LoadGenerator:
         self._first_byte = slowness(experiment, replication, "first_byte")
         self._body = slowness(experiment, replication, "body")
         self._read = slowness(experiment, replication, "read")
+        # For the server's access log; the service does what `io` and `cpu` say.
+        self._routes = [f"&route={quote(name, safe='')}" for name in source.rows.routes]
         self._idle: defaultdict[int, list[tuple[StreamReader, StreamWriter]]] = defaultdict(list)
         self._since: dict[StreamWriter, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -176,8 +180,11 @@ class LoadGenerator:
         if self._body is not None:
             method, length = "POST", f"Content-Length: {len(BODY)}\r\n"
             reads = "" if self._traffic.reads_body else "&reads_body=0"
+        route = ""
+        if self._routes and rows.route[row] != NO_ROUTE:
+            route = self._routes[rows.route[row]]
         request = (
-            f"{method} /work?io={rows.io[row]!r}&cpu={rows.cpu[row]!r}{reads} HTTP/1.1\r\n"
+            f"{method} /work?io={rows.io[row]!r}&cpu={rows.cpu[row]!r}{reads}{route} HTTP/1.1\r\n"
             f"Host: {self._host}\r\nConnection: {hold}\r\n{length}\r\n"
         ).encode()
         outcome = await self._attempt(row, client, request, fresh=False)

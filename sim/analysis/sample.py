@@ -15,6 +15,7 @@ from sim.analysis.quantile import known, quantile
 from sim.analysis.recovery import Toll, toll
 from sim.run import OK, OUTCOMES, QueueLength, Requests, Run
 from sim.run.occupation import occupied_until
+from sim.run.requests import NO_ROUTE
 from sim.run.sketch import QuantileSketch
 from sim.run.tally import Tally
 
@@ -28,6 +29,16 @@ class Six(NamedTuple):
     p95: float
     p99: float
     max: float
+
+
+class RouteSample(NamedTuple):
+    """The requests of one route in one replication, as in `Sample`; ``lost`` were not ``ok``."""
+
+    name: str
+    requests: int
+    lost: int
+    latency: Six | None
+    wait: Six | None
 
 
 class Sample(NamedTuple):
@@ -52,6 +63,7 @@ class Sample(NamedTuple):
     queues: tuple[QueueLength, ...]
     toll: Toll
     kubelet: Kubelet | None = None
+    routes: tuple[RouteSample, ...] = ()
 
 
 def sample_of(run: Run) -> Sample:
@@ -86,6 +98,33 @@ def sample_of(run: Run) -> Sample:
         queues=run.queues,
         toll=toll(run),
         kubelet=kubelet_of(run, last),
+        routes=_routes(requests),
+    )
+
+
+def _routes(requests: Requests) -> tuple[RouteSample, ...]:
+    """Each route's requests; empty where requests have none."""
+    rows: list[list[int]] = [[] for _ in requests.routes]
+    for row, route in enumerate(requests.route):
+        if route != NO_ROUTE:
+            rows[route].append(row)
+    return tuple(
+        _route(requests, name, each) for name, each in zip(requests.routes, rows, strict=True)
+    )
+
+
+def _route(requests: Requests, name: str, rows: Sequence[int]) -> RouteSample:
+    ok = [row for row in rows if requests.outcome[row] == OK]
+    arrival, started, finished = (
+        [column[row] for row in ok]
+        for column in (requests.arrival, requests.started, requests.finished)
+    )
+    return RouteSample(
+        name,
+        len(rows),
+        len(rows) - len(ok),
+        _six(_differences(finished, arrival)),
+        _six(_differences(started, arrival)),
     )
 
 

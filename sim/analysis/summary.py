@@ -19,10 +19,11 @@ from sim.analysis.losses import Loss, combined_losses
 from sim.analysis.overload import Load, load_of
 from sim.analysis.recovery import Recovery, combined
 from sim.analysis.restarts import Restarts, combined_restarts
-from sim.analysis.sample import Sample, Six, sample_of, threads_of
+from sim.analysis.sample import RouteSample, Sample, Six, sample_of, threads_of
 from sim.errors import ExperimentError
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Rate
+from sim.experiment.document import ROUTE
 from sim.run import OUTCOMES, Census, Memory, Outcome, ProcessEvent, QueueLength, Run, Source
 
 
@@ -58,6 +59,25 @@ class Worker:
     requests: Estimate
     share: Estimate | None
     utilization: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What became of the requests of one route.
+
+    Attributes:
+        name: of the route.
+        requests: number of them in one replication.
+        latency: over those answered ``ok``, as `Summary.latency`; None where there is none.
+        wait: over the same, as `Summary.wait`; None where there is none.
+        lost: share that was not answered ``ok``, from 0 to 1; None where none came.
+    """
+
+    name: str
+    requests: Estimate
+    latency: Times | None
+    wait: Times | None
+    lost: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +130,7 @@ class Summary:
         memory: of the server's processes, in the first replication; None where the interpreter
             did not look.
         kubelet: what it did, means over the replications; None without probes.
+        routes: one row for each route, in the experiment's order; empty without routes.
     """
 
     source: Source
@@ -133,6 +154,7 @@ class Summary:
     census: tuple[Census, ...]
     memory: Memory | None
     kubelet: Kubelet | None = None
+    routes: tuple[Route, ...] = ()
 
     @property
     def requests(self) -> int:
@@ -198,6 +220,18 @@ def summary_of(first: Run, samples: Sequence[Sample]) -> Summary:
         census=first.census,
         memory=first.memory,
         kubelet=combined_kubelets([s.kubelet for s in samples]),
+        routes=tuple(map(_route, zip(*(s.routes for s in samples), strict=True))),
+    )
+
+
+def _route(samples: Sequence[RouteSample]) -> Route:
+    """One route over all replications."""
+    return Route(
+        samples[0].name,
+        Estimate.of([sample.requests for sample in samples]),
+        _times(sample.latency for sample in samples),
+        _times(sample.wait for sample in samples),
+        _estimate(sample.lost / sample.requests if sample.requests else None for sample in samples),
     )
 
 
@@ -299,5 +333,16 @@ def _offered(
         cpu = math.fsum(sample.cpu for sample in samples)
         return (math.fsum(sample.io for sample in samples) + cpu) / span, cpu / span
     rate = float(traffic["rate"])
-    computing = rate * Distribution.parse(traffic["cpu"]).mean
-    return rate * Distribution.parse(traffic["io"]).mean + computing, computing
+    computing = rate * _mean(traffic, "cpu")
+    return rate * _mean(traffic, "io") + computing, computing
+
+
+def _mean(traffic: dict[str, Any], demand: str) -> float:
+    """Mean s that a request demands of this server, over all that are drawn."""
+    if ROUTE not in traffic:
+        return Distribution.parse(traffic[demand]).mean
+    return math.fsum(
+        route["share"] * Distribution.parse(route[demand]).mean
+        for route in traffic[ROUTE]
+        if not route.get("elsewhere", False)
+    )

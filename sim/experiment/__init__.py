@@ -10,6 +10,7 @@ from sim.experiment.host import CLIENTS, Clients, Host
 from sim.experiment.launchdarkly import LaunchDarkly
 from sim.experiment.probe import PROBES, Probe, ProbeKind
 from sim.experiment.proxy import PROXIES, Proxy, ProxyKind
+from sim.experiment.route import Route
 from sim.experiment.server import (
     MAX_THREADS,
     MAX_WORKERS,
@@ -52,6 +53,7 @@ __all__ = [
     "ProbeKind",
     "Proxy",
     "ProxyKind",
+    "Route",
     "Server",
     "TraceRow",
     "Traffic",

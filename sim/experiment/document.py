@@ -37,6 +37,9 @@ TOP_KEYS = ("seed", "replications", "gc_freeze")
 DISTURBANCE = "disturbance"
 PROBE = "probe"
 
+#: That of the routes, in the table of the traffic; `Traffic.routes` holds them.
+ROUTE = "route"
+
 
 def to_dict(experiment: Experiment) -> dict[str, Any]:
     """The whole experiment, every default included, as TOML and JSON can hold it."""
@@ -44,6 +47,7 @@ def to_dict(experiment: Experiment) -> dict[str, Any]:
     for table in TABLES:
         if table != "proxy" or experiment.proxy.present:
             document[table] = plain_table(getattr(experiment, table))
+    _write_routes(document["traffic"], experiment.traffic)
     document[DISTURBANCE] = [
         {"kind": disturbance.kind, **plain_table(disturbance)}
         for disturbance in experiment.disturbances
@@ -51,6 +55,17 @@ def to_dict(experiment: Experiment) -> dict[str, Any]:
     if experiment.probes:
         document[PROBE] = [plain_table(probe) for probe in experiment.probes]
     return document
+
+
+def _write_routes(table: dict[str, Any], traffic: Traffic) -> None:
+    """Put the routes into the traffic's table, in place of its own demand."""
+    del table["routes"]
+    if traffic.routes:
+        del table["io"], table["cpu"]
+        table[ROUTE] = [
+            {key: value for key, value in plain_table(route).items() if value is not False}
+            for route in traffic.routes
+        ]
 
 
 #: What TOML and JSON can hold as it is; asked first, for a trace has millions.
@@ -67,7 +82,8 @@ def plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON and TOML can ho
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return [plain(getattr(value, name)) for name in _names(value.__class__)]
+        row = [plain(getattr(value, name)) for name in _names(value.__class__)]
+        return row if row[-1] != "" else row[:-1]  # A row of a trace without a route.
     return value
 
 

@@ -138,4 +138,4 @@ class Experiment:
             if span <= 0:
                 return math.inf if work > 0 else 0.0
             return work / span
-        return traffic.rate * (traffic.io.mean + traffic.cpu.mean)
+        return traffic.rate * (traffic.mean_io + traffic.mean_cpu)

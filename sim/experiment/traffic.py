@@ -9,6 +9,7 @@ from typing import Literal, NoReturn
 from sim.errors import ExperimentError
 from sim.experiment.checks import check_choice, check_number, check_whole
 from sim.experiment.distribution import Distribution
+from sim.experiment.route import MAX_ROUTES, Route, check_name, check_routes
 
 Arrivals = Literal["poisson", "constant", "closed", "trace"]
 
@@ -33,11 +34,13 @@ class TraceRow:
         arrival_s: s since the start of the run.
         io_s: s that the request waits, without the GIL.
         cpu_s: s that it computes, holding the GIL.
+        route: the name of its route; empty for none.
     """
 
     arrival_s: float
     io_s: float
     cpu_s: float
+    route: str = ""
 
 
 def _refuse(row: TraceRow, row_number: int, before: float) -> NoReturn:
@@ -67,6 +70,8 @@ class Traffic:
         connection: ``new`` opens one for each request, ``keepalive`` reuses idle ones.
         io: s that a request waits, without the GIL.
         cpu: s that a request computes, holding the GIL.
+        routes: kinds of request, each with its own demand instead of ``io`` and ``cpu``, which keep
+            their defaults then; not of a trace, whose rows name their routes.
         trace: the requests of ``arrivals="trace"``, in order of arrival.
         drain: s that the run goes on after its last arrival, at most; a request without an
             answer by then is ``unfinished``.
@@ -92,6 +97,7 @@ class Traffic:
     connection: Connection = "new"
     io: Distribution = field(default_factory=lambda: Distribution("exp", (0.05,)))
     cpu: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
+    routes: tuple[Route, ...] = ()
     trace: tuple[TraceRow, ...] = ()
     drain: float = 60.0
     timeout: float | None = None
@@ -131,9 +137,71 @@ class Traffic:
             raise ExperimentError("the trace is empty; expected at least one request")
         if self.trace and self.arrivals != "trace":
             raise ExperimentError(f"arrivals is {self.arrivals!r} beside a trace; expected 'trace'")
+        self._check_routes()
         before = 0.0
         for row_number, row in enumerate(self.trace, start=1):
             inf = math.inf
             if not (before <= row.arrival_s < inf and 0 <= row.io_s < inf and 0 <= row.cpu_s < inf):
                 _refuse(row, row_number, before)
             before = row.arrival_s
+
+    def _check_routes(self) -> None:
+        names = {row.route for row in self.trace}.difference(("",))
+        for name in names:
+            check_name(name)
+        if len(names) > MAX_ROUTES:
+            raise ExperimentError(
+                f"the trace has {len(names)} routes; expected at most {MAX_ROUTES}"
+            )
+        if not self.routes:
+            return
+        check_routes(self.routes)
+        if self.arrivals == "trace":
+            raise ExperimentError(
+                "traffic has both a trace and routes; expected a route in each row of the trace"
+            )
+        for name in ("io", "cpu"):
+            if getattr(self, name) != getattr(_DEFAULTS, name):
+                raise ExperimentError(
+                    f"traffic has both routes and {name}; expected {name} in each route"
+                )
+        if self.arrivals == "closed" and any(route.elsewhere for route in self.routes):
+            raise ExperimentError(
+                "a route is elsewhere, but arrivals is 'closed', whose users wait for every "
+                "answer; expected an open loop"
+            )
+
+    @property
+    def route_names(self) -> tuple[str, ...]:
+        """The routes that requests of this server may have, in order; empty without routes."""
+        if self.routes:
+            return tuple(route.name for route in self.routes if not route.elsewhere)
+        return tuple(dict.fromkeys(row.route for row in self.trace if row.route))
+
+    @property
+    def sent_share(self) -> float:
+        """The part of the requests that this server gets, from 0 to 1."""
+        return 1.0 - sum(route.share for route in self.routes if route.elsewhere)
+
+    @property
+    def mean_io(self) -> float:
+        """Mean s that a request waits, over all that are drawn; those elsewhere wait 0 s here."""
+        return self._mean("io")
+
+    @property
+    def mean_cpu(self) -> float:
+        """Mean s that a request computes, over all that are drawn; 0 s where it is elsewhere."""
+        return self._mean("cpu")
+
+    def _mean(self, demand: Literal["io", "cpu"]) -> float:
+        if not self.routes:
+            return float(getattr(self, demand).mean)
+        return sum(
+            route.share * float(getattr(route, demand).mean)
+            for route in self.routes
+            if not route.elsewhere
+        )
+
+
+#: Demands of a traffic with routes, which says nothing of its own.
+_DEFAULTS = Traffic()

@@ -41,6 +41,7 @@ from sim.reading import (
     pasted,
     probe_flag,
     release_settings,
+    routes,
     toml_file,
     trace_file,
 )
@@ -166,6 +167,7 @@ def add_experiment_arguments(
         help="a kubelet's probe, besides those of the experiment: "
         f"'{probe_flag.FORM}'; may be given once for each kind",
     )
+    routes.add_route_arguments(traffic)
     server = parser.add_argument_group(
         "server", "settings of Gunicorn; its other flags are accepted and named as not modelled"
     )
@@ -243,6 +245,7 @@ def experiment_from(
         or _flag_of_log(environment, command_args.CMD_ARGS)
         or log_format,
     )
+    routes.send_elsewhere(args, changes)
     notices += _about_web_concurrency(changes, base)
     notices += _take_costs(args, changes, base)
     experiment = experiment_file.apply(changes, COMMAND_LINE, base)
@@ -346,6 +349,7 @@ def _take_flags(args: argparse.Namespace, changes: experiment_file.Changes) -> N
         value = getattr(args, dest(flag))
         if value is not None:
             changes.setdefault(flag.table, {})[flag.field] = value
+    routes.take_routes(args, changes)
     if args.gunicorn is not None:
         *others, number = args.gunicorn
         if others:

@@ -3,7 +3,8 @@
 The tables are ``[server]``, ``[host]``, ``[traffic]``, ``[launchdarkly]``, ``[costs]`` and
 ``[memory]``, whose keys are the fields of the dataclass of that name (of `MemoryCosts`, the last);
 ``seed``, ``replications`` and ``gc_freeze`` stand above them.
-Each ``[[probe]]`` is a probe, with the fields of `sim.experiment.Probe`.
+Each ``[[probe]]`` is a probe, with the fields of `sim.experiment.Probe`, and each
+``[[traffic.route]]`` a route, with those of `sim.experiment.Route`.
 Each ``[[disturbance]]`` is one thing that goes wrong: its ``kind`` is a key of
 `sim.experiment.disturbance.KINDS`, and its other keys are the fields of that class.
 
@@ -17,14 +18,14 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from sim.errors import ExperimentError
-from sim.experiment import PROBES, Experiment, Probe, Server, Traffic
+from sim.experiment import PROBES, Experiment, Probe, Route, Server, Traffic
 from sim.experiment.disturbance import KINDS, Disturbance
-from sim.experiment.document import DISTURBANCE, PROBE, TABLES, TOP_KEYS
+from sim.experiment.document import DISTURBANCE, PROBE, ROUTE, TABLES, TOP_KEYS
 from sim.experiment.release_defaults import are_default, default_costs
 from sim.reading import settings, toml_file, trace_file
 
@@ -77,7 +78,12 @@ def changes(document: Mapping[str, Any], where: str) -> Changes:
             values = {key: value for key, value in values.items() if key != "trace"}
         if schema is Server and isinstance(values, Mapping):
             values = _with_addresses(values)
+        routes = None
+        if schema is Traffic and isinstance(values, Mapping):
+            values, routes = _without_routes(values, where)
         changes[table] = toml_file.parse_table(values, schema, place)
+        if routes is not None:
+            changes[table]["routes"] = routes
         if isinstance(trace, str):
             changes[table]["trace"] = trace_file.read(Path(where).parent / trace)
     if DISTURBANCE in document:
@@ -134,6 +140,36 @@ def _array(
         if not isinstance(table, Mapping):
             raise ExperimentError(f"{place} is {reprlib.repr(table)}; expected a table")
         yield table, place
+
+
+def _without_routes(
+    traffic: Mapping[str, Any], where: str
+) -> tuple[Mapping[str, Any], tuple[Route, ...] | None]:
+    """The table of the traffic without its routes, and these; None where it has no such key."""
+    known = [field.name for field in fields(Traffic) if field.name != "routes"]
+    toml_file.refuse_unknown(traffic, (*known, ROUTE), f"{where}: [traffic]")
+    if ROUTE not in traffic:
+        return traffic, None
+    for name in ("io", "cpu"):
+        if name in traffic:
+            raise ExperimentError(
+                f"{where}: [traffic] has both {name} and [[traffic.{ROUTE}]]; expected {name} in "
+                "each route"
+            )
+    routes = tuple(
+        _route(table, place.replace(f"[[{ROUTE}]]", f"[[traffic.{ROUTE}]]"))
+        for table, place in _array(traffic, ROUTE, where)
+    )
+    return {key: value for key, value in traffic.items() if key != ROUTE}, routes
+
+
+def _route(table: Mapping[str, Any], place: str) -> Route:
+    values = toml_file.parse_table(table, Route, place)
+    toml_file.refuse_missing(values, Route, place)
+    try:
+        return Route(**values)
+    except ExperimentError as error:
+        raise ExperimentError(f"{place}: {error}") from None
 
 
 def _probe(table: Mapping[str, Any], place: str) -> Probe:

@@ -13,6 +13,7 @@ import tomllib
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -106,13 +107,24 @@ def parse(value: object, hint: Any, where: str) -> Any:  # noqa: ANN401 - a type
         if hint is Distribution and isinstance(value, str):
             return _parse_distribution(value, where)
         if is_dataclass(hint) and isinstance(value, list):
-            types_ = get_type_hints(hint)
-            return hint(*_parse_tuple(value, tuple(types_.values()), where))
+            types_ = tuple(get_type_hints(hint).values())
+            # What has a default may be left out at the end, as the route of a trace's row.
+            if _required(hint) <= len(value) <= len(types_):
+                types_ = types_[: len(value)]
+            return hint(*_parse_tuple(value, types_, where))
         if hint is float and type(value) is int and abs(value) < 2**1023:
             return float(value)
         if type(value) is hint:
             return value
     raise ExperimentError(f"{where} is {reprlib.repr(value)}; expected {_expected(hint)}")
+
+
+@cache
+def _required(schema: type[Any]) -> int:
+    """The number of fields of a dataclass that have no default."""
+    return sum(
+        field.default is MISSING and field.default_factory is MISSING for field in fields(schema)
+    )
 
 
 def _parse_tuple(values: list[object], hints: tuple[Any, ...], where: str) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """A trace: the requests of an experiment as CSV, one a line.
 
-The header is ``arrival_s,io_s,cpu_s``; every number is in s.
+The header is ``arrival_s,io_s,cpu_s``, and ``route`` may follow; every number is in s.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ from pathlib import Path
 
 from sim.errors import ExperimentError
 from sim.experiment import MAX_REQUESTS, TraceRow
+from sim.experiment.route import check_name
 from sim.whole_file import whole_file
 
 COLUMNS = ("arrival_s", "io_s", "cpu_s")
 HEADER = ",".join(COLUMNS)
+
+#: The header of a trace whose requests name their routes.
+WITH_ROUTES = f"{HEADER},route"
 
 #: Longest line that is looked at, in bytes; a file of another kind may have no line end at all.
 MAX_LINE = 1000
@@ -42,10 +46,13 @@ def write(path: Path, rows: Iterable[TraceRow]) -> None:
     Raises:
         ExperimentError: when the file cannot be written.
     """
+    rows = tuple(rows)
+    routed = any(row.route for row in rows)
     with whole_file(path) as file:
-        file.write(HEADER + "\n")
+        file.write((WITH_ROUTES if routed else HEADER) + "\n")
         for row in rows:
-            file.write(f"{row.arrival_s!r},{row.io_s!r},{row.cpu_s!r}\n")
+            route = f",{row.route}" if routed else ""
+            file.write(f"{row.arrival_s!r},{row.io_s!r},{row.cpu_s!r}{route}\n")
 
 
 def _rows(path: Path) -> Iterator[TraceRow]:
@@ -54,9 +61,10 @@ def _rows(path: Path) -> Iterator[TraceRow]:
     if first is None:
         raise ExperimentError(f"{path}: is empty; expected the header {HEADER!r}")
     header = first[1].removeprefix("\ufeff")
-    if header != HEADER:
+    if header not in (HEADER, WITH_ROUTES):
         raise ExperimentError(
-            f"{path}: line 1 is {_shortened(header)!r}; expected the header {HEADER!r}"
+            f"{path}: line 1 is {_shortened(header)!r}; expected the header {HEADER!r} or "
+            f"{WITH_ROUTES!r}"
         )
     before = 0.0
     blank = 0  # The first blank line, which only another blank one may follow.
@@ -66,10 +74,10 @@ def _rows(path: Path) -> Iterator[TraceRow]:
             blank = blank or number
             continue
         if blank:
-            raise ExperimentError(f"{path}: line {blank} is blank; expected {HEADER!r}")
+            raise ExperimentError(f"{path}: line {blank} is blank; expected {header!r}")
         if count >= MAX_REQUESTS:
             raise ExperimentError(f"{where}: expected at most {MAX_REQUESTS} requests")
-        row = _row(line, where)
+        row = _row(line, where, header)
         if row.arrival_s < before:
             raise ExperimentError(
                 f"{where}: arrival_s is {row.arrival_s!r}, before the line above ({before!r}); "
@@ -95,15 +103,21 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             yield number, text.rstrip("\r\n")
 
 
-def _row(line: str, where: str) -> TraceRow:
-    cells = line.split(",")
-    if len(cells) != len(COLUMNS):
-        raise ExperimentError(
-            f"{where} has {len(cells)} columns; expected {len(COLUMNS)}: {HEADER}"
-        )
-    return TraceRow(
-        *(_seconds(cell, f"{where}: {c}") for c, cell in zip(COLUMNS, cells, strict=True))
+def _row(line: str, where: str, header: str) -> TraceRow:
+    cells, columns = line.split(","), header.count(",") + 1
+    if len(cells) != columns:
+        raise ExperimentError(f"{where} has {len(cells)} columns; expected {columns}: {header}")
+    arrival, io, cpu = (
+        _seconds(cell, f"{where}: {name}") for name, cell in zip(COLUMNS, cells, strict=False)
     )
+    if header == HEADER:
+        return TraceRow(arrival, io, cpu)
+    route = cells[-1].strip()
+    try:
+        check_name(route)
+    except ExperimentError as error:
+        raise ExperimentError(f"{where}: {error}") from None
+    return TraceRow(arrival, io, cpu, route)
 
 
 def _seconds(cell: str, where: str) -> float:

@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from sim.analysis.estimate import CONFIDENCE, Estimate
-from sim.analysis.summary import Summary, Times
+from sim.analysis.summary import Route, Summary, Times
 from sim.run import Memory
 
 SCHEMA = "gunicorn-summary/1"
@@ -92,6 +92,7 @@ def document(summary: Summary, notices: Sequence[str] = ()) -> dict[str, Any]:
         ],
         "memory": _memory(summary.memory),
         "kubelet": None if summary.kubelet is None else asdict(summary.kubelet),
+        **({"routes": _routes(summary.routes)} if summary.routes else {}),
         "offered_load": load.offered,
         "capacity": load.capacity,
         "overloaded": summary.overloaded,
@@ -113,6 +114,25 @@ def _interval(estimate: Estimate | None) -> dict[str, float] | None:
     if estimate is None or estimate.low is None or estimate.high is None:
         return None
     return {"low": estimate.low, "high": estimate.high}
+
+
+def _routes(routes: Sequence[Route]) -> list[dict[str, Any]]:
+    """A row for each route, the intervals beside the values."""
+    return [
+        {
+            "route": route.name,
+            "requests": _value(route.requests),
+            "latency_s": _times(route.latency),
+            "wait_s": _times(route.wait),
+            "lost": _value(route.lost),
+            "confidence": {
+                "latency_s": _intervals(route.latency),
+                "wait_s": _intervals(route.wait),
+                "lost": _interval(route.lost),
+            },
+        }
+        for route in routes
+    ]
 
 
 def _times(times: Times | None) -> dict[str, float | None]:

@@ -6,17 +6,19 @@ numbers, and the remarks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from sim.analysis.estimate import Estimate
-from sim.analysis.summary import Queue, Summary, Times, Worker
+from sim.analysis.summary import Queue, Route, Summary, Times, Worker
 from sim.experiment import UNIX
 from sim.experiment.distribution import Distribution
+from sim.experiment.document import ROUTE
 from sim.reports.kubelet_text import kubelet_sentence
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.reports.proxy_text import connections, race_paragraph
@@ -45,6 +47,8 @@ def print_report(console: Console, summary: Summary, notices: Sequence[str] = ()
     console.print()
     if summary.ideal_latency is not None:
         print_table(console, _times_table(summary, plus_minus))
+    if summary.routes:
+        print_table(console, _routes_table(summary.routes))
     print_table(console, _workers_table(summary, plus_minus))
     for line in _lines(summary, plus_minus):
         print_prose(console, line)
@@ -93,8 +97,8 @@ def _spinning(summary: Summary) -> tuple[str, ...]:
 def _question(summary: Summary) -> str:
     """The traffic, the host and the number of replications."""
     traffic, cores = summary.experiment["traffic"], int(summary.experiment["host"]["cores"])
-    io, cpu, think = (Distribution.parse(traffic[key]) for key in ("io", "cpu", "think"))
-    demand = f"io {io} s, cpu {cpu} s"
+    think = Distribution.parse(traffic["think"])
+    demand = _demand(traffic)
     what = {
         "poisson": "{rate:g} requests/s, Poisson arrivals, {demand}",
         "constant": "{rate:g} requests/s, constant intervals, {demand}",
@@ -110,6 +114,40 @@ def _question(summary: Summary) -> str:
         f"{what}; {connections(summary.experiment)}; {socket}{_count(cores, 'core')}; "
         f"{times} of {_whole(each)} requests."
     )
+
+
+def _demand(traffic: Mapping[str, Any]) -> str:
+    """What requests demand: of all of them, or the share of each route."""
+    if ROUTE not in traffic:
+        io, cpu = (Distribution.parse(traffic[key]) for key in ("io", "cpu"))
+        return f"io {io} s, cpu {cpu} s"
+    return "routes " + ", ".join(
+        f"{route['name']} {100 * route['share']:g}%"
+        + (" (elsewhere)" if route.get("elsewhere", False) else "")
+        for route in traffic[ROUTE]
+    )
+
+
+def _routes_table(routes: Sequence[Route]) -> Table:
+    """A row for each route; times in ms."""
+    longest = max((r.latency.p99.value for r in routes if r.latency is not None), default=0.0)
+    decimals = 2 if longest < 0.1 else 1 if longest < 10 else 0
+    measures = ("mean", "p50", "p95", "p99")
+    table = _new_table("route, ms", "requests", *measures, "wait", "lost")
+    table.columns[0].overflow = "ellipsis"
+
+    def cell(estimate: Estimate | None) -> str:
+        return "-" if estimate is None else f"{1000 * estimate.value:,.{decimals}f}"
+
+    for route in routes:
+        table.add_row(
+            route.name,
+            _whole(route.requests.value),
+            *(cell(getattr(route.latency, measure, None)) for measure in measures),
+            cell(None if route.wait is None else route.wait.mean),
+            "-" if route.lost is None else f"{100 * route.lost.value:.2g}%",
+        )
+    return table
 
 
 def _times_table(summary: Summary, plus_minus: str) -> Table:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
-from itertools import islice, repeat, takewhile
+from itertools import accumulate, islice, repeat, takewhile
 from random import Random
 from typing import Literal, NamedTuple, Protocol
 
 from sim.experiment import Experiment
 from sim.experiment.distribution import Distribution
-from sim.run.requests import Requests
+from sim.run.requests import NO_ROUTE, Requests
 from sim.run.tally import Tally
 
 #: s between the last worker's readiness and the start of the run, in both interpreters.
@@ -92,8 +93,8 @@ class ClosedLoop:
     forget = None
 
     def __init__(self, experiment: Experiment, replication: int) -> None:
-        self.rows = Requests()
         traffic = experiment.traffic
+        self.rows = Requests(routes=traffic.route_names)
         self._limit = traffic.requests
         self._sent = 0
         # Where a number of requests is asked for, they may take as long as they take.
@@ -116,7 +117,10 @@ class ClosedLoop:
         time, user = heappop(self._due)
         self._sent += 1
         demands = self._users[user]
-        return self.rows.append(time, next(demands.io), next(demands.cpu)), user
+        if demands.route is None:
+            return self.rows.append(time, next(demands.io), next(demands.cpu)), user
+        io, cpu, route = next(demands.route)
+        return self.rows.append(time, io, cpu, route), user
 
     def answered(self, client: int, now: float) -> None:
         """See `Source`."""
@@ -203,12 +207,13 @@ def passes(experiment: Experiment) -> bool:
     It cannot where they come from answers or a trace, where the server reads a row of which the
     client knows the outcome already (a timeout), where a row's number says what becomes of it
     (retries, slow clients), where a proxy answers before the server does, where the summary
-    looks at rows again (disturbances), and where rows that are no client's stand between them
-    (probes).
+    looks at rows again (disturbances, routes), and where rows that are no client's stand between
+    them (probes).
     """
     traffic = experiment.traffic
     return (
         traffic.arrivals in ("poisson", "constant")
+        and not traffic.routes
         and traffic.timeout is None
         and not traffic.retries
         and traffic.first_byte.mean == traffic.body.mean == traffic.read.mean == 0
@@ -253,18 +258,66 @@ def schedule(experiment: Experiment, replication: int) -> Requests:
     """All requests of one replication of an open loop: arrivals in order, and demands."""
     traffic = experiment.traffic
     if traffic.arrivals == "trace":
+        names = traffic.route_names
+        codes = {name: place for place, name in enumerate(names)}
         return Requests.scheduled(
             array("d", (row.arrival_s for row in traffic.trace)),
             array("d", (row.io_s for row in traffic.trace)),
             array("d", (row.cpu_s for row in traffic.trace)),
+            names,
+            array("h", (codes.get(row.route, NO_ROUTE) for row in traffic.trace if names)),
         )
     arrival = array("d", _arrivals(experiment, stream(experiment, replication, "arrivals")))
+    if traffic.routes:
+        return _routed(experiment, replication, arrival)
     n = len(arrival)
     return Requests.scheduled(
         arrival,
         _drawn(traffic.io, n, stream(experiment, replication, "io")),
         _drawn(traffic.cpu, n, stream(experiment, replication, "cpu")),
     )
+
+
+def _routed(experiment: Experiment, replication: int, arrival: array[float]) -> Requests:
+    """The requests of all routes that this server gets.
+
+    Each route's demands have streams of their own: the n-th request of a route demands the same
+    whatever the others demand, and wherever they go.
+    """
+    names = experiment.traffic.route_names
+    times, ios, cpus, routes = array("d"), array("d"), array("d"), array("h")
+    each = _mix(experiment, replication, "")
+    for time, (io, cpu, route) in zip(arrival, each, strict=False):
+        if route != NO_ROUTE:
+            times.append(time)
+            ios.append(io)
+            cpus.append(cpu)
+            routes.append(route)
+    return Requests.scheduled(times, ios, cpus, names, routes)
+
+
+def _mix(
+    experiment: Experiment, replication: int, whose: str
+) -> Iterator[tuple[float, float, int]]:
+    """Demands (s) and route of endless requests; the route is `NO_ROUTE` where it is elsewhere.
+
+    The route of a request is where a uniform number lies among the shares, in their order.
+    """
+    traffic = experiment.traffic
+    codes = {name: place for place, name in enumerate(traffic.route_names)}
+    bounds = [*accumulate(route.share for route in traffic.routes)]
+    draws = [
+        (
+            route.io.sampler(stream(experiment, replication, f"{whose}route {route.name} io")),
+            route.cpu.sampler(stream(experiment, replication, f"{whose}route {route.name} cpu")),
+            codes.get(route.name, NO_ROUTE),
+        )
+        for route in traffic.routes
+    ]
+    draw, last = stream(experiment, replication, f"{whose}route").random, len(draws) - 1
+    while True:
+        io, cpu, code = draws[min(bisect_right(bounds, draw()), last)]
+        yield io(), cpu(), code
 
 
 def _drawn(distribution: Distribution, number: int, random: Random) -> array[float]:
@@ -326,11 +379,15 @@ def _poisson(rates: Sequence[tuple[float, float]], random: Random) -> Iterator[f
 
 
 class _Demands(NamedTuple):
-    """Endless think times and demands of one user of a closed loop, s."""
+    """Endless think times and demands of one user of a closed loop, s.
+
+    With routes, ``route`` has the demands, and which route it is; see `_mix`.
+    """
 
     think: Iterator[float]
     io: Iterator[float]
     cpu: Iterator[float]
+    route: Iterator[tuple[float, float, int]] | None
 
 
 def _user(experiment: Experiment, replication: int, user: int) -> _Demands:
@@ -342,5 +399,8 @@ def _user(experiment: Experiment, replication: int, user: int) -> _Demands:
 
     traffic = experiment.traffic
     return _Demands(
-        endless("think", traffic.think), endless("io", traffic.io), endless("cpu", traffic.cpu)
+        endless("think", traffic.think),
+        endless("io", traffic.io),
+        endless("cpu", traffic.cpu),
+        _mix(experiment, replication, f"user {user} ") if traffic.routes else None,
     )

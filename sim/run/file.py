@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from sim.errors import ExperimentError
 from sim.experiment import PROBES
-from sim.run.requests import NAN, OUTCOMES, Request, Requests
+from sim.run.requests import NAN, NO_ROUTE, OUTCOMES, Request, Requests
 from sim.run.run import Census, Memory, Probed, ProcessEvent, QueueLength, Run, Source
 from sim.whole_file import whole_file
 
@@ -22,8 +22,9 @@ def _time(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _values(request: Request) -> list[Any]:
-    return [_time(value) if isinstance(value, float) else value for value in request]
+def _values(request: Request, *, routed: bool = False) -> list[Any]:
+    values = [_time(value) if isinstance(value, float) else value for value in request]
+    return values if routed else values[:-1]
 
 
 def save(runs: Iterable[Run], path: Path) -> None:
@@ -36,7 +37,7 @@ def save(runs: Iterable[Run], path: Path) -> None:
     """
     with whole_file(path) as file:
         for run in runs:
-            header = {
+            header: dict[str, Any] = {
                 "schema": SCHEMA,
                 "source": run.source,
                 "gunicorn": run.gunicorn,
@@ -47,13 +48,16 @@ def save(runs: Iterable[Run], path: Path) -> None:
                 "census": [row._asdict() for row in run.census],
                 "memory": None if run.memory is None else run.memory._asdict(),
             }
+            if run.requests.routes:
+                header["routes"] = list(run.requests.routes)
             file.write(json.dumps(header) + "\n")
             for event in run.events:
                 file.write(json.dumps({"event": list(event)}) + "\n")
             for kind, request in run.probes:
                 file.write(json.dumps({"probe": [kind, *_values(request)]}) + "\n")
             for row in run.requests:
-                file.write(json.dumps({"request": _values(row)}) + "\n")
+                values = _values(row, routed=bool(run.requests.routes))
+                file.write(json.dumps({"request": values}) + "\n")
 
 
 def load(path: Path) -> list[Run]:
@@ -142,7 +146,7 @@ def _read_header(header: dict[str, Any]) -> _Unread:
             header["source"],
             dict(header["experiment"]),
             int(header["replication"]),
-            Requests(),
+            Requests(routes=tuple(map(str, header.get("routes", ())))),
             queues=tuple(QueueLength(**queue) for queue in header["queues"]),
             census=tuple(Census(**row) for row in header.get("census", ())),
             memory=Memory(**memory) if (memory := header.get("memory")) is not None else None,
@@ -153,8 +157,11 @@ def _read_header(header: dict[str, Any]) -> _Unread:
 
 
 def _read_request(values: list[Any], requests: Requests) -> None:
-    arrival, accepted, started, finished, worker, thread, outcome, io, cpu = values
-    row = requests.append(float(arrival), float(io), float(cpu))
+    arrival, accepted, started, finished, worker, thread, outcome, io, cpu, *names = values
+    if len(names) != bool(requests.routes):
+        raise ValueError("a request has a route if its run has routes, and only then")
+    route = requests.routes.index(names[0]) if names and names[0] is not None else NO_ROUTE
+    row = requests.append(float(arrival), float(io), float(cpu), route)
     requests.accepted[row] = NAN if accepted is None else accepted
     requests.started[row] = NAN if started is None else started
     requests.finished[row] = NAN if finished is None else finished

@@ -35,12 +35,15 @@ def with_one_more(
         raise ExperimentError(
             "arrivals is 'closed', whose requests come when answers do; expected an open loop"
         )
-    rows = [TraceRow(row.arrival, row.io, row.cpu) for row in schedule(experiment, replication)]
+    rows = [
+        TraceRow(row.arrival, row.io, row.cpu, row.route or "")
+        for row in schedule(experiment, replication)
+    ]
     place = sum(row.arrival_s <= at for row in rows)
     trace = (*rows[:place], TraceRow(at, io, cpu), *rows[place:])
     return replace(
         experiment,
-        traffic=replace(traffic, arrivals="trace", trace=trace, requests=None),
+        traffic=replace(traffic, arrivals="trace", trace=trace, routes=(), requests=None),
         disturbances=tuple(
             disturbance
             for disturbance in experiment.disturbances

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, fields
 from itertools import compress
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 Outcome = Literal[
     "ok",
@@ -36,6 +36,9 @@ OK, REFUSED, RESET, TIMEOUT, ERROR_5XX, UNFINISHED, BAD_GATEWAY, GATEWAY_TIMEOUT
 
 NAN = math.nan
 
+#: In `Requests.route`, where a request has no route.
+NO_ROUTE = -1
+
 
 class Request(NamedTuple):
     """One request.
@@ -51,6 +54,7 @@ class Request(NamedTuple):
         outcome: one of `OUTCOMES`.
         io: s that it was to wait.
         cpu: s that it was to compute.
+        route: the name of its route; None where it has none.
     """
 
     arrival: float
@@ -62,6 +66,7 @@ class Request(NamedTuple):
     outcome: Outcome
     io: float
     cpu: float
+    route: str | None = None
 
     @property
     def latency(self) -> float:
@@ -76,7 +81,12 @@ class Request(NamedTuple):
 
 @dataclass(slots=True)
 class Requests:
-    """The columns of all requests, in order of arrival; see `Request` for each."""
+    """The columns of all requests, in order of arrival; see `Request` for each.
+
+    Attributes:
+        routes: names of the routes; empty where requests have none, and so is the next column.
+        route: the place of each request's route in ``routes``; -1 for none.
+    """
 
     arrival: array[float] = field(default_factory=lambda: array("d"))
     accepted: array[float] = field(default_factory=lambda: array("d"))
@@ -87,9 +97,18 @@ class Requests:
     outcome: array[int] = field(default_factory=lambda: array("b"))
     io: array[float] = field(default_factory=lambda: array("d"))
     cpu: array[float] = field(default_factory=lambda: array("d"))
+    routes: tuple[str, ...] = ()
+    route: array[int] = field(default_factory=lambda: array("h"))
 
     @classmethod
-    def scheduled(cls, arrival: array[float], io: array[float], cpu: array[float]) -> Requests:
+    def scheduled(
+        cls,
+        arrival: array[float],
+        io: array[float],
+        cpu: array[float],
+        routes: tuple[str, ...] = (),
+        route: array[int] | None = None,
+    ) -> Requests:
         """Rows of requests of which only arrival and demand are known; keeps the arrays."""
         n = len(arrival)
         never = array("d", [NAN]) * n
@@ -104,10 +123,14 @@ class Requests:
             array("b", [UNFINISHED]) * n,
             io,
             cpu,
+            routes,
+            array("h") if route is None else route,
         )
 
-    def append(self, arrival: float, io: float, cpu: float) -> int:
+    def append(self, arrival: float, io: float, cpu: float, route: int = NO_ROUTE) -> int:
         """Add a request of which only the arrival is known, and return its row number."""
+        if self.routes:
+            self.route.append(route)
         self.arrival.append(arrival)
         self.accepted.append(NAN)
         self.started.append(NAN)
@@ -133,8 +156,18 @@ class Requests:
         if not rows:
             return self
         kept = [row not in rows for row in range(len(self))]
-        columns = (getattr(self, column.name) for column in fields(self))
-        return Requests(*(array(column.typecode, compress(column, kept)) for column in columns))
+        columns: dict[str, array[Any]] = {
+            column.name: getattr(self, column.name)
+            for column in fields(self)
+            if column.name != "routes"
+        }
+        return Requests(
+            routes=self.routes,
+            **{
+                name: array(column.typecode, compress(column, kept))
+                for name, column in columns.items()
+            },
+        )
 
     def __len__(self) -> int:
         return len(self.arrival)
@@ -150,6 +183,7 @@ class Requests:
             OUTCOMES[self.outcome[row]],
             self.io[row],
             self.cpu[row],
+            self.routes[self.route[row]] if self.routes and self.route[row] >= 0 else None,
         )
 
     def __iter__(self) -> Iterator[Request]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from sim.errors import ExperimentError
-from sim.experiment import Experiment, Server, TraceRow
+from sim.experiment import Experiment, Server
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Signal
 from sim.experiment.document import TABLES, plain
@@ -126,7 +126,7 @@ def _paced(base: Experiment, pace: float) -> Experiment:
         raise ExperimentError(
             f"{PACE} is given, but arrivals is {base.traffic.arrivals!r}; expected a trace"
         )
-    rows = tuple(TraceRow(row.arrival_s / pace, row.io_s, row.cpu_s) for row in base.traffic.trace)
+    rows = tuple(replace(row, arrival_s=row.arrival_s / pace) for row in base.traffic.trace)
     return replace(base, traffic=replace(base.traffic, trace=rows))
 
 

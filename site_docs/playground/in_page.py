@@ -210,7 +210,7 @@ class Prediction:
         traffic = self.experiment.traffic
         experiment = self.experiment
         for at in sorted(sent):
-            experiment = with_one_more(experiment, at, traffic.io.mean, traffic.cpu.mean)
+            experiment = with_one_more(experiment, at, traffic.mean_io, traffic.mean_cpu)
         return json.dumps(picture(predict(experiment)), allow_nan=False)
 
 
