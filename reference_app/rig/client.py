@@ -21,6 +21,7 @@ from selectors import EpollSelector, SelectorKey
 from urllib.parse import quote
 
 from reference_app.rig.address import Address
+from reference_app.rig.endpoints import Endpoints
 from sim.experiment import Experiment, Proxy
 from sim.run import (
     BAD_GATEWAY,
@@ -86,12 +87,18 @@ class LoadGenerator:
     """
 
     def __init__(
-        self, experiment: Experiment, replication: int, source: Source, address: Address
+        self,
+        experiment: Experiment,
+        replication: int,
+        source: Source,
+        address: Address,
+        endpoints: Endpoints | None = None,
     ) -> None:
         self.start = math.nan
         self.answers: list[bytes] = []
         self._source = source
         self._address = address
+        self._endpoints = endpoints
         self._host = "localhost" if isinstance(address, str) else address[0]
         self._balancer = experiment.proxy if experiment.proxy.kind == "alb" else None
         self._keep = experiment.traffic.connection == "keepalive"
@@ -301,6 +308,8 @@ class LoadGenerator:
             if not reader.at_eof() and not writer.is_closing():
                 return reader, writer
             writer.transport.abort()
+        if self._endpoints is not None and not self._endpoints.ready():
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "the Service has no ready pod")
         if isinstance(self._address, str):
             return await asyncio.open_unix_connection(sock=_unix_connection(self._address))
         return await asyncio.open_connection(*self._address)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from reference_app.rig.address import Address
 from reference_app.rig.client import LoadGenerator, Progress
+from reference_app.rig.endpoints import Endpoints
 from reference_app.rig.parent import end_with_parent
 from sim.errors import ExperimentError
 from sim.experiment import Experiment
@@ -52,6 +53,7 @@ class _Task:
     replication: int
     address: Address
     parent: int
+    endpoints: int | None
 
 
 def replay(
@@ -60,6 +62,7 @@ def replay(
     address: Address,
     began: Callable[[float], None],
     progress: Progress,
+    endpoints: Endpoints | None = None,
 ) -> Replay:
     """Send one replication to the server at ``address``; the process is gone afterwards.
 
@@ -69,6 +72,7 @@ def replay(
         address: of the server.
         began: called with the start of the run, CLOCK_MONOTONIC s, shortly before it.
         progress: called now and then.
+        endpoints: whether clients find the server; they always do, if None.
 
     Raises:
         ExperimentError: when the process ends without a result.
@@ -80,11 +84,13 @@ def replay(
         stdout=subprocess.PIPE,
         # As the server: see `reference_app.rig.server`.
         process_group=0,
+        pass_fds=() if endpoints is None else (endpoints.fd,),
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            pickle.dump(_Task(experiment, replication, address, os.getpid()), process.stdin)
+            fd = None if endpoints is None else endpoints.fd
+            pickle.dump(_Task(experiment, replication, address, os.getpid(), fd), process.stdin)
             process.stdin.close()
             while not isinstance(message := pickle.load(process.stdout), Replay):  # noqa: S301
                 if isinstance(message, float):
@@ -106,7 +112,8 @@ def serve() -> None:
     end_with_parent(task.parent, signal.SIGKILL)
     out = sys.stdout.buffer
     rows = source(task.experiment, task.replication)
-    generator = LoadGenerator(task.experiment, task.replication, rows, task.address)
+    endpoints = None if task.endpoints is None else Endpoints.attach(task.endpoints)
+    generator = LoadGenerator(task.experiment, task.replication, rows, task.address, endpoints)
 
     def tell(message: object) -> None:
         pickle.dump(message, out)

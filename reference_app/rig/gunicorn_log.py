@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from bisect import insort
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from sim.run import ProcessEvent
@@ -27,6 +27,9 @@ REAPED = "Worker %s reaped (pid: %s)"
 CRASHES = "A request crashes the worker (pid: %s)"
 HANGS = "A request hangs in the worker (pid: %s)"
 HANGS_NO_MORE = "A request does not hang any more in the worker (pid: %s)"
+
+#: How events name the first master.
+MASTER = "master"
 
 _LINE = re.compile(r"(\d+\.\d{6}) \[(\d+)\] \[([A-Z]+)\] (.*)")
 _FORKED = re.compile(r"Worker (\d+) forked \(pid: (?P<pid>\d+), master: (\d+)\)")
@@ -133,18 +136,22 @@ def worker_pids(lines: Iterable[LogLine]) -> dict[int, int]:
     return {number: birth.pid for birth, number in _boot_orders(lines).items()}
 
 
-def process_events(lines: Sequence[LogLine], start: float = 0.0) -> tuple[ProcessEvent, ...]:
+def process_events(
+    lines: Sequence[LogLine], start: float = 0.0, first: Collection[int] = ()
+) -> tuple[ProcessEvent, ...]:
     """What happened to the processes, by time; see `sim.run.ProcessEvent` for the kinds.
 
     Args:
         lines: of one service, by time.
         start: the moment that the events count from, CLOCK_MONOTONIC s.
+        first: pids of the master, and of those that were started after it had ended; without any,
+            the first to log.
     """
     events: list[ProcessEvent] = []
     boot_orders = _boot_orders(lines)
     # A pid can come back, so it means the worker that was forked with it last.
     names: dict[int, str] = {}
-    masters: dict[int, str] = {}
+    masters = dict.fromkeys(first, MASTER)
     ended: set[str] = set()
     for line in lines:
         if birth := _birth(line):
@@ -187,4 +194,5 @@ def _event(line: LogLine, names: dict[int, str], masters: dict[int, str]) -> tup
 
 
 def _master(pid: int, masters: dict[int, str]) -> str:
-    return masters.setdefault(pid, f"master {len(masters) + 1}" if masters else "master")
+    number = len(set(masters.values())) + 1
+    return masters.setdefault(pid, f"{MASTER} {number}" if masters else MASTER)

@@ -13,11 +13,11 @@ from reference_app.rig.address import Address
 from reference_app.rig.client import Progress
 from reference_app.rig.client_process import Replay, replay
 from reference_app.rig.disturber import disturber
+from reference_app.rig.kubelet import kubelet, refuse_unplayable
 from reference_app.rig.memory import memory_of
 from reference_app.rig.nginx import running_nginx
 from reference_app.rig.releases import Gunicorn, quietly
 from reference_app.rig.server import RunningServer, running_server
-from sim.errors import ExperimentError
 from sim.experiment import Experiment, Proxy
 from sim.experiment.document import to_dict
 from sim.run import Census, ProcessEvent, Run
@@ -41,22 +41,31 @@ def measure(
         gunicorn: which to run; the experiment's release, if None.
 
     Raises:
-        ExperimentError: when the server does not boot.
+        ExperimentError: when the server does not boot, or the rig cannot play the experiment.
     """
-    if experiment.probes:
-        raise ExperimentError("the experiment has probes, which the rig does not send yet")
+    refuse_unplayable(experiment)
     gunicorn = gunicorn or quietly(experiment.server.gunicorn)
     with (
         running_server(experiment, gunicorn=gunicorn) as server,
         in_front(experiment.proxy, server.address) as address,
+        kubelet(experiment, replication, server) as probing,
     ):
         with disturber(experiment.disturbances, server) as disturbing:
-            result = replay(experiment, replication, address, disturbing.begin, progress)
+
+            def begin(start: float) -> None:
+                disturbing.begin(start)
+                if probing is not None:
+                    probing.begin(start)
+
+            endpoints = None if probing is None else probing.endpoints
+            result = replay(experiment, replication, address, begin, progress, endpoints)
             end = time.monotonic()
         census = _census(server)
         memory = memory_of(server)
         _read_answers(result, server)
-        events = _events(server, result.start, end, disturbing.events)
+        done = [*disturbing.events, *(() if probing is None else probing.events)]
+        events = _events(server, result.start, end, done)
+        probed = () if probing is None else probing.probed()
     return Run(
         "reference_app",
         to_dict(experiment),
@@ -66,6 +75,7 @@ def measure(
         census=census,
         memory=memory,
         gunicorn=gunicorn.release,
+        probes=probed,
     )
 
 
@@ -80,9 +90,14 @@ def _events(
     server: RunningServer, start: float, end: float, done: list[ProcessEvent]
 ) -> tuple[ProcessEvent, ...]:
     """What happened until the load generator ended, and what was done to the server."""
-    seen = [event for event in server.events(start) if event.time <= end - start]
+    all_events = (*done, *server.events(start))
     # What was done comes before what came of it, also where the clock cannot tell.
-    return tuple(sorted((*done, *seen), key=lambda event: event.time))
+    return tuple(
+        sorted(
+            (event for event in all_events if event.time <= end - start),
+            key=lambda event: event.time,
+        )
+    )
 
 
 def _census(server: RunningServer) -> tuple[Census, ...]:

@@ -25,6 +25,7 @@ import psutil
 from reference_app.flags import FLAG_SERVICE_URL, OFFLINE, SDK_KEY, START_WAIT
 from reference_app.launchdarkly.flag_process import FlagProcess, flag_process
 from reference_app.rig.address import HOST, Address, reserved_port
+from reference_app.rig.container import LOOK, Container, group
 from reference_app.rig.gunicorn_log import LogLine, log_lines, process_events, worker_pids
 from reference_app.rig.releases import Gunicorn, quietly
 from reference_app.rig.rig_config import GC_FREEZE, NO_POSTFORK, RIG_PID
@@ -36,8 +37,6 @@ from sim.run import ProcessEvent
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: s between two looks at the log, or at processes that are to end.
-LOOK = 0.02
 #: s from a worker's last line of boot to its listener being in its poller, with a wide margin.
 SETTLE = 0.05
 #: s that a server may take to boot, besides waiting for flags; and in addition for each worker.
@@ -45,8 +44,6 @@ BOOT = 30.0
 BOOT_WORKER = 1.0
 #: s that a server may take to end by itself after SIGTERM.
 STOP = 5.0
-#: s that killed processes may take to be gone.
-KILL = 5.0
 
 
 def gunicorn_flags(server: Server) -> list[str]:
@@ -94,17 +91,22 @@ class RunningServer:
 
     Attributes:
         address: that it listens at: 127.0.0.1 and a free port, or the path of a Unix socket.
-        master_pid: of the master, which also is the process group of all its processes.
+        container: its processes; a kubelet may start them again.
         flag_service: that the workers' SDK talks to; None without LaunchDarkly.
         traps: that its workers look at; None where the experiment sets none.
         log: that all its processes write to.
     """
 
     address: Address
-    master_pid: int
+    container: Container
     flag_service: FlagProcess | None
     traps: TrapBoard | None
     log: IO[bytes]
+
+    @property
+    def master_pid(self) -> int:
+        """The pid of the master, which also is the process group of all its processes."""
+        return self.container.process.pid
 
     @property
     def port(self) -> int:
@@ -126,7 +128,14 @@ class RunningServer:
         Args:
             start: the moment that the events count from, CLOCK_MONOTONIC s.
         """
-        return process_events(self.lines(), start)
+        return process_events(self.lines(), start, self.container.masters)
+
+    def listens(self) -> bool:
+        """Whether the master listens: it has its signal handlers by then."""
+        return any(
+            line.pid == self.master_pid and line.message.startswith("Listening at")
+            for line in self.lines()
+        )
 
     def workers(self) -> dict[int, int]:
         """The pid of every worker that was ever forked, by boot order, from 1."""
@@ -135,7 +144,7 @@ class RunningServer:
     def pids(self) -> list[int]:
         """The pids of all processes that live, the masters' first."""
         workers = set(self.workers().values())
-        members = {process.pid for process in _group(self.master_pid)}
+        members = {process.pid for process in group(self.master_pid)}
         return [*sorted(members - workers), *sorted(members & workers)]
 
     def living_workers(self) -> dict[int, psutil.Process]:
@@ -186,7 +195,7 @@ def running_server(
         address = stack.enter_context(_own_address(experiment.server))
         if application is None:
             application = SERVICE if traps is None else TRAPPED_SERVICE
-        process = stack.enter_context(
+        container = stack.enter_context(
             _gunicorn(
                 experiment,
                 application,
@@ -197,8 +206,8 @@ def running_server(
                 log,
             )
         )
-        server = RunningServer(address, process.pid, flag_service, traps, log)
-        _wait_until_ready(experiment, process, log)
+        server = RunningServer(address, container, flag_service, traps, log)
+        _wait_until_ready(experiment, container.process, log)
         yield server
 
 
@@ -232,7 +241,7 @@ def _gunicorn(
     flag_service: FlagProcess | None,
     traps: TrapBoard | None,
     log: IO[bytes],
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> Iterator[Container]:
     # Not `python -m gunicorn`: on SIGUSR2 that would run gunicorn/__main__.py as a script, which
     # finds the package's own http where it looks for Python's, and the second master dies.
     command = [sys.executable, str(gunicorn.script)]
@@ -241,25 +250,31 @@ def _gunicorn(
     command += ["--bind", bind]
     command += gunicorn_flags(experiment.server)
     command += [application.target]
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter, validated settings
-        command,
-        cwd=application.directory,
-        env=_environment(experiment, application, gunicorn, flag_service, traps),
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        # Ctrl-C is for the rig. Not a session of its own: to the scheduler that is a group with a
-        # share of the processor (`kernel.sched_autogroup_enabled`), and who accepts then changes by
-        # the hour: worker 1 of 2 had 0.51 to 0.55 of the connections, and 0.71 to 0.81 later.
-        process_group=0,
-        pass_fds=() if traps is None else (traps.fd,),
-    )
+    environment = _environment(experiment, application, gunicorn, flag_service, traps)
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter, validated settings
+            command,
+            cwd=application.directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # Ctrl-C is for the rig. Not a session of its own: to the scheduler that is a group with
+            # a share of the processor (`kernel.sched_autogroup_enabled`), and who accepts then
+            # changes by the hour: worker 1 of 2 had 0.51 to 0.55 of the connections, and 0.71 to
+            # 0.81 later.
+            process_group=0,
+            pass_fds=() if traps is None else (traps.fd,),
+        )
+
+    container = Container(start)
     patience = 0.0
     try:
-        yield process
-        patience = 0.0 if experiment.disturbances else STOP
+        yield container
+        patience = 0.0 if experiment.disturbances or experiment.probes else STOP
     finally:
-        _stop(process, patience)
+        container.stop(patience)
 
 
 def _environment(
@@ -329,37 +344,3 @@ def _wait_until_ready(
                 f"Gunicorn {what} before its {workers} workers were ready; its log ends: {said}"
             )
         time.sleep(LOOK)
-
-
-def _stop(master: subprocess.Popen[bytes], patience: float) -> None:
-    """End the master and all its workers; give it ``patience`` s to do so by itself."""
-    if patience > 0:
-        master.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            master.wait(patience)
-    # The master first, or it would replace its workers. Not through killpg: by its own pid, each.
-    master.kill()
-    deadline = time.monotonic() + KILL
-    while members := _group(master.pid):
-        for member in members:
-            try:
-                member.kill()
-            except psutil.NoSuchProcess:
-                continue
-        if time.monotonic() > deadline:
-            pids = ", ".join(str(member.pid) for member in members)
-            raise ExperimentError(f"processes {pids} of Gunicorn did not end; expected none left")
-        time.sleep(LOOK)
-    master.wait()
-
-
-def _group(leader: int) -> list[psutil.Process]:
-    """The living processes of the master's group: workers too whose master has died."""
-    members = []
-    for process in psutil.process_iter():
-        try:
-            if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
-                members.append(process)
-        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
-            continue
-    return members

@@ -203,6 +203,9 @@ class Kubelet:
                 yield master.process | self.clock.timeout(self.grace_period)
                 if not master.ended:
                     self._note("sent SIGKILL", CONTAINER)
+                else:
+                    # Python's end, as of a worker.
+                    yield self.clock.timeout(self.costs.finalize)
             yield from self._end()
             delay = self.back_off.next_delay(self._now() - self.since)
             if delay:

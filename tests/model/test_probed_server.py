@@ -112,6 +112,20 @@ def test_hung_worker_is_restarted_after_term_and_grace_period() -> None:
     assert summary.kubelet.restarts == 1
 
 
+def test_graceful_timeout_ends_a_hang_before_the_grace_period() -> None:
+    """Gunicorn kills what hangs itself; with its default of 30 s it is left to the kubelet."""
+    patient = replace(LIVENESS, termination_grace_period=20.0)
+    server = Server(workers=1, threads=1, worker_class="gthread", graceful_timeout=1)
+    asked = experiment(trace((0.0, 3600.0), (30.0, 0.1)), patient, server=server)
+    quick = moments(predict(asked), "container")
+    assert "sent SIGKILL" not in quick
+    assert quick["ended"] - quick["sent SIGTERM"] == pytest.approx(1.0, abs=0.2)
+    slow = moments(
+        predict(replace(asked, server=replace(server, graceful_timeout=30))), "container"
+    )
+    assert slow["sent SIGKILL"] - slow["sent SIGTERM"] == pytest.approx(20.0)
+
+
 def test_graceful_stop_ends_the_grace_period() -> None:
     """A worker that can finish does, and the container starts again without SIGKILL."""
     asked = experiment(
@@ -222,6 +236,9 @@ def test_overload_becomes_an_outage() -> None:
     assert summary.requests - summary.outcomes["ok"] > 50
     assert summary.losses is not None
     assert {loss.at_s for loss in summary.losses} == {5.0}
+    # A probe that outlasts the queue costs nothing.
+    patient = predict(replace(alone, probes=(replace(LIVENESS, failure_threshold=20),)))
+    assert set(outcomes(patient)) == {"ok"}
 
 
 def test_container_that_ends_by_itself_is_started_again() -> None:
