@@ -18,8 +18,7 @@ from sim.reports.output import show_report
 from sim.study import race_fit
 from sim.study.replications import predictions
 from sim.validation import rows as validation_rows
-from sim.validation.grid import Cell
-from sim.validation.release_grid import cells_of
+from sim.validation.release_grid import Planned, cells_of
 from sim.validation.verdict import validation
 
 #: Exit status when a target is missed.
@@ -36,6 +35,9 @@ def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
         help="file of rows; its cells are not measured again",
     )
     parser.add_argument("--list", action="store_true", help="print the cells, and run none")
+    parser.add_argument(
+        "--behind-nginx", action="store_true", help="the cells that have a real nginx in front"
+    )
     parser.add_argument("--cells", metavar="1,5-8", help="only these cells [all]")
     parser.add_argument("--again", action="store_true", help="also cells that the rows have")
     parser.add_argument(
@@ -68,7 +70,7 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
         SystemExit: with `MISSED`, when the rows miss a target.
     """
     gunicorn = args.gunicorn or NEWEST
-    cells = cells_of(gunicorn)
+    cells = cells_of(gunicorn, nginx=args.behind_nginx)
     numbers = _numbers(args.cells, len(cells))
     if args.list:
         _list(cells, numbers, host)
@@ -84,7 +86,7 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
     costs = None if args.costs is None else costs_file.read(Path(args.costs)).costs
     # They need the extra `app`.
     from reference_app.commands.validation_report import print_validation  # noqa: PLC0415
-    from reference_app.rig import releases  # noqa: PLC0415
+    from reference_app.rig import nginx, releases  # noqa: PLC0415
     from reference_app.rig.progress_line import print_progress  # noqa: PLC0415
     from reference_app.validation import validate  # noqa: PLC0415
 
@@ -98,9 +100,15 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
     else:
         validate.run_cells(
             path,
-            validate.header_of(host, args.repeat, args.variants, gunicorn),
+            validate.header_of(
+                host,
+                args.repeat,
+                args.variants,
+                gunicorn,
+                nginx.version() if args.behind_nginx else None,
+            ),
             numbers,
-            lambda number: validate.experiment_of(number, host, gunicorn),
+            lambda number: validate.experiment_of(number, host, gunicorn, nginx=args.behind_nginx),
             costs,
             partial(_calibrated, host.cores, gunicorn),
             predictions,
@@ -133,7 +141,7 @@ def _numbers(text: str | None, last: int) -> list[int]:
     return list(numbers)
 
 
-def _list(cells: Sequence[Cell], numbers: list[int], host: Host) -> None:
+def _list(cells: Sequence[Planned], numbers: list[int], host: Host) -> None:
     lines = []
     for number in numbers:
         cell = cells[number - 1]

@@ -68,6 +68,27 @@ def find_nginx() -> str | None:
     return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:{SBIN}")
 
 
+def version() -> str:
+    """The version of the nginx that is installed.
+
+    Raises:
+        ExperimentError: when there is none.
+    """
+    command = [_program(), "-v"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return done.stderr.strip().rpartition("/")[2]
+
+
+def _program() -> str:
+    program = find_nginx()
+    if program is None:
+        raise ExperimentError(
+            "the experiment has the proxy nginx, which is not installed; expected the program "
+            "nginx on PATH or in /usr/sbin (Debian and Ubuntu: apt-get install nginx-light)"
+        )
+    return program
+
+
 def configuration(proxy: Proxy, directory: str, upstream: Address, listen: Address) -> str:
     """The nginx.conf of a ``proxy`` that listens at ``listen`` and passes on to ``upstream``."""
     keepalive = version = ""
@@ -99,12 +120,7 @@ def running_nginx(proxy: Proxy, upstream: Address) -> Iterator[Address]:
     Raises:
         ExperimentError: when nginx is not installed, or does not come up.
     """
-    program = find_nginx()
-    if program is None:
-        raise ExperimentError(
-            "the experiment has the proxy nginx, which is not installed; expected the program "
-            "nginx on PATH or in /usr/sbin (Debian and Ubuntu: apt-get install nginx-light)"
-        )
+    program = _program()
     with tempfile.TemporaryDirectory() as directory, reserved_port(reuse_port=False) as port:
         listen = (HOST, port)
         file = Path(directory, "nginx.conf")

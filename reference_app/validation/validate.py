@@ -55,8 +55,18 @@ Learn = Callable[[Tell], Costs]
 Predict = Callable[[Experiment, int], Iterable[Run]]
 
 
-def header_of(host: Host, repeats: int, variants: int, gunicorn: str = NEWEST) -> Header:
-    """The header of rows that are made here and now, of the release ``gunicorn``."""
+def header_of(
+    host: Host, repeats: int, variants: int, gunicorn: str = NEWEST, nginx: str | None = None
+) -> Header:
+    """The header of rows that are made here and now.
+
+    Args:
+        host: the machine.
+        repeats: how often each cell is measured.
+        variants: how often each of those is predicted.
+        gunicorn: the release.
+        nginx: the release of that which stands in front; None for none.
+    """
     return Header(
         begun=_now(),
         machine={
@@ -69,6 +79,7 @@ def header_of(host: Host, repeats: int, variants: int, gunicorn: str = NEWEST) -
             "python": platform.python_version(),
             **{package: version(package) for package in PACKAGES},
             "gunicorn": gunicorn,
+            **({} if nginx is None else {"nginx": nginx}),
         },
         repeats=repeats,
         variants=variants,
@@ -88,9 +99,11 @@ def _commit() -> str | None:
     return None if done.returncode or described.endswith("-dirty") else described
 
 
-def experiment_of(number: int, host: Host, gunicorn: str = NEWEST) -> Experiment:
+def experiment_of(
+    number: int, host: Host, gunicorn: str = NEWEST, *, nginx: bool = False
+) -> Experiment:
     """The experiment of a release's cell of that ``number``, which also is its seed."""
-    experiment = cells_of(gunicorn)[number - 1].experiment(host, seed=number)
+    experiment = cells_of(gunicorn, nginx=nginx)[number - 1].experiment(host, seed=number)
     return replace(experiment, server=replace(experiment.server, gunicorn=gunicorn))
 
 
@@ -147,7 +160,7 @@ def run_cells(
     with ProgressLine(stream) as line:
         progress = ValidationProgress(line)
         now, runs = costs or Costs(), 0
-        cells = cells_of(header.versions["gunicorn"])
+        cells = cells_of(header.versions["gunicorn"], nginx=header.nginx)
         while due := next_pass(numbers, measurements, header.repeats, noisy_again=noisy_again):
             asked = {number: experiment(number) for number in due}
             done = Counter(measurement.cell for measurement in measurements)[due[0]]

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from typing import Final
+from typing import Final, Protocol
 
 from sim.errors import ExperimentError
+from sim.experiment import Experiment, Host
 from sim.experiment.release import NEWEST
 from sim.validation.grid import Cell, sample
+from sim.validation.proxy_grid import proxied
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,35 @@ GRIDS: Final[dict[str, ReleaseGrid]] = {
 }
 
 
+class Planned(Protocol):
+    """A cell of any grid."""
+
+    @property
+    def name(self) -> str:
+        """All levels, in words."""
+
+    def experiment(self, host: Host, seed: int) -> Experiment:
+        """The cell as an experiment of one replication on ``host``."""
+
+
 @cache
-def cells_of(gunicorn: str) -> tuple[Cell, ...]:
+def cells_of(gunicorn: str, *, nginx: bool = False) -> tuple[Planned, ...]:
     """The cells of a release, in the order to run them.
+
+    Args:
+        gunicorn: the release.
+        nginx: those behind nginx.
 
     Raises:
         ExperimentError: when there are none of that release.
     """
+    if nginx and gunicorn == NEWEST:
+        return proxied()
+    if nginx:
+        raise ExperimentError(
+            f"--behind-nginx is given with --gunicorn {gunicorn}; expected {NEWEST}, which its "
+            "grid is of"
+        )
     if gunicorn == NEWEST:
         return sample()
     if gunicorn not in GRIDS:

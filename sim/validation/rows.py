@@ -30,7 +30,8 @@ class Header:
     Attributes:
         begun: when the first cell was, ISO 8601.
         machine: that was measured, and predicted: ``cores``, ``processor``, ``system``.
-        versions: of Python and of the packages that matter; ``gunicorn`` is the release that ran.
+        versions: of Python and of the packages that matter; ``gunicorn`` is the release that ran;
+            ``nginx`` is there if one stood in front.
         repeats: how often each cell is measured at least.
         variants: how often it is predicted for each of those.
         predicted: when all were predicted again, ISO 8601; None where each was predicted just
@@ -45,6 +46,11 @@ class Header:
     variants: int
     predicted: str | None = None
     model: str | None = None
+
+    @property
+    def nginx(self) -> bool:
+        """Whether a real nginx stood in front of the server."""
+        return "nginx" in self.versions
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,11 +115,22 @@ def test_the_grid_of_a_release_is_fixed(number: str) -> None:
 
 @pytest.mark.parametrize("number", GRIDS)
 def test_the_grid_of_a_release_has_cells_that_count(number: str) -> None:
-    grid, chosen = GRIDS[number], cells_of(number)
+    grid = GRIDS[number]
+    chosen = [cell for cell in cells_of(number) if isinstance(cell, Cell)]
     assert len(set(chosen)) == len(chosen) == grid.cells
     assert all(grid.counts(cell) and possible(cell) for cell in chosen)
     # Own seeds: no release has the cells of another.
-    assert chosen != sample()[: grid.cells]
+    assert chosen != [*sample()[: grid.cells]]
+
+
+def test_the_grid_behind_nginx_is_fixed_and_has_both_kinds_of_upstream() -> None:
+    names = "\n".join(cell.name for cell in cells_of(NEWEST, nginx=True))
+    assert sha256(names.encode()).hexdigest()[:16] == "bc22ccadff2d3287"
+    experiments = [cell.experiment(HOST, 1) for cell in cells_of(NEWEST, nginx=True)]
+    assert {experiment.proxy.kind for experiment in experiments} == {"nginx"}
+    assert Counter(experiment.proxy.kept for experiment in experiments) == {0: 5, 16: 5}
+    with pytest.raises(ExperimentError, match="--behind-nginx is given with --gunicorn"):
+        cells_of("23.0.0", nginx=True)
 
 
 def test_the_newest_has_the_whole_sample_and_others_may_have_none() -> None:
