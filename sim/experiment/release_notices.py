@@ -35,7 +35,7 @@ def installed_notices(installed: str | None, predicted: str) -> tuple[str, ...]:
         return (f"Gunicorn {installed} is installed here; predictions are of {predicted}.",)
     return (
         f"Gunicorn {installed} is installed here, which the model does not know; predictions are "
-        f"of {predicted}, and other releases queue otherwise.",
+        f"of {predicted}, and other releases may queue differently.",
     )
 
 

@@ -434,7 +434,7 @@ def _rows(
 def _nothing_read(path: Path, choice: Choice, lines: _Lines, skipping: _Skipping) -> str:
     left_out = _left_out(path, lines, skipping)
     if sum(skipping.counts.values()) or lines.unanswered:
-        return f"{'; '.join(left_out)}; expected a request that is left"
+        return f"{'; '.join(left_out)}; expected at least one other request"
     return (
         f"{path}: no line could be read, first {lines.unread}; expected "
         f"{choice.formats[0].name}, or another --log-format"
@@ -488,8 +488,8 @@ def _assumptions(
         arrival = "a line is written when a request ends, so it came its request time before that"
     elif format_.begins is None:
         arrival = (
-            "the logged time is when a request came, as Apache's, for the lines are in the order "
-            "of their ends only then"
+            "the logged time is when a request came, as in Apache's logs: only then are the lines in "
+            "the order of their ends"
         )
     else:
         arrival = "the logged time is when a request came"

@@ -169,7 +169,7 @@ def detect(lines: Sequence[str]) -> Choice:
                 "answered is in it too",
                 line,
             )
-    raise UnreadableLogError("in no format that is read without being told", lines[0])
+    raise UnreadableLogError("in no format that is recognised", lines[0])
 
 
 class _Number(NamedTuple):

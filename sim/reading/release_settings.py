@@ -83,7 +83,7 @@ def ignored_notices(location: str, settings: Iterable[str], number: str) -> list
     unknown = _unknown(settings, number)
     if not unknown:
         return []
-    return [f"{location}: Gunicorn {number} ignores, for it does not know: {unknown}."]
+    return [f"{location}: Gunicorn {number} ignores settings that it does not know: {unknown}."]
 
 
 def refused_notices(where: str, flags: Mapping[str, str], number: str) -> list[str]:

@@ -17,7 +17,7 @@ _ASGI = "only the `asgi` worker reads it"
 _REFUSES = "which requests are refused with a 4xx; those of an experiment are not"
 _STATSD = "only `statsd_host` uses it"
 _SYSLOG = "only `syslog` uses it"
-_TRUSTS = "whose headers are believed; it costs nothing, and refuses no request of an experiment"
+_TRUSTS = "whose headers are trusted; it costs nothing, and refuses no request of an experiment"
 _DIRTY = "dirty workers: more processes on the same cores"
 _END = "its time is part of a worker's end"
 _FORK = "its time is part of each fork, and of recovery"
@@ -29,13 +29,13 @@ _TLS = "TLS: its handshake and encryption cost CPU"
 #: Settings without an effect on queueing, and why; read in the source of Gunicorn 27.0.1. A setting
 #: that only works with another is harmless: the other one is what is named.
 HARMLESS: Mapping[str, str] = {
-    "access_log_format": "the words of a line; `accesslog` is what writes it",
+    "access_log_format": "the format of a line; `accesslog` is what writes it",
     "asgi_disconnect_grace_period": _ASGI,
     "asgi_lifespan": _ASGI,
     "asgi_loop": _ASGI,
     "capture_output": "where the application's output goes",
     "casefold_http_method": "one `upper()` for each request",
-    "chdir": "where the application is looked for",
+    "chdir": "the directory of the application",
     "config": "names the file; what it says is read",
     "control_socket": "a thread of the master that sleeps; it takes about 4 MB there",
     "control_socket_disable": "without that thread, as everything here was measured",
@@ -48,9 +48,9 @@ HARMLESS: Mapping[str, str] = {
     "errorlog": "lines of starts, ends and errors, none for a request that is answered",
     "forwarded_allow_ips": _TRUSTS,
     "forwarder_headers": _TRUSTS,
-    "group": "who the workers run as",
+    "group": "the user and group of the workers",
     "header_map": _REFUSES,
-    "initgroups": "who the workers run as",
+    "initgroups": "the user and group of the workers",
     "limit_request_field_size": _REFUSES,
     "limit_request_fields": _REFUSES,
     "limit_request_line": _REFUSES,
@@ -60,8 +60,8 @@ HARMLESS: Mapping[str, str] = {
     "pidfile": "a file that is written at the start and deleted at the end",
     "proc_name": "a name",
     "proxy_allow_ips": "only `proxy_protocol` uses it",
-    "pythonpath": "where the application is looked for",
-    "raw_env": "the application's environment, set when Python has long started",
+    "pythonpath": "directories of the application",
+    "raw_env": "the application's environment, set after Python has started",
     "raw_paste_global_conf": "values for the application",
     "reload_engine": "only `reload` uses it",
     "reload_extra_files": "only `reload` uses it",
@@ -73,7 +73,7 @@ HARMLESS: Mapping[str, str] = {
     "syslog_prefix": _SYSLOG,
     "tmp_upload_dir": "nothing in Gunicorn reads it",
     "umask": "permissions of files",
-    "user": "who the workers run as",
+    "user": "the user and group of the workers",
     "uwsgi_allow_ips": "only `protocol` uses it",
     "websocket_max_message_size": _ASGI,
     "wsgi_app": "names the application",
@@ -88,11 +88,12 @@ NOT_MODELLED: Mapping[str, str] = {
     "ca_certs": _TLS,
     "cert_reqs": _TLS,
     "certfile": _TLS,
-    "check_config": "Gunicorn checks its settings and exits: it serves nobody",
+    "check_config": "Gunicorn checks its settings and exits: it serves no request",
     "child_exit": "the master runs it for each worker that has ended",
     "ciphers": _TLS,
     "daemon": (
-        "a session of its own, which the scheduler may treat as a group: who accepts may change"
+        "a session of its own, which the scheduler may treat as a group: the shares of workers may "
+        "change"
     ),
     "dirty_apps": _DIRTY,
     "dirty_graceful_timeout": _DIRTY,
@@ -128,7 +129,7 @@ NOT_MODELLED: Mapping[str, str] = {
     "pre_exec": "its time is part of an upgrade",
     "pre_fork": _FORK,
     "pre_request": "each request also runs it",
-    "print_config": "Gunicorn prints its settings and exits: it serves nobody",
+    "print_config": "Gunicorn prints its settings and exits: it serves no request",
     "protocol": "uwsgi's requests are parsed by other code",
     "proxy_protocol": "a line more to parse for each connection",
     "reload": "a thread watches every module's file, and a change restarts the workers",

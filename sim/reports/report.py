@@ -87,9 +87,9 @@ def _spinning(summary: Summary) -> tuple[str, ...]:
         return ()
     limit = int(summary.experiment["server"]["worker_connections"])
     return (
-        f"{_count(spins, 'worker')} of the first replication came to spin. Gunicorn "
+        f"{_count(spins, 'worker')} of the first replication began to spin. Gunicorn "
         f"{summary.gunicorn} does not poll while a worker holds worker_connections = {limit}. "
-        "What such a worker has accepted and not read, nobody polls: it computes for nothing, its "
+        "It polls no connection that it has accepted and not read: it uses CPU for nothing, its "
         "heartbeat goes on, and its clients wait until they give up.",
     )
 

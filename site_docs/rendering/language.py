@@ -418,11 +418,11 @@ def settings() -> list[dict[str, str]]:
     rows = []
     for setting in sorted(gunicorn_config.KNOWN_SETTINGS, key=lambda each: each.name):
         if setting.name in honoured:
-            model = "honours it"
+            model = "honoured"
         elif setting.name in HARMLESS:
-            model = "needs none of it"
+            model = "no effect on queueing"
         else:
-            model = "names it"
+            model = "not modelled"
         rows.append(
             {
                 "name": setting.name,
