@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sim.errors import ExperimentError
 from sim.reading.one_line_parser import OneLineParser
 from site_docs.runs import measured
-from site_docs.runs.shown import Shown, by_name
+from site_docs.runs.page_experiments import PageExperiment, by_name
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _measure(known[name])
 
 
-def _measure(shown: Shown) -> None:
+def _measure(shown: PageExperiment) -> None:
     # They need the extra `app`.
     from reference_app.rig.measure import measure  # noqa: PLC0415
     from reference_app.rig.progress_line import ProgressLine  # noqa: PLC0415

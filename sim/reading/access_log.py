@@ -488,8 +488,8 @@ def _assumptions(
         arrival = "a line is written when a request ends, so it came its request time before that"
     elif format_.begins is None:
         arrival = (
-            "the logged time is when a request came, as in Apache's logs: only then are the lines in "
-            "the order of their ends"
+            "the logged time is when a request came, as in Apache's logs: only then are the lines "
+            "in the order of their ends"
         )
     else:
         arrival = "the logged time is when a request came"

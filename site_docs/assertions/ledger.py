@@ -61,7 +61,7 @@ from sim.errors import ExperimentError
 from sim.experiment import release
 from sim.reading import toml_file
 from site_docs.assertions.quantity import Quantity
-from site_docs.runs.shown import on_release
+from site_docs.runs.page_experiments import on_release
 
 Verdict = Literal["true", "false", "depends"]
 

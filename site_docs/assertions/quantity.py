@@ -33,7 +33,7 @@ class Quantity:
     Attributes:
         name: by which the sentence refers to it.
         what: it is, in words that follow "predicted" and "measured" in a table.
-        data: name of the experiment that has it, as in `site_docs.runs.shown`.
+        data: name of the experiment that has it, as in `site_docs.runs.page_experiments`.
         path: to it in the summaries of the experiment's runs, predicted and measured.
         unit: of the number.
         since: path to a number that is taken off it, such as the moment from which a time counts.

@@ -16,9 +16,9 @@ from sim.run import Run
 from site_docs.assertions import ledger
 from site_docs.assertions.ledger import Claim, Section
 from site_docs.assertions.quantity import Quantity
+from site_docs.runs.build_cache import cached_in_process, cached_on_disk
 from site_docs.runs.evidence import evidence
-from site_docs.runs.kept import kept, remembered
-from site_docs.runs.shown import FAQ_RELEASE
+from site_docs.runs.page_experiments import FAQ_RELEASE
 
 CLAIMS = Path(__file__).parents[1] / "claims"
 
@@ -30,7 +30,7 @@ _BOXES = {"true": "success", "false": "failure", "depends": "question"}
 _LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 
 
-@remembered
+@cached_in_process
 def sections() -> tuple[Section, ...]:
     """The whole ledger."""
     return ledger.read(CLAIMS)
@@ -128,7 +128,7 @@ def _inline(words: str) -> str:
     return words.strip().replace("\\", "\\\\").replace('"', "&quot;")
 
 
-@kept
+@cached_on_disk
 def documents(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Both sides of an experiment, each as `--json` would print it."""
     sides: tuple[tuple[Run, ...], ...] = (evidence(name).predicted, evidence(name).measured)

@@ -17,9 +17,9 @@ from site_docs.charts.sweeps import sweep
 from site_docs.charts.trouble import trouble
 from site_docs.rendering import validated
 from site_docs.runs import moving
+from site_docs.runs.build_cache import cached_in_process, cached_on_disk
 from site_docs.runs.evidence import evidence
-from site_docs.runs.kept import kept, remembered
-from site_docs.runs.shown import RATED, RATES, by_name
+from site_docs.runs.page_experiments import RATED, RATES, by_name
 from site_docs.runs.sweep import at_rate, with_workers
 
 #: The same four threads, configured in six ways, and what charts call them.
@@ -122,7 +122,7 @@ def _trouble(name: str) -> Entry:
     return Entry(lambda: trouble(f"trouble-{name}", title, evidence(name)), (name,))
 
 
-@remembered
+@cached_in_process
 def entries() -> dict[str, Entry]:
     """What there is to draw."""
     one = {
@@ -158,7 +158,7 @@ def entries() -> dict[str, Entry]:
     return {**one, **of_loads, **of_troubles, **of_moments}
 
 
-@kept
+@cached_on_disk
 def draw(name: str) -> Chart:
     """The chart of that name.
 

@@ -50,7 +50,7 @@ from site_docs.rendering.case_table import tried
 from site_docs.rendering.playground import play
 from site_docs.runs.evidence import Evidence, evidence
 from site_docs.runs.measured import Provenance
-from site_docs.runs.shown import FAQ_RELEASE
+from site_docs.runs.page_experiments import FAQ_RELEASE
 
 DIAGRAMS = Path(__file__).parents[1] / "diagrams"
 

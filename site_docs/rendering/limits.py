@@ -28,9 +28,9 @@ from sim.validation.grid import FACTORS
 from sim.validation.verdict import TARGETED, Off, Result
 from site_docs.rendering import numbers, validated
 from site_docs.rendering.validated import WORDS
+from site_docs.runs.build_cache import cached_in_process
 from site_docs.runs.evidence import evidence
-from site_docs.runs.kept import remembered
-from site_docs.runs.shown import by_name
+from site_docs.runs.page_experiments import by_name
 
 FILE = Path(__file__).parents[1] / "limits.toml"
 
@@ -187,7 +187,7 @@ def explain(
     return tuple((cause, tuple(found[cause.id])) for cause in causes)
 
 
-@remembered
+@cached_in_process
 def explained() -> Explained:
     """What each cause explains of the validation that is there.
 

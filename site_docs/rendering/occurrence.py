@@ -12,8 +12,8 @@ from sim.experiment.release import KNOWN, NEWEST
 from sim.model.simulation import predict
 from sim.run import RESET, Run
 from site_docs.rendering import numbers
-from site_docs.runs.kept import kept
-from site_docs.runs.shown import FAQ_RELEASE, by_name
+from site_docs.runs.build_cache import cached_on_disk
+from site_docs.runs.page_experiments import FAQ_RELEASE, by_name
 
 #: The oldest release that people run, the one that the FAQ was written about, and the newest.
 RELEASES: Final = (KNOWN[0], FAQ_RELEASE, NEWEST)
@@ -144,7 +144,7 @@ CASES: Final = (
 BY_NAME: Final[Mapping[str, Case]] = {case.name: case for case in CASES}
 
 
-@kept
+@cached_on_disk
 def predicted(name: str, release: str) -> float:
     """The figure of a case on a release.
 

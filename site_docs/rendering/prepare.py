@@ -12,9 +12,9 @@ from typing import Any
 
 from site_docs.assertions import verdicts
 from site_docs.charts import catalogue
-from site_docs.runs import kept, moving
+from site_docs.runs import build_cache, moving
 from site_docs.runs.evidence import evidence
-from site_docs.runs.shown import by_name
+from site_docs.runs.page_experiments import by_name
 from site_docs.runs.sweep import at_rate, with_workers
 
 log = logging.getLogger("mkdocs.hooks.prepare")
@@ -31,9 +31,9 @@ def prepare() -> None:
     Raises:
         ExperimentError: when an experiment was not measured, or cannot be predicted.
     """
-    kept.forget()
-    kept.sweep_out()
-    done = kept.directory() / "done"
+    build_cache.forget()
+    build_cache.sweep_out()
+    done = build_cache.directory() / "done"
     if done.exists():
         return
     charts = catalogue.entries()

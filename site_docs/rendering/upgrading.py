@@ -21,9 +21,9 @@ from sim.reading.release_settings import SINCE, UNTIL
 from sim.run import OK
 from site_docs.rendering import numbers
 from site_docs.rendering.release_table import ROWS, change, meaning
+from site_docs.runs.build_cache import cached_on_disk
 from site_docs.runs.evidence import evidence
-from site_docs.runs.kept import kept
-from site_docs.runs.shown import FAQ_RELEASE, ROOT, by_name, on_release
+from site_docs.runs.page_experiments import FAQ_RELEASE, ROOT, by_name, on_release
 
 #: The releases between which the page has a step each: those that people run, the last of each.
 STEPS: Final = ("20.1.0", "21.2.0", "23.0.0", "24.1.1", "25.3.0", "26.2.0", NEWEST)
@@ -119,7 +119,7 @@ def _settings(old: str, new: str) -> list[str]:
     return lines or ["No setting came or went."]
 
 
-@kept
+@cached_on_disk
 def lost(name: str, release: str) -> float:
     """Requests of an experiment that a release is predicted to lose, on average."""
     experiment = by_name()[name].experiment()
@@ -147,7 +147,7 @@ def tolls() -> str:
     return "\n".join(lines)
 
 
-@kept
+@cached_on_disk
 def restored(name: str, release: str) -> float | None:
     """S until all threads can serve again, predicted; None for never."""
     experiment = by_name()[name].experiment()
@@ -170,7 +170,7 @@ def hangs() -> str:
     )
 
 
-@kept
+@cached_on_disk
 def printed(command: str) -> str:
     """What a command of the page prints, as a block of code.
 

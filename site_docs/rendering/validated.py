@@ -30,7 +30,7 @@ from sim.validation.verdict import (
     validation,
 )
 from site_docs.rendering import numbers
-from site_docs.runs.kept import remembered
+from site_docs.runs.build_cache import cached_in_process
 
 FILE = Path(__file__).parents[1] / "data" / "validation.jsonl"
 
@@ -65,7 +65,7 @@ class Validated:
         return list(zip(self.rows, self.validation.results, strict=True))
 
 
-@remembered
+@cached_in_process
 def read(path: Path = FILE) -> Validated:
     """What was measured where and when, and what it says.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sim.errors import ExperimentError
 from sim.reading import toml_file
-from site_docs.runs.kept import remembered
+from site_docs.runs.build_cache import cached_in_process
 
 FILE = Path(__file__).parents[1] / "cases.toml"
 
@@ -30,7 +30,7 @@ class Case:
     servers: tuple[str, ...]
 
 
-@remembered
+@cached_in_process
 def read(path: Path = FILE) -> dict[str, Case]:
     """Every case by its name.
 

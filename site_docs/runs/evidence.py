@@ -12,9 +12,9 @@ from sim.reading.experiment_file import from_dict
 from sim.run import Run
 from sim.validation.comparison import Comparison, compare, ideal_run
 from site_docs.runs import measured
-from site_docs.runs.kept import kept
+from site_docs.runs.build_cache import cached_on_disk
 from site_docs.runs.measured import Provenance
-from site_docs.runs.shown import Shown, by_name
+from site_docs.runs.page_experiments import PageExperiment, by_name
 
 #: s by which an arrival may be off: runs are saved with all their digits.
 SAME_ARRIVAL = 1e-9
@@ -33,7 +33,7 @@ class Evidence:
         comparison: of the two.
     """
 
-    shown: Shown
+    shown: PageExperiment
     experiment: Experiment
     predicted: tuple[Run, ...]
     measured: tuple[Run, ...]
@@ -51,7 +51,7 @@ class Evidence:
         return tuple(value for value in values if value is not None)
 
 
-@kept
+@cached_on_disk
 def evidence(name: str) -> Evidence:
     """Predict the experiment of that name, and read what was measured of it.
 
@@ -75,7 +75,7 @@ def evidence(name: str) -> Evidence:
 
 
 def _refuse_another(
-    shown: Shown, experiment: Experiment, predicted: Run, runs: tuple[Run, ...]
+    shown: PageExperiment, experiment: Experiment, predicted: Run, runs: tuple[Run, ...]
 ) -> None:
     """Refuse measurements of other requests than those that are predicted."""
     again = f"expected a measurement of the same: python -m site_docs measure {shown.name}"

@@ -14,8 +14,8 @@ from sim.analysis.visits import Occupancy, occupancies, visits
 from sim.errors import ExperimentError
 from sim.model.simulation import predict
 from sim.run import Run
-from site_docs.runs.kept import kept
-from site_docs.runs.shown import by_name
+from site_docs.runs.build_cache import cached_on_disk
+from site_docs.runs.page_experiments import by_name
 
 #: Requests of a picture: five seconds of 56 a second.
 REQUESTS = 280
@@ -56,7 +56,7 @@ class Moving:
         return document | {"at": round(max(0.0, self.moment - LEAD), 3)}
 
 
-@kept
+@cached_on_disk
 def moving(name: str) -> Moving:
     """The run of that name.
 

@@ -11,8 +11,8 @@ from sim.analysis.summary import summarize
 from sim.experiment import Experiment
 from sim.model.simulation import predict
 from sim.validation.comparison import ideal_run
-from site_docs.runs.kept import kept
-from site_docs.runs.shown import RATED, by_name
+from site_docs.runs.build_cache import cached_on_disk
+from site_docs.runs.page_experiments import RATED, by_name
 
 #: Predictions of each variation, each with other chances of the server.
 CHANCES = 10
@@ -58,14 +58,14 @@ class Point:
     ideal_p95: float
 
 
-@kept
+@cached_on_disk
 def at_rate(rate: float) -> Point:
     """The load `RATED` at another rate, requests / s: the same requests, closer together."""
     base = by_name()[RATED].experiment()
     return _point(rate, replace(base, traffic=replace(base.traffic, rate=rate)))
 
 
-@kept
+@cached_on_disk
 def with_workers(name: str, number: int) -> Point:
     """The experiment of that name with another number of workers."""
     base = by_name()[name].experiment()

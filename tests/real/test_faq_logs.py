@@ -16,7 +16,7 @@ from plain_gunicorn import PlainGunicorn, get_json, plain_gunicorn
 from waiting import wait_for
 
 from reference_app.rig.releases import Gunicorn
-from site_docs.runs.shown import FAQ_RELEASE
+from site_docs.runs.page_experiments import FAQ_RELEASE
 
 #: Answers who it is; `/hang` answers after a while, `/crash` never.
 APPLICATION = """

@@ -26,7 +26,7 @@ from site_docs.assertions import ledger
 from site_docs.assertions.ledger import Claim, Section, Source, fill
 from site_docs.assertions.quantity import Quantity, look_up
 from site_docs.runs.evidence import evidence
-from site_docs.runs.shown import FAQ_RELEASE
+from site_docs.runs.page_experiments import FAQ_RELEASE
 
 ROOT = Path(__file__).resolve().parents[2]
 CLAIMS = ROOT / "site_docs" / "claims"

@@ -9,7 +9,7 @@ import pytest
 from sim.experiment.release import NEWEST
 from site_docs.rendering import occurrence
 from site_docs.rendering.occurrence import BY_NAME, CASES, RELEASES
-from site_docs.runs.shown import FAQ_RELEASE
+from site_docs.runs.page_experiments import FAQ_RELEASE
 
 PAGE = Path(__file__).parents[2] / "site_docs" / "pages" / "field-cases.md"
 

@@ -28,7 +28,7 @@ from sim.reading import disturbance_flag, gunicorn_config
 from site_docs.playground import assets, sources
 from site_docs.playground.address import address
 from site_docs.playground.in_page import experiment_of
-from site_docs.runs.shown import by_name
+from site_docs.runs.page_experiments import by_name
 
 #: Bytes that the first visit may load, from a server that compresses nothing.
 MOST_BYTES = 15e6

@@ -18,9 +18,9 @@ from sim.run import Run
 from site_docs.charts.catalogue import draw
 from site_docs.rendering import language, numbers
 from site_docs.rendering.case_table import tried
-from site_docs.runs import cases, evidence, kept, measured
+from site_docs.runs import build_cache, cases, evidence, measured
 from site_docs.runs.measured import Measured, Provenance
-from site_docs.runs.shown import by_name
+from site_docs.runs.page_experiments import by_name
 
 ROOT = Path(__file__).parents[2]
 HERE = Provenance("2026-01-02", "a processor", 2, "Linux 6", {"python": "3", "gunicorn": "27"})
@@ -125,38 +125,39 @@ def test_a_case_is_refused_by_name_and_key(text: str, message: str, tmp_path: Pa
 def test_what_is_computed_is_kept_until_a_source_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept, "ROOT", tmp_path)
-    monkeypatch.setattr(kept, "DIRECTORY", tmp_path / "kept")
+    monkeypatch.setattr(build_cache, "ROOT", tmp_path)
+    monkeypatch.setattr(build_cache, "DIRECTORY", tmp_path / "cache")
     source = tmp_path / "sim" / "model.py"
     source.parent.mkdir()
     source.write_text("1", encoding="utf-8")
     computed = []
 
-    @kept.kept
+    @build_cache.cached_on_disk
     def double(number: int) -> int:
         computed.append(number)
         return 2 * number
 
     try:
-        kept.forget()
+        build_cache.forget()
         assert (double(1), double(1), double(2)) == (2, 2, 4)
         assert computed == [1, 2]
-        kept.forget()  # as another process, which finds the files
+        build_cache.forget()  # as another process, which finds the files
         assert double(1) == 2
         assert computed == [1, 2]
         source.write_text("2", encoding="utf-8")
-        kept.forget()
+        build_cache.forget()
         assert double(1) == 2
         assert computed == [1, 2, 1]
-        assert len(list((tmp_path / "kept").iterdir())) == 2
-        kept.sweep_out()
-        assert list((tmp_path / "kept").iterdir()) == [kept.directory()]
-        (next(kept.directory().iterdir())).write_bytes(b"")  # cut off: as if it was not there
-        kept.forget()
+        assert len(list((tmp_path / "cache").iterdir())) == 2
+        build_cache.sweep_out()
+        assert list((tmp_path / "cache").iterdir()) == [build_cache.directory()]
+        # Cut off: as if it was not there.
+        next(build_cache.directory().iterdir()).write_bytes(b"")
+        build_cache.forget()
         assert double(1) == 2
     finally:
         monkeypatch.undo()
-        kept.forget()
+        build_cache.forget()
 
 
 def test_a_page_takes_its_numbers_from_the_data() -> None:

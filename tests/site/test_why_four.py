@@ -18,7 +18,7 @@ from site_docs.charts.catalogue import FOUR_THREADS, draw
 from site_docs.charts.moment import state_of
 from site_docs.runs.evidence import evidence
 from site_docs.runs.moving import LEAD, NAMES, moving
-from site_docs.runs.shown import by_name
+from site_docs.runs.page_experiments import by_name
 
 #: Share by which a measured mean may be outside of the predicted range. At 56 requests/s it is 0.2
 #: ms of each request's way to its thread, which the prediction has to be right about.

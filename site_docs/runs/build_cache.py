@@ -1,4 +1,4 @@
-"""Keeps what is computed for the pages until what it was computed from changes.
+"""Results that were computed for the pages, until the files that they depend on change.
 
 Predictions and charts take most of the time of a build, and an author who changes a word of a page
 changes none of them. A result is kept in a file under the digest of everything that can change it:
@@ -24,7 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 ROOT = Path(__file__).parents[2]
-DIRECTORY = ROOT / "build" / "site-kept"
+DIRECTORY = ROOT / "build" / "site-cache"
 
 #: What a result may depend on, from the root.
 SOURCES = (
@@ -39,23 +39,23 @@ SOURCES = (
 #: Packages that it may depend on too.
 PACKAGES = ("gunicorn", "matplotlib", "simpy")
 
-_forgetful: list[Callable[[], None]] = []
+_clear: list[Callable[[], None]] = []
 
 
-def remembered(function: Callable[P, R]) -> Callable[P, R]:
+def cached_in_process(function: Callable[P, R]) -> Callable[P, R]:
     """Make a function of plain arguments remember its results until `forget`."""
     memory = cache(function)
-    _forgetful.append(memory.cache_clear)
+    _clear.append(memory.cache_clear)
     return memory  # type: ignore[return-value]
 
 
 def forget() -> None:
     """Remember nothing any more: the files may have changed."""
-    for clear in _forgetful:
+    for clear in _clear:
         clear()
 
 
-@remembered
+@cached_in_process
 def directory() -> Path:
     """Where results that are computed from today's sources are kept."""
     sha = hashlib.sha256(platform.python_version().encode())
@@ -68,13 +68,13 @@ def directory() -> Path:
     return DIRECTORY / sha.hexdigest()[:16]
 
 
-def kept(function: Callable[P, R]) -> Callable[P, R]:
+def cached_on_disk(function: Callable[P, R]) -> Callable[P, R]:
     """Make a function of plain arguments keep its results in files, and remember them."""
 
     @wraps(function)
-    def keeper(*args: Any, **kwargs: Any) -> R:  # noqa: ANN401 - those of the function
-        asked = repr((function.__module__, function.__qualname__, args, sorted(kwargs.items())))
-        path = directory() / hashlib.sha256(asked.encode()).hexdigest()[:16]
+    def cached(*args: Any, **kwargs: Any) -> R:  # noqa: ANN401 - those of the function
+        call = repr((function.__module__, function.__qualname__, args, sorted(kwargs.items())))
+        path = directory() / hashlib.sha256(call.encode()).hexdigest()[:16]
         with suppress(OSError, EOFError, pickle.UnpicklingError):
             return pickle.loads(path.read_bytes())  # type: ignore[no-any-return]  # noqa: S301 - ours
         result = function(*args, **kwargs)
@@ -82,7 +82,7 @@ def kept(function: Callable[P, R]) -> Callable[P, R]:
             _write(path, pickle.dumps(result, pickle.HIGHEST_PROTOCOL))
         return result
 
-    return remembered(keeper)
+    return cached_in_process(cached)
 
 
 def sweep_out() -> None:

@@ -10,7 +10,7 @@ from sim.experiment import Experiment
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
 from site_docs.runs import cases
-from site_docs.runs.kept import remembered
+from site_docs.runs.build_cache import cached_in_process
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,7 +32,7 @@ FAQ_REPEATS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PageExperiment:
     """One experiment that pages show.
 
     Attributes:
@@ -62,7 +62,7 @@ class Shown:
         """Whether something goes wrong in it."""
         return self.file is not None and self.file.count("/") == 1
 
-    def on(self, release: str) -> Shown:
+    def on(self, release: str) -> PageExperiment:
         """The same experiment on another release of Gunicorn."""
         return replace(
             self,
@@ -90,22 +90,22 @@ def on_release(name: str, release: str) -> str:
     return f"{name}@{release}"
 
 
-@remembered
-def by_name() -> dict[str, Shown]:
+@cached_in_process
+def by_name() -> dict[str, PageExperiment]:
     """Every experiment file of the repository by its stem, some with other rates, and all cases.
 
     Those of files are there a second time, on `FAQ_RELEASE`.
     """
     loads = [
-        Shown(path.stem, f"experiments/load/{path.name}", (), LOAD_REPEATS, LOAD_VARIANTS)
+        PageExperiment(path.stem, f"experiments/load/{path.name}", (), LOAD_REPEATS, LOAD_VARIANTS)
         for path in sorted((ROOT / "experiments" / "load").glob("*.toml"))
     ]
     troubles = [
-        Shown(path.stem, f"experiments/{path.name}", (), TROUBLE_REPEATS, TROUBLE_VARIANTS)
+        PageExperiment(path.stem, f"experiments/{path.name}", (), TROUBLE_REPEATS, TROUBLE_VARIANTS)
         for path in sorted((ROOT / "experiments").glob("*.toml"))
     ]
     rates = (
-        Shown(
+        PageExperiment(
             f"{RATED}-at-{rate}",
             f"experiments/load/{RATED}.toml",
             ("--rate", str(rate)),
@@ -114,10 +114,12 @@ def by_name() -> dict[str, Shown]:
         )
         for rate in RATES
     )
-    asked = (
-        Shown(name, None, tuple(shlex.split(f"{server} {case.load}")), case.repeats, CASE_VARIANTS)
+    questions = (
+        PageExperiment(
+            name, None, tuple(shlex.split(f"{server} {case.load}")), case.repeats, CASE_VARIANTS
+        )
         for key, case in cases.read().items()
         for name, server in cases.experiments(key).items()
     )
     older = (shown.on(FAQ_RELEASE) for shown in (*loads, *troubles))
-    return {shown.name: shown for shown in (*loads, *rates, *troubles, *asked, *older)}
+    return {shown.name: shown for shown in (*loads, *rates, *troubles, *questions, *older)}
