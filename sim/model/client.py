@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Generator
 from math import inf
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from sim.experiment import Traffic
 from sim.experiment.costs import Costs
@@ -40,6 +40,31 @@ class ProbeEnds(Protocol):
         """There will be no response."""
 
 
+class ClientParts(NamedTuple):
+    """What clients are made of; see `Clients` for what they do with it.
+
+    Attributes:
+        clock, costs, source, recorder, traffic, pace, answer_pace, choose_listener, first_byte,
+            body, read, cores, unix: constants of `Clients` under these names.
+        wheel: whose ticks begin retransmissions.
+    """
+
+    clock: Clock
+    costs: Costs
+    source: Source
+    recorder: Recorder
+    traffic: Traffic
+    pace: Pace
+    answer_pace: Pace
+    choose_listener: Callable[[], ListeningSocket | None]
+    first_byte: Callable[[int], float] | None
+    body: Callable[[int], float] | None
+    read: Callable[[int], float] | None
+    wheel: TimerWheel
+    cores: Cores | None
+    unix: bool
+
+
 class Clients:
     """Everybody who sends requests.
 
@@ -66,47 +91,32 @@ class Clients:
     began; None while it does not run).
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        costs: Costs,
-        source: Source,
-        recorder: Recorder,
-        traffic: Traffic,
-        pace: Pace,
-        answer_pace: Pace,
-        choose_listener: Callable[[], ListeningSocket | None],
-        first_byte: Callable[[int], float] | None,
-        body: Callable[[int], float] | None,
-        read: Callable[[int], float] | None,
-        wheel: TimerWheel,
-        cores: Cores | None,
-        *,
-        unix: bool,
-    ) -> None:
+    def __init__(self, parts: ClientParts) -> None:
+        clock, costs, source, traffic = parts.clock, parts.costs, parts.source, parts.traffic
+        cores, first_byte, body = parts.cores, parts.first_byte, parts.body
         self.clock = clock
-        self.unix = unix
+        self.unix = parts.unix
         self.cores = cores
         self._gil = None if cores is None else Gil(clock, cores, None)
         self._compute = clock.after if self._gil is None else self._gil.compute
         self.costs = StepCosts(costs)
         self.source = source
         self._forget = source.forget
-        self.recorder = recorder
-        self.rows = recorder.requests
-        self.pace = pace
-        self.answer_pace = answer_pace
-        self.choose_listener = choose_listener
+        self.recorder = parts.recorder
+        self.rows = parts.recorder.requests
+        self.pace = parts.pace
+        self.answer_pace = parts.answer_pace
+        self.choose_listener = parts.choose_listener
         self.first_byte = first_byte
         self.body = body
-        self.read = read
+        self.read = parts.read
         self.reads_body = body is not None and traffic.reads_body
-        self.lingering = body is not None or read is not None
+        self.lingering = body is not None or parts.read is not None
         self.handshakes = Handshakes(
             clock,
             costs,
-            wheel,
-            choose_listener,
+            parts.wheel,
+            parts.choose_listener,
             first_byte,
             body,
             self._lose,

@@ -28,26 +28,19 @@ Not modelled: several worker processes of nginx, each with a pool of its own; ``
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 from typing import Final
 
 from sim.experiment import Proxy, Traffic
-from sim.experiment.costs import Costs
 from sim.experiment.distribution import Distribution
-from sim.model.caches.pace import Pace
-from sim.model.client import KUBELET, Clients
+from sim.model.client import KUBELET, ClientParts, Clients
 from sim.model.connection import Connection
 from sim.model.cpython.gil import ROUNDING, Gil
-from sim.model.engine.clock import Call, Clock
+from sim.model.engine.clock import Call
 from sim.model.linux.handshake import Handshake
 from sim.model.linux.listening_socket import ListeningSocket
-from sim.model.linux.scheduler import Cores
-from sim.model.linux.timer_wheel import TimerWheel
-from sim.model.recorder import Recorder
 from sim.run import BAD_GATEWAY, ERROR_5XX, GATEWAY_TIMEOUT, OK, REFUSED, TIMEOUT
-from sim.run.arrivals import Source
 
 #: The owner of all connections to Gunicorn.
 PROXY: Final = 0
@@ -106,54 +99,30 @@ class ProxiedClients(Clients):
     cost the server nothing, and what they take to reach the proxy is left out.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        costs: Costs,
-        source: Source,
-        recorder: Recorder,
-        traffic: Traffic,
-        pace: Pace,
-        answer_pace: Pace,
-        choose_listener: Callable[[], ListeningSocket | None],
-        first_byte: Callable[[int], float] | None,
-        body: Callable[[int], float] | None,
-        read: Callable[[int], float] | None,
-        wheel: TimerWheel,
-        cores: Cores | None,
-        client_process: Gil | None,
-        proxy: Proxy,
-        *,
-        unix: bool,
-    ) -> None:
-        super().__init__(
-            clock,
-            costs,
-            source,
-            recorder,
-            upstream(traffic, proxy),
-            pace,
-            answer_pace,
-            choose_listener,
-            None,
-            None,
-            None,
-            wheel,
-            cores,
-            unix=unix,
-        )
+    def __init__(self, parts: ClientParts, client_process: Gil | None, proxy: Proxy) -> None:
+        """Let clients reach Gunicorn through ``proxy`` only.
+
+        Args:
+            parts: as of `Clients`; ``cores`` are those that the proxy uses.
+            client_process: of the clients; None where they use none of the host's cores.
+            proxy: its settings.
+        """
+        to_gunicorn = upstream(parts.traffic, proxy)
+        super().__init__(parts._replace(traffic=to_gunicorn, first_byte=None, body=None, read=None))
         self.answers_matter = True
         self._at_once = False
         self.proxy = proxy
-        self.wanted = traffic
-        self.client_first_byte = first_byte
-        self.client_body = body
-        self.client_read = read
+        self.wanted = parts.traffic
+        self.client_first_byte = parts.first_byte
+        self.client_body = parts.body
+        self.client_read = parts.read
         self.connect_timeout = proxy.patience
         self.read_timeout = proxy.read_timeout
-        self._client_compute = clock.after if client_process is None else client_process.compute
-        self._proxy_request = costs.proxy_request
-        self._proxy_response = costs.proxy_response
+        self._client_compute = (
+            parts.clock.after if client_process is None else client_process.compute
+        )
+        self._proxy_request = parts.costs.proxy_request
+        self._proxy_response = parts.costs.proxy_response
         self.exchanges: dict[int, Exchange] = {}
         self.client_idle: defaultdict[int, int] = defaultdict(int)
 

@@ -27,7 +27,7 @@ from sim.experiment.release import refuse_never_booting, release
 from sim.model.caches.computing import Computing
 from sim.model.caches.host_steps import HostSteps
 from sim.model.caches.pace import Pace
-from sim.model.client import Clients
+from sim.model.client import ClientParts, Clients
 from sim.model.cpython.gil import Gil
 from sim.model.disturb import disturb
 from sim.model.engine.clock import ALL_CALLS, Clock
@@ -178,35 +178,28 @@ class _Simulation:
         experiment, replication, clock = self.experiment, self.replication, self.clock
         host, proxy, costs = experiment.host, experiment.proxy, experiment.costs
         local = host.clients == "local"
-        pace, answer_pace = Pace(costs), Pace(costs)
-        first_byte = slowness(experiment, replication, "first_byte")
-        body = slowness(experiment, replication, "body")
-        read = slowness(experiment, replication, "read")
-        wheel = TimerWheel(clock, self._chance("jiffies"), host.hz)
-        parts = (
-            clock,
-            costs,
-            self.source,
-            self.recorder,
-            experiment.traffic,
-            pace,
-            answer_pace,
-            self._choose_ready_listener if experiment.probes else self._choose_listener,
-            first_byte,
-            body,
-            read,
-            wheel,
+        parts = ClientParts(
+            clock=clock,
+            costs=costs,
+            source=self.source,
+            recorder=self.recorder,
+            traffic=experiment.traffic,
+            pace=Pace(costs),
+            answer_pace=Pace(costs),
+            choose_listener=(
+                self._choose_ready_listener if experiment.probes else self._choose_listener
+            ),
+            first_byte=slowness(experiment, replication, "first_byte"),
+            body=slowness(experiment, replication, "body"),
+            read=slowness(experiment, replication, "read"),
+            wheel=TimerWheel(clock, self._chance("jiffies"), host.hz),
+            cores=self.cores if local or proxy.local else None,
+            unix=experiment.server.unix,
         )
-        unix = experiment.server.unix
         if not proxy.present:
-            return Clients(*parts, self.cores if local else None, unix=unix)
-        return ProxiedClients(
-            *parts,
-            self.cores if local or proxy.local else None,
-            Gil(clock, self.cores, None) if local and proxy.local else None,
-            proxy,
-            unix=unix,
-        )
+            return Clients(parts)
+        both_here = local and proxy.local
+        return ProxiedClients(parts, Gil(clock, self.cores, None) if both_here else None, proxy)
 
     def _chance(self, of: str) -> Random:
         return stream(self.experiment, self.replication, f"variant {self.variant} {of}")
