@@ -1,0 +1,98 @@
+"""The tables of steps in the docstrings of the worker classes are what happens.
+
+Goal: a reader can take from a table which steps a request takes, in which order, and what each of
+them costs. Method: run a request alone, whose steps all take turns of their own, and compare the
+methods that are called, and the time between them, with the rows of the table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+from sim.experiment import Experiment, Server, TraceRow, Traffic
+from sim.experiment.costs import PARTS, Costs
+from sim.model.gunicorn.gthread import ThreadWorker
+from sim.model.gunicorn.sync import SyncWorker
+from sim.model.gunicorn.worker import Worker
+from sim.model.linux.listening_socket import ListeningSocket
+from sim.model.simulation import predict
+
+#: What a request takes, s: the CPU is long enough for a turn of its own.
+DEMANDS = {"io": 0.016, "cpu": 0.004}
+
+#: Nothing else costs the same as any of these, or as a sum of them.
+COSTS = Costs(
+    **dict.fromkeys(PARTS, 1.0),
+    accept=0.0001,
+    request=0.0002,
+    respond=0.0004,
+    finish=0.0008,
+    sync_finish=0.0008,
+    timer_slack=0.0016,
+    handover=0.0,
+)
+
+
+class Row(NamedTuple):
+    """A step, the costs that it has, and the method in which it is over."""
+
+    step: str
+    costs: tuple[str, ...]
+    method: str
+
+
+def table_of(docstring: str) -> list[Row]:
+    """The rows of the table of steps in a module's docstring."""
+    _, head, rows, *_ = re.split(r"^[= ]{20,}\n", docstring, flags=re.MULTILINE)
+    columns = re.split(r" {2,}", head.strip())
+    cells = [re.split(r" {2,}", row.strip()) for row in rows.splitlines()]
+    costs, method = columns.index("costs"), columns.index("is over in")
+    return [Row(row[0], tuple(row[costs].split(", ")), row[method]) for row in cells]
+
+
+@pytest.mark.parametrize("worker_class", [ThreadWorker, SyncWorker])
+def test_a_request_takes_the_steps_of_the_table(
+    worker_class: type[Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = __import__(worker_class.__module__, fromlist=["__doc__"])
+    assert isinstance(module, ModuleType)
+    table = table_of(module.__doc__ or "")
+    calls: list[tuple[str, float]] = []
+
+    def recorded(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: Worker | ListeningSocket, *arguments: object) -> Any:  # noqa: ANN401
+            calls.append((name, self.clock.time))
+            return method(self, *arguments)
+
+        return call
+
+    monkeypatch.setattr(ListeningSocket, "accept", recorded("accept(2)", ListeningSocket.accept))
+    for row in table:
+        method = getattr(worker_class, row.method)
+        monkeypatch.setattr(worker_class, row.method, recorded(row.method, method))
+    # The first request pays for the pages that it copies, and the run ends with the answer to the
+    # last. The second is judged.
+    trace = tuple(TraceRow(at, DEMANDS["io"], DEMANDS["cpu"]) for at in (0.0, 10.0, 20.0))
+    predict(
+        Experiment(
+            Server(worker_class="sync" if worker_class is SyncWorker else "gthread", workers=1),
+            traffic=Traffic(arrivals="trace", trace=trace),
+            costs=COSTS,
+        )
+    )
+    names = [name for name, _ in calls]
+    begins = names.index("handle_request", names.index("handle_request") + 1)
+    begins -= names[begins::-1].index("accept(2)")
+    steps = calls[begins + 1 :][: len(table)]
+    assert [name for name, _ in steps] == [row.method for row in table]
+    before = calls[begins][1]
+    for row, (_, time) in zip(table, steps, strict=True):
+        costs = (DEMANDS.get(name) or getattr(COSTS, name) for name in row.costs)
+        paid = sum(costs) - (COSTS.first_request if "first_request" in row.costs else 0.0)
+        assert time - before == pytest.approx(paid, abs=1e-9), row.step
+        before = time
