@@ -6,74 +6,77 @@ from typing import Final
 
 from sim.model.fitted.number import COSTS, XEON, Fitted
 
-#: s after which a race is lost to another core e times less often. Of 11,000 connections of 2, 4
-#: and 8 workers in the scheduler's traces, at 50 and 56 requests/s, each kind has 7 to 15 ms. Not
-#: `Costs.cooling`, which is of caches and as long as the hour has it.
+#: s after which a race is lost to another core e times less often. From 11,000 connections to 2, 4
+#: and 8 workers in scheduler traces, at 50 and 56 requests/s: 7-15 ms for each kind. It is not
+#: `Costs.cooling`, which is about caches and changes from hour to hour.
 REST: Final = 0.01
 
-#: How much more often than a rival that has lost the race before, one wins that has accepted since
-#: the preempting poller has, or finished a request (0.54 and 0.6 to 0.68 at once, to 0.28).
+#: Factor on a poller's chance to win against a rival that lost the previous race, if the poller has
+#: accepted since the preempting poller has, or has finished a request. In the traces 0.54 and
+#: 0.6-0.68 at once, down to 0.28.
 WARMER: Final = 2.1
 
-#: The same where the preempting poller has finished one since the rival ran (0.03 to 0.06).
+#: The same factor if the preempting poller has finished a request since the rival ran (0.03-0.06).
 COLDER: Final = 0.15
 
-#: Rate per further woken poller at which the other core wins a race that it would have lost. The
-#: client wakes one poller after another before the preempting one can run, and each wake-up takes
-#: the same time. So the other core stays behind with a probability of ``exp(-DELAY * further)``.
-#: Of 2, 4 and 8 pollers 0.01, 0.06 and 0.09 lost after rests of 30 ms and more; this has 0, 0.04
-#: and 0.12.
+#: Rate, per further woken poller, at which the other core wins a race that it would have lost. The
+#: client wakes the pollers one after another before the preempting poller can run, and each wake-up
+#: takes the same time. So the other core stays behind with a probability of ``exp(-DELAY *
+#: further)``. Of 2, 4 and 8 pollers 0.01, 0.06 and 0.09 lost after rests of 30 ms and more; this
+#: gives 0, 0.04 and 0.12.
 DELAY: Final = 0.0208
 
-#: Probability that a poller is owed time whose last turn was to finish a request, with a core to
-#: itself (in the traces 0.06 to 0.25, by whether the client ran there just then), of one whose
-#: thread went on with a request that waited (0.76 to 0.89), and of one that has won the connection
-#: before and has yet to finish it: the first to be woken (0.45 to 0.53), or one that stays (0.2).
+#: Probability that the scheduler owes a poller time, by what its last turn was. It finished a
+#: request, with a core to itself: 0.06-0.25 in the traces, by whether the client ran there just
+#: then. Its thread went on with a request that waited: 0.76-0.89. It won the previous connection
+#: and has yet to finish it: 0.45-0.53 if it is woken first, 0.2 if it stays on its core.
 OWED_AFTER_FINISH: Final = 0.11
 OWED_AFTER_RELAY: Final = 0.8
 OWED_AFTER_ACCEPT: Final = 0.5
 STAYING_OWED_AFTER_ACCEPT: Final = 0.25
 
-#: Probability that a poller which has won the connection before, and stays, is on the client's core
-#: for more than chance: the client comes from the core of the last answer. If it has finished that
-#: since, alone, it is there 0.76 to 0.89 of the times, and before it has 0.57 to 0.63. If the
-#: thread went on, that has the core (0.4).
+#: Probability, above chance, that a poller which won the previous connection and stays on its core
+#: is on the client's core. The client connects from the core of the last response. If the poller
+#: has finished that request since, alone, it is there in 0.76-0.89 of the cases; before that in
+#: 0.57-0.63. If its thread went on with another request, that request has the core (0.4).
 STAYS_AFTER_FINISH: Final = 0.65
 STAYS_AFTER_ACCEPT: Final = 0.2
 
-#: Where the client draws nobody, it is not drawn by answers either: it connects from a core of its
-#: own, where a poller that has finished a request since the last connection is so many times less
-#: often than by chance (0.13 to 0.28 on one of two cores; all others 0.38 to 0.51).
+#: On machines without affine wake-ups the client does not follow the core of the last response. It
+#: connects from a core of its own. A poller that has finished a request since the previous
+#: connection is there less often than by chance, by this factor (0.13-0.28 on one of two cores; all
+#: others 0.38-0.51).
 APART_AFTER_FINISH: Final = 0.3
 
-#: Probability there that a poller is owed time which has finished a request (0.29 to 0.67 on the
-#: client's core, 0.2 to 0.5 on another); which has won the connection before, on another core (0.06
-#: to 0.2); the first to be woken, if it has had no time since; and any other (0.73 to 0.81 on the
-#: client's core). Within, or next to, what the traces have of each, these are fitted to the shares
-#: of 2, 3 and 4 workers at two loads and of 2 in which requests wait: 0.02 off at most.
+#: Probability, on such machines, that the scheduler owes a poller time. It has finished a request:
+#: 0.29-0.67 on the client's core, 0.2-0.5 on another. It won the previous connection, on another
+#: core: 0.06-0.2. It is woken first and has not run since. Any other: 0.73-0.81 on the client's
+#: core. Within or next to these ranges, the values are fitted to the shares of 2, 3 and 4 workers
+#: at two loads and of 2 workers with waiting requests: at most 0.02 off.
 APART_OWED_AFTER_FINISH: Final = 0.3
 APART_OWED_AFTER_ACCEPT: Final = 0.05
 APART_FIRST_OWED: Final = 0.2
 APART_OWED: Final = 0.9
 
-#: `Costs.wake_overtake` there, fitted with them: with 8 workers, to 0.04 at most.
+#: `Costs.wake_overtake` on such machines, fitted with them; with 8 workers at most 0.04 off.
 APART_OVERTAKE: Final = 0.6
 
-#: s in which the caches of who has accepted the connection before lose so much that it is e times
-#: less often ahead of a fresh poller, which has to copy pages before it can accept. Second
-#: connections to 2 workers after a boot: of 56 that came 9 and 15 ms after the first 53 went to the
-#: same worker, of 44 that came 30 and 60 ms after it 30 (`tests/model/test_wakeup.py` has more).
+#: s in which the caches of the worker that accepted the previous connection cool so far that it is
+#: e times less often ahead of a fresh poller, which has to copy pages before it can accept. From
+#: second connections to 2 workers after a boot: of 56 that came 9 and 15 ms after the first, 53
+#: went to the same worker; of 44 that came 30 and 60 ms after it, 30 (`tests/model/test_wakeup.py`
+#: has more).
 COPYING: Final = 0.035
 
-#: s until the client sleeps after it has connected: 0.25 to 0.46 ms in the scheduler's traces.
+#: s until the client sleeps after it has connected: 0.25-0.46 ms in the scheduler's traces.
 CLIENT_LEAVES: Final = 0.00035
 
-#: What several of them were fitted to.
+#: What several numbers were fitted to.
 _TRACES: Final = "scheduler traces of 11,000 connections to 2, 4 and 8 workers"
 _SHARES: Final = "shares of 2, 3 and 4 workers at two loads"
 _BOOTS: Final = "first and second connections after a boot"
 
-#: The same numbers as a table, with those of `Costs` that belong to them.
+#: All of them as a table, with the fields of `Costs` that belong to them.
 FITTED: Final[tuple[Fitted, ...]] = (
     Fitted("accept race", "REST", __name__, _TRACES, probability=False),
     Fitted("accept race", "WARMER", __name__, _TRACES, probability=False),

@@ -6,41 +6,42 @@ from typing import Final
 
 from sim.model.fitted.number import Fitted
 
-#: s for which a thread may hold the GIL without the others' taking notice: about what they need to
-#: wake up. Gunicorn's own steps take less, an application that computes takes more.
+#: s for which a thread may hold the GIL without delaying others: about the time that they need to
+#: wake up. Gunicorn's own steps take less; an application that computes takes more.
 SOON: Final = 0.001
 
-#: Probability that the thread which asks for the GIL takes it before one that is woken up for it,
-#: of each of those. Fitted, with those of a gthread worker below, to how long requests take
-#: to start beside 2, 3 and 5 threads that compute.
+#: Probability that the thread which waits awake for the GIL takes it before a thread that is woken
+#: for it; for each thread that is woken. Fitted, with the numbers of a gthread worker below, to how
+#: long requests take to start beside 2, 3 and 5 threads that compute.
 STEALS: Final = 0.85
 
-#: Probability that a thread which lets go of the GIL for a short system call, or hands a connection
-#: over to another thread, finds it taken by one that waits for it: where one waits, two, three, and
-#: more do. Fitted, with `CALLS_NEW` and `CALLS_KEPT`, to 70 requests each beside 1, 2, 3 and 5
-#: threads that compute for seconds: on a new connection they start after 14, 167, 147 and 129 ms
-#: (here 14, 150, 142 and 138), on a kept one after 8, 67, 56 and 72 ms (8, 74, 68 and 68).
+#: Probability that a thread which drops the GIL for a short system call, or hands a connection to
+#: another thread, finds it taken by a thread that waits: with one, two, three and more threads
+#: waiting. Fitted, with `CALLS_NEW` and `CALLS_KEPT`, to 70 requests each beside 1, 2, 3 and 5
+#: threads that compute for seconds. On a new connection they start after 14, 167, 147 and 129 ms
+#: (model: 14, 150, 142 and 138), on a kept one after 8, 67, 56 and 72 ms (model: 8, 74, 68 and 68).
 TAKEN: Final = (0.3, 0.95, 0.8, 0.6)
 
-#: Such calls on the way to the application, of a new connection and of a kept one: those that count
-#: are fewer than those that let go of the GIL, for many of them come back at once.
+#: Such calls before the application runs, on a new connection and on a kept one. More calls drop
+#: the GIL than count here: many of them return at once.
 CALLS_NEW, CALLS_KEPT = 6, 2
 
-#: The same of a response's first `send(2)`, which takes longer: where one thread waits (36 of 38
-#: times on the real server), and where several do (15 to 22 ms after it, with 2, 3 and 5).
+#: The same probability for a response's first `send(2)`, which takes longer. One thread waits: 36
+#: of 38 times on the real server. Several wait: with 2, 3 and 5 threads the response ends 15-22 ms
+#: later.
 SEND_TAKEN_BY_ONE, SEND_TAKEN_BY_SEVERAL = 0.95, 0.85
 
-#: How much less often that is where another worker computes on each of the other cores: the thread
-#: that waits cannot wake up while the call lasts. Fitted to requests on new connections, of five
-#: loads of 2 and 4 workers, that came while another worker computed: beside one that computed in
-#: their own they started after 5.9 to 8.7 ms in the median (here 6.2 to 7.9, and 8.6 to 13.6
-#: without this), beside two after 10 to 33 ms (13 to 35, and 27 to 41).
+#: Factor on these probabilities where another worker computes on each of the other cores: the
+#: waiting thread cannot wake up while the call lasts. Fitted to requests on new connections, of
+#: five loads of 2 and 4 workers, that came while another worker computed. Beside one thread that
+#: computed in their own worker they started after 5.9-8.7 ms in the median (model: 6.2-7.9, and
+#: 8.6-13.6 without this factor); beside two after 10-33 ms (model: 13-35, and 27-41 without).
 CROWDED: Final = 0.4
 
-#: What several of them were fitted to.
+#: What several numbers were fitted to.
 _WAITING: Final = "70 requests each beside 1, 2, 3 and 5 threads that compute"
 
-#: The same numbers as a table.
+#: All of them as a table.
 FITTED: Final[tuple[Fitted, ...]] = (
     Fitted("GIL", "SOON", __name__, "turns of Gunicorn's own steps", probability=False),
     Fitted("GIL", "STEALS", __name__, _WAITING),

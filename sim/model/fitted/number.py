@@ -1,8 +1,9 @@
-"""What is known of one fitted number.
+"""A fitted number, and what is known about it.
 
-A probability here is an admission: the mechanism behind it is not in the model. The modules beside
-this one have the numbers, each with what it stands for and the counts that it was fitted to, and
-the same as a table. ``python -m sim sensitivity`` prints what published figures owe to each.
+A probability in the model is an admission: the mechanism behind it is not modelled. Each module
+beside this one has the numbers of one subject. A comment says what a number stands for and which
+counts it was fitted to; a table repeats that as data. ``python -m sim sensitivity`` prints how much
+published figures depend on each number.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final, NamedTuple
 EPYC: Final = "AMD EPYC, 2 virtual cores, Linux 6.18"
 XEON: Final = "Intel Xeon, 2 virtual cores, Linux 6.18"
 
-#: Where a number is defined that `calibrate` may learn: a field of `Costs`, not of a module.
+#: The module of numbers that are fields of `Costs`, which `calibrate` may learn.
 COSTS: Final = "sim.experiment.costs"
 
 
@@ -21,13 +22,13 @@ class Fitted(NamedTuple):
     """One fitted number.
 
     Attributes:
-        topic: what of the model it belongs to.
+        topic: the part of the model that uses it.
         name: of the constant or of the field of `Costs`.
         module: where it is defined.
         source: what it was fitted to.
-        machine: on which it was.
+        machine: the machine of that measurement.
         calibrated: whether calibration of a host learns it anew.
-        probability: whether it may not be above 1.
+        probability: whether it is at most 1.
     """
 
     topic: str

@@ -1,4 +1,4 @@
-"""`Worker` (gunicorn/workers/base.py): what a worker process is, of whatever class.
+"""`Worker` (gunicorn/workers/base.py): a worker process, of any class.
 
 ::
 
@@ -68,33 +68,34 @@ class Worker(Poller):
     ``name``, ``listener``, ``gil``, ``cores``, ``costs`` (of a request's steps),
     ``life_costs`` (all others), ``rows`` (the recorder's), ``max_requests``, ``poll_timeout`` (s
     that its main thread sleeps at most), ``ldclient`` (None without LaunchDarkly), ``inherited``
-    (the master's connections to the flag service, which a fork inherits and nobody closes).
+    (the master's connections to the flag service, which a fork inherits and never closes).
 
     State, under Gunicorn's names where it has one:
         alive: whether its main loop is to go on.
         parent_alive: whether the master that forked it lives.
-        aborted: whether the master has given up on it.
+        aborted: whether the master has sent it SIGABRT, as it was too long without a heartbeat.
         nr: requests that it has begun to handle.
         in_handler: whether its main thread sleeps in `handle_quit()`, or is in `handle_error()`.
         booted: whether it has entered its main loop.
         exiting: whether it has left it for good.
-        interrupted: whether a signal's exception has ended it so that its sockets stay open.
+        interrupted: whether a signal's exception has thrown it out, so that its sockets stay open.
         joining: whether Python waits for its pool threads to return, before it ends.
-        finalizing: whether Python is past that, and has given up its signal handlers
+        finalizing: whether Python has joined them and removed its signal handlers
             (`_PySignal_Fini`, Python/pylifecycle.c).
         ended: whether the process is gone; ``status`` is its exit code then, None for a signal.
-        notified: the heartbeat file's time, s. Before the first `notify` that is the wall clock's,
-            later than any monotonic time: where that is compared, such a worker is never late.
-        silent: whether it does not heartbeat any more, for it stops.
+        notified: the heartbeat file's time, s. Before the first `notify` it is the wall clock's,
+            later than any monotonic time. A master that compares it with monotonic time never
+            takes such a worker for late.
+        silent: whether it has stopped to heartbeat, as its loop is over.
         woken_at: when its main thread last woke up from its poll, s.
         signals: see `Signals`.
         traps: see `Traps`; None where nothing is set.
-        copying: s that its next request takes longer, for it is the first: see `first_request`.
+        copying: s that its first request takes longer, see `Costs.first_request`; 0 after it.
         registration, alone, finished_at: see `sim.model.linux.listening_socket.Poller`.
         waited: sum of the times that requests have waited inside it for a thread, s.
         longest: most requests that ever waited inside it.
-        pool_size: pool threads that it has: Python starts one only when none is idle, and the model
-            gives work to that which was idle last, so it is the highest number that ever worked.
+        pool_size: pool threads that it has. Python starts one only when none is idle, and the model
+            gives work to the thread that idled last: so it is the highest number that ever worked.
     """
 
     __slots__ = (
@@ -198,7 +199,7 @@ class Worker(Poller):
         self.longest = 0
         self.pool_size = 0
 
-    # What a class of workers is made of.
+    # What each class defines.
 
     @abstractmethod
     def run(self) -> None:
@@ -210,7 +211,7 @@ class Worker(Poller):
 
     @abstractmethod
     def look_up(self) -> None:
-        """Go through the main loop once more, if the main thread sleeps: something has changed."""
+        """Let a main thread that sleeps take a turn of its loop: something has changed."""
 
     @abstractmethod
     def asleep(self) -> bool:
@@ -275,15 +276,15 @@ class Worker(Poller):
         """Record a process event."""
         self.recorder.event(self.clock.time, kind, self.name)
 
-    # What the experiment has set.
+    # Disturbances, and what a census counts.
 
     def set_crash(self) -> None:
-        """Let the next request that this worker starts end the process."""
+        """End the process with the next request that this worker starts."""
         self.traps = self.traps or Traps(self)
         self.traps.crash = True
 
     def set_hang(self, requests: int, seconds: float) -> None:
-        """Let the next ``requests`` that this worker starts hang for ``seconds`` s."""
+        """Hang for ``seconds`` s with each of the next ``requests`` that this worker starts."""
         self.traps = self.traps or Traps(self)
         self.traps.hangs = requests
         self.traps.seconds = seconds
@@ -349,8 +350,9 @@ class Worker(Poller):
     def last_update(self) -> float:
         """`WorkerTmp.last_update()`: when it notified last, s.
 
-        An idle main thread wakes up every ``poll_timeout`` s to do so; nothing else comes of it,
-        so the model does not wake it. One that is awake did so until it woke up for something.
+        An idle main thread wakes up every ``poll_timeout`` s and notifies. Nothing else comes of
+        that, so it is no event of the model: the last time is computed here. A main thread that is
+        awake did so until it woke up.
         """
         if self.silent:
             return self.notified
@@ -361,11 +363,11 @@ class Worker(Poller):
         return self.notified + sleeps * self.poll_timeout
 
     def lose_parent(self) -> None:
-        """The master has died; the worker sees that when it next looks at its ppid."""
+        """The master has died; the worker sees that when it next compares its ppid."""
         self.parent_alive = False
         if self.asleep():
-            next_look = self.last_update() + self.poll_timeout
-            Call(self.clock, lambda _: self.look_up()).after(max(0.0, next_look - self.clock.time))
+            next_turn = self.last_update() + self.poll_timeout
+            Call(self.clock, lambda _: self.look_up()).after(max(0.0, next_turn - self.clock.time))
 
     # Signals.
 
@@ -393,7 +395,7 @@ class Worker(Poller):
     def handle_abort(self) -> None:
         """SIGABRT: `sys.exit(1)`, wherever the main thread is."""
         if self.exiting:
-            # It waits for its pool threads, and the exception ends even that.
+            # The exception also ends the wait for its pool threads.
             self.end(1)
         else:
             self.alive = False
@@ -426,10 +428,10 @@ class Worker(Poller):
     def _join(self, _: None) -> None:
         """`SystemExit` has unwound `spawn_worker()`, and Python joins the pool threads.
 
-        Unwinding frees the worker's sockets: real ones are closed 1 to 6 ms after the line "Worker
-        exiting", and some 80 ms before the process has ended. Where an exception has thrown the
-        application out, its traceback holds them for longer: 30 to 70 ms alone, and up to the end
-        beside other workers that end. So do the pool threads of a gthread worker.
+        Unwinding frees the worker's sockets. Real workers close them 1-6 ms after the line "Worker
+        exiting", about 80 ms before the process ends. Where an exception has thrown the application
+        out, its traceback holds them for 30-70 ms, or to the end if other workers end at the same
+        time. The pool threads of a gthread worker hold them too.
         """
         if not self.interrupted:
             self.close_listener()
@@ -443,7 +445,7 @@ class Worker(Poller):
             self.gil.compute(self._slowness * self.life_costs.finalize, self._finalized, None)
 
     def _finalized(self, _: None) -> None:
-        # Not at once: this is in the middle of a turn of its GIL.
+        # A moment later: the turn of its GIL has to be over.
         Call(self.clock, lambda _: self.end(self.status)).after(0.0)
 
     def end(self, status: int | None) -> None:
@@ -471,7 +473,7 @@ class Worker(Poller):
 
 
 def _pages(server: Server, random: Random) -> float:
-    """What a worker's first request copies, as a part of `Costs.first_request`."""
+    """How much a worker's first request copies, as a part of `Costs.first_request`."""
     return random.uniform(1.0 - PAGES, 1.0 + PAGES) * (1.0 if server.preload_app else NOT_PRELOADED)
 
 
