@@ -35,10 +35,13 @@ STUDIES = {
     "compare": "predict two servers on the same requests",
 }
 
+CHECK = "check"
+
 #: All commands, and what they do.
 COMMANDS = {
     PREDICT: "predict one experiment (the default)",
     **STUDIES,
+    CHECK: "find what a configuration does to a service",
     "compile": "make predictions about three times as fast",
     "sensitivity": "how far figures move with each fitted number",
 }
@@ -60,6 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from sim.study.cli import main as study  # noqa: PLC0415
 
         study(given)
+        return
+    if given and given[0] == CHECK:
+        from sim.study.check.command import main as check  # noqa: PLC0415 - as above
+
+        check(given)
         return
     if given and given[0] == "compile":
         from sim.compiled.command import main as compile_model  # noqa: PLC0415

@@ -21,7 +21,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sim.errors import ExperimentError
 from sim.experiment import ARRIVALS, RELEASE, Experiment, Probe, Server
@@ -185,18 +185,37 @@ def add_experiment_arguments(
             gunicorn_flags.add_hidden(parser, setting)
 
 
+class Described(NamedTuple):
+    """What flags and files describe.
+
+    Attributes:
+        experiment: that they describe.
+        notices: assumptions that every number depends on, then one line for each thing that was
+            asked for and that the prediction will not show.
+        changes: what they set of it, by table and field.
+        config: the ``gunicorn.conf.py``; None where none was read.
+    """
+
+    experiment: Experiment
+    notices: tuple[str, ...]
+    changes: experiment_file.Changes
+    config: gunicorn_config.GunicornConfig | None
+
+
 def experiment_from(
     args: argparse.Namespace, varied: Collection[str] = ()
 ) -> tuple[Experiment, tuple[str, ...]]:
+    """The experiment and the notices of `described_by`, which says more."""
+    described = described_by(args, varied)
+    return described.experiment, described.notices
+
+
+def described_by(args: argparse.Namespace, varied: Collection[str] = ()) -> Described:
     """The experiment that the parsed flags and the files that they name describe.
 
     Args:
         args: parsed by a parser to which `add_experiment_arguments` added the flags.
         varied: fields of the experiment that the command varies, as ``table.field``.
-
-    Returns:
-        The experiment, and notices: assumptions that every number depends on, then one line for
-        each thing that was asked for and that the prediction will not show.
 
     Raises:
         ExperimentError: when a file or a value cannot be understood or run.
@@ -213,27 +232,10 @@ def experiment_from(
         said = base
     environment = command_args.read(known, os.environ)
     location = environment.config if args.config is None else args.config
-    log_format = None
-    in_file: tuple[str, ...] = ()
+    config = None
     if location is not None:
-        config = gunicorn_config.read(
-            location,
-            said.host.cores if args.cores is None else args.cores,
-            literal=args.literal,
-        )
-        changes.setdefault("server", {}).update(config.settings)
-        if config.postfork:
-            changes.setdefault("launchdarkly", {}).update(enabled=True, postfork=True)
-        elif not args.literal:
-            changes.setdefault("launchdarkly", {}).setdefault("postfork", False)
-        if config.gc_freeze:
-            changes.setdefault("", {})["gc_freeze"] = True
-        in_file = (*config.ignored, *config.harmless, *config.unread)
-        notices += config.notices
-        notices += gunicorn_flags.not_modelled(location, config.ignored, config.harmless)
-        if config.access_log_format is not None:
-            log_format = access_log.Configured(config.access_log_format, location)
-        notices += _take_release(args, changes)
+        config, more = _take_config(args, location, changes, said.host.cores)
+        notices += more
     elif args.literal:
         raise ExperimentError("--literal is given without a configuration; expected --config FILE")
     notices += _take_environment(environment, known, changes)
@@ -243,7 +245,7 @@ def experiment_from(
         changes,
         _flag_of_log(args, COMMAND_LINE)
         or _flag_of_log(environment, command_args.CMD_ARGS)
-        or log_format,
+        or _format_of_log(config, str(location)),
     )
     routes.send_elsewhere(args, changes)
     notices += _about_web_concurrency(changes, base)
@@ -252,19 +254,51 @@ def experiment_from(
     _refuse_unread(args, experiment)
     notices += bind_notices(experiment.server)
     notices += _too_late(experiment)
-    notices += idle_settings(experiment, changes, varied)
+    notices += [idle.text for idle in idle_settings(experiment, changes, varied)]
     notices += limit_notices([experiment.server])
     notices += unmeasured(experiment, varied)
     notices += gunicorn_flags.other_flags(args, known, COMMAND_LINE)
     if f"server.{RELEASE}" not in varied:
         release = experiment.server.gunicorn
-        notices += release_settings.ignored_notices(str(location), in_file, release)
-        notices += _refused_flags(
-            {command_args.CMD_ARGS: environment, COMMAND_LINE: args}, known, release
-        )
+        if config is not None:
+            in_file = (*config.ignored, *config.harmless, *config.unread)
+            notices += release_settings.ignored_notices(str(location), in_file, release)
+        where = {command_args.CMD_ARGS: environment, COMMAND_LINE: args}
+        notices += _refused_flags(where, known, release)
     notices += _about_pasted(args.pasted, location)
     # A stable sort: assumptions first, all else as it was said.
-    return experiment, tuple(sorted(notices, key=lambda notice: not isinstance(notice, Assumption)))
+    in_order = sorted(notices, key=lambda notice: not isinstance(notice, Assumption))
+    return Described(experiment, tuple(in_order), changes, config)
+
+
+def _take_config(
+    args: argparse.Namespace, location: str, changes: experiment_file.Changes, cores: int
+) -> tuple[gunicorn_config.GunicornConfig, list[str]]:
+    """Add to ``changes`` what a ``gunicorn.conf.py`` says; returns it, and its notices."""
+    cores = cores if args.cores is None else args.cores
+    config = gunicorn_config.read(location, cores, literal=args.literal)
+    changes.setdefault("server", {}).update(config.settings)
+    if config.postfork:
+        changes.setdefault("launchdarkly", {}).update(enabled=True, postfork=True)
+    elif not args.literal:
+        changes.setdefault("launchdarkly", {}).setdefault("postfork", False)
+    if config.gc_freeze:
+        changes.setdefault("", {})["gc_freeze"] = True
+    notices = [
+        *config.notices,
+        *gunicorn_flags.not_modelled(location, config.ignored, config.harmless),
+        *_take_release(args, changes),
+    ]
+    return config, notices
+
+
+def _format_of_log(
+    config: gunicorn_config.GunicornConfig | None, location: str
+) -> access_log.Configured | None:
+    """The ``access_log_format`` of a configuration, if it has one."""
+    if config is None or config.access_log_format is None:
+        return None
+    return access_log.Configured(config.access_log_format, location)
 
 
 def _refused_flags(

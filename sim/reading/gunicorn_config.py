@@ -21,8 +21,8 @@ import io
 import os
 import reprlib
 import sys
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import CodeType, FunctionType, TracebackType
 from typing import Any
@@ -33,7 +33,7 @@ from sim.reading import literal_config, processors, release_settings
 from sim.reading import settings as model_settings
 
 #: Settings that the model has.
-SERVER_FIELDS = frozenset(field.name for field in fields(Server)) - {RELEASE}
+SERVER_FIELDS = frozenset(each.name for each in fields(Server)) - {RELEASE}
 
 #: The SDK's method that starts LaunchDarkly again in a forked worker.
 POSTFORK = "postfork"
@@ -57,6 +57,7 @@ class GunicornConfig:
         notices: what the file saw of the host, and what of it could not be read.
         access_log_format: of the access log, if the file sets it.
         unread: settings that the file sets and only other releases know than the one that reads it.
+        values: all settings of Gunicorn's that the file sets, as Gunicorn validated them.
     """
 
     settings: dict[str, Any]
@@ -67,6 +68,7 @@ class GunicornConfig:
     notices: tuple[str, ...] = ()
     access_log_format: str | None = None
     unread: tuple[str, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 def known_settings() -> dict[str, Any]:
@@ -168,6 +170,7 @@ def read(location: str, cores: int = Host().cores, *, literal: bool = False) -> 
         notices=notices,
         access_log_format=settings.get("access_log_format"),
         unread=tuple(sorted(release_settings.SINCE.keys() & values.keys() - known.keys())),
+        values=settings,
     )
 
 

@@ -146,19 +146,31 @@ _THREADS = (
 )
 
 
+class Idle(NamedTuple):
+    """One setting that does nothing.
+
+    Attributes:
+        setting: its name, as ``table.field``; empty where it is about what was not set.
+        text: a sentence about it.
+    """
+
+    setting: str
+    text: str
+
+
 def idle_settings(
     experiment: Experiment, given: Changes, varied: Collection[str] = ()
-) -> list[str]:
-    """A notice of each setting that does nothing.
+) -> list[Idle]:
+    """Each setting that does nothing, with a notice.
 
     Args:
         experiment: in which it does nothing.
         given: what files, environment and flags said.
         varied: settings that a study varies, as ``table.field``.
     """
-    said = {f"{table}.{field}" for table, fields in given.items() for field in fields}
-    notices = [
-        _sentence(rule.text, experiment)
+    said = said_by(given)
+    idle = [
+        Idle(rule.settings[0] if rule.settings else "", _sentence(rule.text, experiment))
         for rule in RULES
         if (not rule.settings or said.intersection(rule.settings))
         and not set(varied).intersection(rule.reads)
@@ -167,8 +179,13 @@ def idle_settings(
     # The experiment has forgotten it: its class is gthread already.
     of_sync = given.get("server", {}).get("worker_class") == "sync"
     if of_sync and experiment.server.threads > 1 and not set(varied).intersection(_SYNC):
-        notices.append(_sentence(_THREADS, experiment))
-    return notices
+        idle.append(Idle("server.worker_class", _sentence(_THREADS, experiment)))
+    return idle
+
+
+def said_by(given: Changes) -> set[str]:
+    """The fields that files, environment and flags set, as ``table.field``."""
+    return {f"{table}.{field}" for table, fields in given.items() for field in fields}
 
 
 def _sentence(text: str, experiment: Experiment) -> str:

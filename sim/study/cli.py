@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, Future
-from contextlib import ExitStack
+from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,30 +21,22 @@ from sim.reading.one_line_parser import OneLineParser
 from sim.reports.output import show_document, show_report
 from sim.study import compare, documents, sizing, sweep
 from sim.study.candidates import SEARCHED, THREADS, Candidate, candidates, default_workers
-from sim.study.compile_hint import requests_of, show_compile_hint
-from sim.study.conduct import Plan, conduct
-from sim.study.executors import cores, dask, processes
+from sim.study.carry_out import Submit, add_where, carry_out, interruption
 from sim.study.floor import floored
 from sim.study.memory_size import parse as parse_memory
 from sim.study.objective import Objective, complete
 from sim.study.objective import parse as parse_objective
-from sim.study.observation import UNITS, Observation
+from sim.study.observation import UNITS
 from sim.study.parameter import KNOWN, Parameter, Value, at
 from sim.study.parameter import parse as parse_parameter
-from sim.study.progress import progress
 from sim.study.question import Limits, Question
 from sim.study.sequential import FIRST_LOOK, looks
 from sim.study.sizing import Answer, Choice
-from sim.study.store import Store
-from sim.study.trial import Known, Trial, submitter
+from sim.study.trial import Trial, submitter
 from sim.whole_file import whole_file
 
 #: Most replications at one point, where the command line does not say.
 REPLICATIONS = {"size": 40, "sweep": 10, "compare": 20}
-
-MOST_JOBS = 1024
-
-Submit = Callable[[Trial], Future[Observation]]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -130,19 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="print one JSON document instead of the report"
     )
     for name, command in (("size", size), ("sweep", over), ("compare", two)):
-        work = command.add_argument_group("where and how")
-        where = work.add_mutually_exclusive_group()
-        where.add_argument(
-            "--jobs", type=_jobs, metavar="N", help="processes that predict [all processors]"
-        )
-        where.add_argument(
-            "--dask", metavar="ADDRESS", help="scheduler of a Dask cluster that predicts instead"
-        )
-        work.add_argument(
-            "--resume",
-            metavar="FILE",
-            help="keep predictions in a file, and take those that it has from there",
-        )
+        add_where(command)
         add_experiment_arguments(command, replications=REPLICATIONS[name])
     return parser
 
@@ -171,13 +150,6 @@ def _said_by(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return read
 
 
-def _jobs(text: str) -> int:
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_JOBS:
-        return int(text)
-    expected = f"expected a whole number from 1 to {MOST_JOBS}"
-    raise argparse.ArgumentError(None, f"--jobs is {text!r}; {expected}")
-
-
 def _size(args: argparse.Namespace) -> None:
     path = None if args.write is None else Path(args.write)
     if path is not None:
@@ -188,7 +160,7 @@ def _size(args: argparse.Namespace) -> None:
     searched = {name for name in SEARCHED if getattr(args, name) is None}
     experiment, notices = experiment_from(args, {f"server.{name}" for name in searched})
     question = _question(args, experiment, objectives)
-    known, stopped = _carry_out(
+    known, stopped = carry_out(
         args,
         (question.base,),
         partial(sizing.plan, question),
@@ -200,7 +172,7 @@ def _size(args: argparse.Namespace) -> None:
         *notices,
         *_about_limits((choice.candidate.server for choice in _choices(answer)), notices),
         *_about_trace(experiment),
-        *_interruption(args, len(known), stopped=stopped),
+        *interruption(args, len(known), stopped=stopped),
     )
     if args.json:
         show_document(documents.size(answer, notices))
@@ -286,7 +258,7 @@ def _sweep(args: argparse.Namespace) -> None:
 
         chart.check(varied)
     plan = partial(sweep.plan, varied)
-    known, stopped = _carry_out(
+    known, stopped = carry_out(
         args,
         (experiment,),
         plan,
@@ -298,7 +270,7 @@ def _sweep(args: argparse.Namespace) -> None:
         *notices,
         *_about_limits((at(experiment, row.point).server for row in rows), notices),
         *_about_trace(experiment),
-        *_interruption(args, len(known), stopped=stopped),
+        *interruption(args, len(known), stopped=stopped),
     )
     if args.json:
         show_document(documents.sweep(varied, rows, notices, complete=not stopped))
@@ -344,12 +316,12 @@ def _compare(args: argparse.Namespace) -> None:
         }
         return lambda trial: submits[trial.point](Trial((), trial.replication))
 
-    known, stopped = _carry_out(args, bases, plan, lambda known: len(plan(known)), submit_to)
+    known, stopped = carry_out(args, bases, plan, lambda known: len(plan(known)), submit_to)
     contrasts = compare.contrasts(replications, known)
     both = min(sum(trial.point == side for trial in known) for side in compare.SIDES)
     both = min(both, replications)
     notices = (*notices, *_about_traffic(bases), *_about_trace(*bases))
-    notices = (*notices, *_interruption(args, len(known), stopped=stopped))
+    notices = (*notices, *interruption(args, len(known), stopped=stopped))
     if args.json:
         written = dict(zip(names, map(to_dict, bases), strict=True))
         show_document(
@@ -428,47 +400,3 @@ def _about_trace(*bases: Experiment) -> tuple[str, ...]:
         "A trace is one sample of traffic, the same in every replication: intervals and confidence "
         "are about the server's chances alone, not about another day's requests.",
     )
-
-
-def _carry_out(
-    args: argparse.Namespace,
-    bases: Sequence[Experiment],
-    plan: Plan,
-    remaining: Callable[[Known], int],
-    submit_to: Callable[[Executor], Submit],
-) -> tuple[Known, bool]:
-    """Carry a plan out where the command line says; what is known, and whether Ctrl-C ended it."""
-    with ExitStack() as stack:
-        store = None
-        known: Known = {}
-        if args.resume is not None:
-            store = stack.enter_context(Store(Path(args.resume), bases))
-            known = store.known
-        if not plan(known):
-            return known, False
-        # A run is of one of the bases; the mean of two will do.
-        show_compile_hint(requests_of(bases, remaining(known)) / len(bases))
-        executor = stack.enter_context(
-            processes(args.jobs or cores()) if args.dask is None else dask(args.dask)
-        )
-        advance = stack.enter_context(progress("predicting"))
-        try:
-            observed = conduct(plan, known, submit_to(executor))
-            for made, (trial, observation) in enumerate(observed, start=1):
-                if store is not None:
-                    store.add(trial, observation)
-                advance(made, remaining(known))
-        except KeyboardInterrupt:
-            return known, True
-    return known, False
-
-
-def _interruption(args: argparse.Namespace, runs: int, *, stopped: bool) -> tuple[str, ...]:
-    if not stopped:
-        return ()
-    again = (
-        f"the same command goes on from {args.resume}"
-        if args.resume is not None
-        else "with --resume FILE, the next one can go on from here"
-    )
-    return (f"Interrupted: this is what {runs:,} runs say; {again}.",)

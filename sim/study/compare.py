@@ -60,7 +60,7 @@ def contrasts(replications: int, known: Known) -> tuple[Contrast, ...]:
     a, b = a[:both], b[:both]
     disturbed = any(observation.gone is not None for observation in (*a, *b))
     measures = [measure for measure in UNITS if disturbed or measure not in DISTURBED]
-    return tuple(_contrast(measure, a, b) for measure in measures)
+    return tuple(contrast(measure, a, b) for measure in measures)
 
 
 def verdict(measures: Sequence[Contrast]) -> Verdict | None:
@@ -87,7 +87,8 @@ def verdict(measures: Sequence[Contrast]) -> Verdict | None:
     return "A" if "A" in better else "B"
 
 
-def _contrast(measure: str, a: Sequence[Observation], b: Sequence[Observation]) -> Contrast:
+def contrast(measure: str, a: Sequence[Observation], b: Sequence[Observation]) -> Contrast:
+    """One measure of two servers, replication by replication."""
     less = difference(b, a, measure)
     return Contrast(measure, estimate(a, measure), estimate(b, measure), less, _finding(less))
 

@@ -36,6 +36,7 @@ from site_docs.assertions.verdicts import boxes, counted, sections, tally, verdi
 from site_docs.charts import catalogue
 from site_docs.charts.chart import Chart
 from site_docs.rendering import (
+    check_rules,
     limited,
     limits,
     numbers,
@@ -460,6 +461,7 @@ _VOCABULARY: dict[str, Any] = {
     "beside_idle": beside_idle,
     "boxes": boxes,
     "chart": chart,
+    "check_rules": check_rules.table,
     "compared": compared,
     "cost": cost,
     "FAQ_RELEASE": FAQ_RELEASE,

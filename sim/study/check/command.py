@@ -1,0 +1,212 @@
+"""``python -m sim check``: what a configuration does to this service, and what to set instead."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from sim.command import called, writable
+from sim.errors import ExperimentError
+from sim.experiment.notice import Assumption
+from sim.experiment.release_notices import limit_notices
+from sim.reading.arguments import DEFAULT_CONFIG, Described, add_experiment_arguments, described_by
+from sim.reading.idle_settings import idle_settings, said_by
+from sim.reading.one_line_parser import OneLineParser
+from sim.reading.release_settings import SINCE, knows, when
+from sim.reports.output import show_document, show_report
+from sim.study.carry_out import Submit, add_where, carry_out, interruption
+from sim.study.check import document, sarif
+from sim.study.check.finding import Finding
+from sim.study.check.linting import findings, headroom_of, linting, plan
+from sim.study.check.rule import LEVELS, Level
+from sim.study.check.subject import Subject
+from sim.study.memory_size import parse as parse_memory
+from sim.study.observation import Observation
+from sim.study.trial import Trial, submitter
+from sim.whole_file import whole_file
+
+#: Replications of each experiment, where the command line does not say.
+REPLICATIONS = 8
+
+#: The fewest of which a difference says anything.
+FEWEST = 3
+
+#: Exit status when there is a finding of the level of ``--fail-on``.
+FOUND = 1
+
+#: Fields of the traffic that say how much and what comes.
+TRAFFIC = frozenset(
+    f"traffic.{field}" for field in ("rate", "io", "cpu", "trace", "users", "requests")
+)
+
+NO_TRAFFIC = Assumption(
+    "No traffic is given, so the effects are those on 56 requests/s that wait 50 ms each. --rate, "
+    "--io and --cpu, --access-log or --trace say what comes."
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Check what the command line names.
+
+    Args:
+        arguments: of the command line, the first of which is ``check``.
+
+    Raises:
+        ExperimentError: when they cannot be understood or run.
+        KeyboardInterrupt: after Ctrl-C, when what was known by then has been printed.
+        SystemExit: with status 1, for a finding of the level of ``--fail-on`` or a worse one.
+    """
+    args = _parser().parse_args(arguments[1:])
+    path = None if args.sarif is None else writable(Path(args.sarif))
+    if args.replications < FEWEST:
+        raise ExperimentError(
+            f"replications is {args.replications}; a finding takes {FEWEST} at least"
+        )
+    _take_file(args)
+    described = described_by(args)
+    asked = linting(_subject(args, described), args.replications)
+
+    def submit_to(executor: Executor) -> Submit:
+        base = submitter(executor, asked.subject.experiment)
+        each = [submitter(executor, experiment) for experiment in asked.experiments]
+
+        def submit(trial: Trial) -> Future[Observation]:
+            name, value = trial.point[0]
+            if name == "experiment":
+                return each[int(value)](Trial((), trial.replication))
+            return base(trial)
+
+        return submit
+
+    known, stopped = carry_out(
+        args,
+        asked.experiments,
+        partial(plan, asked),
+        lambda known: len(plan(asked, known)),
+        submit_to,
+    )
+    found = findings(asked, known)
+    notices = (*_notices(described), *interruption(args, len(known), stopped=stopped))
+    room = headroom_of(asked, known)
+    if args.json:
+        show_document(document.check(asked, found, room, notices, complete=not stopped))
+    else:
+        from sim.study.check.report import print_findings  # noqa: PLC0415 - it brings rich
+
+        show_report(lambda console: print_findings(console, asked, found, room, notices))
+    if stopped:
+        raise KeyboardInterrupt
+    if path is not None:
+        with whole_file(path) as file:
+            file.write(sarif.text(found, args.config or args.experiment))
+    if _fails(args.fail_on, found):
+        sys.exit(FOUND)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog=f"{called('sim')} check",
+        description="Predict what a configuration does to a service, and name what to set instead.",
+    )
+    parser.add_argument(
+        "FILE",
+        nargs="?",
+        help="a gunicorn.conf.py, or an experiment (FILE.toml) [./gunicorn.conf.py]",
+    )
+    parser.add_argument(
+        "--fail-on",
+        choices=(*LEVELS, "never"),
+        default="error",
+        help="exit with status 1 for a finding of that level or a worse one [error]",
+    )
+    parser.add_argument(
+        "--grace-period",
+        type=_seconds,
+        metavar="S",
+        help="s from SIGTERM to SIGKILL at a stop: 10 of docker stop, 30 of Kubernetes",
+    )
+    parser.add_argument(
+        "--memory",
+        type=_memory,
+        metavar="AMOUNT",
+        help="that the server may take, such as 1GB or 512MiB",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document, no report")
+    parser.add_argument("--sarif", metavar="FILE", help="write SARIF 2.1.0, which code hosts show")
+    add_where(parser)
+    add_experiment_arguments(parser, replications=REPLICATIONS)
+    return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if 0 < value < float("inf"):
+        return value
+    raise argparse.ArgumentError(
+        None, f"--grace-period is {text!r}; expected a finite number of seconds > 0"
+    )
+
+
+def _memory(text: str) -> float:
+    try:
+        return parse_memory(text)
+    except ExperimentError as error:
+        raise argparse.ArgumentError(None, str(error)) from None
+
+
+def _take_file(args: argparse.Namespace) -> None:
+    """Put the file that is named without a flag where its kind belongs."""
+    if args.FILE is None:
+        if args.config is None and args.experiment is None and Path(DEFAULT_CONFIG).is_file():
+            args.config = DEFAULT_CONFIG
+        return
+    kind = "experiment" if args.FILE.endswith(".toml") else "config"
+    if getattr(args, kind) is not None:
+        raise ExperimentError(f"--{kind} and {args.FILE} are both given; expected one of them")
+    setattr(args, kind, args.FILE)
+
+
+def _subject(args: argparse.Namespace, described: Described) -> Subject:
+    experiment, config = described.experiment, described.config
+    number = experiment.server.gunicorn
+    in_file = () if config is None else (*config.values, *config.unread)
+    return Subject(
+        experiment=experiment,
+        given=frozenset(said_by(described.changes)),
+        values=None if config is None else config.values,
+        no_effect=tuple(
+            (idle.setting, idle.text) for idle in idle_settings(experiment, described.changes)
+        ),
+        unknown=tuple(
+            (name, f"Gunicorn {number} does not know {name}, and ignores it: {when(name)} do.")
+            for name in sorted(in_file)
+            if name in SINCE and not knows(number, name)
+        ),
+        grace_period=args.grace_period,
+        memory=args.memory,
+    )
+
+
+def _notices(described: Described) -> tuple[str, ...]:
+    """What was said while the files were read, without what is a finding here."""
+    said = said_by(described.changes)
+    found = {each.text for each in idle_settings(described.experiment, described.changes)}
+    found.update(limit_notices([described.experiment.server]))
+    notices = tuple(notice for notice in described.notices if notice not in found)
+    return notices if said & TRAFFIC else (NO_TRAFFIC, *notices)
+
+
+def _fails(level: Level | str, found: Sequence[Finding]) -> bool:
+    if level == "never":
+        return False
+    worst = LEVELS.index(cast("Level", level))
+    return any(LEVELS.index(finding.level) <= worst for finding in found)

@@ -1,0 +1,153 @@
+"""The study behind `check`: which trials it takes, and the findings that come of them.
+
+Pure: the plan asks for trials until it has all, and the answer is read from what is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from sim.experiment import Experiment
+from sim.study.check.finding import Finding, computed, predicted, worst_first
+from sim.study.check.rule import Effect, Rule
+from sim.study.check.rules import RULES
+from sim.study.check.subject import Subject
+from sim.study.headroom import Headroom, headroom
+from sim.study.objective import LOST, Objective
+from sim.study.observation import Observation
+from sim.study.parameter import Point
+from sim.study.question import Limits, Question, observations
+from sim.study.question import trials as next_trials
+from sim.study.sequential import looks
+from sim.study.trial import Known, Trial
+
+#: A latency that the service is to keep: its 99th percentile, as many times what it is today.
+TWICE = 2.0
+
+#: What is predicted as it is, without anything that goes wrong.
+AS_IT_IS: Point = (("experiment", 0),)
+
+#: Rules whose findings are made where the configuration is read.
+NO_EFFECT = "setting-does-nothing"
+UNKNOWN = "setting-unknown-to-the-release"
+
+#: Most replications at each load of which the headroom is asked.
+MOST_LOOKS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Linting:
+    """What is to be predicted of a subject.
+
+    Attributes:
+        subject: that is checked.
+        replications: of each experiment.
+        experiments: all different ones; the first is the service as it is.
+        effects: of each rule that applies, what it wants predicted or what was computed.
+    """
+
+    subject: Subject
+    replications: int
+    experiments: tuple[Experiment, ...]
+    effects: tuple[tuple[Rule, Effect | str], ...]
+
+
+def linting(subject: Subject, replications: int) -> Linting:
+    """Ask all rules what they want predicted of a subject."""
+    effects = tuple((rule, rule.effect(subject)) for rule in RULES if rule.applies(subject))
+    # A dict keeps their order, and one of each.
+    experiments = {subject.experiment: None}
+    for _, effect in effects:
+        if isinstance(effect, Effect):
+            experiments[effect.now] = None
+            if effect.mended is not None:
+                experiments[effect.mended] = None
+    return Linting(subject, replications, tuple(experiments), effects)
+
+
+def point_of(asked: Linting, experiment: Experiment) -> Point:
+    """The name of an experiment in trials."""
+    return (("experiment", asked.experiments.index(experiment)),)
+
+
+def plan(asked: Linting, known: Known) -> list[Trial]:
+    """What is still to be tried: all effects, then the headroom."""
+    wanted = [
+        Trial((("experiment", place),), replication)
+        for replication in range(asked.replications)
+        for place in range(len(asked.experiments))
+    ]
+    missing = [trial for trial in wanted if trial not in known]
+    if missing:
+        return missing
+    room = headroom_of(asked, known)
+    return [] if room is None else next_trials([one for _, one in room.judgements])
+
+
+def findings(asked: Linting, known: Known) -> tuple[Finding, ...]:
+    """All findings, the worst first; those without a prediction yet are left out."""
+    found = []
+    for rule, effect in asked.effects:
+        if isinstance(effect, str):
+            found.append(computed(rule, asked.subject, effect))
+            continue
+        now = observations(point_of(asked, effect.now), known)[: asked.replications]
+        mended: Sequence[Observation] = ()
+        if effect.mended is not None:
+            mended = observations(point_of(asked, effect.mended), known)[: asked.replications]
+            both = min(len(now), len(mended))
+            now, mended = now[:both], mended[:both]
+        if len(now) < 2:
+            continue
+        one = predicted(rule, asked.subject, effect, now, mended)
+        if one is not None:
+            found.append(one)
+    found += _sentences(NO_EFFECT, asked.subject.no_effect)
+    found += _sentences(UNKNOWN, asked.subject.unknown)
+    told = {finding.setting for finding in found if finding.effect}
+    return worst_first(
+        [finding for finding in found if finding.effect or finding.setting not in told]
+    )
+
+
+def _sentences(rule: str, told: Sequence[tuple[str, str]]) -> list[Finding]:
+    """Findings that are a sentence about a setting, which does nothing."""
+    return [
+        Finding(
+            rule=rule,
+            level="note",
+            setting=setting.rpartition(".")[2],
+            releases="all" if rule == NO_EFFECT else "this one",
+            what=sentence,
+            effect="",
+            mend="",
+            page="settings/",
+        )
+        for setting, sentence in told
+    ]
+
+
+def headroom_of(asked: Linting, known: Known) -> Headroom | None:
+    """How much more traffic the service takes until a request in 100 takes `TWICE` as long.
+
+    None for a closed loop, where something goes wrong already, where requests are lost as it is,
+    and as long as nothing is known.
+    """
+    base = asked.subject.experiment
+    observed = observations(AS_IT_IS, known)[: asked.replications]
+    latencies = [each.p99 for each in observed]
+    if base.traffic.arrivals == "closed" or base.disturbances or not observed:
+        return None
+    if None in latencies or any(each.lost for each in observed):
+        return None
+    limit = TWICE * fmean(latency for latency in latencies if latency is not None)
+    question = Question(
+        base=base,
+        objectives=(Objective("p99", limit), Objective(LOST, 0.0)),
+        candidates=(),
+        limits=Limits(base.host.cores, base.server.workers, base.server.threads, None),
+        looks=looks(MOST_LOOKS),
+    )
+    return headroom(question, (), known)

@@ -1,0 +1,42 @@
+"""What is checked: an experiment, and what its configuration says besides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sim.experiment import Experiment
+from sim.experiment.release import Release, release
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One configuration with the traffic that it gets.
+
+    Attributes:
+        experiment: what is predicted.
+        given: the fields that files, environment or flags set, as ``table.field``.
+        values: all settings that the configuration file has, as Gunicorn validated them.
+        no_effect: each setting that does nothing, with a sentence; see `sim.reading.idle_settings`.
+        unknown: each setting that the release does not know, with a sentence.
+        grace_period: s from SIGTERM to SIGKILL at a stop; None where nobody said.
+        memory: bytes that the server may take; None where nobody said.
+    """
+
+    experiment: Experiment
+    given: frozenset[str] = frozenset()
+    values: Mapping[str, Any] | None = None
+    no_effect: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[tuple[str, str], ...] = ()
+    grace_period: float | None = None
+    memory: float | None = None
+
+    @property
+    def release(self) -> Release:
+        """What the experiment's release of Gunicorn does."""
+        return release(self.experiment.server.gunicorn)
+
+    def value(self, setting: str) -> Any:  # noqa: ANN401 - of the setting's own type
+        """What the configuration file sets; None where it does not."""
+        return None if self.values is None else self.values.get(setting)

@@ -1,0 +1,216 @@
+"""``check``: every rule has a service that its finding matters to, and one that it does not.
+
+Goal: a finding says what the model predicts, at the level that the prediction deserves. Method: the
+services of `check_cases`, which ``tests/real/test_check_findings.py`` measures; commands as a shell
+sees them; documents against their schemas.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import jsonschema
+import pytest
+from check_cases import CASES, clean, subject
+
+from sim.cli import main
+from sim.command import run_command
+from sim.model.simulation import predict
+from sim.study.check.finding import Finding
+from sim.study.check.linting import findings, linting
+from sim.study.check.rule import LEVELS, Rule
+from sim.study.check.rules import RULES
+from sim.study.check.subject import Subject
+from sim.study.observation import observe
+from sim.study.trial import Known, Trial
+
+PAGES = Path(__file__).parents[2] / "site_docs" / "pages"
+BY_NAME = {rule.name: rule for rule in RULES}
+REPLICATIONS = 6
+
+
+def found_of(checked: Subject, *names: str) -> dict[str, Finding]:
+    """The findings of some rules, all by default, by the rule."""
+    asked = linting(checked, REPLICATIONS)
+    if names:
+        kept = tuple((rule, effect) for rule, effect in asked.effects if rule.name in names)
+        asked = replace(asked, effects=kept)
+    known: Known = {}
+    for place, experiment in enumerate(asked.experiments):
+        wanted = any(
+            experiment in (getattr(effect, "now", None), getattr(effect, "mended", None))
+            for _, effect in asked.effects
+        )
+        for replication in range(REPLICATIONS if wanted else 0):
+            trial = Trial((("experiment", place),), replication)
+            known[trial] = observe(predict(experiment, replication))
+    return {finding.rule: finding for finding in findings(asked, known)}
+
+
+def test_every_rule_has_a_case_and_a_name_of_its_own() -> None:
+    assert len(BY_NAME) == len(RULES) >= 20
+    assert CASES.keys() == BY_NAME.keys()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_rule_finds_its_case(name: str) -> None:
+    finding = found_of(subject(name), name)[name]
+    assert finding.level == BY_NAME[name].level
+    assert finding.what.endswith(".")
+    assert finding.effect.endswith(".")
+    assert finding.mend.endswith(".")
+    assert "{" not in finding.what + finding.effect + finding.mend
+
+
+def test_a_service_without_a_fault_has_no_finding() -> None:
+    assert found_of(clean()) == {}
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if BY_NAME[name].calm is None])
+def test_what_does_not_matter_is_no_finding(name: str) -> None:
+    """The same server with hardly any requests, where the rule applies all the same."""
+    quiet = subject(name)
+    experiment = quiet.experiment
+    traffic = replace(experiment.traffic, rate=1.0, duration=10.0)
+    if name in ("kept-connections-are-closed", "timeout-kills-long-requests"):
+        traffic = replace(traffic, io=subject("sync-workers-wait").experiment.traffic.io)
+    if name == "more-workers-than-cores-can-run":
+        traffic = experiment.traffic  # A few requests need no workers: that is the finding.
+        experiment = replace(experiment, server=replace(experiment.server, workers=5))
+    flags = replace(experiment.launchdarkly, latency=0.01)
+    calm = replace(quiet, experiment=replace(experiment, traffic=traffic, launchdarkly=flags))
+    assert found_of(calm, name) == {}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_pages_are_there(rule: Rule) -> None:
+    page, _, anchor = rule.page.partition("/")
+    text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
+    headings = [
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    ]
+    assert not anchor or anchor.removeprefix("#") in headings
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+CONFIG = """\
+workers = 2
+threads = 2
+worker_class = "gthread"
+worker_connections = 2
+max_requests_jitter = 5
+preload_app = True
+http2_cleartext = True
+"""
+
+Check = Callable[..., tuple[object, str, str]]
+
+
+@pytest.fixture
+def check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Check:
+    """``python -m sim check`` in a folder with a configuration: status, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+    (tmp_path / "gunicorn.conf.py").write_text(CONFIG, encoding="utf-8")
+
+    def call(*arguments: str) -> tuple[object, str, str]:
+        quick = ("--rate", "50", "--duration", "4", "--replications", "4", "--jobs", "1")
+        try:
+            status: object = run_command(lambda: main(["check", *arguments, *quick]))
+        except SystemExit as stop:
+            status = stop.code
+        return (status, *capsys.readouterr())
+
+    return call
+
+
+def test_a_report_begins_with_the_worst(check: Check) -> None:
+    status, out, err = check("--gunicorn", "23.0.0")
+    assert (status, err) == (1, "")
+    text = " ".join(out.split())
+    levels = re.findall(r"(error|warning|note): \w+: ", text)
+    assert levels[0] == "error"
+    assert levels == sorted(levels, key=LEVELS.index)
+    assert "worker_connections = 1000, or Gunicorn 24 or later" in text
+    assert "max_requests_jitter = 5 does nothing" in text
+
+
+def test_a_status_for_ci(check: Check) -> None:
+    assert check("--gunicorn", "27.0.1")[0] == 0
+    assert check("--gunicorn", "27.0.1", "--fail-on", "note")[0] == 1
+    assert check("--gunicorn", "23.0.0", "--fail-on", "never")[0] == 0
+
+
+def test_without_findings_it_says_so_with_the_headroom(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "gunicorn.conf.py").write_text(
+        "workers = 4\nthreads = 4\npreload_app = True\n", encoding="utf-8"
+    )
+    status, out, _ = check("--gunicorn", "27.0.1", "--proxy", "nginx", "--gc-freeze")
+    text = " ".join(out.split())
+    assert status == 0
+    assert "No findings." in text
+    assert re.search(r"Headroom: up to [\d.]+ requests/s \([\d.]+ times today's load\)", text)
+
+
+def test_a_document_keeps_to_its_schema(check: Check) -> None:
+    _, out, _ = check("--gunicorn", "23.0.0", "--json")
+    value = json.loads(out)
+    text = files("sim.reports").joinpath("schema", "check.schema.json").read_text("utf-8")
+    schema = json.loads(text)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["required"] == list(schema["properties"])
+    jsonschema.Draft202012Validator(schema).validate(value)
+    assert value["schema"] == schema["properties"]["schema"]["const"]
+    worst = value["findings"][0]
+    assert worst["rule"] == "limit-starves-connections"
+    assert worst["measures"][1]["now"]["value"] > worst["measures"][1]["mended"]["value"]
+
+
+def test_sarif_names_file_and_line(check: Check, tmp_path: Path) -> None:
+    path = tmp_path / "found.sarif"
+    status, _, _ = check("gunicorn.conf.py", "--gunicorn", "23.0.0", "--sarif", str(path))
+    assert status == 1
+    (run,) = json.loads(path.read_text(encoding="utf-8"))["runs"]
+    ids = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert {result["ruleId"] for result in run["results"]} == ids
+    worst = run["results"][0]
+    place = worst["locations"][0]["physicalLocation"]
+    assert worst["level"] == "error"
+    assert place["artifactLocation"]["uri"] == "gunicorn.conf.py"
+    line = place["region"]["startLine"]
+    assert CONFIG.splitlines()[line - 1].startswith("worker_connections")
+
+
+def test_what_a_release_does_not_know_is_a_finding(check: Check) -> None:
+    unknown = "setting-unknown-to-the-release"
+    for release, expected in (("23.0.0", 1), ("27.0.1", 0)):
+        _, out, _ = check("--gunicorn", release, "--json")
+        rules = [finding["rule"] for finding in json.loads(out)["findings"]]
+        assert rules.count(unknown) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--grace-period", "0"), "--grace-period is '0'; expected a finite number of seconds > 0"),
+        (("--grace-period", "nan"), "--grace-period is 'nan'; expected a finite number"),
+        (("--memory", "much"), "'much'"),
+        (("missing.py",), "missing.py: does not exist"),
+        (("gunicorn.conf.py", "--config", "gunicorn.conf.py"), "are both given"),
+        (("--sarif", "missing/x.sarif"), "missing/x.sarif"),
+    ],
+)
+def test_bad_input_is_one_line(check: Check, arguments: tuple[str, ...], message: str) -> None:
+    status, out, err = check(*arguments)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
