@@ -52,7 +52,7 @@ interface Shape extends Field {
 /** Lines of a flag that may be given many times. */
 interface Lines extends Field {
   kind: "lines";
-  /** Lines to add by choosing. */
+  /** What to add by choosing: a line, or several of them. */
   presets: readonly Option[];
   /** What the experiment's file has besides, for one of them: `disturbance`. */
   noun: string;
@@ -170,8 +170,38 @@ const TRAFFIC: Row[] = [
     min: 1,
     max: 86_400,
   },
-  { kind: "distribution", label: "A request waits (I/O)", path: "traffic.io", flag: "--io" },
-  { kind: "distribution", label: "It computes (holds the GIL)", path: "traffic.cpu", flag: "--cpu" },
+  {
+    kind: "distribution",
+    label: "A request waits (I/O)",
+    path: "traffic.io",
+    flag: "--io",
+    shown: withoutRoutes,
+  },
+  {
+    kind: "distribution",
+    label: "It computes (holds the GIL)",
+    path: "traffic.cpu",
+    flag: "--cpu",
+    shown: withoutRoutes,
+  },
+  {
+    kind: "lines",
+    label: "Kinds of requests (routes)",
+    path: "traffic.route",
+    flag: "--route",
+    noun: "route",
+    presets: [
+      [
+        "/report share=.05 io=exp:1.2 cpu=const:.08\n/ share=.95 io=exp:.03 cpu=exp:.004",
+        "one in twenty is a slow report",
+      ],
+      [
+        "/health share=.1 io=const:0 cpu=const:.001\n/ share=.9 io=exp:.05 cpu=exp:.004",
+        "one in ten is a health check",
+      ],
+    ],
+    add: (flags, line) => set(without(flags, "--io", "--cpu"), "--route", line),
+  },
   {
     kind: "choice",
     label: "Connections",
@@ -352,10 +382,16 @@ function labelled(label: string, field: HTMLElement, ...more: HTMLElement[]): HT
   );
 }
 
-/** The value at `server.workers`, for example; undefined where the experiment has none. */
+/** The value at `server.workers` or `probe`, for example; undefined where the experiment has none. */
 function valueAt(experiment: Experiment, path: string): unknown {
-  const [table = "", field = ""] = path.split(".");
-  return (experiment[table] as Record<string, unknown> | undefined)?.[field];
+  const [table = "", field] = path.split(".");
+  const value = experiment[table] as Record<string, unknown> | undefined;
+  return field === undefined ? value : value?.[field];
+}
+
+/** Routes have demands of their own; there is none for all requests then. */
+function withoutRoutes(experiment: Experiment): boolean {
+  return ((valueAt(experiment, "traffic.route") ?? []) as unknown[]).length === 0;
 }
 
 /** Whether a control is about the requests, which A and B share. */
@@ -534,15 +570,20 @@ function distribution(row: Shape, change: Change): Control {
     draw();
     write();
   };
+  const element = h(
+    "div",
+    { className: "pg-field", attributes: { role: "group", "aria-label": label } },
+    h("span", { className: "pg-label" }, label),
+    select,
+    numbers,
+  );
   return {
-    element: h(
-      "div",
-      { className: "pg-field", attributes: { role: "group", "aria-label": label } },
-      h("span", { className: "pg-label" }, label),
-      select,
-      numbers,
-    ),
+    element,
     show(experiment, flags) {
+      element.hidden = !(row.shown?.(experiment) ?? true);
+      if (element.hidden) {
+        return;
+      }
       const shown = parse(String(valueAt(experiment, row.path)));
       if (!numbers.contains(document.activeElement)) {
         now = shown;
@@ -617,7 +658,7 @@ function item(text: string, remove: () => void): HTMLElement {
 
 function lines(row: Lines, change: Change): Control {
   const { label, flag, noun, presets, add = (flags, line) => set(flags, flag, line) } = row;
-  const example = presets[0]?.[0] ?? "";
+  const [example = ""] = presets[0]?.[0].split("\n") ?? [];
   const list = h("ul", { className: "pg-lines" });
   const besides = h("small");
   const line = h("input", {
@@ -627,7 +668,7 @@ function lines(row: Lines, change: Change): Control {
   });
   const write = (text: string): void => {
     if (text.trim() !== "") {
-      change(true, (flags) => add(flags, text.trim()));
+      change(true, (flags) => text.trim().split("\n").reduce(add, flags));
       line.value = "";
     }
   };
@@ -665,7 +706,7 @@ function lines(row: Lines, change: Change): Control {
     ),
     show(experiment, flags) {
       // The first are the file's; the flags' are listed as they were written, to be removed.
-      const listed = (experiment[row.path] ?? []) as unknown[];
+      const listed = (valueAt(experiment, row.path) ?? []) as unknown[];
       const files =
         get(flags, "--experiment") === undefined ? 0 : listed.length - all(flags, flag).length;
       besides.textContent =

@@ -119,6 +119,13 @@ export interface Summary {
     restarts: number;
     not_ready_s: number;
   } | null;
+  routes: {
+    route: string;
+    requests: number;
+    latency_s: Times | null;
+    wait_s: Times | null;
+    lost: number | null;
+  }[];
   memory: { total_bytes: number } | null;
   notices: string[];
 }

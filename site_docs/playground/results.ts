@@ -2,7 +2,7 @@
 import { course, latencies } from "./charts.js";
 import { h } from "./dom.js";
 import { bareMs, count, fixed, ms, percent } from "./format.js";
-import type { Answer, Difference, Interval, Measure, Summary } from "./messages.js";
+import type { Answer, Difference, Interval, Measure, Summary, Times } from "./messages.js";
 
 const MEASURES: Measure[] = ["mean", "p50", "p95", "p99"];
 const SIDES = ["A", "B"] as const;
@@ -23,6 +23,7 @@ export class Results {
   private readonly table = h("div", { className: "pg-table" });
   private readonly key = h("small");
   private readonly chart = h("figure", { className: "pg-figure" });
+  private readonly routes = h("div", { className: "pg-table" });
   private readonly recoveries = h("div", { className: "pg-table" });
   private readonly courses = h("div");
   private readonly workers = h("div", { className: "pg-workers" });
@@ -40,7 +41,15 @@ export class Results {
       this.key,
       this.brief,
     );
-    this.details = h("div", {}, this.recoveries, this.courses, this.workers, this.notices);
+    this.details = h(
+      "div",
+      {},
+      this.routes,
+      this.recoveries,
+      this.courses,
+      this.workers,
+      this.notices,
+    );
     new ResizeObserver(() => {
       const width = this.chart.clientWidth;
       if (Math.abs(width - this.width) > 8 && this.shown !== null) {
@@ -62,6 +71,9 @@ export class Results {
     this.brief.textContent = answers.map(brief).join("   |   ");
     this.table.replaceChildren(table(answers, difference));
     this.draw(answers);
+    this.routes.replaceChildren(
+      ...answers.flatMap((answer, side) => routes(answer, two ? side : null)),
+    );
     this.recoveries.replaceChildren(
       ...answers.flatMap((answer, side) => recovery(answer, two ? side : null)),
     );
@@ -243,6 +255,49 @@ function lessCell(
       finding === "not shown" ? " (not shown)" : "",
     ),
   );
+}
+
+/** The latencies of each kind of request, where there are several. */
+function routes(answer: Answer, side: number | null): HTMLElement[] {
+  const rows = answer.document.routes ?? [];
+  if (rows.length === 0) {
+    return [];
+  }
+  const time = (times: Times | null, measure: Measure): HTMLElement =>
+    h("td", {}, times?.[measure] == null ? "–" : bareMs(times[measure]));
+  return [
+    h(
+      "table",
+      { className: "pg-numbers-table" },
+      h("caption", {}, `Routes${side === null ? "" : ` of ${SIDES[side] ?? ""}`}, ms`),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("td"),
+          ...["mean", "p50", "p95", "p99", "mean wait", "lost"].map((text) =>
+            h("th", { scope: "col" }, text),
+          ),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        ...rows.map((row) =>
+          h(
+            "tr",
+            {},
+            h("th", { scope: "row" }, row.route),
+            ...MEASURES.map((measure) => time(row.latency_s, measure)),
+            time(row.wait_s, "mean"),
+            h("td", {}, row.lost === null ? "–" : percent(row.lost)),
+          ),
+        ),
+      ),
+    ),
+  ];
 }
 
 /** What each disturbance cost, in the median and the mean over the replications. */

@@ -236,6 +236,29 @@ def test_a_proxy_stands_in_front_and_goes(page: Page, base: str) -> None:
     assert "--proxy" not in copied(page, "Copy as command")
 
 
+def test_routes_replace_the_demand_of_all_requests(page: Page, base: str) -> None:
+    go(page, base, f"workers=2&threads=2&{FEW}&rate=20&io=exp:0.02")
+    demand = page.get_by_label("A request waits (I/O): shape")
+    expect(demand).to_be_visible()
+    with answered(page):
+        page.get_by_label("Kinds of requests (routes): add one").select_option(index=1)
+    expect(demand).to_be_hidden()
+    line = copied(page, "Copy as command")
+    assert "--io" not in line
+    first, second = command(line)["routes"]
+    assert (first["route"], second["route"]) == ("/report", "/")
+    table = page.get_by_role("table", name=re.compile("^Routes"))
+    row = table.locator("tr", has=page.get_by_role("rowheader", name="/", exact=True))
+    mean = float(row.get_by_role("cell").first.inner_text())
+    assert mean == pytest.approx(1000 * second["latency_s"]["mean"], rel=0.01)
+    remove = page.get_by_role("button", name="Remove: /")
+    remove.first.click()
+    expect(page.get_by_role("alert")).to_contain_text("share")
+    with answered(page):
+        remove.click()
+    expect(demand).to_be_visible()
+
+
 def test_probes_are_added_counted_and_removed(page: Page, base: str) -> None:
     go(page, base, f"workers=2&threads=2&{FEW}&rate=20")
     with answered(page):
