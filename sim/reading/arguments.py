@@ -49,6 +49,7 @@ from sim.reading.flags import FLAGS, UNREAD, add_flag, dest, reader
 from sim.reading.gunicorn_config import SERVER_FIELDS
 from sim.reading.idle_settings import idle_settings
 from sim.reading.one_line_parser import OneLineParser
+from sim.reading.probe_notices import probe_notices
 from sim.reading.settings import bind_notices, bind_of
 from sim.reading.unmeasured import unmeasured
 from sim.reports.progress import progress
@@ -254,7 +255,10 @@ def described_by(args: argparse.Namespace, varied: Collection[str] = ()) -> Desc
     _refuse_unread(args, experiment)
     notices += bind_notices(experiment.server)
     notices += _too_late(experiment)
-    notices += [idle.text for idle in idle_settings(experiment, changes, varied)]
+    notices += [
+        *(idle.text for idle in idle_settings(experiment, changes, varied)),
+        *probe_notices(experiment, varied),
+    ]
     notices += limit_notices([experiment.server])
     notices += unmeasured(experiment, varied)
     notices += gunicorn_flags.other_flags(args, known, COMMAND_LINE)

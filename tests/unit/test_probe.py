@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from sim.errors import ExperimentError
-from sim.experiment import Experiment, Probe
+from sim.experiment import Experiment, Probe, Server
 from sim.experiment.distribution import Distribution
+from sim.experiment.disturbance import Signal
 from sim.experiment.document import to_dict
 from sim.reading import probe_flag
 from sim.reading.experiment_file import from_dict, read
+from sim.reading.probe_notices import probe_notices
 from sim.run import OK, TIMEOUT, Probed, Requests, Run, load, save
 from sim.run.kubelet import BackOff, Prober
 
@@ -170,3 +172,18 @@ def test_run_file_gives_probes_back(tmp_path: Path) -> None:
     assert loaded[0].request.arrival == 1.0
     save([run], file)
     assert '"probe": [' not in file.read_text().split("\n", 1)[1]
+
+
+def test_notices_name_what_a_restart_waits_for() -> None:
+    late = "graceful_timeout = 30 is not below termination_grace_period = 30 s of the liveness"
+    patient = Experiment(probes=(Probe("liveness"),))
+    (notice,) = probe_notices(patient)
+    assert notice.startswith(late)
+    assert probe_notices(patient, ["server.graceful_timeout"]) == []
+    quick = replace(patient, server=Server(graceful_timeout=20))
+    assert probe_notices(quick) == []
+    assert probe_notices(Experiment(probes=(Probe("readiness"),))) == []
+    stopped = replace(quick, disturbances=(Signal(1.0, "TERM", "master"),))
+    (notice,) = probe_notices(stopped)
+    assert notice.startswith("A signal stops the master of a container with probes")
+    assert probe_notices(replace(stopped, probes=())) == []
