@@ -12,7 +12,7 @@ from typing import Any
 
 from sim.command import called, writable, write_stdout
 from sim.errors import ExperimentError
-from sim.experiment import Experiment, Server
+from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.document import to_dict
 from sim.experiment.release_notices import limit_notices
 from sim.model.memory import predict_memory
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="OBJECTIVE",
         required=True,
         help="p99=300ms, mean=80ms, lost=0.1%%, ...; may be given many times. No request may be "
-        "lost unless lost= allows it",
+        "lost unless lost= allows it; '/report p95=5s' is of one route",
     )
     _add_over(size, f"of {', '.join(SEARCHED)}", required=False)
     size.add_argument(
@@ -156,9 +156,10 @@ def _size(args: argparse.Namespace) -> None:
         from sim.study.gunicorn_conf import refuse_existing  # noqa: PLC0415
 
         refuse_existing(path)
-    objectives = complete(args.slo)
+    complete(args.slo, [objective.route for objective in args.slo])  # Refused before all else.
     searched = {name for name in SEARCHED if getattr(args, name) is None}
     experiment, notices = experiment_from(args, {f"server.{name}" for name in searched})
+    objectives = complete(args.slo, experiment.traffic.route_names)
     question = _question(args, experiment, objectives)
     known, stopped = carry_out(
         args,
@@ -290,15 +291,24 @@ def _sweep(args: argparse.Namespace) -> None:
 
 def _compare(args: argparse.Namespace) -> None:
     releases = args.gunicorn or []
-    names = _sides(args, releases)
+    # A route that goes elsewhere may be all that the sides differ in.
+    rerouted = args.B is None and bool(args.without_route or args.only_route)
+    names = _sides(args, releases, alone=rerouted)
     if len(releases) > len(names):
         raise ExperimentError(
             f"--gunicorn is given {len(releases)} times; expected one release, or one for each side"
         )
     sides = [
-        _side(args, name, releases[-1:] if len(releases) < 2 else [releases[place]])
+        _side(
+            args,
+            name,
+            releases[-1:] if len(releases) < 2 else [releases[place]],
+            routed=place == 1 or not rerouted,
+        )
         for place, name in enumerate(names.values())
     ]
+    if rerouted:
+        names["B"] += _reroute(args)
     bases = [experiment for experiment, _ in sides]
     notices = tuple(dict.fromkeys(notice for _, side_notices in sides for notice in side_notices))
     if bases[0].seed != bases[1].seed:
@@ -336,17 +346,27 @@ def _compare(args: argparse.Namespace) -> None:
         raise KeyboardInterrupt
 
 
-def _sides(args: argparse.Namespace, releases: list[str]) -> dict[str, str]:
-    """The file of each side: both may be one file, or that of a flag, on two releases."""
+def _reroute(args: argparse.Namespace) -> str:
+    """The flags that send routes elsewhere, as they were given."""
+    flags = {"--without-route": args.without_route, "--only-route": args.only_route}
+    return "".join(f" {flag} {name}" for flag, names in flags.items() for name in names or ())
+
+
+def _sides(args: argparse.Namespace, releases: list[str], *, alone: bool) -> dict[str, str]:
+    """The file of each side: both may be one file, or that of a flag, on two releases.
+
+    So may they if it is enough ``alone``.
+    """
     if args.A is None:
         if args.config is not None:
             args.A, args.config = args.config, None
         elif args.experiment is not None:
             args.A, args.experiment = args.experiment, None
-    if args.A is None or (args.B is None and len(releases) < 2):
+    if args.A is None or (args.B is None and len(releases) < 2 and not alone):
         found = "no file" if args.A is None else f"only {args.A}"
         raise ExperimentError(
-            f"compare is given {found}; expected two files, or one and --gunicorn twice"
+            f"compare is given {found}; expected two files, or one with --gunicorn twice or "
+            "--without-route"
         )
     if args.B is None:
         args.B = args.A
@@ -354,10 +374,15 @@ def _sides(args: argparse.Namespace, releases: list[str]) -> dict[str, str]:
 
 
 def _side(
-    args: argparse.Namespace, name: str, releases: list[str]
+    args: argparse.Namespace, name: str, releases: list[str], *, routed: bool
 ) -> tuple[Experiment, tuple[str, ...]]:
-    """The experiment of one side: its file and release, with the flags that hold for both."""
+    """The experiment of one side: its file and release, with the flags that hold for both.
+
+    Where it is not ``routed``, it gets the requests of all routes.
+    """
     own = argparse.Namespace(**vars(args))
+    if not routed:
+        own.without_route = own.only_route = None
     own.gunicorn = releases or None
     if not name.endswith(".toml"):
         if args.config is not None:
@@ -376,10 +401,20 @@ def _side(
 def _about_traffic(bases: Sequence[Experiment]) -> tuple[str, ...]:
     if bases[0].traffic == bases[1].traffic:
         return ()
+    if _of_all_routes(bases[0].traffic) == _of_all_routes(bases[1].traffic):
+        return (
+            "A and B get requests of different routes; those of a route that both get are the "
+            "same, and decide which is better.",
+        )
     return (
         "The traffic of A and B differs, so the difference is not of the servers alone; where it "
         "differs, the requests are not the same.",
     )
+
+
+def _of_all_routes(traffic: Traffic) -> Traffic:
+    """The traffic before any of its routes went elsewhere."""
+    return replace(traffic, routes=tuple(replace(r, elsewhere=False) for r in traffic.routes))
 
 
 def _choices(answer: Answer) -> tuple[Choice, ...]:

@@ -10,8 +10,9 @@ from rich.table import Table
 
 from sim.analysis.estimate import Estimate
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
-from sim.study.compare import DECISIVE, Contrast, verdict
-from sim.study.formatting import HEADINGS, NONE, half_width_of, number, value_of
+from sim.study.compare import Contrast, verdict
+from sim.study.formatting import NONE, half_width_of, heading, number, value_of
+from sim.study.observation import unit_of
 
 FINDINGS = {
     "lower": "B is lower",
@@ -48,7 +49,7 @@ def print_contrasts(
     table.add_column("", no_wrap=True)
     for one in contrasts:
         table.add_row(
-            HEADINGS[one.measure],
+            heading(one.measure),
             value_of(one.a, one.measure),
             value_of(one.b, one.measure),
             NONE if one.less is None else number(one.less.value, one.measure),
@@ -77,8 +78,9 @@ def sentence(names: Mapping[str, str], contrasts: Sequence[Contrast]) -> str:
 def _apart(by_measure: Mapping[str, Contrast], *, only_shown: bool) -> str:
     """The differences of the decisive measures; with ``only_shown``, significant ones only."""
     parts = []
-    for measure in DECISIVE:
-        one = by_measure[measure]
+    for measure, one in by_measure.items():
+        if not one.decisive:
+            continue
         if only_shown and (one.a is None) != (one.b is None):
             parts.append(f"{'A' if one.a is None else 'B'} has no {measure} in some replication")
         if one.less is None or (only_shown and one.finding not in ("lower", "higher")):
@@ -90,7 +92,7 @@ def _apart(by_measure: Mapping[str, Contrast], *, only_shown: bool) -> str:
 def _difference(one: Contrast, less: Estimate) -> str:
     """The difference between B and A in one measure."""
     unit, relative = "points", ""
-    if one.measure != "lost":
+    if unit_of(one.measure) == "s":
         unit = "ms"
         if one.a is not None and one.a.value:
             relative = f" ({100 * abs(less.value / one.a.value):.0f}%)"

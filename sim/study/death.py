@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from sim.experiment import Experiment
-from sim.study.observation import Observation
+from sim.study.observation import Observation, value_in
 from sim.study.parameter import KILL, Point
 from sim.study.question import observations
 from sim.study.trial import Known, Trial
@@ -77,7 +77,7 @@ def death(base: Experiment, point: Point, known: Known) -> Death | None:
 
 
 def _median(observed: Sequence[Observation], measure: str) -> float | None:
-    values = (getattr(each, measure) for each in observed)
+    values = (value_in(each, measure) for each in observed)
     middle = median(math.inf if value is None else value for value in values)
     return None if math.isinf(middle) else middle
 

@@ -15,7 +15,17 @@ from sim.experiment.document import to_dict
 from sim.study.compare import Contrast, verdict
 from sim.study.death import Death
 from sim.study.headroom import Headroom
-from sim.study.observation import DISTURBED, UNITS, Observation, difference, estimate
+from sim.study.observation import (
+    DISTURBED,
+    OF_ROUTES,
+    UNITS,
+    Observation,
+    difference,
+    estimate,
+    measure_of,
+    routes_in,
+    unit_of,
+)
 from sim.study.parameter import Point
 from sim.study.question import Judged
 from sim.study.sizing import Answer, Choice
@@ -131,7 +141,7 @@ def compared(
         "measures": [
             {
                 "measure": contrast.measure,
-                "unit": UNITS[contrast.measure],
+                "unit": unit_of(contrast.measure),
                 "a": _estimate(contrast.a),
                 "b": _estimate(contrast.b),
                 "difference": _estimate(contrast.less),
@@ -162,11 +172,9 @@ def _settings(point: Point) -> dict[str, Any]:
 def _measures(observed: Sequence[Observation]) -> dict[str, Any]:
     """Every measure of runs without a disturbance; the others where there was one."""
     disturbed = any(each.gone is not None for each in observed)
-    return {
-        measure: _estimate(estimate(observed, measure))
-        for measure in UNITS
-        if disturbed or measure not in DISTURBED
-    }
+    measures = [measure for measure in UNITS if disturbed or measure not in DISTURBED]
+    measures += [measure_of(route, name) for route in routes_in(observed) for name in OF_ROUTES]
+    return {measure: _estimate(estimate(observed, measure)) for measure in measures}
 
 
 def _estimate(estimate_: Estimate | None) -> dict[str, float | None] | None:

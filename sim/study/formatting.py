@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sim.analysis.estimate import Estimate
 from sim.experiment import Experiment, Server
-from sim.study.observation import UNITS
+from sim.study.observation import split_measure, unit_of
 from sim.study.parameter import Point
 
 #: Text for a missing number.
@@ -27,6 +27,12 @@ HEADINGS = {
 }
 
 
+def heading(measure: str) -> str:
+    """The heading of a measure, of a route or of all requests."""
+    route, of_all = split_measure(measure)
+    return f"{route} {HEADINGS[of_all]}" if route else HEADINGS[of_all]
+
+
 def configuration(point: Point) -> str:
     """Short text for a server: ``gthread 2 x 4, worker_connections 4``."""
     values, usual = dict(point), Server()
@@ -47,6 +53,8 @@ def traffic(base: Experiment) -> str:
     """Short text for the requests and the host."""
     requests = base.traffic
     demand = f"io {requests.io} s, cpu {requests.cpu} s"
+    if requests.routes:
+        demand = f"{count(len(requests.route_names), 'route')}"
     noun = {
         "poisson": f"{requests.rate:g} requests/s, Poisson arrivals, {demand}",
         "constant": f"{requests.rate:g} requests/s, constant intervals, {demand}",
@@ -71,7 +79,7 @@ def ms(seconds: float | None) -> str:
 
 def number(value: float, measure: str) -> str:
     """A number of a measure, without its unit; see `HEADINGS`."""
-    scaled = SCALE[UNITS[measure]] * value
+    scaled = SCALE[unit_of(measure)] * value
     return f"{scaled:,.{_decimals(scaled)}f}"
 
 
@@ -84,7 +92,7 @@ def half_width_of(estimate: Estimate | None, measure: str) -> str:
     """The half width of an estimate's interval, without its unit."""
     if estimate is None or estimate.half_width is None:
         return NONE
-    scaled = SCALE[UNITS[measure]]
+    scaled = SCALE[unit_of(measure)]
     decimals = _decimals(scaled * estimate.value)
     return f"{scaled * estimate.half_width:,.{decimals}f}"
 

@@ -1,14 +1,14 @@
-"""Objectives of a configuration: ``p99=300ms``, ``mean=80ms``, ``lost=0.1%``."""
+"""Objectives of a configuration: ``p99=300ms``, ``lost=0.1%``, ``/report p95=5s``."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sim.errors import ExperimentError
-from sim.study.observation import LATENCIES, Observation
+from sim.study.observation import LATENCIES, Observation, measure_of, split_measure, value_in
 
 LOST = "lost"
 
@@ -17,7 +17,10 @@ UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 _SYNTAX = re.compile(r"(?P<measure>\w+)\s*(?:<=|=|<)\s*(?P<number>[^\sa-z%]+)\s*(?P<unit>[a-z%]*)")
 
-_EXPECTED = f"expected {', '.join(LATENCIES)} and a time, as in p99=300ms, or lost=0.1%"
+_EXPECTED = (
+    f"expected {', '.join(LATENCIES)} and a time, as in p99=300ms, or lost=0.1%; "
+    "'/report p99=5s' is of one route"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,8 @@ class Objective:
     """A measure that is not to exceed a limit, in the mean over replications.
 
     Attributes:
-        measure: one of the latencies of `sim.study.observation.Observation`, or ``lost``.
+        measure: one of the latencies of `sim.study.observation.Observation`, or ``lost``; of one
+            route, as `sim.study.observation.measure_of` has it.
         limit: s; of ``lost``, a share of the requests.
     """
 
@@ -33,23 +37,37 @@ class Objective:
     limit: float
 
     def __str__(self) -> str:
-        if self.measure == LOST:
-            return f"{LOST} {100 * self.limit:g} %"
+        if self.is_lost:
+            return f"{self.measure} {100 * self.limit:g} %"
         return f"{self.measure} {1000 * self.limit:g} ms"
+
+    @property
+    def route(self) -> str:
+        """The route whose requests it is about; empty for all requests."""
+        return split_measure(self.measure)[0]
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is about lost requests, not about latency."""
+        return split_measure(self.measure)[1] == LOST
 
     def of(self, observation: Observation) -> float:
         """The measure's value; infinite where there is none, as without any answer."""
-        value = getattr(observation, self.measure)
-        return math.inf if value is None else float(value)
+        value = value_in(observation, self.measure)
+        return math.inf if value is None else value
 
 
 def parse(text: str) -> Objective:
     """Read one objective: a measure, ``=`` or ``<``, a number with its unit.
 
+    The name of a route may stand before it, with a blank between them.
+
     Raises:
         ExperimentError: when it is not understood.
     """
-    match = _SYNTAX.fullmatch(text.strip())
+    route, match = "", _SYNTAX.fullmatch(text.strip())
+    if match is None and len(words := text.split(maxsplit=1)) == 2:
+        route, match = words[0], _SYNTAX.fullmatch(words[1].strip())
     if match is None or match["measure"] not in (*LATENCIES, LOST):
         raise ExperimentError(f"objective {text!r} is not understood; {_EXPECTED}")
     try:
@@ -64,23 +82,26 @@ def parse(text: str) -> Objective:
             raise ExperimentError(
                 f"objective {text!r}: expected a share of the requests from 0% to 100%"
             )
-        return Objective(LOST, share)
+        return Objective(measure_of(route, LOST), share)
     if match["unit"] not in UNITS:
         unit = f"unit {match['unit']!r}" if match["unit"] else "no unit"
         raise ExperimentError(f"objective {text!r} has {unit}; expected us, ms or s")
     if not math.isfinite(number) or number <= 0:
         raise ExperimentError(f"objective {text!r}: expected a finite time above 0")
-    return Objective(match["measure"], number * UNITS[match["unit"]])
+    return Objective(measure_of(route, match["measure"]), number * UNITS[match["unit"]])
 
 
-def complete(objectives: Iterable[Objective]) -> tuple[Objective, ...]:
+def complete(objectives: Iterable[Objective], routes: Sequence[str] = ()) -> tuple[Objective, ...]:
     """The objectives, and that no request is lost unless they say how many may be.
+
+    Where only routes have such an objective, no request of the other ``routes`` is lost.
 
     The latencies are those of the requests that are answered: without a word on the others, a
     server that answers only the first ones would do.
 
     Raises:
-        ExperimentError: when there is none, or two of one measure.
+        ExperimentError: when there is none, two are of one measure, or one is of a route that is
+            not among the ``routes``.
     """
     chosen = tuple(objectives)
     if not chosen:
@@ -89,4 +110,14 @@ def complete(objectives: Iterable[Objective]) -> tuple[Objective, ...]:
     for measure in measures:
         if measures.count(measure) > 1:
             raise ExperimentError(f"{measure} has two objectives; expected one")
-    return chosen if LOST in measures else (*chosen, Objective(LOST, 0.0))
+    for objective in chosen:
+        if objective.route and objective.route not in routes:
+            expected = f"expected one of {', '.join(routes)}" if routes else "there are no routes"
+            raise ExperimentError(
+                f"objective {objective}: route {objective.route!r} is unknown; {expected}"
+            )
+    if LOST in measures:
+        return chosen
+    lossy = {objective.route for objective in chosen if objective.is_lost}
+    others = [route for route in routes if route not in lossy] if lossy else [""]
+    return (*chosen, *(Objective(measure_of(route, LOST), 0.0) for route in others))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from sim.analysis.estimate import Estimate
 from sim.analysis.quantile import quantile
 from sim.analysis.recovery import Recovery
-from sim.analysis.summary import summarize
+from sim.analysis.summary import Route, summarize
 from sim.run import OK, Run
 
 Unit = Literal["s", "1/s", "share", "requests"]
@@ -42,6 +42,8 @@ class Observation:
             lost count as infinitely late, s.
         gone: requests lost in the first disturbance's window.
         late: requests delayed in it.
+        routes: numbers of each route's requests alone, under its name and the measure, as in
+            ``/health p99``.
     """
 
     mean: float | None
@@ -59,6 +61,7 @@ class Observation:
     meanwhile: float | None = None
     gone: float | None = None
     late: float | None = None
+    routes: tuple[tuple[str, float | None], ...] = ()
 
 
 #: The unit of each number.
@@ -87,10 +90,49 @@ DISTURBED = ("restored", "drained", "meanwhile", "gone", "late")
 LATENCIES = ("mean", "p50", "p90", "p95", "p99", "max")
 
 
+#: Those that each route has.
+OF_ROUTES = (*LATENCIES, "wait", "lost")
+
+
+def measure_of(route: str, measure: str) -> str:
+    """The name of a measure of one route's requests; of all requests, where there is no route."""
+    return f"{route} {measure}" if route else measure
+
+
+def split_measure(name: str) -> tuple[str, str]:
+    """The route of a measure, empty for all requests, and the measure; see `measure_of`."""
+    # Names of routes have no blanks.
+    route, _, measure = name.rpartition(" ")
+    return route, measure
+
+
+def unit_of(measure: str) -> Unit:
+    """The unit of a measure, of a route or of all requests."""
+    return UNITS[split_measure(measure)[1]]
+
+
+def value_in(observation: Observation, measure: str) -> float | None:
+    """The number of a measure, of a route or of all requests; None where there is none."""
+    if split_measure(measure)[0]:
+        return dict(observation.routes).get(measure)
+    value: float | None = getattr(observation, measure)
+    return value
+
+
+def routes_in(observations: Sequence[Observation]) -> tuple[str, ...]:
+    """The routes that the observations have numbers of, in order."""
+    return tuple(
+        dict.fromkeys(
+            split_measure(name)[0] for observation in observations for name, _ in observation.routes
+        )
+    )
+
+
 def estimate(observations: Sequence[Observation], measure: str) -> Estimate | None:
     """The mean of a measure over replications; None where one has no number for it."""
-    values = [getattr(observation, measure) for observation in observations]
-    return Estimate.of(values) if values and None not in values else None
+    values = [value_in(observation, measure) for observation in observations]
+    known = [value for value in values if value is not None]
+    return Estimate.of(known) if known and len(known) == len(values) else None
 
 
 def difference(
@@ -101,12 +143,11 @@ def difference(
     None where a replication has no number for the measure.
     """
     pairs = [
-        (getattr(first, measure), getattr(second, measure))
+        (value_in(first, measure), value_in(second, measure))
         for first, second in zip(one, other, strict=False)
     ]
-    if not pairs or any(None in pair for pair in pairs):
-        return None
-    return Estimate.of([first - second for first, second in pairs])
+    known = [first - second for first, second in pairs if first is not None and second is not None]
+    return Estimate.of(known) if known and len(known) == len(pairs) else None
 
 
 def observe(run: Run) -> Observation:
@@ -126,7 +167,19 @@ def observe(run: Run) -> Observation:
         meanwhile=None if recovery is None else _meanwhile(run, recovery),
         gone=None if recovery is None else recovery.lost,
         late=None if recovery is None else recovery.delayed,
+        routes=tuple(pair for route in summary.routes for pair in _of_route(route)),
     )
+
+
+def _of_route(route: Route) -> Iterator[tuple[str, float | None]]:
+    """The numbers of one route, under their names."""
+    for name in LATENCIES:
+        yield (
+            measure_of(route.name, name),
+            None if route.latency is None else getattr(route.latency, name).value,
+        )
+    yield measure_of(route.name, "wait"), None if route.wait is None else route.wait.mean.value
+    yield measure_of(route.name, "lost"), None if route.lost is None else route.lost.value
 
 
 def _meanwhile(run: Run, recovery: Recovery) -> float | None:

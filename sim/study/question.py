@@ -11,7 +11,7 @@ from sim.experiment import Experiment
 from sim.experiment.disturbance import Rate
 from sim.study.candidates import Candidate
 from sim.study.floor import Floor
-from sim.study.objective import LOST, Objective
+from sim.study.objective import Objective
 from sim.study.observation import Observation
 from sim.study.parameter import Point
 from sim.study.sequential import Verdict, judge
@@ -123,7 +123,7 @@ def excess(question: Question, one: Judged) -> float:
     for objective in question.objectives:
         values = [objective.of(observation) for observation in one.observations]
         mean = sum(values) / len(values)
-        if objective.measure == LOST:
+        if objective.is_lost:
             worst = max(worst, 2 + mean if mean > objective.limit else 0.0)
         else:
             worst = max(worst, mean / objective.limit)
@@ -143,8 +143,8 @@ def overload(base: Experiment, point: Point) -> tuple[str, ...]:
             },
             "host": {"cores": values.get("cores", base.host.cores)},
         },
-        rate * (traffic.io.mean + traffic.cpu.mean),
-        rate * traffic.cpu.mean,
+        rate * (traffic.mean_io + traffic.mean_cpu),
+        rate * traffic.mean_cpu,
         {1: 1.0},
     ).reasons
 

@@ -21,8 +21,8 @@ from sim.study.formatting import (
     value_of,
 )
 from sim.study.headroom import Headroom
-from sim.study.objective import LOST, Objective
-from sim.study.observation import difference, estimate
+from sim.study.objective import Objective
+from sim.study.observation import difference, estimate, measure_of
 from sim.study.parameter import Point
 from sim.study.question import Judged, Question
 from sim.study.sizing import Answer, Choice
@@ -55,7 +55,7 @@ def print_answer(console: Console, answer: Answer, notices: Sequence[str] = ()) 
 def headline(answer: Answer) -> str:
     """The answer in one sentence."""
     question = answer.question
-    objectives = [o for o in question.objectives if o.measure != LOST or o.limit > 0]
+    objectives = [o for o in question.objectives if not o.is_lost or o.limit > 0]
     goals = " and ".join(map(str, objectives))
     if question.floored:
         alone = ", ".join(f"{floor.measure} {ms(floor.value)}" for floor in question.floored)
@@ -82,9 +82,11 @@ def _reached(one: Judged, objectives: Sequence[Objective]) -> str:
     parts = []
     for objective in objectives:
         measured = estimate(one.observations, objective.measure)
-        if objective.measure == LOST:
-            lost = value_of(measured, LOST)
-            parts.append(f"{lost}% lost of {100 * objective.limit:g}% allowed")
+        if objective.is_lost:
+            lost = value_of(measured, objective.measure)
+            parts.append(
+                f"{measure_of(objective.route, lost)}% lost of {100 * objective.limit:g}% allowed"
+            )
         else:
             value = ms(None if measured is None else measured.value)
             parts.append(f"{objective.measure} is {value} of {ms(objective.limit)} allowed")
@@ -121,7 +123,7 @@ def _choices(answer: Answer) -> list[tuple[str, Choice]]:
 def _table(answer: Answer, rows: Sequence[tuple[str, Choice]], console: Console) -> Table:
     plus_minus = "+/-" if console.options.ascii_only else "±"
     first = answer.question.objectives[0].measure
-    unit = "%" if first == LOST else "ms"
+    unit = "%" if answer.question.objectives[0].is_lost else "ms"
     memory = answer.question.candidates[0].memory is not None
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     table.add_column("", no_wrap=True)

@@ -62,7 +62,9 @@ class Store:
         Raises:
             ExperimentError: when it cannot be written, as on a full disk.
         """
-        numbers = {name: value for name, value in asdict(observation).items() if value is not None}
+        numbers = {
+            name: value for name, value in asdict(observation).items() if value not in (None, ())
+        }
         try:
             self._write({"point": trial.point, "replication": trial.replication, **numbers})
         except OSError as error:
@@ -126,12 +128,17 @@ def _take(record: dict[str, Any], known: Known) -> None:
     trial = Trial(point, int(record.pop("replication")))
     if not record.keys() <= _FIELDS:
         raise ValueError(f"keys are {sorted(record)}")
-    known[trial] = Observation(
-        **{
-            name: None if record.get(name) is None else float(record[name])
-            for name in (field.name for field in fields(Observation))
-        }
-    )
+    routes = tuple((str(name), _number(value)) for name, value in record.pop("routes", ()))
+    numbers = {
+        field.name: _number(record.get(field.name))
+        for field in fields(Observation)
+        if field.name != "routes"
+    }
+    known[trial] = Observation(**numbers, routes=routes)
+
+
+def _number(value: object) -> float | None:
+    return None if value is None else float(value)  # type: ignore[arg-type]  # or TypeError
 
 
 def _fingerprint(bases: Sequence[Experiment]) -> str:

@@ -55,4 +55,4 @@ def test_too_few_files_are_refused(
     assert run_command(lambda: main(["compare", *files])) == 2
     said = capsys.readouterr().err
     assert f"compare is given {found}" in said
-    assert "expected two files, or one and --gunicorn twice" in said
+    assert "expected two files, or one with --gunicorn twice or" in said
