@@ -1,11 +1,13 @@
 """The model's time, and the queue of what is to happen.
 
 A generator process costs three events and a generator for each step, and a request takes half a
-dozen steps. So whatever acts on a request schedules a plain function `Clock.after` some time. Slow
-life (boot) is SimPy's processes, in the same queue; see `sim.model.engine.slow_life`.
+dozen steps. So the steps of requests are plain functions, which `Clock.after` calls when they are
+due. What happens rarely (boot, signals) are SimPy's processes, in the same queue; see
+`sim.model.engine.slow_life`.
 
-Most of what is scheduled is the next thing to happen: the end of a step of a few tenths of a
-millisecond. It waits beside the queue, where it costs a comparison, not two ways through a heap.
+Most calls are the next thing to happen when they are scheduled: they end a step of a few tenths of
+a millisecond. The next call waits beside the queue, so that it costs a comparison instead of two
+ways through a heap.
 """
 
 from __future__ import annotations
@@ -27,14 +29,14 @@ if TYPE_CHECKING:
 #: More calls than any run has.
 ALL_CALLS: Final = 2**62
 
-#: What is so much less in the number of an urgent entry: it comes before all others of its time.
+#: Subtracted from the number of an urgent entry, which comes before all others of its time.
 URGENT: Final = 10**15
 
 #: Whether the next thing to happen waits beside the queue. Without, the same happens in the same
 #: order, only more slowly: `tests/model/test_beside_the_queue.py` holds the one to the other.
 BESIDE: Final = True
 
-#: When nothing is next, s: no time is earlier.
+#: The time of the next call when there is none beside the queue, s: no time is earlier.
 NONE: Final = -1.0
 
 
@@ -136,15 +138,15 @@ class Clock:
     # Slow life.
 
     def event(self) -> Event:
-        """One of SimPy's events, which somebody lets happen."""
+        """One of SimPy's events, for a process to wait for."""
         return Event(self._slow_life)
 
     def timeout(self, delay: float) -> Event:
-        """One that happens in ``delay`` s."""
+        """An event that happens in ``delay`` s."""
         return self._slow_life.timeout(delay)
 
     def process(self, steps: ProcessGenerator) -> Process:
-        """A process, which is SimPy's too, and begins now."""
+        """One of SimPy's processes, which begins now."""
         return self._slow_life.process(steps)
 
     def _schedule(

@@ -1,8 +1,8 @@
 """The queue of what is to happen: a heap of entries.
 
-In Python nothing is faster than `heapq`, and an entry is what is put into it. Compiled, a heap of
-objects is, whose times and numbers are not Python's: no entry is a tuple then, for mypyc passes
-those as what they consist of.
+Interpreted, `heapq` with tuples is fastest. Compiled, a heap of objects with unboxed fields is
+faster than `heapq`. Its entries are no tuples, because mypyc would take those apart and box them
+wherever they go.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 #: Whether this code is compiled. `sim.compiled.build` tells mypyc that it is.
 COMPILED: Final = not __file__.endswith((".py", ".pyc"))
 
-#: What is to happen: time, number, function, argument. Numbers keep what is due at the same time in
-#: the order in which it was scheduled.
+#: What is to happen: time, number, function, argument. What is due at the same time happens in the
+#: order of the numbers.
 Due = tuple[float, int, Callable[[Any], None], Any]
 
 
 @final
 class Entry:
-    """What is to happen, in the queue; interpreted it is as it was, a tuple."""
+    """What is to happen, in the queue. Interpreted, an entry is a `Due` instead."""
 
     __slots__ = ("argument", "function", "number", "time")
 
@@ -36,7 +36,7 @@ class Entry:
         self.argument = argument
 
     def __getitem__(self, at: int) -> float:
-        """When it is due; 0 is all that anybody asks an entry in the queue for."""
+        """When it is due: the only field that is read in the queue, as ``entry[0]``."""
         return self.time
 
 
@@ -54,8 +54,8 @@ def pop(entries: list[Entry]) -> Due:
     size: i64 = len(entries)
     if size > 0:
         first = entries[0]
-        # The smaller child moves up, down to the end; then the last entry finds its place from
-        # there, which is mostly near: it was at an end before.
+        # The smaller child moves up, level by level. The last entry then rises from the gap at the
+        # bottom, mostly not far: it was at the bottom before.
         place: i64 = 0
         child: i64 = 1
         while child < size:
@@ -75,7 +75,7 @@ def pop(entries: list[Entry]) -> Due:
 
 
 def _rise(entries: list[Entry], entry: Entry, place: i64) -> None:
-    """Put ``entry`` where it belongs, between the top and ``place``, which is free."""
+    """Put ``entry`` into its place on the way from ``place``, which is free, to the top."""
     time, number = entry.time, entry.number
     while place > 0:
         above = (place - 1) >> 1

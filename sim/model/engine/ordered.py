@@ -1,7 +1,6 @@
 """`bisect` on a list of integers.
 
-As in `sim.model.engine.heap`: interpreted nothing is faster than Python's own, and compiled this
-is.
+As in `sim.model.engine.heap`: interpreted, Python's own is fastest; compiled, this is faster.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""SimPy's environment without a queue of its own: its events wait in that of the model's clock.
+"""SimPy's environment, whose events wait in the queue of the model's clock.
 
-Not compiled, as a class under one of Python's own cannot be; nothing of it is in a request's way.
+It is not compiled: a compiled class cannot extend an interpreted one. No request needs it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ Schedule = Callable[[float, bool, Callable[[Any], None], object], None]
 
 
 class SlowLife(Environment):
-    """What SimPy's processes and events live in."""
+    """The environment of SimPy's processes and events."""
 
     def __init__(self, schedule: Schedule) -> None:
         super().__init__()
         self._later = schedule
 
     def schedule(self, event: Event, priority: EventPriority = NORMAL, delay: float = 0) -> None:
-        """Let an event happen, when it is its turn in the clock's queue."""
+        """Put an event into the clock's queue."""
         self._later(delay, priority <= URGENT, self._happen, event)
 
     def _happen(self, event: Event) -> None:
-        # The only one in SimPy's queue, for `step` to take.
+        # `step` takes it at once: SimPy's own queue holds nothing else.
         self._queue.append((self._now, URGENT, 0, event))
         self.step()

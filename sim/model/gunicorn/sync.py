@@ -82,6 +82,7 @@ class SyncWorker(Worker):
             self.sleeping = True
             self.listener.sleep(self)
             return
+        assert self.connection is None, "a sync worker has one request at a time"
         self.calls = False
         self.connection = connection
         connection.worker = self
