@@ -36,12 +36,14 @@ STUDIES = {
 }
 
 CHECK = "check"
+FIT = "fit"
 
 #: All commands, and what they do.
 COMMANDS = {
     PREDICT: "predict one experiment (the default)",
     **STUDIES,
     CHECK: "find what a configuration does to a service",
+    FIT: "find distributions of what requests demand",
     "compile": "make predictions about three times as fast",
     "sensitivity": "how far figures move with each fitted number",
 }
@@ -68,6 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from sim.study.check.command import main as check  # noqa: PLC0415 - as above
 
         check(given)
+        return
+    if given and given[0] == FIT:
+        from sim.study.fit.command import main as fit  # noqa: PLC0415 - as above
+
+        fit(given)
         return
     if given and given[0] == "compile":
         from sim.compiled.command import main as compile_model  # noqa: PLC0415
