@@ -13,7 +13,7 @@ class Connection:
 
     State:
         row: of the request that is on it; -1 while it is idle or answered.
-        client: whose it is.
+        client: number of the client that opened it.
         worker: that accepted it; None before.
         keep: whether the worker will keep it after the present answer, or keeps it while idle.
         timeout: when an idle one expires, s.

@@ -54,7 +54,7 @@ class Exchange:
 
     State:
         row: of the request.
-        client: whose it is.
+        client: number of the client that sent it.
         pace: what its steps cost now, as a part of what they cost cold; see
             `sim.model.caches.pace`.
         connection: to Gunicorn; None before, and once the proxy waits for nothing from there.

@@ -28,4 +28,6 @@ class Recorder:
 
     def process_events(self) -> tuple[ProcessEvent, ...]:
         """The events, counted from the start of the run."""
-        return tuple(ProcessEvent(time - self.start, kind, who) for time, kind, who in self.events)
+        return tuple(
+            ProcessEvent(time - self.start, kind, name) for time, kind, name in self.events
+        )

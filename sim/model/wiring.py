@@ -23,13 +23,13 @@ class Wiring:
     """The parts that a master and its workers are wired to.
 
     Attributes:
-        experiment: what is asked.
+        experiment: the experiment that is predicted.
         release: of Gunicorn.
         clock: the model's time.
         cores: of the host.
         starts: what begins a request, over all workers.
         ends: what ends one.
-        clients: who sends the requests.
+        clients: the load generator.
         recorder: where everything is noted.
         flag_service: LaunchDarkly.
         boot_orders: numbers the workers of all masters, from 1.

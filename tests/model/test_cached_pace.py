@@ -55,7 +55,7 @@ def test_a_step_that_is_only_asked_for_has_not_run() -> None:
     first, _, _ = paces()
     first.at(1.0)
     assert first.at(1.0) == pytest.approx(1.0)
-    first.ran(1.0)
+    first.step(1.0)
     assert first.at(1.0) == pytest.approx(0.4)
 
 

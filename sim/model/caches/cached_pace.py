@@ -56,7 +56,3 @@ class CachedPace:
         pace = self.at(now)
         self.last = self.host.last = now - self.computing.seconds
         return pace
-
-    def ran(self, now: float) -> None:
-        """A step has run, whose pace was asked for before."""
-        self.last = self.host.last = now - self.computing.seconds

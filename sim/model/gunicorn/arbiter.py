@@ -31,17 +31,17 @@ LONGEST_GAP = 0.1
 #: s that the main loop waits for a signal (`wait_for_signals(timeout=1.0)`).
 TICK = 1.0
 
-#: s between two looks at the workers in `stop()` and `reload()`.
+#: s that `stop()` and `reload()` sleep between two `reap_workers()`.
 LOOK = 0.1
 
 #: s that workers have after a second, quick signal (`stop()`).
 QUICK = 2.0
 
-#: Probability that a worker which `stop()` kills at last is gone when the master reaps, at once: it
-#: takes the master's core to die. 2 of 14 times on real servers.
+#: Probability that a worker which `stop()` kills with SIGKILL is gone when the master reaps right
+#: after: it must run on the master's core to die. 2 of 14 times on real servers.
 DIES_FIRST = 0.15
 
-#: s by which heartbeats may seem earlier than they are: floats.
+#: s by which rounding may make heartbeats seem earlier than they are.
 ROUNDING = 1e-6
 
 CHLD = "CHLD"
@@ -186,7 +186,7 @@ class Arbiter:
             # SIGKILL.
             self._close_listeners()
         except HaltServer:
-            # Raised once more while it halts: nobody catches that one, and the master dies of it.
+            # Raised again while it halts, where nothing catches it: the master ends.
             self._close_listeners()
         self.ended = True
         for worker in self.WORKERS.values():
@@ -343,7 +343,7 @@ class Arbiter:
     # Workers.
 
     def murder_workers(self) -> None:
-        """SIGABRT to workers without a heartbeat for `timeout` s, SIGKILL at the next look."""
+        """SIGABRT to workers without a heartbeat for `timeout` s, SIGKILL a turn later."""
         timeout, now = self.server.timeout, self.clock.time
         if not timeout or now < self._late_from:
             return
@@ -359,7 +359,7 @@ class Arbiter:
                 worker.kill("ABRT")
             else:
                 worker.kill("KILL")
-        # The real one looks every time. Heartbeats only become later, so nobody is late before.
+        # Gunicorn compares every time. Heartbeats only become later: no worker is late before this.
         self._late_from = oldest + timeout - ROUNDING
 
     def reap_workers(self) -> None:

@@ -490,8 +490,8 @@ class ThreadWorker(Worker):
         elif not (connection.keep or connection.deferred):
             self._close(connection)
         elif connection.deferred or not (self.alive or self.idle_at_stop == "linger"):
-            # Deferred: the parser that the source looks into does not exist yet: an exception, and
-            # a close. Otherwise the response has said that the connection is kept.
+            # Deferred: it has no parser yet, which raises an exception there, and a close.
+            # Otherwise the response has said that the connection is kept.
             self._close(connection)
             self.clients.closed(connection)
         else:

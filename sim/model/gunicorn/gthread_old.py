@@ -11,7 +11,7 @@
 
 From 21.0 on the main thread puts what it has accepted on its poller, and gives it to the pool when
 the request has come; in 20.1 it gives it to the pool at once. A pool thread finishes its request
-itself, under a lock, and wakes nobody.
+itself, under a lock, and does not wake the main thread.
 
 While it holds ``worker_connections``, the main thread does not poll. It waits in `futures.wait()`
 for up to 1 s until one of the requests that the pool has is done. If the pool has none, that comes
@@ -20,7 +20,7 @@ none of the connections that it holds. Only an idle connection that expires ends
 
 It sees SIGTERM, `max_requests` and the death of its master at the head of its loop, to which it
 comes within 1 s where nothing happens. Then it leaves the loop and waits for the requests that the
-pool has; what nobody has read by then is lost, and so are idle connections.
+pool has. Connections that were not read by then are lost, and so are idle connections.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class OldThreadWorker(ThreadWorker):
     Constants: ``poller_first`` (whether a new connection waits on the poller for its request).
 
     State, besides or other than that of `ThreadWorker`:
-        pending_conns: connections that it has accepted, and of which nobody has read.
+        pending_conns: connections that it has accepted, and that no thread has read.
         keepalived_conns: `_keep`; a readable one is among them until it is polled.
         readable: connections on the poller that have become readable.
         futures: requests that the pool has, and has not done.
