@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from reference_app.rig.address import Address
+from reference_app.rig.cgroup import difference
 from reference_app.rig.client import Progress
 from reference_app.rig.client_process import Replay, replay
 from reference_app.rig.disturber import disturber
@@ -20,7 +21,7 @@ from reference_app.rig.releases import Gunicorn, quietly
 from reference_app.rig.server import RunningServer, running_server
 from sim.experiment import Experiment, Proxy
 from sim.experiment.document import to_dict
-from sim.run import Census, ProcessEvent, Run
+from sim.run import Census, CpuStat, ProcessEvent, Run
 
 
 def measure(
@@ -51,8 +52,11 @@ def measure(
         kubelet(experiment, replication, server) as probing,
     ):
         with disturber(experiment.disturbances, server) as disturbing:
+            before = _cpu_stat(server)
 
             def begin(start: float) -> None:
+                nonlocal before
+                before = _cpu_stat(server)
                 disturbing.begin(start)
                 if probing is not None:
                     probing.begin(start)
@@ -60,6 +64,7 @@ def measure(
             endpoints = None if probing is None else probing.endpoints
             result = replay(experiment, replication, address, begin, progress, endpoints)
             end = time.monotonic()
+            after = _cpu_stat(server)
         census = _census(server)
         memory = memory_of(server)
         _read_answers(result, server)
@@ -76,7 +81,12 @@ def measure(
         memory=memory,
         gunicorn=gunicorn.release,
         probes=probed,
+        cpu_stat=None if before is None or after is None else difference(after, before),
     )
+
+
+def _cpu_stat(server: RunningServer) -> CpuStat | None:
+    return None if server.cpu_group is None else server.cpu_group.stat()
 
 
 def in_front(proxy: Proxy, server: Address) -> AbstractContextManager[Address]:

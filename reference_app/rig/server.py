@@ -25,6 +25,7 @@ import psutil
 from reference_app.flags import FLAG_SERVICE_URL, OFFLINE, SDK_KEY, START_WAIT
 from reference_app.launchdarkly.flag_process import FlagProcess, flag_process
 from reference_app.rig.address import HOST, Address, reserved_port
+from reference_app.rig.cgroup import CpuGroup, cpu_group
 from reference_app.rig.container import LOOK, Container, group
 from reference_app.rig.gunicorn_log import LogLine, log_lines, process_events, worker_pids
 from reference_app.rig.releases import Gunicorn, quietly
@@ -95,6 +96,7 @@ class RunningServer:
         flag_service: that the workers' SDK talks to; None without LaunchDarkly.
         traps: that its workers look at; None where the experiment sets none.
         log: that all its processes write to.
+        cpu_group: its cgroup; None without a CPU limit.
     """
 
     address: Address
@@ -102,6 +104,7 @@ class RunningServer:
     flag_service: FlagProcess | None
     traps: TrapBoard | None
     log: IO[bytes]
+    cpu_group: CpuGroup | None = None
 
     @property
     def master_pid(self) -> int:
@@ -179,9 +182,10 @@ def running_server(
     as the server, for the kernel counts a process's starting thread as its parent.
 
     Raises:
-        ExperimentError: when the server does not boot.
+        ExperimentError: when the server does not boot, or its CPU cannot be limited.
     """
     with ExitStack() as stack:
+        limited = stack.enter_context(cpu_group(experiment.host))
         flag_service = None
         if experiment.launchdarkly.enabled:
             flags = experiment.launchdarkly
@@ -204,9 +208,10 @@ def running_server(
                 flag_service,
                 traps,
                 log,
+                limited,
             )
         )
-        server = RunningServer(address, container, flag_service, traps, log)
+        server = RunningServer(address, container, flag_service, traps, log, limited)
         _wait_until_ready(experiment, container.process, log)
         yield server
 
@@ -241,6 +246,7 @@ def _gunicorn(
     flag_service: FlagProcess | None,
     traps: TrapBoard | None,
     log: IO[bytes],
+    limited: CpuGroup | None,
 ) -> Iterator[Container]:
     # Not `python -m gunicorn`: on SIGUSR2 that would run gunicorn/__main__.py as a script, which
     # finds the package's own http where it looks for Python's, and the second master dies.
@@ -253,7 +259,7 @@ def _gunicorn(
     environment = _environment(experiment, application, gunicorn, flag_service, traps)
 
     def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603 - our own interpreter, validated settings
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter, validated settings
             command,
             cwd=application.directory,
             env=environment,
@@ -267,6 +273,15 @@ def _gunicorn(
             process_group=0,
             pass_fds=() if traps is None else (traps.fd,),
         )
+        if limited is not None:
+            try:
+                # It has just been started: it forks workers much later.
+                limited.add(process.pid)
+            except ExperimentError:
+                process.kill()
+                process.wait()
+                raise
+        return process
 
     container = Container(start)
     patience = 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim.analysis.summary import Summary
+from sim.analysis.summary import Summary, Times
 
 #: Part of the 99th percentile of the latency up to which waiting is nothing to speak of.
 SHORT = 0.1
@@ -15,7 +15,7 @@ APART = 0.5
 def binding(summary: Summary) -> str:
     """Say in a sentence what requests wait for, and how long.
 
-    It is the overload where there is one, else computing, separate queues or threads.
+    It is the overload where there is one, else a CPU limit, computing, separate queues or threads.
     """
     load = summary.load
     if load.reasons:
@@ -25,6 +25,14 @@ def binding(summary: Summary) -> str:
         return "No request is answered."
     utilization = 0.0 if summary.utilization is None else summary.utilization.value
     busy = f"{utilization * load.capacity:.1f} of {_count(load.capacity, 'thread')}"
+    throttling = summary.throttling
+    if throttling is not None and throttling.binds:
+        used = "" if throttling.used is None else f" and uses {throttling.used.value:.2f} of them"
+        return (
+            f"The CPU limit binds, not threads: the server may use {throttling.cpu_limit:g} cores"
+            f"{used}, and is throttled in {100 * throttling.share.value:.0f} of 100 periods of "
+            f"100 ms; {busy} are busy on average."
+        )
     if wait.p99.value <= SHORT * latency.p99.value:
         return (
             f"Nothing binds: 99 of 100 requests start within {_ms(wait.p99.value)}; {busy} are "
@@ -37,6 +45,10 @@ def binding(summary: Summary) -> str:
             f"second, and the workers can use {_count(load.processors, 'processor')} at once (one "
             "each, because of the GIL)."
         )
+    return _queues_or_threads(summary, wait, ideal, busy)
+
+
+def _queues_or_threads(summary: Summary, wait: Times, ideal: Times, busy: str) -> str:
     if len(summary.workers) > 1 and ideal.mean.value <= APART * wait.mean.value:
         return (
             f"Separate queues bind: {busy} are busy on average, and yet a request waits "

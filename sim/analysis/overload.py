@@ -44,16 +44,18 @@ def load_of(
     """
     server = experiment["server"]
     capacity = int(server["workers"]) * int(server["threads"])
-    processors = min(int(server["workers"]), int(experiment["host"]["cores"]))
+    host = experiment["host"]
+    processors = min(int(server["workers"]), int(host["cores"]))
+    limit = host.get("cpu_limit")
     reasons: tuple[str, ...] = ()
     if offered is not None and computing is not None:
-        reasons = _reasons_server(offered, capacity, computing, processors)
+        reasons = _reasons_server(offered, capacity, computing, processors, limit)
         reasons = reasons or _reasons_worker(offered, computing, server, shares)
     return Load(offered, capacity, computing, processors, reasons)
 
 
 def _reasons_server(
-    offered: float, capacity: int, computing: float, processors: int
+    offered: float, capacity: int, computing: float, processors: int, limit: float | None
 ) -> tuple[str, ...]:
     """Why the server as a whole is overloaded."""
     reasons = []
@@ -67,6 +69,11 @@ def _reasons_server(
             f"The requests would compute for {computing:.2f} s each second, but the workers can "
             f"use {processors} of the processors at once (one each, because of the GIL), so the "
             "queue grows for as long as the traffic lasts."
+        )
+    if limit is not None and computing >= limit:
+        reasons.append(
+            f"The requests would compute for {computing:.2f} s each second, but the CPU limit is "
+            f"{limit:g}, so the queue grows for as long as the traffic lasts."
         )
     return tuple(reasons)
 

@@ -13,7 +13,7 @@ from sim.analysis.ideal import ideal
 from sim.analysis.kubelet import Kubelet, kubelet_of
 from sim.analysis.quantile import known, quantile
 from sim.analysis.recovery import Toll, toll
-from sim.run import OK, OUTCOMES, QueueLength, Requests, Run
+from sim.run import OK, OUTCOMES, CpuStat, QueueLength, Requests, Run
 from sim.run.occupation import occupied_until
 from sim.run.requests import NO_ROUTE
 from sim.run.sketch import QuantileSketch
@@ -64,6 +64,7 @@ class Sample(NamedTuple):
     toll: Toll
     kubelet: Kubelet | None = None
     routes: tuple[RouteSample, ...] = ()
+    cpu_stat: CpuStat | None = None
 
 
 def sample_of(run: Run) -> Sample:
@@ -98,6 +99,7 @@ def sample_of(run: Run) -> Sample:
         queues=run.queues,
         toll=toll(run),
         kubelet=kubelet_of(run, last),
+        cpu_stat=run.cpu_stat,
         routes=_routes(requests),
     )
 
@@ -147,6 +149,7 @@ def _tallied(run: Run, tally: Tally) -> Sample:
         worker_busy=tally.worker_busy,
         queues=run.queues,
         toll=toll(run),
+        cpu_stat=run.cpu_stat,
     )
 
 

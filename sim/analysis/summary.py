@@ -20,6 +20,7 @@ from sim.analysis.overload import Load, load_of
 from sim.analysis.recovery import Recovery, combined
 from sim.analysis.restarts import Restarts, combined_restarts
 from sim.analysis.sample import RouteSample, Sample, Six, sample_of, threads_of
+from sim.analysis.throttling import Throttling, throttling_of
 from sim.errors import ExperimentError
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Rate
@@ -131,6 +132,7 @@ class Summary:
             did not look.
         kubelet: what it did, means over the replications; None without probes.
         routes: one row for each route, in the experiment's order; empty without routes.
+        throttling: what the CPU limit did; None without one.
     """
 
     source: Source
@@ -155,6 +157,7 @@ class Summary:
     memory: Memory | None
     kubelet: Kubelet | None = None
     routes: tuple[Route, ...] = ()
+    throttling: Throttling | None = None
 
     @property
     def requests(self) -> int:
@@ -220,6 +223,7 @@ def summary_of(first: Run, samples: Sequence[Sample]) -> Summary:
         census=first.census,
         memory=first.memory,
         kubelet=combined_kubelets([s.kubelet for s in samples]),
+        throttling=throttling_of(first.experiment, [s.cpu_stat for s in samples]),
         routes=tuple(map(_route, zip(*(s.routes for s in samples), strict=True))),
     )
 

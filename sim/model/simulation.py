@@ -38,6 +38,7 @@ from sim.model.gunicorn.sync import SyncWorker
 from sim.model.gunicorn.worker import Parent, Worker
 from sim.model.kubelet import Kubelet
 from sim.model.launchdarkly import CLIENT_THREADS, FlagService
+from sim.model.linux.cpu_limit import PERIOD, CpuLimit
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.linux.scheduler import Cores
 from sim.model.linux.timer_wheel import TimerWheel
@@ -45,7 +46,7 @@ from sim.model.memory import predict_memory
 from sim.model.proxy import ProxiedClients
 from sim.model.recorder import Recorder
 from sim.model.wiring import Wiring
-from sim.run import Census, QueueLength, Requests, Run
+from sim.run import Census, CpuStat, QueueLength, Requests, Run
 from sim.run.arrivals import LEAD, PassingLoop, Source, slowness, source, stream
 
 
@@ -130,6 +131,8 @@ class _Simulation:
         self.cores = Cores(
             clock, self._chance("cores"), experiment.costs, host.cores, host.cores - local
         )
+        self.cpu_limit = self._cpu_limit()
+        self.cpu_stat = CpuStat(0, 0, 0.0, 0.0)
         self.clients = self._clients()
         computing = Computing(host.cores)
         self.wiring = Wiring(
@@ -137,6 +140,7 @@ class _Simulation:
             release=self.release,
             clock=clock,
             cores=self.cores,
+            cpu_limit=self.cpu_limit,
             starts=HostSteps(computing),
             ends=HostSteps(computing),
             clients=self.clients,
@@ -172,6 +176,20 @@ class _Simulation:
 
     def _new_master(self, container: int) -> Arbiter:
         return Arbiter(self.wiring, self._new_worker, self.masters.append, container=container)
+
+    def _cpu_limit(self) -> CpuLimit | None:
+        """The limit of the server's processes; when it refills is chance."""
+        host = self.experiment.host
+        if host.cpu_limit is None:
+            return None
+        return CpuLimit(
+            self.clock,
+            self.cores,
+            host.cpu_limit,
+            host.cpu_burst or 0.0,
+            host.hz,
+            PERIOD * self._chance("cpu limit").random(),
+        )
 
     def _clients(self) -> Clients:
         """Whoever connects to Gunicorn: the clients, or the proxy in front of it."""
@@ -215,6 +233,7 @@ class _Simulation:
             self._accepts,
             self._open.remove,
             fair=server.worker_class == "sync",
+            cpu_limit=self.cpu_limit,
         )
         self.listeners.append(listener)
         self._open.append(listener)
@@ -266,6 +285,8 @@ class _Simulation:
         master.signal(CHLD)
         yield self.clock.timeout(LEAD)
         self.recorder.start = self.clock.time
+        if self.cpu_limit is not None:
+            self.cpu_stat = self.cpu_limit.stat()
         self.clock.process(
             disturb(self.experiment.disturbances, self.wiring, self.masters, self.workers)
         )
@@ -307,6 +328,21 @@ class _Simulation:
             predict_memory(self.experiment),
             gunicorn=self.release.number,
             probes=() if kubelet is None else kubelet.probed(),
+            cpu_stat=self._cpu_stat(),
+        )
+
+    def _cpu_stat(self) -> CpuStat | None:
+        """What the limit did since the start of the run."""
+        if self.cpu_limit is None:
+            return None
+        until, since = self.cpu_limit.stat(), self.cpu_stat
+        assert until.usage is not None, "the model sees all CPU"
+        assert since.usage is not None, "the model sees all CPU"
+        return CpuStat(
+            until.nr_periods - since.nr_periods,
+            until.nr_throttled - since.nr_throttled,
+            until.throttled_time - since.throttled_time,
+            until.usage - since.usage,
         )
 
     def _is_consistent(self) -> bool:

@@ -13,6 +13,7 @@ from sim.model.caches.host_steps import HostSteps
 from sim.model.client import Clients
 from sim.model.engine.clock import Clock
 from sim.model.launchdarkly import FlagService
+from sim.model.linux.cpu_limit import CpuLimit
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.linux.scheduler import Cores
 from sim.model.recorder import Recorder
@@ -27,6 +28,7 @@ class Wiring:
         release: of Gunicorn.
         clock: the model's time.
         cores: of the host.
+        cpu_limit: of the server's processes; None without.
         starts: what begins a request, over all workers.
         ends: what ends one.
         clients: the load generator.
@@ -42,6 +44,7 @@ class Wiring:
     release: Release
     clock: Clock
     cores: Cores
+    cpu_limit: CpuLimit | None
     starts: HostSteps
     ends: HostSteps
     clients: Clients

@@ -102,6 +102,15 @@ FLAGS: tuple[Flag, ...] = (
     Flag("--cores", "host", "cores", int, "N", "processors of the host"),
     Flag("--somaxconn", "host", "somaxconn", int, "N", "net.core.somaxconn of the host"),
     Flag("--clients", "host", "clients", CLIENTS, None, "on the cores of the server, or on others"),
+    Flag(
+        "--cpu-limit",
+        "host",
+        "cpu_limit",
+        float,
+        "CORES",
+        "cores' worth of CPU that the server may use, as docker --cpus",
+    ),
+    Flag("--cpu-burst", "host", "cpu_burst", float, "S", "s of CPU that it can save up beyond"),
     Flag("--proxy", "proxy", "kind", PROXIES, None, "what stands in front of Gunicorn"),
     Flag(
         "--proxy-keepalive",

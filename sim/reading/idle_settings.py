@@ -138,6 +138,26 @@ RULES: tuple[Rule, ...] = (
         "reuse_port changes no queue on Gunicorn {server.gunicorn}: all workers inherit one "
         "socket; a socket for each worker is Gunicorn 24 and later",
     ),
+    Rule(  # CFS bandwidth: a quota of a period that the cores cannot use up
+        ("host.cpu_limit",),
+        ("host.cpu_limit", "host.cores"),
+        lambda it: it.host.cpu_limit is not None and it.host.cpu_limit >= it.host.cores,
+        "cpu_limit = {host.cpu_limit:g} does nothing: the host's cores are {host.cores}, and the "
+        "server cannot use more",
+    ),
+    Rule(  # The kernel throttles what the threads of one Python process cannot use anyway.
+        ("host.cpu_limit", "server.workers"),
+        ("host.cpu_limit", "host.cores", "server.workers"),
+        lambda it: (
+            it.host.cpu_limit is not None
+            and it.host.cpu_limit < it.host.cores
+            and it.server.workers > 2 * it.host.cpu_limit + 1
+            and it.server.workers == 2 * it.host.cores + 1
+        ),
+        "workers = {server.workers} is 2 x cores + 1 of the host's {host.cores} cores, but "
+        "cpu_limit = {host.cpu_limit:g} lets the server use no more than that: the rule counts the "
+        "limit, not the machine",
+    ),
 )
 
 _THREADS = (

@@ -12,6 +12,7 @@ from typing import Any
 
 from sim.analysis.estimate import CONFIDENCE, Estimate
 from sim.analysis.summary import Route, Summary, Times
+from sim.analysis.throttling import Throttling
 from sim.run import Memory
 
 SCHEMA = "gunicorn-summary/1"
@@ -93,6 +94,7 @@ def document(summary: Summary, notices: Sequence[str] = ()) -> dict[str, Any]:
         "memory": _memory(summary.memory),
         "kubelet": None if summary.kubelet is None else asdict(summary.kubelet),
         **({"routes": _routes(summary.routes)} if summary.routes else {}),
+        "throttling": _throttling(summary.throttling),
         "offered_load": load.offered,
         "capacity": load.capacity,
         "overloaded": summary.overloaded,
@@ -104,6 +106,19 @@ def _memory(memory: Memory | None) -> dict[str, int | None] | None:
     if memory is None:
         return None
     return {f"{name}_bytes": value for name, value in memory._asdict().items()}
+
+
+def _throttling(throttling: Throttling | None) -> dict[str, float | None] | None:
+    if throttling is None:
+        return None
+    return {
+        "cpu_limit": throttling.cpu_limit,
+        "periods": throttling.periods.value,
+        "throttled": throttling.throttled.value,
+        "share": throttling.share.value,
+        "throttled_s": throttling.throttled_s.value,
+        "used": _value(throttling.used),
+    }
 
 
 def _value(estimate: Estimate | None) -> float | None:

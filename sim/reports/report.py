@@ -23,6 +23,7 @@ from sim.reports.kubelet_text import kubelet_sentence
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.reports.proxy_text import connections, race_paragraph
 from sim.reports.recovery_report import print_losses, print_recoveries, restarts_sentence
+from sim.reports.throttling_text import throttling_sentence
 from sim.run import Census, Memory
 
 #: Rows of workers; with ``max_requests`` there can be thousands.
@@ -227,6 +228,8 @@ def _lines(summary: Summary, plus_minus: str) -> list[str]:
         lines.append(f"Load: {_count(load.capacity, 'thread')}, {busy} busy.")
     outcomes = [f"{number:,} {outcome}" for outcome, number in summary.outcomes.items() if number]
     lines.append(f"Outcomes: {', '.join(outcomes) or 'no request'}.")
+    if summary.throttling is not None:
+        lines.append(throttling_sentence(summary.throttling))
     if summary.kubelet is not None:
         lines.append(kubelet_sentence(summary.kubelet))
     if summary.restarts is not None:

@@ -19,7 +19,7 @@ from sim.run.requests import (
     Request,
     Requests,
 )
-from sim.run.run import Census, Memory, Probed, ProcessEvent, QueueLength, Run, Source
+from sim.run.run import Census, CpuStat, Memory, Probed, ProcessEvent, QueueLength, Run, Source
 
 __all__ = [
     "BAD_GATEWAY",
@@ -33,6 +33,7 @@ __all__ = [
     "TIMEOUT",
     "UNFINISHED",
     "Census",
+    "CpuStat",
     "Memory",
     "Outcome",
     "Probed",

@@ -12,7 +12,7 @@ from typing import Any, get_args
 from sim.errors import ExperimentError
 from sim.experiment import PROBES
 from sim.run.requests import NAN, NO_ROUTE, OUTCOMES, Request, Requests
-from sim.run.run import Census, Memory, Probed, ProcessEvent, QueueLength, Run, Source
+from sim.run.run import Census, CpuStat, Memory, Probed, ProcessEvent, QueueLength, Run, Source
 from sim.whole_file import whole_file
 
 SCHEMA = "gunicorn-run/1"
@@ -50,6 +50,8 @@ def save(runs: Iterable[Run], path: Path) -> None:
             }
             if run.requests.routes:
                 header["routes"] = list(run.requests.routes)
+            if run.cpu_stat is not None:
+                header["cpu_stat"] = run.cpu_stat._asdict()
             file.write(json.dumps(header) + "\n")
             for event in run.events:
                 file.write(json.dumps({"event": list(event)}) + "\n")
@@ -151,6 +153,7 @@ def _read_header(header: dict[str, Any]) -> _Unread:
             census=tuple(Census(**row) for row in header.get("census", ())),
             memory=Memory(**memory) if (memory := header.get("memory")) is not None else None,
             gunicorn=None if (gunicorn := header.get("gunicorn")) is None else str(gunicorn),
+            cpu_stat=CpuStat(**stat) if (stat := header.get("cpu_stat")) is not None else None,
         ),
         int(header["requests"]),
     )

@@ -121,6 +121,22 @@ class Memory(NamedTuple):
     total_at_first: int | None = None
 
 
+class CpuStat(NamedTuple):
+    """What a CPU limit did, from the start of the run to its end: Linux's ``cpu.stat``.
+
+    Attributes:
+        nr_periods: periods of 100 ms in which the server used CPU.
+        nr_throttled: those of them at whose end threads of the server were waiting for runtime.
+        throttled_time: s for which threads of the server waited, added up over the cores.
+        usage: s of CPU that the server used; None where the interpreter cannot see it.
+    """
+
+    nr_periods: int
+    nr_throttled: int
+    throttled_time: float
+    usage: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One experiment, once through one interpreter.
@@ -137,6 +153,7 @@ class Run:
         tally: what is left of the requests where their rows were not kept.
         gunicorn: release of Gunicorn that was predicted or measured; None in files that do not say.
         probes: of a kubelet, by time; none of them is in ``requests``.
+        cpu_stat: what the CPU limit did; None without one.
     """
 
     source: Source
@@ -150,3 +167,4 @@ class Run:
     tally: Tally | None = None
     gunicorn: str | None = None
     probes: tuple[Probed, ...] = ()
+    cpu_stat: CpuStat | None = None

@@ -64,6 +64,9 @@ PROXIED = 40
 #: How many of them have a kubelet, too.
 PROBED = 40
 
+#: How many of them have a CPU limit, too.
+LIMITED = 60
+
 #: Requests of a drawn experiment, and s of one from a file, at most.
 REQUESTS, DURATION = 300, 20.0
 
@@ -153,6 +156,14 @@ def probed(number: int) -> Experiment:
     return replace(drawn(number), probes=probes)
 
 
+def limited(number: int) -> Experiment:
+    """The `drawn` experiment with a CPU limit and a burst, which go by turns."""
+    asked = drawn(number)
+    limit = (0.05, 0.25, 0.5, 1.0, 1.5)[number % 5]
+    burst = (None, 0.1 * limit)[number // 5 % 2]
+    return replace(asked, host=replace(asked.host, cpu_limit=limit, cpu_burst=burst))
+
+
 def _traffic(random: Random) -> Traffic:
     choice = random.choice
     never = Distribution("const", (0.0,))
@@ -237,6 +248,8 @@ def fingerprints() -> Iterator[tuple[str, str]]:
         yield f"drawn {number} behind a proxy", fingerprint(predict(proxied(number)))
     for number in range(PROBED):
         yield f"drawn {number} with probes", fingerprint(predict(probed(number)))
+    for number in range(LIMITED):
+        yield f"drawn {number} with a CPU limit", fingerprint(predict(limited(number)))
     many = Experiment(
         Server(workers=64, threads=2, worker_class="gthread"),
         Host(cores=64, clients="remote"),

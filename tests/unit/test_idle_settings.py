@@ -101,6 +101,18 @@ CASES = {
         "reuse_port changes no queue on Gunicorn 23.0.0",
         "--reuse-port --gunicorn 24.0.0",
     ),
+    "a limit beyond the machine": (
+        13,
+        "--cpu-limit 2",
+        "cpu_limit = 2 does nothing: the host's cores are 2",
+        "--cpu-limit 2 --cores 4",
+    ),
+    "workers of a machine that is not theirs": (
+        14,
+        "--cpu-limit 0.5 --cores 64 -w 129",
+        "workers = 129 is 2 x cores + 1 of the host's 64 cores",
+        "--cpu-limit 0.5 --cores 64 -w 2",
+    ),
     "threads of sync": (
         None,
         "-k sync --threads 4",

@@ -6,18 +6,24 @@ needs a core, which is the one where it ran last; see `sim.model.linux.scheduler
 
 Two threads that compute pass the GIL to each other: the thread that lost it waits awake for the
 next drop, while a third thread must wake up first and mostly comes too late.
+
+A process with a CPU limit asks `sim.model.linux.cpu_limit` before a thread runs, at the ticks at
+which the kernel looks, and after. A thread that is throttled keeps the GIL, if it has it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from sim.model.engine.chance import Chance
 from sim.model.engine.clock import Clock
 from sim.model.fitted.gil import SOON, STEALS
 from sim.model.linux.scheduler import Core, Cores, Thread
+
+if TYPE_CHECKING:
+    from sim.model.linux.cpu_limit import CpuLimit
 
 #: s that a thread keeps the GIL while another one waits for it: `sys.getswitchinterval()`.
 SWITCH_INTERVAL: Final = 0.005
@@ -66,7 +72,8 @@ class Gil:
 
     Constants: ``clock``, ``cores``, ``main_thread``, ``random`` (stream of the races for the GIL;
     None for a process of one thread, whose work is done in the order in which it comes), ``short``
-    (`SHORT`, or the host's slice where that is shorter, s).
+    (`SHORT`, or the host's slice where that is shorter, s), ``limit`` (of the CPU of its cgroup;
+    None without).
 
     State:
         holder: the work of the thread that has the GIL.
@@ -90,13 +97,16 @@ class Gil:
         "end",
         "holder",
         "left",
+        "limit",
         "main_thread",
         "random",
         "short",
         "waiting",
     )
 
-    def __init__(self, clock: Clock, cores: Cores, random: Random | None) -> None:
+    def __init__(
+        self, clock: Clock, cores: Cores, random: Random | None, limit: CpuLimit | None = None
+    ) -> None:
         self.clock = clock
         self.random = None if random is None else Chance(random)
         self.asked = 0.0
@@ -104,6 +114,7 @@ class Gil:
         self._loser: Work | None = None
         self.cores = cores
         self.short = min(SHORT, cores.slice)
+        self.limit = limit
         self.core: Core | None = None
         self.main_thread = self._computing = Thread(cores.home())
         self.holder: Work | None = None
@@ -175,13 +186,13 @@ class Gil:
         if holder is None:
             return
         if self.core is None:
-            self.waiting.extend(work for work in self.cores.remove(self) if work is not holder)
+            self.waiting.extend(work for work in self._removed() if work is not holder)
             left = holder.seconds
         else:
             left = self.left + self.end - self.clock.time
             self.left = 0.0
             core, self.core = self.core, None
-            self.cores.release(core)
+            self._release(core)
         self.end = -1.0
         self.waiting.insert(0, Work(left, holder.then, holder.argument, holder.thread))
 
@@ -203,7 +214,14 @@ class Gil:
         if self.holder is not _STOPPED:
             self.stop()
         self.waiting.clear()
-        self.cores.remove(self)
+        self._removed()
+
+    def _removed(self) -> list[Work]:
+        """The work of threads that wait for a core or for runtime, and do not any more."""
+        removed = self.cores.remove(self)
+        if self.limit is not None:
+            removed += self.limit.remove(self)
+        return removed
 
     # What the scheduler does.
 
@@ -215,8 +233,18 @@ class Gil:
             # Another has taken the GIL meanwhile.
             self._wait(work)
             return False
+        if self.limit is not None and not self.limit.enter(core):
+            self.limit.wait(core, self, work)
+            return False
         self._begin(core, work)
         return True
+
+    def unthrottled(self, core: Core, work: Work) -> None:
+        """A thread that was throttled on a core may run there again."""
+        if self.holder is None or self.holder is work:
+            self._get(core, work)
+        else:
+            self._wait(work)
 
     def end_by(self, limit: float) -> None:
         """Cut the present turn, if it is longer, so that it is over at ``limit``."""
@@ -250,6 +278,11 @@ class Gil:
         While it waits, another thread can take the GIL, if the process has another thread.
         """
         if core.running is None:
+            if self.limit is not None and not self.limit.enter(core):
+                if self.random is None:
+                    self.holder = work
+                self.limit.wait(core, self, work)
+                return
             self.cores.free -= 1
             assert self.cores.free >= 0, "a thread that runs has an idle core"
             self.holder = work
@@ -276,6 +309,13 @@ class Gil:
         if turn > self.short:
             turn = self._turn_of(turn)
             if self.left > 0:
+                on_end = self._on_cut
+        if self.limit is not None:
+            assert self.core is not None, "a thread that computes has a core"
+            look = self.limit.until_look(self.core)
+            if turn > look:
+                self.left += turn - look
+                turn = look
                 on_end = self._on_cut
         self.end = self.clock.time + turn
         self.clock.after(turn, on_end, work)
@@ -307,18 +347,28 @@ class Gil:
             self._continue(following)
         elif not self.waiting:
             self.holder = self.core = None
-            self.cores.release(core)
+            self._release(core)
         else:
             following = self._signalled()
             target = self._target(following, core)
             if core.queue or target is not core:
                 self.holder = self.core = None
                 self._get(target, following)
+                self._release(core)
+            elif self.limit is not None and not self.limit.look(core):
+                self.holder, self.core = following, None
+                self.limit.wait(core, self, following)
                 self.cores.release(core)
             else:
                 core.began = self.clock.time
                 self.holder = following
                 self._continue(following)
+
+    def _release(self, core: Core) -> None:
+        """The thread leaves its core."""
+        if self.limit is not None:
+            self.limit.leave(core)
+        self.cores.release(core)
 
     def _target(self, work: Work, core: Core) -> Core:
         """Where a thread computes that gets the GIL from one on ``core``.
@@ -335,6 +385,8 @@ class Gil:
         assert core is not None, "a thread that computes has a core"
         rest = Work(self.left, work.then, work.argument, thread)
         self.left = 0.0
+        if self.limit is not None and self._looked_at(core, rest):
+            return
         if not self.waiting or self.clock.time < self.asked - ROUNDING:
             self.holder = rest
             self.core = None
@@ -346,7 +398,7 @@ class Gil:
             else:
                 core.queue.append((self, rest))
             cores.queued += 1
-            cores.release(core)
+            self._release(core)
             return
         self.holder = winner = self._winner(work)
         rest = self._asleep(rest)
@@ -361,7 +413,30 @@ class Gil:
         self.core = None
         # It has the GIL from now on: the loser waits until it has taken it.
         self._get(target, winner)
-        cores.release(core)
+        self._release(core)
+
+    def _looked_at(self, core: Core, rest: Work) -> bool:
+        """The kernel looks at what a core has used; whether nothing else cuts this turn.
+
+        The thread goes on if it may, and waits for runtime otherwise.
+        """
+        assert self.limit is not None, "only a limit is looked at"
+        if not self.limit.is_due(core):
+            return False
+        if not self.limit.look(core):
+            self.holder = rest
+            self.core = None
+            self.limit.wait(core, self, rest)
+            self.cores.release(core)
+            return True
+        now = self.clock.time
+        drops = bool(self.waiting) and now >= self.asked - ROUNDING
+        yields = bool(core.queue) and now - core.began >= self.cores.slice - ROUNDING
+        if drops or yields:
+            return False
+        self.holder = rest
+        self._continue(rest)
+        return True
 
     # Which thread gets the GIL.
 

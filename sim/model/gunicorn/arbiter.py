@@ -19,6 +19,7 @@ from random import Random
 
 from simpy import Event, Interrupt, Process
 
+from sim.model.cpython.gil import Gil
 from sim.model.engine.clock import Call
 from sim.model.gunicorn.worker import Parent, Worker
 from sim.model.launchdarkly import LDClient
@@ -121,6 +122,7 @@ class Arbiter:
         self.waits_for_old = release.sighup == "wait"
         self.may_hurry = release.second_signal == "quick"
         self.signal_queue = inf if release.signal_queue is None else release.signal_queue
+        self._gil = self._limited_gil()
         self._woken = False
         self._late_from = -inf
         self.reexec: Arbiter | None = None
@@ -136,6 +138,25 @@ class Arbiter:
         """The random stream of a purpose, another in each container."""
         of = f" of container {self.container}" if self.container else ""
         return self.wiring.stream(purpose + of)
+
+    def _limited_gil(self) -> Gil | None:
+        """Its own interpreter, where the CPU that it takes counts."""
+        wiring = self.wiring
+        if wiring.cpu_limit is None:
+            return None
+        return Gil(wiring.clock, wiring.cores, None, wiring.cpu_limit)
+
+    def _compute(self, seconds: float) -> Event:
+        """Compute; without a limit nobody waits for the master's core."""
+        if self._gil is None:
+            return self.clock.timeout(seconds)
+        done = self.clock.event()
+
+        def succeed(_: None) -> None:
+            done.succeed()
+
+        self._gil.compute(seconds, succeed, None)
+        return done
 
     def _note(self, kind: str) -> None:
         self.recorder.event(self.clock.time, kind, self.name)
@@ -217,9 +238,9 @@ class Arbiter:
         """`setup()` and `start()`: import the application, then listen."""
         experiment = self.wiring.experiment
         if self.first is not None or self.container:
-            yield self.clock.timeout(self.costs.reexec)
+            yield self._compute(self.costs.reexec)
         if self.server.preload_app:
-            yield self.clock.timeout(self.costs.import_app)
+            yield self._compute(self.costs.import_app)
             if experiment.launchdarkly.enabled:
                 stream = self._stream(f"{self.name} launchdarkly")
                 self.ldclient = LDClient(self.clock, self.wiring.flag_service, stream)
@@ -325,7 +346,7 @@ class Arbiter:
 
     def reload(self) -> Steps:
         """`reload()`, on SIGHUP: new workers first, then SIGTERM to the old ones; it may wait."""
-        yield self.clock.timeout(self.costs.reload)
+        yield self._compute(self.costs.reload)
         self.num_workers = self.server.workers
         last_worker_age = self.worker_age
         for _ in range(self.num_workers):
@@ -396,7 +417,7 @@ class Arbiter:
         """Fork a worker, whose life is its own from then on."""
         self.worker_age += 1
         age = self.worker_age
-        yield self.clock.timeout(self.costs.fork)
+        yield self._compute(self.costs.fork)
         listener = self.LISTENERS[0] if self.LISTENERS else self.wiring.listen()
         worker = self.new_worker(self.wiring, self, listener)
         self.WORKERS[age] = worker

@@ -163,7 +163,9 @@ class Worker(Poller):
         self.end_pace = CachedPace(self.life_costs, wiring.ends)
         self.boot_order = next(wiring.boot_orders)
         self.name = f"worker {self.boot_order}"
-        self.gil = Gil(wiring.clock, wiring.cores, wiring.stream(f"{self.name} gil"))
+        gil_stream = wiring.stream(f"{self.name} gil")
+        self.gil = Gil(wiring.clock, wiring.cores, gil_stream, wiring.cpu_limit)
+        self.main_thread = self.gil.main_thread
         listener.holders.add(self)
         self.max_requests = _max_requests(
             wiring.experiment.server, wiring.stream(f"{self.name} jitter")

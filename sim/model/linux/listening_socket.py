@@ -30,7 +30,8 @@ from sim.model.engine.clock import Clock
 from sim.model.engine.ordered import bisect
 from sim.model.fitted.accept_race import CLIENT_LEAVES
 from sim.model.linux.accept_race import RaceCosts, Sleeper, winner
-from sim.model.linux.scheduler import Cores
+from sim.model.linux.cpu_limit import CpuLimit
+from sim.model.linux.scheduler import Cores, Thread
 
 #: SYN-ACKs that are sent again until the server forgets the request (``tcp_synack_retries``), and
 #: at least where the request queue is more than half full (`reqsk_timer_handler`).
@@ -46,13 +47,15 @@ class Poller(Sleeper, ABC):
 
     Attributes:
         registration: its place in the socket's wait queue; the highest is woken first.
+        main_thread: what sleeps; None where no CPU limit asks for it.
     """
 
-    __slots__ = ("registration",)
+    __slots__ = ("main_thread", "registration")
 
     def __init__(self) -> None:
         super().__init__()
         self.registration = 0
+        self.main_thread: Thread | None = None
 
     @abstractmethod
     def wake(self) -> None:
@@ -68,7 +71,7 @@ class ListeningSocket:
 
     Constants: ``clock``, ``limit`` (connections that the accept queue holds), ``cores``, ``costs``,
     ``random`` (stream of the races between pollers), ``unreachable`` (called once with this, when
-    no new connection finds it any more).
+    no new connection finds it any more), the CPU limit of those that wake up in vain.
 
     State:
         queue: connections that no worker has accepted yet, first come first served.
@@ -83,6 +86,7 @@ class ListeningSocket:
 
     __slots__ = (
         "_connected",
+        "_cpu_limit",
         "_fair",
         "_idle",
         "_last",
@@ -116,6 +120,7 @@ class ListeningSocket:
         unreachable: Callable[[ListeningSocket], None],
         *,
         fair: bool,
+        cpu_limit: CpuLimit | None = None,
     ) -> None:
         self.clock = clock
         self.unreachable = unreachable
@@ -136,6 +141,7 @@ class ListeningSocket:
         # The key of each in `sleeping`, by which they are sorted.
         self._order: list[int] = []
         self._fair = fair
+        self._cpu_limit = cpu_limit
         self._connected = -inf
         self._idle = 0
         self._since = -inf
@@ -161,6 +167,10 @@ class ListeningSocket:
         # won but must wait for its GIL first: it looks for a connection when it has it.
         while sleeping and queue:
             self._wake(self._winner())
+        if self._cpu_limit is not None:
+            for poller in sleeping:
+                if poller.main_thread is not None:
+                    self._cpu_limit.wake_in_vain(poller.main_thread)
         return True
 
     def full(self) -> bool:
