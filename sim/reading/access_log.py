@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BufferedIOBase
 from itertools import chain, groupby, pairwise
@@ -24,6 +24,7 @@ from sim.experiment.notice import Assumption
 from sim.reading import known_log_formats
 from sim.reading.known_log_formats import Choice, UnreadableLogError
 from sim.reading.log_format import Fields, LogFormat
+from sim.reading.log_routes import LogRoutes
 
 #: Longest line that is looked at, in bytes; a URL and a referrer may take 8 KiB each.
 MAX_LINE = 65_536
@@ -77,6 +78,7 @@ class Reading:
         skip_agents: requests are left out whose user agent contains one of these, in any case.
         skip_paths: requests are left out whose path, without its query, is one of these, or begins
             with one that ends in ``*``.
+        by_route: whether requests are grouped by path; see `sim.reading.log_routes`.
     """
 
     format: str | None = None
@@ -84,6 +86,7 @@ class Reading:
     cpu_part: float = 0.0
     skip_agents: tuple[str, ...] = ()
     skip_paths: tuple[str, ...] = ()
+    by_route: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.cpu_part <= 1:
@@ -161,11 +164,8 @@ class _Skipping:
                 f"--skip-agent is given, but {format_.name} has no user agent; expected a format "
                 "with it"
             )
-        if self._paths and not format_.has & {"path", "request"}:
-            raise ExperimentError(
-                f"--skip-path is given, but {format_.name} has neither path nor request line; "
-                "expected a format with one"
-            )
+        if self._paths:
+            _check_path("--skip-path", format_)
 
     def skips(self, fields: Fields, has: frozenset[str]) -> bool:
         """Whether the request is left out; counts it then."""
@@ -176,7 +176,7 @@ class _Skipping:
                     self.counts[flag] += 1
                     return True
         if self._paths and has & {"path", "request"}:
-            path = _path(fields["path" if "path" in has else "request"] or "")
+            path = _path_of(fields, has)
             for skipped, flag in self._paths:
                 if path == skipped or (skipped[-1] == "*" and path.startswith(skipped[:-1])):
                     self.counts[flag] += 1
@@ -193,12 +193,14 @@ class _Lines:
         durations: request times, s.
         unread: lines that are not of the format.
         unanswered: lines of requests that did not reach Gunicorn, or got no response from it.
+        routes: of the requests; None where they are not grouped.
     """
 
     times: array[float] = field(default_factory=lambda: array("d"))
     durations: array[float] = field(default_factory=lambda: array("d"))
     unread: Unread = field(default_factory=Unread)
     unanswered: int = 0
+    routes: LogRoutes | None = None
 
 
 def read(path: Path, reading: Reading, seed: int, progress: Callable[[int], None]) -> AccessLog:
@@ -215,7 +217,7 @@ def read(path: Path, reading: Reading, seed: int, progress: Callable[[int], None
             times cannot be what they are taken for, or it has too many requests.
     """
     skipping = _Skipping(reading)
-    lines = _Lines()
+    lines = _Lines(routes=LogRoutes() if reading.by_route else None)
     try:
         numbered = _lines(path, progress)
         first = _first(numbered)
@@ -224,6 +226,8 @@ def read(path: Path, reading: Reading, seed: int, progress: Callable[[int], None
         choice, notices = _choose(path, reading, first)
         for format_ in choice.formats:
             skipping.check(format_)
+            if reading.by_route:
+                _check_path("--by-route", format_)
         _read_lines(path, chain(first, numbered), choice.formats, skipping, lines)
     except (OSError, EOFError, zlib.error) as error:
         raise ExperimentError(
@@ -246,7 +250,12 @@ def read(path: Path, reading: Reading, seed: int, progress: Callable[[int], None
     notices += _probes(path, first, choice, skipping)
     notices += _left_out(path, lines, skipping)
     notices += _assumptions(path, format_, seed, reading.cpu_part, begins=begins, whole=whole)
-    return AccessLog(_rows(times, durations, reading.cpu_part, begins=begins), tuple(notices))
+    names: list[str] = []
+    if lines.routes is not None:
+        names = lines.routes.names()
+        notices.append(f"{path}: {lines.routes.notice(names)}")
+    rows = _rows(times, durations, reading.cpu_part, names, begins=begins)
+    return AccessLog(rows, tuple(notices))
 
 
 def _lines(path: Path, progress: Callable[[int], None]) -> Iterator[tuple[int, str]]:
@@ -376,6 +385,26 @@ def _read_lines(
             )
         times.append(time)
         durations.append(duration)
+        if lines.routes is not None:
+            lines.routes.add(_path_of(fields, format_.has))
+
+
+def _check_path(flag: str, format_: LogFormat) -> None:
+    """Refuse a format without the paths that a flag needs.
+
+    Raises:
+        ExperimentError: when it has neither path nor request line.
+    """
+    if not format_.has & {"path", "request"}:
+        raise ExperimentError(
+            f"{flag} is given, but {format_.name} has neither path nor request line; expected a "
+            "format with one"
+        )
+
+
+def _path_of(fields: Fields, has: frozenset[str]) -> str:
+    """The path of a line, without its query."""
+    return _path(fields["path" if "path" in has else "request"] or "")
 
 
 def _path(request: str) -> str:
@@ -418,14 +447,22 @@ def _spread(times: array[float], random: Random, *, in_order: bool) -> array[flo
 
 
 def _rows(
-    times: array[float], durations: array[float], cpu_part: float, *, begins: bool
+    times: array[float],
+    durations: array[float],
+    cpu_part: float,
+    names: Sequence[str],
+    *,
+    begins: bool,
 ) -> tuple[TraceRow, ...]:
     if not begins:
         times = array("d", map(sub, times, durations))
     first = min(times)
     return tuple(
         TraceRow(
-            times[place] - first, (1 - cpu_part) * durations[place], cpu_part * durations[place]
+            times[place] - first,
+            (1 - cpu_part) * durations[place],
+            cpu_part * durations[place],
+            names[place] if names else "",
         )
         for place in sorted(range(len(times)), key=times.__getitem__)
     )

@@ -38,6 +38,7 @@ from sim.reading import (
     gunicorn_config,
     gunicorn_flags,
     known_log_formats,
+    log_routes,
     pasted,
     probe_flag,
     release_settings,
@@ -145,6 +146,13 @@ def add_experiment_arguments(
         metavar="PATH",
         help="leave out requests of PATH, such as /health, or of all paths that begin so, as "
         "'/health/*'; may be given many times",
+    )
+    traffic.add_argument(
+        "--by-route",
+        action="store_const",
+        const=True,
+        help="group the requests of --access-log by path, numbers, UUIDs and other ids folded: the "
+        f"{log_routes.MOST} most frequent have a row each in the report, all others one",
     )
     traffic.add_argument(
         "--log-cpu",
@@ -475,7 +483,7 @@ def _take_access_log(
 ) -> tuple[str, ...]:
     """Add to ``changes`` the trace that ``--access-log`` makes; returns its notices."""
     if args.access_log is None:
-        for name in ("log_format", "log_cpu", "skip_agent", "skip_path"):
+        for name in ("log_format", "log_cpu", "skip_agent", "skip_path", "by_route"):
             if getattr(args, name) is not None:
                 flag = "--" + name.replace("_", "-")
                 raise ExperimentError(f"{flag} is given without --access-log FILE")
@@ -494,6 +502,7 @@ def _take_access_log(
         cpu_part=args.log_cpu or 0.0,
         skip_agents=tuple(args.skip_agent or ()),
         skip_paths=tuple(args.skip_path or ()),
+        by_route=bool(args.by_route),
     )
     with progress(f"reading {path.name}", path.stat().st_size if path.exists() else 0) as done:
         log = access_log.read(path, reading, seed, done)

@@ -31,7 +31,7 @@ def _computing(subject: Subject) -> float:
         cpu = sum(row.cpu_s for row in traffic.trace)
         both = cpu + sum(row.io_s for row in traffic.trace)
     else:
-        cpu, both = traffic.cpu.mean, traffic.cpu.mean + traffic.io.mean
+        cpu, both = traffic.mean_cpu, traffic.mean_cpu + traffic.mean_io
     return cpu / both if both > 0 else 0.0
 
 

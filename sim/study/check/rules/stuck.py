@@ -67,7 +67,8 @@ def _longest(experiment: Experiment) -> float:
     traffic = experiment.traffic
     if traffic.arrivals == "trace":
         return max(row.io_s + row.cpu_s for row in traffic.trace)
-    return 20 * (traffic.io.mean + traffic.cpu.mean)
+    kinds = [(route.io, route.cpu) for route in traffic.routes if not route.elsewhere]
+    return 20 * max(io.mean + cpu.mean for io, cpu in kinds or [(traffic.io, traffic.cpu)])
 
 
 def _not_aborted(subject: Subject) -> Effect:
