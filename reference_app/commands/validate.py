@@ -38,6 +38,9 @@ def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--behind-nginx", action="store_true", help="the cells that have a real nginx in front"
     )
+    parser.add_argument(
+        "--cpu-limited", action="store_true", help="the cells whose server has a CPU limit"
+    )
     parser.add_argument("--cells", metavar="1,5-8", help="only these cells [all]")
     parser.add_argument("--again", action="store_true", help="also cells that the rows have")
     parser.add_argument(
@@ -70,7 +73,9 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
         SystemExit: with `MISSED`, when the rows miss a target.
     """
     gunicorn = args.gunicorn or NEWEST
-    cells = cells_of(gunicorn, nginx=args.behind_nginx)
+    if args.behind_nginx and args.cpu_limited:
+        raise ExperimentError("--behind-nginx and --cpu-limited are both given; expected one")
+    cells = cells_of(gunicorn, nginx=args.behind_nginx, limited=args.cpu_limited)
     numbers = _numbers(args.cells, len(cells))
     if args.list:
         _list(cells, numbers, host)
@@ -86,7 +91,7 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
     costs = None if args.costs is None else costs_file.read(Path(args.costs)).costs
     # They need the extra `app`.
     from reference_app.commands.validation_report import print_validation  # noqa: PLC0415
-    from reference_app.rig import nginx, releases  # noqa: PLC0415
+    from reference_app.rig import cgroup, nginx, releases  # noqa: PLC0415
     from reference_app.rig.progress_line import print_progress  # noqa: PLC0415
     from reference_app.validation import validate  # noqa: PLC0415
 
@@ -106,9 +111,12 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
                 args.variants,
                 gunicorn,
                 nginx.version() if args.behind_nginx else None,
+                cgroup.version() if args.cpu_limited else None,
             ),
             numbers,
-            lambda number: validate.experiment_of(number, host, gunicorn, nginx=args.behind_nginx),
+            lambda number: validate.experiment_of(
+                number, host, gunicorn, nginx=args.behind_nginx, limited=args.cpu_limited
+            ),
             costs,
             partial(_calibrated, host.cores, gunicorn),
             predictions,

@@ -56,7 +56,12 @@ Predict = Callable[[Experiment, int], Iterable[Run]]
 
 
 def header_of(
-    host: Host, repeats: int, variants: int, gunicorn: str = NEWEST, nginx: str | None = None
+    host: Host,
+    repeats: int,
+    variants: int,
+    gunicorn: str = NEWEST,
+    nginx: str | None = None,
+    cgroup: str | None = None,
 ) -> Header:
     """The header of rows that are made here and now.
 
@@ -66,6 +71,7 @@ def header_of(
         variants: how often each of those is predicted.
         gunicorn: the release.
         nginx: the release of that which stands in front; None for none.
+        cgroup: the version of the cgroup that limits the server's CPU; None for none.
     """
     return Header(
         begun=_now(),
@@ -80,6 +86,7 @@ def header_of(
             **{package: version(package) for package in PACKAGES},
             "gunicorn": gunicorn,
             **({} if nginx is None else {"nginx": nginx}),
+            **({} if cgroup is None else {"cgroup": cgroup}),
         },
         repeats=repeats,
         variants=variants,
@@ -100,10 +107,16 @@ def _commit() -> str | None:
 
 
 def experiment_of(
-    number: int, host: Host, gunicorn: str = NEWEST, *, nginx: bool = False
+    number: int,
+    host: Host,
+    gunicorn: str = NEWEST,
+    *,
+    nginx: bool = False,
+    limited: bool = False,
 ) -> Experiment:
     """The experiment of a release's cell of that ``number``, which also is its seed."""
-    experiment = cells_of(gunicorn, nginx=nginx)[number - 1].experiment(host, seed=number)
+    cells = cells_of(gunicorn, nginx=nginx, limited=limited)
+    experiment = cells[number - 1].experiment(host, seed=number)
     return replace(experiment, server=replace(experiment.server, gunicorn=gunicorn))
 
 
@@ -160,7 +173,9 @@ def run_cells(
     with ProgressLine(stream) as line:
         progress = ValidationProgress(line)
         now, runs = costs or Costs(), 0
-        cells = cells_of(header.versions["gunicorn"], nginx=header.nginx)
+        cells = cells_of(
+            header.versions["gunicorn"], nginx=header.nginx, limited=header.cpu_limited
+        )
         while due := next_pass(numbers, measurements, header.repeats, noisy_again=noisy_again):
             asked = {number: experiment(number) for number in due}
             done = Counter(measurement.cell for measurement in measurements)[due[0]]

@@ -17,6 +17,7 @@ from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host
 from sim.experiment.release import NEWEST
 from sim.validation.grid import Cell, sample
+from sim.validation.limited_grid import limited as limited_cells
 from sim.validation.proxy_grid import proxied
 
 
@@ -73,23 +74,28 @@ class Planned(Protocol):
 
 
 @cache
-def cells_of(gunicorn: str, *, nginx: bool = False) -> tuple[Planned, ...]:
+def cells_of(gunicorn: str, *, nginx: bool = False, limited: bool = False) -> tuple[Planned, ...]:
     """The cells of a release, in the order to run them.
 
     Args:
         gunicorn: the release.
         nginx: those behind nginx.
+        limited: those with a CPU limit.
 
     Raises:
         ExperimentError: when there are none of that release.
     """
-    if nginx and gunicorn == NEWEST:
-        return proxied()
-    if nginx:
-        raise ExperimentError(
-            f"--behind-nginx is given with --gunicorn {gunicorn}; expected {NEWEST}, which its "
-            "grid is of"
-        )
+    for given, flag, cells in (
+        (nginx, "--behind-nginx", proxied),
+        (limited, "--cpu-limited", limited_cells),
+    ):
+        if given and gunicorn == NEWEST:
+            return cells()
+        if given:
+            raise ExperimentError(
+                f"{flag} is given with --gunicorn {gunicorn}; expected {NEWEST}, which its grid is "
+                "of"
+            )
     if gunicorn == NEWEST:
         return sample()
     if gunicorn not in GRIDS:

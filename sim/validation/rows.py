@@ -31,7 +31,7 @@ class Header:
         begun: when the first cell was, ISO 8601.
         machine: that was measured, and predicted: ``cores``, ``processor``, ``system``.
         versions: of Python and of the packages that matter; ``gunicorn`` is the release that ran;
-            ``nginx`` is there if one stood in front.
+            ``nginx`` is there if one stood in front, ``cgroup`` if that limited the CPU.
         repeats: how often each cell is measured at least.
         variants: how often it is predicted for each of those.
         predicted: when all were predicted again, ISO 8601; None where each was predicted just
@@ -51,6 +51,11 @@ class Header:
     def nginx(self) -> bool:
         """Whether a real nginx stood in front of the server."""
         return "nginx" in self.versions
+
+    @property
+    def cpu_limited(self) -> bool:
+        """Whether a cgroup limited the server's CPU."""
+        return "cgroup" in self.versions
 
 
 @dataclass(frozen=True, slots=True)

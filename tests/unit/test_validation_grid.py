@@ -137,3 +137,25 @@ def test_the_newest_has_the_whole_sample_and_others_may_have_none() -> None:
     assert cells_of(NEWEST) == sample()
     with pytest.raises(ExperimentError, match="expected a release that has a grid: 20"):
         cells_of("22.0.0")
+
+
+def test_the_grid_with_a_cpu_limit_is_fixed_and_has_every_limit_class_and_demand() -> None:
+    cells = cells_of(NEWEST, limited=True)
+    assert (
+        sha256("\n".join(cell.name for cell in cells).encode()).hexdigest()[:12] == "d5b000e64a04"
+    )
+    experiments = [cell.experiment(HOST, 1) for cell in cells]
+    kinds = {
+        (each.host.cpu_limit, each.server.worker_class, each.traffic.io.mean > 0)
+        for each in experiments
+    }
+    assert len(kinds) == len(cells) == 16
+    for each in experiments:
+        assert each.host.cpu_limit is not None
+        # No cell asks for more than its limit.
+        assert (
+            each.traffic.rate * (each.traffic.cpu.mean + OVERHEAD)
+            <= 0.75 * each.host.cpu_limit + 1e-9
+        )
+    with pytest.raises(ExperimentError, match="--cpu-limited is given with --gunicorn"):
+        cells_of("23.0.0", limited=True)
