@@ -357,7 +357,7 @@ def test_much_work_says_that_compiling_helps(
     assert (hint is not None) == expected
     if hint is not None:
         assert hint.startswith("10,000,000 requests")
-        assert "saves about 1 min" in hint
+        assert "saves about 3 min" in hint
         assert hint.endswith("python -m sim compile")
 
 
