@@ -78,7 +78,7 @@ class Gil:
     State:
         holder: the work of the thread that has the GIL.
         waiting: work of threads that wait for the GIL, in the order in which they came.
-        asked: when those that wait make the holder drop the GIL, s.
+        drop_at: when those that wait make the holder drop the GIL, s (``gil_drop_request``).
         challenger: work in ``waiting`` whose thread was the last to lose the GIL by force.
         core: that on which the holder runs; None while it waits for one, or there is none.
         end: when the present turn on a core is over, s; in the past while there is none.
@@ -89,11 +89,11 @@ class Gil:
         "_computing",
         "_loser",
         "_turn_over",
-        "asked",
         "challenger",
         "clock",
         "core",
         "cores",
+        "drop_at",
         "end",
         "holder",
         "left",
@@ -109,7 +109,7 @@ class Gil:
     ) -> None:
         self.clock = clock
         self.random = None if random is None else Chance(random)
-        self.asked = 0.0
+        self.drop_at = 0.0
         self.challenger: Work | None = None
         self._loser: Work | None = None
         self.cores = cores
@@ -265,12 +265,12 @@ class Gil:
         """Let a thread wait for the GIL, until it has waited for a switch interval."""
         now = self.clock.time
         if not self.waiting:
-            self.asked = now + SWITCH_INTERVAL
+            self.drop_at = now + SWITCH_INTERVAL
         if self.holder is not _DONE and self.random is not None:
             work = self._asleep(work)
         self.waiting.append(work)
-        if self.end > self.asked:
-            self.end_by(max(self.asked, now))
+        if self.end > self.drop_at:
+            self.end_by(max(self.drop_at, now))
 
     def _get(self, core: Core, work: Work) -> None:
         """Let a thread compute on a core, or wait for it.
@@ -326,7 +326,7 @@ class Gil:
         core = self.core
         assert core is not None, "a thread that computes has a core"
         if self.waiting:
-            turn = min(turn, max(0.0, self.asked - self.clock.time))
+            turn = min(turn, max(0.0, self.drop_at - self.clock.time))
         if core.queue:
             turn = min(turn, max(0.0, core.began + self.cores.slice - self.clock.time))
         self.left = seconds - turn
@@ -387,7 +387,7 @@ class Gil:
         self.left = 0.0
         if self.limit is not None and self._looked_at(core, rest):
             return
-        if not self.waiting or self.clock.time < self.asked - ROUNDING:
+        if not self.waiting or self.clock.time < self.drop_at - ROUNDING:
             self.holder = rest
             self.core = None
             used = self.clock.time - core.began
@@ -404,7 +404,7 @@ class Gil:
         rest = self._asleep(rest)
         self.waiting.append(rest)
         self.challenger = rest
-        self.asked = self.clock.time + SWITCH_INTERVAL
+        self.drop_at = self.clock.time + SWITCH_INTERVAL
         target = self._target(winner, core)
         if target is core and not core.queue:
             core.began = self.clock.time
@@ -430,7 +430,7 @@ class Gil:
             self.cores.release(core)
             return True
         now = self.clock.time
-        drops = bool(self.waiting) and now >= self.asked - ROUNDING
+        drops = bool(self.waiting) and now >= self.drop_at - ROUNDING
         yields = bool(core.queue) and now - core.began >= self.cores.slice - ROUNDING
         if drops or yields:
             return False
@@ -443,8 +443,8 @@ class Gil:
     def _winner(self, holder: Work) -> Work:
         """The work of the thread that gets the GIL which the holder has to drop.
 
-        The last that lost it so has waited for a whole switch interval, and asks for it: it is
-        awake, and nearly always quicker than those that the drop wakes up.
+        The thread that lost it last has waited for a whole switch interval, and is awake: it is
+        nearly always quicker than those that the drop wakes up.
         """
         challenger, rivals = self.challenger, len(self.waiting) - 1
         if challenger is None or self.random is None:
@@ -461,7 +461,7 @@ class Gil:
     def _signalled(self) -> Work:
         """The work of the thread that gets the GIL which its holder does not need now."""
         loser, self._loser = self._loser, None
-        self.asked = self.clock.time + SWITCH_INTERVAL
+        self.drop_at = self.clock.time + SWITCH_INTERVAL
         alone = self.random is None or len(self.waiting) == 1
         winner = self.waiting[0] if alone else self._any_but(loser)
         self._remove(winner)
