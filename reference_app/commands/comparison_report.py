@@ -240,12 +240,16 @@ def _lines(comparison: Comparison) -> list[str]:
 
 
 def _section(figure: Figure) -> str:
-    return figure.name.partition("_")[0] if figure.unit == "s" else ""
+    route = figure.name.rpartition(" ")[0]
+    if route or figure.unit != "s":
+        return route
+    return figure.name.partition("_")[0]
 
 
 def _writing(figure: Figure, decimals: int) -> tuple[str, Callable[[float], str]]:
     """The name of a figure's row, with the unit, and how its numbers are written."""
-    name = figure.name.replace("_", " ")
+    route, blank, name = figure.name.rpartition(" ")
+    name = route + blank + name.replace("_", " ")
     match figure.unit:
         case "s":
             return f"{name}, ms", lambda value: f"{1000 * value:,.{decimals}f}"

@@ -42,6 +42,12 @@ MEASURES: Mapping[str, tuple[str, ...]] = {
     "wait": ("mean", "p50", "p95", "p99"),
 }
 
+#: The same of each route, by time.
+OF_ROUTES: Mapping[str, tuple[str, ...]] = {
+    "latency": ("mean", "p50", "p95", "p99"),
+    "wait": ("mean",),
+}
+
 #: The value of each figure in one variant or repeat, by `Figure.name`; None is not known.
 Values = Mapping[str, float | None]
 
@@ -106,7 +112,8 @@ class Comparison:
         measured_gunicorn: the same of the measurement.
         repeats: how often it was measured.
         variants: how often it was predicted.
-        figures: times first, then throughput, utilization, and each worker's share.
+        figures: times first, then throughput, utilization, times and losses of each route, and
+            each worker's share.
         predicted_outcomes: number of requests by outcome in one variant, the mean over them.
         measured_outcomes: the same of one repeat.
         recovery: what each disturbance cost, on either side; see `sim.analysis.recovery`.
@@ -190,6 +197,12 @@ def values_of(summary: Summary, orders: Iterable[int]) -> dict[str, float | None
             values[f"{time}_{measure}"] = None if times is None else getattr(times, measure).value
     values["throughput"] = None if summary.throughput is None else summary.throughput.value
     values["utilization"] = None if summary.utilization is None else summary.utilization.value
+    for route in summary.routes:
+        for time, times in (("latency", route.latency), ("wait", route.wait)):
+            for measure in OF_ROUTES[time]:
+                value = None if times is None else getattr(times, measure).value
+                values[f"{route.name} {time}_{measure}"] = value
+        values[f"{route.name} lost"] = None if route.lost is None else route.lost.value
     shares = {w.boot_order: w.share.value for w in summary.workers if w.share is not None}
     for order in orders:
         # A worker that only other repeats have (it replaced one there) did nothing in this.
@@ -210,7 +223,8 @@ def figures_of(
     return tuple(
         _figure(
             name,
-            _UNITS.get(name, "share"),
+            # Of a route, its name and a blank are before the figure's.
+            _UNITS.get(name.rpartition(" ")[2], "share"),
             [values[name] for values in predictions],
             [values[name] for values in measurements],
             perfect.get(name),
@@ -261,7 +275,11 @@ def ideal_run(run: Run) -> Run:
     ones = array("i", [1]) * len(rows)
     none = array("i", [0]) * len(rows)
     ok = array("b", [OK]) * len(rows)
-    answered = Requests(rows.arrival, started, started, finished, ones, none, ok, rows.io, rows.cpu)
+    answered = Requests(
+        *(rows.arrival, started, started, finished, ones, none, ok, rows.io, rows.cpu),
+        routes=rows.routes,
+        route=rows.route,
+    )
     return Run("sim", run.experiment, run.replication, answered, gunicorn=run.gunicorn)
 
 
@@ -301,6 +319,7 @@ _UNITS: Mapping[str, Unit] = {
     **{f"{time}_{measure}": "s" for time, measures in MEASURES.items() for measure in measures},
     "throughput": "1/s",
     "utilization": "ratio",
+    "lost": "ratio",
 }
 
 

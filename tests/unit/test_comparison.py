@@ -18,7 +18,10 @@ from rich.console import Console
 from reference_app.commands.comparison_report import print_comparison
 from sim.analysis.losses import CAUSES, Loss
 from sim.analysis.summary import Summary, summarize
+from sim.experiment import Experiment, Route, Server, Traffic
+from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import KINDS, Signal
+from sim.model.simulation import predict
 from sim.run import OK, REFUSED, ProcessEvent, Requests, Run, Source
 from sim.validation.comparison import (
     SCHEMA,
@@ -435,3 +438,31 @@ def test_timelines_of_an_experiment_in_which_nothing_goes_wrong() -> None:
     pipe = io.StringIO()
     print_comparison(Console(file=pipe, width=80), comparison, timeline=True)
     assert "is ready for requests" in pipe.getvalue()
+
+
+def test_each_route_has_figures_of_its_own() -> None:
+    routes = (
+        Route("/health", 0.6, cpu=Distribution("const", (0.001,))),
+        Route("/report", 0.4, Distribution("const", (0.2,))),
+    )
+    mix = Experiment(Server(workers=2), traffic=Traffic(rate=5.0, requests=100, routes=routes))
+    one, other = predict(mix, 0), replace(predict(mix, 0, 1), source="reference_app")
+    comparison = of([one], [other])
+    names = [figure.name for figure in comparison.figures if figure.name.startswith("/report ")]
+    assert names == [
+        *(f"/report latency_{measure}" for measure in ("mean", "p50", "p95", "p99")),
+        "/report wait_mean",
+        "/report lost",
+    ]
+    for name in ("/health", "/report"):
+        rows = [row for row in other.requests if row.route == name]
+        figure = comparison.figure(f"{name} latency_mean")
+        assert figure.measured == pytest.approx(sum(row.latency for row in rows) / len(rows))
+        assert figure.unit == "s"
+        assert figure.ideal is not None
+    assert comparison.figure("/health lost").measured == 0.0
+    jsonschema.Draft202012Validator(schema()).validate(document(comparison))
+    text = io.StringIO()
+    print_comparison(Console(file=text, width=120), comparison)
+    assert "/report latency p95, ms" in text.getvalue()
+    assert "/health lost" in text.getvalue()
