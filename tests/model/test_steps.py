@@ -17,6 +17,7 @@ import pytest
 from sim.experiment import Experiment, Server, TraceRow, Traffic
 from sim.experiment.costs import PARTS, Costs
 from sim.model.gunicorn.gthread import ThreadWorker
+from sim.model.gunicorn.gthread_old import OldThreadWorker
 from sim.model.gunicorn.sync import SyncWorker
 from sim.model.gunicorn.worker import Worker
 from sim.model.linux.listening_socket import ListeningSocket
@@ -34,6 +35,8 @@ COSTS = Costs(
     finish=0.0008,
     sync_finish=0.0008,
     timer_slack=0.0016,
+    dispatch=0.0032,
+    follow=0.0,
     handover=0.0,
 )
 
@@ -48,16 +51,27 @@ class Row(NamedTuple):
 
 def table_of(docstring: str) -> list[Row]:
     """The rows of the table of steps in a module's docstring."""
-    _, head, rows, *_ = re.split(r"^[= ]{20,}\n", docstring, flags=re.MULTILINE)
-    columns = re.split(r" {2,}", head.strip())
-    cells = [re.split(r" {2,}", row.strip()) for row in rows.splitlines()]
-    costs, method = columns.index("costs"), columns.index("is over in")
+    lines = docstring.splitlines()
+    top, middle, bottom = (at for at, line in enumerate(lines) if re.fullmatch(r"=[= ]+=", line))
+    columns = [group.span() for group in re.finditer("=+", lines[top])]
+    head, *cells = (
+        [line[first : last + 1].strip() for first, last in columns]
+        for line in (lines[top + 1], *lines[middle + 1 : bottom])
+    )
+    costs, method = head.index("costs"), head.index("is over in")
     return [Row(row[0], tuple(row[costs].split(", ")), row[method]) for row in cells]
 
 
-@pytest.mark.parametrize("worker_class", [ThreadWorker, SyncWorker])
+@pytest.mark.parametrize(
+    ("worker_class", "server"),
+    [
+        (ThreadWorker, Server(worker_class="gthread", workers=1)),
+        (OldThreadWorker, Server(worker_class="gthread", workers=1, gunicorn="23.0.0")),
+        (SyncWorker, Server(worker_class="sync", workers=1)),
+    ],
+)
 def test_a_request_takes_the_steps_of_the_table(
-    worker_class: type[Worker], monkeypatch: pytest.MonkeyPatch
+    worker_class: type[Worker], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = __import__(worker_class.__module__, fromlist=["__doc__"])
     assert isinstance(module, ModuleType)
@@ -80,7 +94,7 @@ def test_a_request_takes_the_steps_of_the_table(
     trace = tuple(TraceRow(at, DEMANDS["io"], DEMANDS["cpu"]) for at in (0.0, 10.0, 20.0))
     predict(
         Experiment(
-            Server(worker_class="sync" if worker_class is SyncWorker else "gthread", workers=1),
+            server,
             traffic=Traffic(arrivals="trace", trace=trace),
             costs=COSTS,
         )

@@ -13,6 +13,18 @@ From 21.0 on the main thread puts what it has accepted on its poller, and gives 
 the request has come; in 20.1 it gives it to the pool at once. A pool thread finishes its request
 itself, under a lock, and does not wake the main thread.
 
+======== =========== ======================= ======================= ========================
+step     thread      costs                   is over in              is followed by
+======== =========== ======================= ======================= ========================
+accept   main        accept                  accept                  dispatch; in 20.1 parse
+dispatch main        dispatch                enqueue_req             parse, on an idle thread
+parse    pool        request, first_request  handle_request          I/O
+I/O      pool        io, timer_slack         _after_io               compute
+compute  pool        cpu                     _begin_response         send
+send     pool        respond                 _end_response           finish
+finish   pool        finish                  _finish_in_thread       the next parse
+======== =========== ======================= ======================= ========================
+
 While it holds ``worker_connections``, the main thread does not poll. It waits in `futures.wait()`
 for up to 1 s until one of the requests that the pool has is done. If the pool has none, that comes
 back at once, and the loop spins: it computes for as long as nothing changes, heartbeats, and polls
