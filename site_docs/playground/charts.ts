@@ -9,6 +9,15 @@ const IDEAL = "var(--chart-ideal)";
 
 const STYLE = { background: "none", color: "var(--chart-text)", overflow: "visible" };
 
+/** A figure names the drawing as a whole: what Plot says of its parts says nothing to a reader. */
+function unlabelled(drawing: Element): Element {
+  for (const part of drawing.querySelectorAll("[aria-label], [aria-description]")) {
+    part.removeAttribute("aria-label");
+    part.removeAttribute("aria-description");
+  }
+  return drawing;
+}
+
 interface Dot {
   measure: string;
   side: string;
@@ -45,7 +54,7 @@ export function latencies(answers: Answer[], width: number): Element {
   );
   const most = Math.max(...rows.map((row) => row.high), ...ideals.map((row) => row.value), 1);
   const domain = [...(two ? ["A", "B"] : ["A"]), "ideal"];
-  return Plot.plot({
+  return unlabelled(Plot.plot({
     width,
     height: 44 + MEASURES.length * (two ? 54 : 42),
     marginLeft: 46,
@@ -81,7 +90,7 @@ export function latencies(answers: Answer[], width: number): Element {
         r: 4,
       }),
     ],
-  });
+  }));
 }
 
 interface Moment {
@@ -99,7 +108,7 @@ export function course(answer: Answer, side: "A" | "B", width: number): Element 
     waiting: waiting[place] ?? 0,
   }));
   const threads = answer.document.capacity;
-  return Plot.plot({
+  return unlabelled(Plot.plot({
     width,
     height: 170,
     marginLeft: 46,
@@ -126,5 +135,5 @@ export function course(answer: Answer, side: "A" | "B", width: number): Element 
       Plot.ruleY([threads], { stroke: "var(--chart-text)", strokeDasharray: "3 3" }),
       Plot.ruleY([0], { stroke: "var(--chart-grid)" }),
     ],
-  });
+  }));
 }

@@ -50,6 +50,14 @@ export class Results {
       this.workers,
       this.notices,
     );
+    const wide = new ResizeObserver((entries) => {
+      for (const { target } of entries) {
+        scrollable(target as HTMLElement);
+      }
+    });
+    for (const box of [this.table, this.routes, this.recoveries]) {
+      wide.observe(box);
+    }
     new ResizeObserver(() => {
       const width = this.chart.clientWidth;
       if (Math.abs(width - this.width) > 8 && this.shown !== null) {
@@ -80,6 +88,7 @@ export class Results {
     this.workers.replaceChildren(
       ...answers.map((answer, side) => shares(answer, two ? side : null)),
     );
+    [this.table, this.routes, this.recoveries].forEach(scrollable);
     const notices = new Set(answers.flatMap((answer) => answer.document.notices));
     this.notices.replaceChildren(...[...notices].map((notice) => h("p", {}, notice)));
   }
@@ -99,15 +108,15 @@ export class Results {
         if (answer.course.time.length === 0) {
           return [];
         }
-        const of = answers.length > 1 ? ` of ${name}` : "";
+        const of = answers.length > 1 ? `${name}: ` : "";
         const figure = h(
           "figure",
           { className: "pg-figure" },
           h(
             "figcaption",
             {},
-            `Requests that run (up to ${count(answer.document.capacity, "thread")}, dashed) and, ` +
-              `above them, those that wait${of}: the first replication`,
+            `${of}Requests that run (on ${count(answer.document.capacity, "thread")}, dashed) and, ` +
+              "above them, those that wait, in the first replication",
           ),
         );
         const drawing = h("div", {
@@ -118,6 +127,19 @@ export class Results {
         return [figure];
       }),
     );
+  }
+}
+
+/** A table that is wider than its place can be moved with the keyboard too. */
+function scrollable(box: HTMLElement): void {
+  if (box.scrollWidth > box.clientWidth) {
+    box.tabIndex = 0;
+    box.setAttribute("role", "group");
+    box.setAttribute("aria-label", box.querySelector("caption")?.textContent ?? "Table");
+  } else {
+    box.removeAttribute("tabindex");
+    box.removeAttribute("role");
+    box.removeAttribute("aria-label");
   }
 }
 
@@ -158,7 +180,7 @@ function table(answers: Answer[], difference: Difference | null): HTMLElement {
     h("th", { scope: "col" }, text, h("small", {}, small));
   const columns = [
     head(b === undefined ? "predicted" : "A", "band of its mean"),
-    ...(b === undefined ? [] : [head("B", "band of its mean"), head("B less A", "to 95 %")]),
+    ...(b === undefined ? [] : [head("B", "band of its mean"), head("B minus A", "to 95 %")]),
     head("one ideal queue", "the same threads"),
   ];
   const row = (measure: Measure): HTMLElement => {

@@ -33,6 +33,9 @@ _DIAGRAM = re.compile(r'<div data-diagram="([\w-]+)"></div>')
 #: The theme's search, which has no name for a screen reader.
 _SEARCH = 'data-md-component="search" role="dialog"'
 
+#: A heading of a table that says nothing.
+_EMPTY_HEADING = re.compile(r"<th([^>]*)></th>")
+
 #: A page's title.
 _TITLE = re.compile(r"^# .+\n", re.MULTILINE)
 
@@ -113,6 +116,7 @@ def _about_release(page: str) -> str:
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:  # noqa: ARG001 - MkDocs's
     """Put charts and diagrams into the page, where neither Markdown nor the search sees them."""
     output = output.replace(_SEARCH, f'{_SEARCH} aria-label="Search"')
+    output = _EMPTY_HEADING.sub(r"<td\1></td>", output)
     output = _CHART.sub(lambda match: _both(match[1]), output)
     output = playground.mount(output)
     if _MOVING.search(output):

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browser import FLAGS, PATIENCE, chromium
 from playwright.sync_api import FilePayload, Page, expect, sync_playwright
 
@@ -273,6 +274,29 @@ def test_probes_are_added_counted_and_removed(page: Page, base: str) -> None:
     with answered(page):
         page.get_by_role("button", name=re.compile("^Remove: liveness")).click()
     expect(row).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [1440, 360])
+def test_axe_finds_nothing_in_a_page_full_of_results(width: int, page: Page, base: str) -> None:
+    browser = page.context.browser
+    assert browser is not None
+    trouble = "preload&launchdarkly&disturb=2+signal+KILL+worker+1&probe=liveness"
+    routes = "route=/a+share=.5+io=exp:.02&route=/b+share=.5+io=exp:.04"
+    side = f"workers=2&threads=2&rate=20&{trouble}&{routes}&{FEW}"
+    with browser.new_context(viewport={"width": width, "height": 900}) as context:
+        other = context.new_page()
+        other.set_default_timeout(1000 * PATIENCE)
+        other.goto(f"{base}playground/#{side}&B&{side}&sent=1")
+        settle(other)
+        expect(other.locator("canvas")).to_be_visible()
+        for theme in ("light", "dark"):
+            other.emulate_media(color_scheme=theme)
+            found = Axe().run(other, options={"resultTypes": ["violations"]}).response
+            assert [
+                (violation["id"], node["target"])
+                for violation in found["violations"]
+                for node in violation["nodes"]
+            ] == [], theme
 
 
 def test_the_command_is_shown_as_it_is_copied(page: Page, base: str) -> None:

@@ -53,9 +53,6 @@ SCHEMES = {"light": "default", "dark": "slate"}
 #: Pages that are visited at the same time.
 AT_ONCE = 2
 
-#: What axe may say that a reader is not kept out by.
-HARMLESS = ("minor", "moderate", None)
-
 PAGES = tuple(
     "" if path.stem == "index" else f"{path.relative_to(ROOT / 'site_docs/pages').with_suffix('')}/"
     for path in sorted((ROOT / "site_docs" / "pages").rglob("*.md"))
@@ -226,7 +223,6 @@ async def _look(page: Page, path: str, seen: Seen, theme: str, width: int) -> No
     seen.axe += [
         f"{theme}, {width} px: {violation['id']}: {node['target']}"
         for violation in results.response["violations"]
-        if violation["impact"] not in HARMLESS
         for node in violation["nodes"]
     ]
 

@@ -26,7 +26,7 @@ const watcher = new ResizeObserver((entries) => {
   for (const { target } of entries) {
     if (target.scrollWidth > target.clientWidth) {
       target.setAttribute("tabindex", "0");
-      target.setAttribute("role", "region");
+      target.setAttribute("role", "group");
       target.setAttribute("aria-label", "Table");
     } else {
       target.removeAttribute("tabindex");
@@ -46,3 +46,12 @@ document$.subscribe(() => {
     watcher.observe(wrap);
   }
 });
+
+// The theme puts a landmark without a name above each block of code.
+const named = () => {
+  for (const [place, buttons] of document.querySelectorAll(".md-code__nav").entries()) {
+    buttons.setAttribute("aria-label", `Code ${place + 1}`);
+  }
+};
+new MutationObserver(named).observe(document.querySelector("main"), { childList: true, subtree: true });
+named();
