@@ -91,11 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(given)
     experiment, notices = experiment_from(args)
     path, trace = save_path(args), trace_path(args)
-    kept = path is not None or trace is not None or not is_long(experiment)
-    if not kept:
+    keep_rows = path is not None or trace is not None or not is_long(experiment)
+    if not keep_rows:
         notices = (*notices, NOT_KEPT)
     show_compile_hint(requests_of((experiment,), experiment.replications))
-    runs: Iterable[Run] = predictions(experiment, keep_rows=kept)
+    runs: Iterable[Run] = predictions(experiment, keep_rows=keep_rows)
     if trace is not None:
         runs = _traced(runs, trace)
     if path is not None:

@@ -236,14 +236,14 @@ def described_by(args: argparse.Namespace, varied: Collection[str] = ()) -> Desc
     if args.experiment is not None:
         changes = experiment_file.changes(toml_file.load(Path(args.experiment)), args.experiment)
         # Refused under the file's name, before anything overrides it.
-        said = experiment_file.apply(changes, args.experiment, base)
+        described = experiment_file.apply(changes, args.experiment, base)
     else:
-        said = base
+        described = base
     environment = command_args.read(known, os.environ)
     location = environment.config if args.config is None else args.config
     config = None
     if location is not None:
-        config, more = _take_config(args, location, changes, said.host.cores)
+        config, more = _take_config(args, location, changes, described.host.cores)
         notices += more
     elif args.literal:
         raise ExperimentError("--literal is given without a configuration; expected --config FILE")
@@ -335,11 +335,13 @@ def _take_costs(
     """
     if args.costs is None:
         return []
-    said = experiment_file.apply(changes, COMMAND_LINE, base)
-    host = costs_file.read(Path(args.costs), costs_file.CostsFile(said.costs, said.memory))
+    described = experiment_file.apply(changes, COMMAND_LINE, base)
+    host = costs_file.read(
+        Path(args.costs), costs_file.CostsFile(described.costs, described.memory)
+    )
     for table, costs in (("costs", host.costs), ("memory", host.memory)):
         changes[table] = {cost.name: getattr(costs, cost.name) for cost in fields(costs)}
-    return costs_notices(args.costs, host.gunicorn, said.server.gunicorn)
+    return costs_notices(args.costs, host.gunicorn, described.server.gunicorn)
 
 
 def _take_release(
@@ -452,14 +454,14 @@ def _about_web_concurrency(changes: experiment_file.Changes, base: Experiment) -
     return [f"The environment variable WEB_CONCURRENCY sets workers = {base.server.workers}."]
 
 
-def _about_pasted(words: pasted.Pasted | None, location: str | None) -> list[str]:
+def _about_pasted(command: pasted.Pasted | None, location: str | None) -> list[str]:
     """Notices of what Gunicorn would read after a pasted command line, and we do not."""
-    if words is None:
+    if command is None:
         return []
     notices = []
-    if words.application is not None:
+    if command.application is not None:
         notices.append(
-            f"{words.application} is not imported: the experiment's traffic says what its "
+            f"{command.application} is not imported: the experiment's traffic says what its "
             "requests take."
         )
     if location is None and Path(DEFAULT_CONFIG).is_file():

@@ -47,8 +47,8 @@ def parse(text: str) -> Disturbance:
     Raises:
         ExperimentError: when it is not understood, or a value is out of range.
     """
-    words = iter(text.split())
-    at, kind = next(words, None), next(words, None)
+    parts = iter(text.split())
+    at, kind = next(parts, None), next(parts, None)
     if at is None or kind is None:
         raise ExperimentError("expected a time in s and a kind, as in '10 signal KILL worker 1'")
     if kind not in KINDS:
@@ -56,10 +56,10 @@ def parse(text: str) -> Disturbance:
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ExperimentError(f"kind is {kind!r}; {hint}expected one of {', '.join(KINDS)}")
     values: dict[str, Any] = {"at": _number("at", at, float)}
-    if kind == "signal" and (name := next(words, None)) is not None:
+    if kind == "signal" and (name := next(parts, None)) is not None:
         values["signal"] = name
-    for word in words:
-        setting = _fields_of(kind, word, words)
+    for word in parts:
+        setting = _fields_of(kind, word, parts)
         if setting.keys() & values.keys():
             raise ExperimentError(f"{word!r} is one too many; expected {FORMS[kind]!r}")
         values |= setting

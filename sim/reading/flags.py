@@ -209,9 +209,9 @@ UNREAD: dict[str, tuple[str, ...]] = {
 def add_flag(group: argparse._ArgumentGroup, flag: Flag, default: int | None) -> None:
     """Add a flag; with a ``default`` of the command, it holds as if it had been given."""
     table = getattr(Experiment(), flag.table) if flag.table else Experiment()
-    shown = plain(getattr(table, flag.field)) if default is None else default
+    displayed = plain(getattr(table, flag.field)) if default is None else default
     # The default is only shown, as Gunicorn shows its own: None is how "not given" is known.
-    help_ = flag.help if shown is None else f"{flag.help} [{shown}]"
+    help_ = flag.help if displayed is None else f"{flag.help} [{displayed}]"
     if isinstance(flag.kind, tuple):
         group.add_argument(flag.name, choices=flag.kind, help=help_)
     elif flag.kind is bool and flag.metavar is not None:

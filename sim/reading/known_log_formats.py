@@ -212,23 +212,24 @@ def _after_common(heads: Sequence[re.Match[str]]) -> Choice:
     refused = []
     # The last one is the most usual, and a decimal point speaks for a time.
     for number in sorted(bare, key=lambda number: (_decimal(number), number.place), reverse=True):
-        unit, words = (1.0, "s") if _decimal(number) else (1e-6, "us")
+        unit, unit_name = (1.0, "s") if _decimal(number) else (1e-6, "us")
         problem = _problem(number, unit, heads)
         if problem is None:
             example = next(value for value in number.values if value != "-")
             what = (
                 f'the number after "{number.name}"' if number.name else _column_name(number, rows)
             )
-            about = f"{what} (such as {example}) is the request time in {words}"
+            about = f"{what} (such as {example}) is the request time in {unit_name}"
             read: Callable[[str], float | None]
             read = upstream_seconds if _decimal(number) else scaled(1e-6)
             begins = False if _decimal(number) else None
             return Choice((_common_format(number, read, rows, begins=begins, about=about),), about)
-        refused.append((number, words, problem))
-    number, words, problem = max(refused, key=lambda column: column[0].place)
+        refused.append((number, unit_name, problem))
+    number, unit_name, problem = max(refused, key=lambda column: column[0].place)
     example = next(value for value in number.values if value != "-")
     raise UnreadableLogError(
-        f"{_column_name(number, rows)} (such as {example}) cannot be the request time in {words}: "
+        f"{_column_name(number, rows)} (such as {example}) cannot be the request time in "
+        f"{unit_name}: "
         f"{problem}; expected {_units()}",
         heads[0].string,
     )

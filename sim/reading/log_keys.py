@@ -70,8 +70,8 @@ class Meaning(NamedTuple):
 
 def plain(key: str) -> str:
     """The key in lower case, with ``_`` between its words."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key)
-    return re.sub(r"[-. ]", "_", words).lower()
+    snake_case = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key)
+    return re.sub(r"[-. ]", "_", snake_case).lower()
 
 
 def request_time(key: str, values: Iterable[object]) -> Meaning | None:

@@ -81,13 +81,13 @@ class OneLineParser(argparse.ArgumentParser):
     def _begin(self) -> argparse.HelpFormatter:
         """A formatter with what both begin with: usage, description and commands."""
         formatter = self._get_formatter()
-        words = [self.prog, *(["[COMMAND]"] if self._about else [])]
+        usage = [self.prog, *(["[COMMAND]"] if self._about else [])]
         for action in self._actions:
             if not action.option_strings:
-                words.append(str(action.metavar or action.dest))
+                usage.append(str(action.metavar or action.dest))
             elif action.required:
-                words.append(f"{action.option_strings[-1]} {action.metavar}")
-        formatter.add_usage(" ".join([*words, "[FLAGS]"]), (), ())
+                usage.append(f"{action.option_strings[-1]} {action.metavar}")
+        formatter.add_usage(" ".join([*usage, "[FLAGS]"]), (), ())
         formatter.add_text(self.description)
         if self._about:
             formatter.start_section("commands, each with its own --help")
@@ -109,12 +109,12 @@ class OneLineParser(argparse.ArgumentParser):
             if about is None:
                 yield action
                 continue
-            shown = copy.copy(action)
-            shown.option_strings = [name]
+            shortened = copy.copy(action)
+            shortened.option_strings = [name]
             # The default stands in brackets at the end of the whole text.
             default = _DEFAULT.search(action.help or "")
-            shown.help = about + (default.group() if default else "")
-            yield shown
+            shortened.help = about + (default.group() if default else "")
+            yield shortened
 
     def error(self, message: str) -> NoReturn:
         """Print ``error: message`` without the usage, and exit with status 2."""
@@ -125,16 +125,16 @@ class OneLineParser(argparse.ArgumentParser):
     ) -> argparse.Namespace:
         """Parse flags, and the words beside them that a pasted command line has."""
         given = pasted.without_interpreter(sys.argv[1:] if args is None else args)
-        parsed, words = self.parse_known_args(given, namespace)
-        if not words:
+        parsed, unrecognized = self.parse_known_args(given, namespace)
+        if not unrecognized:
             return parsed
         try:
-            flag = next((i for i, word in enumerate(words) if word.startswith("-")), None)
+            flag = next((i for i, word in enumerate(unrecognized) if word.startswith("-")), None)
             if flag is not None or not hasattr(parsed, pasted.PASTED):
-                pasted.refuse_command(words[0], self._commands)
+                pasted.refuse_command(unrecognized[0], self._commands)
                 # Before a flag, words may be a pasted command line's.
-                self.error(f"unrecognized arguments: {' '.join(words[flag or 0 :])}")
-            setattr(parsed, pasted.PASTED, pasted.read(words, self._commands))
+                self.error(f"unrecognized arguments: {' '.join(unrecognized[flag or 0 :])}")
+            setattr(parsed, pasted.PASTED, pasted.read(unrecognized, self._commands))
         except ExperimentError as error:
             self.error(str(error))
         return parsed

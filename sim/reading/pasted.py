@@ -33,43 +33,45 @@ class Pasted(NamedTuple):
     application: str | None
 
 
-def without_interpreter(words: Sequence[str]) -> list[str]:
+def without_interpreter(arguments: Sequence[str]) -> list[str]:
     """The ``words``, with ``gunicorn`` for each ``python -m gunicorn`` and ``-- gunicorn``.
 
     To argparse, ``-m`` is Gunicorn's ``--umask``, and no flag follows ``--``.
     """
     rest: list[str] = []
     position = 0
-    while position < len(words):
+    while position < len(arguments):
         end = position + 1
-        if _PYTHON.fullmatch(PurePath(words[position]).name):
-            while end < len(words) and words[end].startswith("-") and words[end] != "-m":
+        if _PYTHON.fullmatch(PurePath(arguments[position]).name):
+            while (
+                end < len(arguments) and arguments[end].startswith("-") and arguments[end] != "-m"
+            ):
                 end += 1
-            option, module = (*words[end : end + 2], "", "")[:2]
+            option, module = (*arguments[end : end + 2], "", "")[:2]
             if option == "-m" and module in _GUNICORN_MODULES:
                 rest.append("gunicorn")
                 position = end + 2
                 continue
-        elif words[position] == "--" and end < len(words) and _is_gunicorn(words[end]):
+        elif arguments[position] == "--" and end < len(arguments) and _is_gunicorn(arguments[end]):
             position = end
             continue
-        rest.append(words[position])
+        rest.append(arguments[position])
         position += 1
     return rest
 
 
-def read(words: Sequence[str], commands: Sequence[str]) -> Pasted:
+def read(arguments: Sequence[str], commands: Sequence[str]) -> Pasted:
     """Read the words that are neither flags nor values of flags.
 
     Args:
-        words: in their order, at least one.
+        arguments: in their order, at least one.
         commands: names that may have been meant.
 
     Raises:
         ExperimentError: when they are no command that starts Gunicorn, and no application.
     """
-    start = next((index for index, word in enumerate(words) if _is_gunicorn(word)), None)
-    launcher = () if start is None else words[:start]
+    start = next((index for index, word in enumerate(arguments) if _is_gunicorn(word)), None)
+    launcher = () if start is None else arguments[:start]
     for word in launcher:
         if ":" in word:
             raise ExperimentError(
@@ -80,9 +82,9 @@ def read(words: Sequence[str], commands: Sequence[str]) -> Pasted:
                 f"{word!r} stands before gunicorn, where it is not read; expected it before "
                 "'python'"
             )
-    for word in words if start is None else launcher:
+    for word in arguments if start is None else launcher:
         refuse_command(word, commands)
-    applications = words if start is None else words[start + 1 :]
+    applications = arguments if start is None else arguments[start + 1 :]
     if len(applications) > 1:
         raise ExperimentError(
             f"{' and '.join(map(repr, applications))} are given without a flag; expected one "

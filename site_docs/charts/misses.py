@@ -81,8 +81,10 @@ def _point(result: Result, off: Off, limit: float) -> dict[str, Any]:
 
 def _sentence(panel: dict[str, Any]) -> str:
     missed = [str(point["cell"]) for point in panel["cells"] if point["missed"]]
-    told = f"further off than allowed: {', '.join(missed)}" if missed else "none is too far off"
-    return f"{panel['figure'].capitalize()}, {len(panel['cells'])} cells, {told}."
+    conclusion = (
+        f"further off than allowed: {', '.join(missed)}" if missed else "none is too far off"
+    )
+    return f"{panel['figure'].capitalize()}, {len(panel['cells'])} cells, {conclusion}."
 
 
 def _draw(axes: Axes, panel: dict[str, Any]) -> None:

@@ -15,22 +15,22 @@ PAGE = "playground/"
 PLAIN = ":,/;"
 
 
-def address(words: Sequence[str], other: Sequence[str] | None = None) -> str:
-    """The address, from the root of the site, at which the page begins with these words.
+def address(flags: Sequence[str], other: Sequence[str] | None = None) -> str:
+    """The address, from the root of the site, at which the page begins with these flags.
 
     Args:
-        words: flags of ``python -m sim`` and their values.
+        flags: those of ``python -m sim``, with their values.
         other: those of the server to compare with.
 
     Raises:
         ValueError: when a word is no flag, or its value is missing.
     """
     b = [] if other is None else ["B", *_parts(other)]
-    return f"{PAGE}#{'&'.join([*_parts(words), *b])}"
+    return f"{PAGE}#{'&'.join([*_parts(flags), *b])}"
 
 
-def _parts(words: Sequence[str]) -> list[str]:
-    rest = iter(words)
+def _parts(flags: Sequence[str]) -> list[str]:
+    rest = iter(flags)
     parts = []
     for word in rest:
         name, equals, value = word.partition("=")

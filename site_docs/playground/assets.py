@@ -216,10 +216,10 @@ def _wheel() -> Path | None:
 
 
 def _on_path(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
+    path = shutil.which(name)
+    if path is None:
         raise AssetsError(f"there is no {name}; pip install 'gunicorn-sim[site]' brings it")
-    return found
+    return path
 
 
 def _run(command: Sequence[str]) -> None:
@@ -236,8 +236,8 @@ def _run(command: Sequence[str]) -> None:
     except subprocess.CalledProcessError as error:
         lines = (error.stderr or error.stdout or "").splitlines()
         # What comes later is advice, and paths of this machine.
-        said = [line.strip() for line in lines if line.strip() and "npm warn" not in line]
-        first = "; ".join(said[:2])[:300]
+        messages = [line.strip() for line in lines if line.strip() and "npm warn" not in line]
+        first = "; ".join(messages[:2])[:300]
         raise AssetsError(f"{Path(command[-2]).name} {command[-1]} failed ({first})") from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise AssetsError(f"{Path(command[-2]).name} {command[-1]} failed ({error})") from None

@@ -224,8 +224,8 @@ def difference(a: Prediction, b: Prediction) -> str:
     replications = min(len(a.observations), len(b.observations))
     experiments = {"A": to_dict(a.experiment), "B": to_dict(b.experiment)}
     names = {side: side for side in experiments}
-    found = compared(experiments, names, contrasts(replications, known), replications)
-    return json.dumps(found, allow_nan=False)
+    document_ = compared(experiments, names, contrasts(replications, known), replications)
+    return json.dumps(document_, allow_nan=False)
 
 
 def configuration(text: str, cores: int) -> str:

@@ -36,12 +36,12 @@ def tried(case: str, columns: Iterable[str] = ("latency_mean", "latency_p95", "t
     columns = tuple(columns)
     heads = [f"{COLUMNS[key][0]}, predicted | measured" for key in columns]
     lines = [f"| settings | {' | '.join(heads)} |", f"| --- |{' ---: | ---: |' * len(columns)}"]
-    found = cases.experiments(case)
-    for name, server in found.items():
+    experiments = cases.experiments(case)
+    for name, server in experiments.items():
         cells = [cell for key in columns for cell in _both(name, key)]
         link = play(evidence(name).shown.arguments, f"<code>{server}</code>")
         lines.append(f"| {link} | {' | '.join(cells)} |")
-    first = evidence(next(iter(found))).shown
+    first = evidence(next(iter(experiments))).shown
     lines += [
         "",
         "Each row's settings open it in the playground.",

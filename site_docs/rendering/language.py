@@ -251,8 +251,8 @@ def timeline(name: str) -> str:
         times = (event.predicted_s, event.measured_s)
         if all(time is None or time < 0 for time in times):
             continue
-        told = " | ".join("" if time is None else f"{time:.2f} s" for time in times)
-        lines.append(f"| {told} | {event.process} | {describe(event.kind, event.process)} |")
+        durations = " | ".join("" if time is None else f"{time:.2f} s" for time in times)
+        lines.append(f"| {durations} | {event.process} | {describe(event.kind, event.process)} |")
     return "\n".join(lines)
 
 
@@ -285,14 +285,14 @@ def figures(name: str, names: Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-def compared(names: Iterable[str], shown: Iterable[str]) -> str:
+def compared(names: Iterable[str], measures: Iterable[str]) -> str:
     """The same figures of several experiments, as a table."""
     lines = [
         "| experiment | figure | predicted | measured | off by | repeats differ by | verdict "
         "| ideal queue is off by |",
         "| --- | --- | ---: | ---: | ---: | ---: | --- | ---: |",
     ]
-    for name, each in product(names, shown):
+    for name, each in product(names, measures):
         figure = evidence(name).comparison.figure(each)
         cells = (
             f"`{name}`",
@@ -325,16 +325,16 @@ def reproduce(name: str) -> str:
     )
 
 
-def opened(words: str, name: str, other: str | None = None) -> str:
+def opened(label: str, name: str, other: str | None = None) -> str:
     """A link that opens an experiment in the playground, beside another if there is one.
 
     Args:
-        words: of the link.
+        label: of the link.
         name: of the experiment.
         other: of the one to compare it with.
     """
     against = None if other is None else evidence(other).shown.arguments
-    return play(evidence(name).shown.arguments, words, against)
+    return play(evidence(name).shown.arguments, label, against)
 
 
 def where(name: str) -> str:

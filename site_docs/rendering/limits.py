@@ -166,7 +166,7 @@ def explain(
     Raises:
         ExperimentError: when a miss has no cause, or a cause or one of its cells no miss.
     """
-    found: dict[str, list[tuple[Result, Off]]] = {cause.id: [] for cause in causes}
+    results: dict[str, list[tuple[Result, Off]]] = {cause.id: [] for cause in causes}
     for result, off in misses:
         cause = next((each for each in causes if each.explains(result.cell, off)), None)
         if cause is None:
@@ -174,17 +174,17 @@ def explain(
                 f"{where}: cell {result.cell} ({result.name}) misses its {WORDS[off.name]} by "
                 f"{numbers.percent(off.error)}; expected a cause that explains it"
             )
-        found[cause.id].append((result, off))
+        results[cause.id].append((result, off))
     for cause in causes:
-        there = {result.cell for result, _ in found[cause.id]}
-        gone = [str(number) for number in cause.cells if number not in there]
-        if gone or not there:
+        cells = {result.cell for result, _ in results[cause.id]}
+        gone = [str(number) for number in cause.cells if number not in cells]
+        if gone or not cells:
             what = f"cells {', '.join(gone)}" if gone else "any cell"
             raise ExperimentError(
                 f"{where}: cause {cause.id!r} does not explain a miss of {what} any more; "
                 "expected only what is missed today"
             )
-    return tuple((cause, tuple(found[cause.id])) for cause in causes)
+    return tuple((cause, tuple(results[cause.id])) for cause in causes)
 
 
 @cached_in_process
@@ -199,15 +199,15 @@ def explained() -> Explained:
 
 def summary() -> str:
     """How much is left, in words."""
-    found = validated.read()
+    validation = validated.read()
     missed = {result.cell for result, _ in validated.missed()}
     figures = len(validated.missed())
     if not missed:
-        return f"**Every one of {len(found.rows)} cells of the validation meets its targets.**"
+        return f"**Every one of {len(validation.rows)} cells of the validation meets its targets.**"
     return (
-        f"**{len(missed)} of {len(found.rows)} cells of the validation miss a target, in "
-        f"{figures} figures of {len(FIGURES) * len(found.rows)}.** Each is below, with its cause: "
-        "how far it is off, and in brackets how far it may be."
+        f"**{len(missed)} of {len(validation.rows)} cells of the validation miss a target, in "
+        f"{figures} figures of {len(FIGURES) * len(validation.rows)}.** Each is below, with its "
+        "cause: how far it is off, and in brackets how far it may be."
     )
 
 

@@ -32,16 +32,16 @@ the same on the command line.</p>
 </div>"""
 
 
-def play(arguments: str, words: str, against: str | None = None) -> str:
+def play(arguments: str, label: str, against: str | None = None) -> str:
     """A link that opens an experiment in the playground.
 
     Args:
         arguments: what a reader writes behind ``python -m sim``.
-        words: of the link, as HTML.
+        label: of the link, as HTML.
         against: the arguments of an experiment to compare it with.
     """
     sides = [shlex.split(each) for each in (arguments, against) if each is not None]
-    return f'<a href="{escape(address(*sides))}" data-root>{words}</a>'
+    return f'<a href="{escape(address(*sides))}" data-root>{label}</a>'
 
 
 _why_missing: list[str] = []

@@ -37,25 +37,28 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def _line(found: Validated, planned: int) -> str:
-    targets = [t for t in found.validation.targets if t.reached is not None]
+def _line(validated_release: Validated, planned: int) -> str:
+    targets = [t for t in validated_release.validation.targets if t.reached is not None]
     reached = sum(target.reached is True for target in targets)
     # A cell that was measured less often has no spread yet, and is not judged.
-    whole = sum(result.repeats >= found.header.repeats for result in found.validation.results)
-    by_name = {each.name: each for each in found.validation.measures}
+    whole = sum(
+        result.repeats >= validated_release.header.repeats
+        for result in validated_release.validation.results
+    )
+    by_name = {each.name: each for each in validated_release.validation.measures}
     judged = [by_name[name] for name in (*TARGETED, "share")]
     cells = (
-        found.header.versions["gunicorn"],
+        validated_release.header.versions["gunicorn"],
         f"{whole} of {planned}",
         f"{reached} of {len(targets)}",
-        *(_errors(found, name) for name in ("latency_mean", "latency_p95")),
+        *(_errors(validated_release, name) for name in ("latency_mean", "latency_p95")),
         f"{sum(m.noisy for m in judged)}, {sum(m.within_scatter for m in judged)}",
     )
     return f"| {' | '.join(cells)} |"
 
 
-def _errors(found: Validated, name: str) -> str:
-    measure = next(each for each in found.validation.measures if each.name == name)
+def _errors(validated_release: Validated, name: str) -> str:
+    measure = next(each for each in validated_release.validation.measures if each.name == name)
     if measure.median is None or measure.worst is None:
         return "0"
     median, worst = (numbers.percent(value) for value in (measure.median, measure.worst))

@@ -27,12 +27,12 @@ def read(path: Path = FILE) -> dict[str, Any]:
     """
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        there = [(number["module"], number["name"]) for number in document["numbers"]]
+        numbers = [(number["module"], number["name"]) for number in document["numbers"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ExperimentError(
             f"{path}: cannot be read ({error}); expected what python -m sim sensitivity --json says"
         ) from None
-    if there != [(number.module, number.name) for number in FITTED]:
+    if numbers != [(number.module, number.name) for number in FITTED]:
         raise ExperimentError(
             f"{path}: has other numbers than sim/study/fitted.py; expected those of today: "
             f"python -m sim sensitivity --json > {path}"

@@ -126,19 +126,19 @@ def reached(path: Path = FILE) -> str:
 def targets(path: Path = FILE) -> str:
     """What the model must reach, what it reaches, and whether that will do, as a table."""
     found = read(path).validation
-    told = {True: "reached", False: "**missed**", None: "no cell tells"}
+    verdicts = {True: "reached", False: "**missed**", None: "no cell tells"}
     values = _reached_values(found)
     lines = ["| target | it is | |", "| --- | ---: | --- |"]
     lines += [
-        f"| {words} | {value} | {told[target.reached]} |"
-        for target, (words, value) in zip(found.targets, values, strict=True)
+        f"| {label} | {value} | {verdicts[target.reached]} |"
+        for target, (label, value) in zip(found.targets, values, strict=True)
     ]
     return "\n".join(lines)
 
 
-def _reached_values(found: Validation) -> list[tuple[str, str]]:
+def _reached_values(validation: Validation) -> list[tuple[str, str]]:
     """Words and the value of each of `Validation.targets`, in their order."""
-    by_name = {each.name: each for each in found.measures}
+    by_name = {each.name: each for each in validation.measures}
     rows: list[tuple[str, str]] = []
     for name in TARGETED:
         each, word = by_name[name], WORDS[name]
@@ -160,7 +160,7 @@ def _reached_values(found: Validation) -> list[tuple[str, str]]:
             f"{within} of {noisy} figures",
         )
     )
-    closer = "" if found.closer is None else f"{numbers.factor(found.closer)} times"
+    closer = "" if validation.closer is None else f"{numbers.factor(validation.closer)} times"
     rows.append(
         (
             f"the mean of several `gthread` workers is {CLOSER:.0f} times closer than an ideal "
@@ -199,10 +199,10 @@ def rejected_if_scaled(scale: float, path: Path = FILE) -> int:
     )
 
 
-def _offs(found: Validation) -> list[tuple[int, Off]]:
+def _offs(validation: Validation) -> list[tuple[int, Off]]:
     return [
         (result.cell, off)
-        for result in found.results
+        for result in validation.results
         for off in map(result.off, TARGETED)
         if off is not None
     ]
@@ -275,8 +275,8 @@ _COLUMNS = (
 def cells(path: Path = FILE) -> str:
     """Every cell, as a table of HTML that can be sorted by each column."""
     head = "".join(
-        f'<th scope="col" style="text-align: {side};"><button type="button">{words}</button></th>'
-        for side, words in _COLUMNS
+        f'<th scope="col" style="text-align: {side};"><button type="button">{label}</button></th>'
+        for side, label in _COLUMNS
     )
     body = "".join(_row(result) for result in read(path).validation.results)
     return f"<table data-sortable><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -320,28 +320,28 @@ def _row(result: Result) -> str:
 def server(each: Cell) -> str:
     """What serves in a cell, in words."""
     workers, threads = each.shape
-    words = [f"{each.worker_class} {workers} x {threads}"]
-    words += [f"limit {threads}"] if each.worker_connections == "threads" else []
-    words += ["reuse port"] if each.reuse_port else []
-    return escape(", ".join(words))
+    parts = [f"{each.worker_class} {workers} x {threads}"]
+    parts += [f"limit {threads}"] if each.worker_connections == "threads" else []
+    parts += ["reuse port"] if each.reuse_port else []
+    return escape(", ".join(parts))
 
 
 def traffic(each: Cell) -> str:
     """What comes in a cell, in words."""
     demand = {"io": "waits", "half cpu": "half and half", "cpu": "computes"}[each.demand]
-    kept = "kept" if each.connection == "keepalive" else "new"
-    return escape(f"{demand}, {each.service}, {kept}")
+    connections = "kept" if each.connection == "keepalive" else "new"
+    return escape(f"{demand}, {each.service}, {connections}")
 
 
 def verdict(result: Result) -> str:
     """What is said of a cell, in HTML."""
-    words = []
+    remarks = []
     if result.misses:
         missed = ", ".join(WORDS[off.name] for off in result.misses)
-        words.append(f"<strong>misses {missed}</strong>")
-    words += ["noisy"] if result.noisy else []
-    words += ["disturbed"] if result.disturbed else []
-    return ", ".join(words) or "met"
+        remarks.append(f"<strong>misses {missed}</strong>")
+    remarks += ["noisy"] if result.noisy else []
+    remarks += ["disturbed"] if result.disturbed else []
+    return ", ".join(remarks) or "met"
 
 
 def as_csv(path: Path = FILE) -> str:
