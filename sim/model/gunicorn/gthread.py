@@ -357,6 +357,8 @@ class ThreadWorker(Worker):
 
     def _dispatch(self, _: None) -> None:
         """Handle what was ready."""
+        assert self.to_finish <= len(self.finished), "only this turn finishes requests"
+        assert self.to_read <= len(self.readable), "only this turn reads from connections"
         connection = self.in_hand
         if connection is not None:
             self.in_hand = None
@@ -692,6 +694,7 @@ class ThreadWorker(Worker):
             thread.connection = None
             # It runs next: Python starts another thread only when none is idle.
             self.idle_threads.append(thread)
+            assert len(self.idle_threads) <= len(self.threads), "a thread idles once"
 
     # The end of the process.
 
