@@ -49,6 +49,7 @@ SERVES = frozenset(
             "measure",
             "proxies",
             "release_behaviours",
+            "release_predictions",
             "releases_rig",
             "server",
             "service",
