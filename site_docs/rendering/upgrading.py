@@ -159,6 +159,8 @@ def _cells(name: str) -> str:
         for side in (found.predicted, found.measured)
     )
     rows = found.comparison.recovery
+    if not rows:
+        return f"{lost} | "
     back = ", ".join(
         numbers.seconds(_last([getattr(row, side).capacity_restored_after_s for row in rows]))
         for side in ("predicted", "measured")

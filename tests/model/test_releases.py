@@ -181,7 +181,7 @@ def test_what_max_requests_loses(release: str) -> None:
 
 @pytest.mark.parametrize("release", OLD[1:])
 def test_a_stopping_worker_may_wake_up_for_nothing(release: str) -> None:
-    """Then it leaves its loop; else the next connection that it accepts is the one that it loses."""
+    """Then it leaves its loop; else it loses the next connection that it accepts."""
     traffic = Traffic(rate=62.0, duration=20.0, io=FIFTY, drain=5.0)
     asked = experiment(release, traffic, workers=2, threads=2, max_requests=25)
     runs = [predict(asked, 0, variant) for variant in range(4)]

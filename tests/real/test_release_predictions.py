@@ -183,7 +183,7 @@ def test_a_release_does_what_is_predicted(
     far = {
         what: (time, found[what])
         for what, time in expected.items()
-        if not (isinf(time) and isinf(found[what]) or abs(time - found[what]) <= TOLERANCE)
+        if not ((isinf(time) and isinf(found[what])) or abs(time - found[what]) <= TOLERANCE)
     }
     assert not far, f"predicted and measured, s: {far}"
 

@@ -33,8 +33,8 @@ none of the connections that it holds. Only an idle connection that expires ends
 It sees SIGTERM, `max_requests` and the death of its master at the head of its loop, to which it
 comes within 1 s where nothing happens, or with the next connection that wakes it. If it wins the
 race for that one, it accepts it first and never reads it; if it wakes up for nothing, nothing is
-lost. Then it leaves the loop and waits for the requests that the pool has. Connections that were not
-read by then are lost, and so are idle connections.
+lost. Then it leaves the loop and waits for the requests that the pool has. Connections that were
+not read by then are lost, and so are idle connections.
 """
 
 from __future__ import annotations
