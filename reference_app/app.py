@@ -37,16 +37,20 @@ app = Flask(__name__)
 # Numbers for the threads of this process. Under preload the master never takes one, so every
 # worker counts from 1.
 _numbers = count(1)
-_thread = threading.local()
+_threads: dict[int, int] = {}
 
 
 def _thread_number() -> int:
-    """A small number that is this thread's alone in its worker, from 1."""
+    """A small number that is this thread's alone in its worker, from 1.
+
+    The operating system's thread: gevent makes of `threading.local` one of each greenlet.
+    """
+    own = threading.get_native_id()
     try:
-        number: int = _thread.number
-    except AttributeError:
-        number = _thread.number = next(_numbers)
-    return number
+        return _threads[own]
+    except KeyError:
+        number = _threads[own] = next(_numbers)
+        return number
 
 
 class _BadRequestError(ValueError):

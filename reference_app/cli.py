@@ -147,6 +147,12 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--gunicorn``, ``--app``, ``--path`` and ``--out``."""
     add_gunicorn(parser)
     parser.add_argument(
+        "--worker-class",
+        default="gthread",
+        metavar="CLASS",
+        help="worker class whose requests to measure; gthread measures those of sync too [gthread]",
+    )
+    parser.add_argument(
         "--app",
         metavar="MODULE:APP",
         help="WSGI application to measure [the reference service]",

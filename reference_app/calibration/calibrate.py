@@ -17,6 +17,7 @@ from sim.experiment.costs import Costs
 from sim.experiment.memory_costs import MemoryCosts
 from sim.experiment.release import NEWEST
 from sim.experiment.release_defaults import default_costs
+from sim.experiment.worker_class import WorkerClass
 
 #: Rounds of everything but the shares and the memory; their mean counts.
 ROUNDS = 2
@@ -44,6 +45,7 @@ class Calibration:
         demand: of the application's own code; None where that is our service's, which does what it
             is asked to.
         gunicorn: the release that ran.
+        worker_class: that served the requests.
     """
 
     costs: Mapping[str, float]
@@ -52,11 +54,12 @@ class Calibration:
     shares: Mapping[Load, tuple[float, ...]]
     demand: Demand | None = None
     gunicorn: str = NEWEST
+    worker_class: WorkerClass = "gthread"
 
     @property
     def measured(self) -> Costs:
         """The costs that were measured; those of the accept race are the defaults."""
-        return replace(default_costs(self.gunicorn), **self.costs)
+        return replace(default_costs(self.gunicorn, self.worker_class), **self.costs)
 
 
 @dataclass(slots=True)
@@ -90,7 +93,11 @@ class _Steps:
 
 
 def calibrate(
-    application: Application | None, path: str, tell: Tell, gunicorn: str = NEWEST
+    application: Application | None,
+    path: str,
+    tell: Tell,
+    gunicorn: str = NEWEST,
+    worker_class: WorkerClass = "gthread",
 ) -> Calibration:
     """Measure the costs of a host; it takes little more than a minute.
 
@@ -101,6 +108,7 @@ def calibrate(
         tell: told of each step.
         gunicorn: the release to run. The shares of the accepts are the scheduler's, and measured
             with the newest release that the model knows.
+        worker_class: whose steps of a request to measure. All else is measured with the usual ones.
 
     Raises:
         ExperimentError: when the application does not boot or answer.
@@ -115,11 +123,13 @@ def calibrate(
         rounds.add(life_costs(application, launchdarkly=application is None, gunicorn=gunicorn))
         steps.advance(LIFE_S)
         steps.begin(f"the steps of a request, round {number} of {ROUNDS}")
-        of_requests = request_costs(gunicorn) | {"handover": handover()}
+        of_requests = request_costs(gunicorn, worker_class) | {"handover": handover()}
         steps.advance(REQUESTS_S)
         if application is not None:
             steps.begin(f"requests to {application.target}, round {number} of {ROUNDS}")
-            theirs, demand = application_costs(application, path, of_requests, gunicorn)
+            theirs, demand = application_costs(
+                application, path, of_requests, gunicorn, worker_class
+            )
             of_requests |= theirs
             demands.append(demand)
             steps.advance(THEIRS_S)
@@ -138,4 +148,5 @@ def calibrate(
         shares,
         Demand(fmean(d.cpu for d in demands), fmean(d.io for d in demands)) if demands else None,
         gunicorn,
+        worker_class,
     )

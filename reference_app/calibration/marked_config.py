@@ -8,6 +8,9 @@ r"""Gunicorn's configuration under calibration: the rig's, and a clock at each s
                         \               ^                              \
     pool thread:         handle --> app +                               handle --> app --> finish
 
+A gevent worker does all of that in one thread, accept, handle and app. What its hub does from the
+end of one `handle` to the next accept is its finish.
+
 Each step notes the wall clock and its thread's CPU clock. Of each request, `handled` also notes
 when its handling began and the CPU that it took. A worker writes its notes as a line when it exits.
 """
@@ -90,12 +93,40 @@ def _put_clocks(step: str, places: Iterable[tuple[str, str]]) -> None:
     setattr(owner, method, _between(step, getattr(owner, method)))
 
 
-def post_worker_init(worker: Worker) -> None:
-    """Put the clocks in; the worker is about to enter its loop."""
+def _accepted(accept: Callable[..., Any]) -> Callable[..., Any]:
+    """Between, where a call that finds no connection is no accept."""
+
+    def noted(*args: Any) -> Any:  # noqa: ANN401 - as above
+        begins = time.monotonic(), time.thread_time()
+        accepted = accept(*args)
+        if accepted:
+            _marks["accept_begins"].append(begins)
+            _note("accept_ends")
+        return accepted
+
+    return noted
+
+
+def _put_clocks_into_threads() -> None:
     ThreadWorker.accept = _between("accept", ThreadWorker.accept)
     ThreadWorker.handle = _handled(_between("handle", ThreadWorker.handle))
     _put_clocks("dispatch", _DISPATCH)
     _put_clocks("finish", _FINISH)
+
+
+def _put_clocks_into_greenlets(worker_class: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+    from gevent.server import StreamServer  # noqa: PLC0415 - of the extra gevent
+
+    StreamServer.do_read = _accepted(StreamServer.do_read)
+    worker_class.handle = _handled(_between("handle", worker_class.handle))
+
+
+def post_worker_init(worker: Worker) -> None:
+    """Put the clocks in; the worker is about to enter its loop."""
+    if isinstance(worker, ThreadWorker):
+        _put_clocks_into_threads()
+    else:
+        _put_clocks_into_greenlets(type(worker))
     application = worker.wsgi
 
     def clocked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

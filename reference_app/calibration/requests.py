@@ -45,6 +45,7 @@ from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.distribution import Distribution
 from sim.experiment.release import NEWEST, Release, release
+from sim.experiment.worker_class import TRAITS, WorkerClass
 
 MARKED = "reference_app.calibration.marked_config"
 
@@ -105,6 +106,10 @@ class Steps:
         """
         return _apart(_clocks(self.accepted[:-1]), _clocks(self.accept[1:]))
 
+    def finishing_in_loop(self) -> list[float]:
+        """CPU of an event loop from the end of each request but the last to the next accept, s."""
+        return _apart(_clocks(self.handled[:-1]), _clocks(self.accept[1:]))
+
     def linger(self) -> list[float]:
         """How long the main thread waits, off its core, as it finishes each request, s."""
         waits = [
@@ -152,17 +157,21 @@ def cache_costs(gunicorn: str = NEWEST) -> dict[str, float]:
         return caches.fit(sorted(notes["handled"]) for notes in _notes(running))
 
 
-def request_costs(gunicorn: str = NEWEST) -> dict[str, float]:
+def request_costs(
+    gunicorn: str = NEWEST, worker_class: WorkerClass = "gthread"
+) -> dict[str, float]:
     """Measure, with our service, the fields of `Costs` that are about requests, in s.
 
     Args:
         gunicorn: the release to run.
+        worker_class: that serves them. ``gthread`` measures what ``sync`` needs too.
 
     Raises:
         ExperimentError: when the server does not boot or the notes do not come.
     """
     known = release(gunicorn)
-    worker = replace(_ONE_WORKER, gunicorn=gunicorn)
+    loop = TRAITS[worker_class].event_loop
+    worker = replace(_ONE_WORKER, gunicorn=gunicorn, worker_class=worker_class)
     caching = cache_costs(gunicorn)
     # A worker's notes are about all its traffic, so the first has a server of its own.
     (new,), steps = _replayed(worker, _AT_RANDOM)
@@ -185,16 +194,21 @@ def request_costs(gunicorn: str = NEWEST) -> dict[str, float]:
 
     request = computed(_apart(handle, began), arrival)
     sending = _apart(ended, handled)
-    costs = _gunicorns_steps(known, steps, lambda taken: computed(taken, ended))
+
+    def ending(taken: Sequence[float]) -> float:
+        return computed(taken, ended)
+
+    costs = _loops_steps(steps, ending) if loop else _gunicorns_steps(known, steps, ending)
     releasing = costs.pop("release")
     respond = computed(sending, ended) + releasing
     accepting, dispatch = computed(_apart(accept, handle), arrival), 0.0
-    polled = known.new_connection == "poller"
+    polled = known.new_connection == "poller" and not loop
+    in_pool = known.finished_by == "pool thread" and not loop
     if polled:
         dispatched = _walls(steps.dispatch)
         accepting = computed(_apart(_clocks(steps.accept), _clocks(steps.dispatch)), arrival)
         dispatch = computed(_apart(dispatched, handle), arrival)
-    elif known.finished_by == "pool thread":
+    elif in_pool:
         moments = _walls(kept_steps.dispatch)[:REQUESTS]
         numbers = range(WARM_UP, len(moments))
         dispatch = computed(kept_steps.dispatching(), moments, numbers)
@@ -222,8 +236,12 @@ def request_costs(gunicorn: str = NEWEST) -> dict[str, float]:
     receiving = _apart(sending, _apart(ended, finished))
     connect = cold(_apart(arrival, accept), arrival)
     first = fmean(_to_start(result)[0] for result in (new, kept))
-    of_kept = request + (dispatch or costs["finish"])
-    if known.finished_by == "pool thread":
+    # Whoever waits for it in an event loop goes on: nothing is handed over.
+    of_kept = request + (0.0 if loop else dispatch or costs["finish"])
+    if not loop:
+        # Off its core: two clocks, which may differ by less than they can tell.
+        costs["linger"] = max(0.0, cold(steps.linger(), ended))
+    if in_pool:
         costs["dispatch"] = dispatch
         of_sync = _sync_cycle(gunicorn, caching) - accepting - request - respond
         costs["sync_finish"] = max(0.0, of_sync)
@@ -240,8 +258,6 @@ def request_costs(gunicorn: str = NEWEST) -> dict[str, float]:
             "first_request": max(0.0, first - connect - of_new),
             "respond": respond,
             "receive": max(0.0, cold(receiving, ended) - releasing),
-            # Off its core: two clocks, which may differ by less than they can tell.
-            "linger": max(0.0, cold(steps.linger(), ended)),
             "timer_slack": median(_apart(began, ended)[WARM_UP:]) - IO,
             "warm": warm,
             "cooling": cooling,
@@ -261,6 +277,11 @@ def _gunicorns_steps(
     finish = computed(steps.finishing())
     # Closing waits for the client in both worker classes, and costs the same.
     return {"finish": finish, "sync_finish": finish, "release": computed(steps.release())}
+
+
+def _loops_steps(steps: Steps, computed: Callable[[Sequence[float]], float]) -> dict[str, float]:
+    """The same of an event loop, whose one thread has the next request when it is done."""
+    return {"finish": computed(steps.finishing_in_loop()), "release": 0.0}
 
 
 def _sync_cycle(gunicorn: str, caching: Mapping[str, float]) -> float:
@@ -378,7 +399,11 @@ class Demand:
 
 
 def application_costs(
-    application: Application, path: str, caching: Mapping[str, float], gunicorn: str = NEWEST
+    application: Application,
+    path: str,
+    caching: Mapping[str, float],
+    gunicorn: str = NEWEST,
+    worker_class: WorkerClass = "gthread",
 ) -> tuple[dict[str, float], Demand]:
     """Measure Gunicorn's part of the costs of an application of somebody else's, and its demand.
 
@@ -387,22 +412,29 @@ def application_costs(
         path: to ask for.
         caching: what the caches of this machine save, as `cache_costs` has measured it.
         gunicorn: the release to run.
+        worker_class: that serves it.
 
     Raises:
         ExperimentError: when it does not boot or answer.
     """
     random = Random(1)
-    experiment = Experiment(server=replace(_ONE_WORKER, gunicorn=gunicorn))
-    with running_server(experiment, replace(application, config=MARKED)) as server:
+    server = replace(_ONE_WORKER, gunicorn=gunicorn, worker_class=worker_class)
+    experiment = Experiment(server=server)
+    with running_server(experiment, replace(application, config=MARKED)) as running:
         for _ in range(THEIR_REQUESTS):
-            _get(server.port, path)
+            _get(running.port, path)
             time.sleep(random.expovariate(RATE))
-        steps = _steps(server)
-    return gunicorns_costs(steps, caching, release(gunicorn)), _demand(steps)
+        steps = _steps(running)
+    loop = server.traits.event_loop
+    return gunicorns_costs(steps, caching, release(gunicorn), loop=loop), _demand(steps)
 
 
 def gunicorns_costs(
-    steps: Steps, caching: Mapping[str, float], known: Release | None = None
+    steps: Steps,
+    caching: Mapping[str, float],
+    known: Release | None = None,
+    *,
+    loop: bool = False,
 ) -> dict[str, float]:
     """The cold costs of Gunicorn's steps, s, from requests that came before all had cooled.
 
@@ -410,6 +442,7 @@ def gunicorns_costs(
         steps: of a worker.
         caching: see `application_costs`.
         known: the release; the newest, if None.
+        loop: whether the worker has an event loop.
     """
     known = known or release(NEWEST)
     gaps = steps.idle()
@@ -419,9 +452,9 @@ def gunicorns_costs(
 
     to_application = _apart(_walls(steps.handle), _walls(steps.app))
     request = cold(to_application)
-    costs = _gunicorns_steps(known, steps, cold)
+    costs = _loops_steps(steps, cold) if loop else _gunicorns_steps(known, steps, cold)
     accept = cold(_apart(_walls(steps.accept), _walls(steps.handle)))
-    if known.new_connection == "poller":
+    if known.new_connection == "poller" and not loop:
         accept = cold(_apart(_clocks(steps.accept), _clocks(steps.dispatch)))
         costs["dispatch"] = cold(_apart(_walls(steps.dispatch), _walls(steps.handle)))
     respond = cold(_apart(_walls(steps.answered), _walls(steps.handled))) + costs.pop("release")

@@ -17,12 +17,14 @@ from reference_app.calibration.requests import Demand
 from reference_app.rig import releases
 from reference_app.rig.processor import processor
 from reference_app.rig.progress_line import ProgressLine, print_progress
-from reference_app.rig.server import Application
+from reference_app.rig.server import Application, refuse_missing_packages
 from sim.command import writable, write_stdout
 from sim.errors import ExperimentError
+from sim.experiment import Server
 from sim.experiment.costs import PARTS, Costs
 from sim.experiment.release import NEWEST, release
 from sim.reading import costs_file
+from sim.reading.settings import worker_class_of
 from sim.study import race_fit
 from sim.whole_file import whole_file
 
@@ -41,6 +43,8 @@ def run(args: argparse.Namespace) -> None:
         raise ExperimentError(f"--app is {args.app!r}; expected MODULE:APP, such as myapp:app")
     if not args.path.startswith("/"):
         raise ExperimentError(f"--path is {args.path!r}; expected one that begins with '/'")
+    worker_class = worker_class_of(args.worker_class)
+    refuse_missing_packages(Server(worker_class=worker_class))
     gunicorn = _release(args.gunicorn)
     application = None if args.app is None else Application(args.app, directory=Path.cwd())
     with ProgressLine(sys.stderr, steps=True) as line:
@@ -49,6 +53,7 @@ def run(args: argparse.Namespace) -> None:
             args.path,
             lambda what, over, planned: line.say(what, over, planned=planned),
             gunicorn,
+            worker_class,
         )
     cores = len(os.sched_getaffinity(0))
     costs = race_fit.fitted(result.measured, result.shares, cores)
@@ -80,7 +85,8 @@ def _about(
     yield (
         f"What the steps of a request and of a process's life cost {target}, in s, and what its "
         "processes take of the memory, in bytes, for `python -m sim --costs FILE`. Written by "
-        "`python -m reference_app calibrate`."
+        f"`python -m reference_app calibrate`; worker_class {result.worker_class} served the "
+        "requests."
     )
     yield (
         f"Measured {now:%Y-%m-%d %H:%M} UTC on the machine below, CPython "

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
@@ -45,6 +46,21 @@ BOOT = 30.0
 BOOT_WORKER = 1.0
 #: s that a server may take to end by itself after SIGTERM.
 STOP = 5.0
+
+
+def refuse_missing_packages(server: Server) -> None:
+    """Check that the packages of the server's worker class are here.
+
+    Raises:
+        ExperimentError: when one is missing; it says which extra brings it.
+    """
+    traits = server.traits
+    missing = [name for name in traits.packages if find_spec(name) is None]
+    if missing:
+        raise ExperimentError(
+            f"worker_class is {server.worker_class!r}, and {' and '.join(missing)} cannot be "
+            f"imported; expected the extra {traits.extra!r}: pip install -e '.[{traits.extra}]'"
+        )
 
 
 def gunicorn_flags(server: Server) -> list[str]:
@@ -184,6 +200,7 @@ def running_server(
     Raises:
         ExperimentError: when the server does not boot, or its CPU cannot be limited.
     """
+    refuse_missing_packages(experiment.server)
     with ExitStack() as stack:
         limited = stack.enter_context(cpu_group(experiment.host))
         flag_service = None

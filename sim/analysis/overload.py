@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sim.experiment.worker_class import TRAITS, slots
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -43,7 +45,7 @@ def load_of(
         shares: of the requests, from 0 to 1, that each worker ran, by boot order.
     """
     server = experiment["server"]
-    capacity = int(server["workers"]) * int(server["threads"])
+    capacity = int(server["workers"]) * slots(server)
     host = experiment["host"]
     processors = min(int(server["workers"]), int(host["cores"]))
     limit = host.get("cpu_limit")
@@ -86,15 +88,17 @@ def _reasons_worker(
     This cannot happen where all workers accept from one queue and only with a free thread: another
     worker takes what a full worker leaves.
     """
-    accepts_when_free = (
-        server["worker_class"] == "sync" or server["worker_connections"] <= server["threads"]
+    traits = TRAITS[server["worker_class"]]
+    # An event loop accepts while it computes.
+    accepts_when_free = not traits.event_loop and (
+        not traits.threads or server["worker_connections"] <= server["threads"]
     )
     if len(shares) == 1 or (accepts_when_free and not server["reuse_port"]):
         return ()
     share, boot_order = max((share, boot_order) for boot_order, share in shares.items())
     reasons = []
     worker = f"Worker {boot_order} gets {100 * share:.0f}% of the requests, which"
-    threads = int(server["threads"])
+    threads = slots(server)
     if share * offered >= threads:
         plural = "threads" if threads > 1 else "thread"
         reasons.append(

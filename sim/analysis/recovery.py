@@ -45,6 +45,7 @@ from sim.analysis.quantile import known, quantile
 from sim.analysis.restarts import Restarts, restarts_of
 from sim.experiment.disturbance import KINDS, Disturbance, Signal
 from sim.experiment.disturbance_text import describe
+from sim.experiment.worker_class import slots
 from sim.run import OK, Requests, Run
 
 #: s that a request may always wait before it counts as delayed.
@@ -138,7 +139,7 @@ def toll(run: Run) -> Toll:
     if run.tally is not None:
         return _without_rows(run)
     server, end = run.experiment["server"], _end(run) + EARLY
-    workers, threads = int(server["workers"]), int(server["threads"])
+    workers, threads = int(server["workers"]), slots(server)
     past = [disturbance for disturbance in disturbances if disturbance.at <= end]
     windows = _windows(past, workers, threads)
     lives = read(run.events, past, workers)

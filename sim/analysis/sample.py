@@ -13,6 +13,7 @@ from sim.analysis.ideal import ideal
 from sim.analysis.kubelet import Kubelet, kubelet_of
 from sim.analysis.quantile import known, quantile
 from sim.analysis.recovery import Toll, toll
+from sim.experiment.worker_class import slots
 from sim.run import OK, OUTCOMES, CpuStat, QueueLength, Requests, Run
 from sim.run.occupation import occupied_until
 from sim.run.requests import NO_ROUTE
@@ -220,4 +221,4 @@ def _six(values: Sequence[float]) -> Six | None:
 
 def threads_of(experiment: dict[str, Any]) -> int:
     """Requests that the server can run at once."""
-    return int(experiment["server"]["workers"]) * int(experiment["server"]["threads"])
+    return int(experiment["server"]["workers"]) * slots(experiment["server"])

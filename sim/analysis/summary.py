@@ -25,6 +25,7 @@ from sim.errors import ExperimentError
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Rate
 from sim.experiment.document import ROUTE
+from sim.experiment.worker_class import slots
 from sim.run import OUTCOMES, Census, Memory, Outcome, ProcessEvent, QueueLength, Run, Source
 
 
@@ -265,7 +266,7 @@ def _utilization(experiment: dict[str, Any], sample: Sample) -> float | None:
 
 def _workers(experiment: dict[str, Any], samples: Sequence[Sample]) -> tuple[Worker, ...]:
     """The workers that the server starts with, and any that ran a request later."""
-    threads = int(experiment["server"]["threads"])
+    threads = slots(experiment["server"])
     orders = set(range(1, int(experiment["server"]["workers"]) + 1))
     orders.update(*(sample.worker_requests for sample in samples))
     # Summed once: with ``max_requests`` there can be as many workers as requests.

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from heapq import merge
 from typing import Literal, NamedTuple
 
+from sim.experiment.worker_class import slots
 from sim.run import Requests, Run
 from sim.run.occupation import occupied_until
 
@@ -215,7 +216,7 @@ def waits_beside_idle(run: Run) -> float:
     the first arrival to the last one; threads are those that the server starts with.
     """
     server = run.experiment["server"]
-    threads = int(server["workers"]) * int(server["threads"])
+    threads = int(server["workers"]) * slots(server)
     rows = run.requests
     if len(rows) < 2 or max(rows.arrival) <= min(rows.arrival):
         return 0.0
@@ -238,7 +239,7 @@ def behind_busy(run: Run) -> float:
     those that the server starts with.
     """
     server = run.experiment["server"]
-    each = int(server["threads"])
+    each = slots(server)
     threads = int(server["workers"]) * each
     rows = run.requests
     taken = sorted(

@@ -11,14 +11,7 @@ from sim.experiment.launchdarkly import LaunchDarkly
 from sim.experiment.probe import PROBES, Probe, ProbeKind
 from sim.experiment.proxy import PROXIES, Proxy, ProxyKind
 from sim.experiment.route import Route
-from sim.experiment.server import (
-    MAX_THREADS,
-    MAX_WORKERS,
-    RELEASE,
-    WORKER_CLASSES,
-    Server,
-    WorkerClass,
-)
+from sim.experiment.server import MAX_THREADS, MAX_WORKERS, RELEASE, Server
 from sim.experiment.traffic import (
     ARRIVALS,
     CONNECTIONS,
@@ -28,6 +21,7 @@ from sim.experiment.traffic import (
     TraceRow,
     Traffic,
 )
+from sim.experiment.worker_class import WORKER_CLASSES, WorkerClass
 
 __all__ = [
     "ARRIVALS",

@@ -1,4 +1,4 @@
-"""Default costs: the tables of ``default_costs.toml``, and how older releases differ."""
+"""Default costs: the tables of ``default_costs.toml``, and how others differ from them."""
 
 from __future__ import annotations
 
@@ -21,4 +21,10 @@ DEFAULTS: Final[dict[str, dict[str, float]]] = {
 RELEASES: Final[dict[str, dict[str, float]]] = {
     entry["since"]: {key: float(value) for key, value in entry["times"].items()}
     for entry in _tables("release_costs.toml")["release"]
+}
+
+#: By worker class with costs of its own: multiples of ``DEFAULTS["costs"]``, by key.
+CLASSES: Final[dict[str, dict[str, float]]] = {
+    entry["name"]: {key: float(value) for key, value in entry["times"].items()}
+    for entry in _tables("class_costs.toml")["worker_class"]
 }

@@ -35,8 +35,8 @@ class Experiment:
         host: the machine.
         traffic: the requests.
         launchdarkly: the flag service.
-        costs: what each step costs on this host. The defaults of any release become those of the
-            server's release.
+        costs: what each step costs on this host. The defaults of any release or worker class
+            become those of the server's.
         seed: of every random stream; same experiment and seed, same prediction.
         replications: independent repetitions, each with its own arrivals and demands.
         disturbances: what goes wrong, by time.
@@ -65,7 +65,7 @@ class Experiment:
         check_whole("seed", self.seed, 0)
         check_whole("replications", self.replications, 1, 10_000)
         if are_default(self.costs):
-            object.__setattr__(self, "costs", default_costs(self.server.gunicorn))
+            object.__setattr__(self, "costs", default_costs(*self.server.costs_of))
         check_probes(self.probes)
         if len(self.disturbances) > MAX_DISTURBANCES:
             raise ExperimentError(

@@ -1,12 +1,13 @@
-"""The default costs of each release of Gunicorn."""
+"""The default costs of each release of Gunicorn, and of each worker class."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 
 from sim.experiment.costs import Costs
-from sim.experiment.default_costs import RELEASES
+from sim.experiment.default_costs import CLASSES, RELEASES
 from sim.experiment.release import KNOWN
 
 
@@ -17,18 +18,34 @@ def alike_since(number: str) -> str:
 
 
 @cache
-def default_costs(number: str) -> Costs:
-    """The default costs of release ``number``: those of the newest, times what differs there."""
+def default_costs(number: str, worker_class: str = "gthread") -> Costs:
+    """The default costs of a worker class of release ``number``.
+
+    They are those of the newest release's ``gthread`` and ``sync``, times what differs there. An
+    event loop's do not depend on the release.
+    """
+    if worker_class in CLASSES:
+        return _costs_of(worker_class)
     return _costs_since(alike_since(number))
 
 
 @cache
+def _costs_of(worker_class: str) -> Costs:
+    return _times(CLASSES[worker_class])
+
+
+@cache
 def _costs_since(since: str) -> Costs:
+    return _times(RELEASES[since])
+
+
+def _times(multiples: Mapping[str, float]) -> Costs:
     newest = Costs()
-    times = RELEASES[since]
-    return replace(newest, **{name: part * getattr(newest, name) for name, part in times.items()})
+    values = {name: part * getattr(newest, name) for name, part in multiples.items()}
+    return replace(newest, **values)
 
 
 def are_default(costs: Costs) -> bool:
-    """Whether ``costs`` are the defaults of any release."""
-    return any(costs is known or costs == known for known in map(_costs_since, RELEASES))
+    """Whether ``costs`` are the defaults of any release or worker class."""
+    defaults = (*map(_costs_since, RELEASES), *map(_costs_of, CLASSES))
+    return any(costs is known or costs == known for known in defaults)

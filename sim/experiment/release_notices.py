@@ -60,9 +60,7 @@ def limit_notices(servers: Iterable[Server]) -> tuple[str, ...]:
     """A notice if one of the ``servers`` limits its connections, and on which releases not to."""
     usual = Server().worker_connections
     limited = [
-        server
-        for server in servers
-        if server.worker_class != "sync" and server.worker_connections < usual
+        server for server in servers if server.traits.threads and server.worker_connections < usual
     ]
     if not limited:
         return ()

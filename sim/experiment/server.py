@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from sim.errors import ExperimentError
 from sim.experiment.address import UNIX, check_address
 from sim.experiment.checks import check_choice, check_whole
 from sim.experiment.release import NEWEST, release
-
-WorkerClass = Literal["sync", "gthread"]
-
-
-WORKER_CLASSES: tuple[WorkerClass, ...] = ("sync", "gthread")
-
+from sim.experiment.worker_class import TRAITS, WORKER_CLASSES, Traits, WorkerClass
 
 #: The field of `Server` that is no setting.
 RELEASE = "gunicorn"
@@ -34,8 +28,8 @@ class Server:
         workers: worker processes.
         threads: pool threads in each worker; more than 1 turns ``sync`` into ``gthread``, as
             `gunicorn.config.Config.worker_class` does.
-        worker_class: ``sync`` or ``gthread``.
-        worker_connections: connections that one gthread worker holds at most.
+        worker_class: one of `sim.experiment.worker_class.WORKER_CLASSES`.
+        worker_connections: connections that one worker holds at most; a sync worker has one.
         timeout: s without a heartbeat after which the master kills a worker; 0 is never.
         graceful_timeout: s that a stopping worker may take.
         keepalive: s that an idle connection is kept; 0 closes after each response.
@@ -93,9 +87,20 @@ class Server:
             object.__setattr__(self, "worker_class", "gthread")
 
     @property
+    def traits(self) -> Traits:
+        """What its worker class is."""
+        return TRAITS[self.worker_class]
+
+    @property
+    def costs_of(self) -> tuple[str, str]:
+        """What default costs depend on: the release and the worker class."""
+        return self.gunicorn, self.worker_class
+
+    @property
     def concurrency(self) -> int:
-        """Requests that can run at once: workers x threads."""
-        return self.workers * self.threads
+        """Requests that can run at once: workers x threads, or x connections in event loops."""
+        each = self.worker_connections if self.traits.event_loop else self.threads
+        return self.workers * each
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -32,10 +32,8 @@ from sim.model.cpython.gil import Gil
 from sim.model.disturb import disturb
 from sim.model.engine.clock import ALL_CALLS, Clock
 from sim.model.gunicorn.arbiter import CHLD, Arbiter
-from sim.model.gunicorn.gthread import ThreadWorker
-from sim.model.gunicorn.gthread_old import OldThreadWorker
-from sim.model.gunicorn.sync import SyncWorker
 from sim.model.gunicorn.worker import Parent, Worker
+from sim.model.gunicorn.worker_classes import NEW_WORKER
 from sim.model.kubelet import Kubelet
 from sim.model.launchdarkly import CLIENT_THREADS, FlagService
 from sim.model.linux.cpu_limit import PERIOD, CpuLimit
@@ -263,13 +261,7 @@ class _Simulation:
         return self._choose_listener() if self.kubelet.ready else None
 
     def _new_worker(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> Worker:
-        worker: Worker
-        if self.experiment.server.worker_class == "sync":
-            worker = SyncWorker(wiring, parent, listener)
-        elif self.release.at_limit == "wait for futures":
-            worker = OldThreadWorker(wiring, parent, listener)
-        else:
-            worker = ThreadWorker(wiring, parent, listener)
+        worker = NEW_WORKER[self.experiment.server.worker_class](wiring, parent, listener)
         self.workers.append(worker)
         return worker
 

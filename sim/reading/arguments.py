@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sim.errors import ExperimentError
-from sim.experiment import ARRIVALS, RELEASE, Experiment, Probe, Server
+from sim.experiment import ARRIVALS, RELEASE, WORKER_CLASSES, Experiment, Probe, Server
 from sim.experiment.disturbance import Disturbance
 from sim.experiment.notice import Assumption
 from sim.experiment.release import KNOWN, NEWEST
@@ -63,7 +63,7 @@ COMMON = {
     "--experiment": "an experiment in a file",
     "--workers": "Gunicorn's: worker processes",
     "--threads": "Gunicorn's: threads of a worker",
-    "--worker-class": "Gunicorn's: sync or gthread",
+    "--worker-class": f"Gunicorn's: {', '.join(WORKER_CLASSES)}",
     "--rate": "requests / s",
     "--io": "s that a request waits, such as exp:0.04",
     "--cpu": "s that it computes, such as const:0.002",

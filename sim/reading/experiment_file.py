@@ -110,10 +110,10 @@ def apply(changes: Changes, where: str, base: Experiment) -> Experiment:
     of_release = base.costs
     try:
         if "server" in changes:
-            # First, for the costs that nothing is said of are the release's.
+            # First, for the costs that nothing is said of are the server's.
             server = replace(base.server, **changes["server"])
             if are_default(base.costs):
-                of_release = default_costs(server.gunicorn)
+                of_release = default_costs(*server.costs_of)
         tables: dict[str, Any] = {
             table: replace(
                 of_release if table == "costs" else getattr(base, table), **changes[table]

@@ -59,7 +59,7 @@ RULES: tuple[Rule, ...] = (
         "Clients that keep connections open a new one for each request: keepalive = 0 closes it "
         "after the response",
     ),
-    Rule(  # Nobody but the poller of gthread keeps a connection for it.
+    Rule(  # What keeps a connection keeps it for a client that uses it again.
         ("server.keepalive",),
         (*_SYNC, "traffic.connection", "server.keepalive"),
         lambda it: (
@@ -80,9 +80,7 @@ RULES: tuple[Rule, ...] = (
     Rule(  # gthread accepts while nr_conns < worker_connections.
         ("server.worker_connections", "server.threads"),
         (*_SYNC, "server.worker_connections"),
-        lambda it: (
-            it.server.worker_class != "sync" and it.server.worker_connections < it.server.threads
-        ),
+        lambda it: it.server.traits.threads and it.server.worker_connections < it.server.threads,
         "{server.threads} threads in a worker with worker_connections = "
         "{server.worker_connections}: no more threads than connections ever work",
     ),
@@ -96,7 +94,7 @@ RULES: tuple[Rule, ...] = (
     Rule(  # ThreadWorker.run: the main thread's notify(), whatever the pool's threads do
         ("server.timeout",),
         (*_SYNC, "server.timeout"),
-        lambda it: it.server.worker_class != "sync" and it.server.timeout > 0,
+        lambda it: it.server.traits.threads and it.server.timeout > 0,
         "timeout = {server.timeout} bounds no request: the main thread of a gthread worker sends "
         "its heartbeat while a request runs or hangs",
     ),
@@ -157,6 +155,13 @@ RULES: tuple[Rule, ...] = (
         "workers = {server.workers} is 2 x cores + 1 of the host's {host.cores} cores, but "
         "cpu_limit = {host.cpu_limit:g} lets the server use no more than that: the rule counts the "
         "limit, not the machine",
+    ),
+    Rule(  # GeventWorker.run: Pool(self.worker_connections), and no thread.
+        ("server.threads",),
+        _SYNC,
+        lambda it: it.server.traits.event_loop and it.server.threads > 1,
+        "threads = {server.threads} does nothing: a {server.worker_class} worker runs all requests "
+        "in the one thread of its event loop, up to worker_connections at once",
     ),
 )
 

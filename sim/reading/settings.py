@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sim.errors import ExperimentError
-from sim.experiment import Server, WorkerClass
+from sim.experiment import WORKER_CLASSES, Server, WorkerClass
+from sim.experiment.worker_class import TRAITS, expected
 
 # Reasons that several settings share.
 _ASGI = "only the `asgi` worker reads it"
@@ -148,12 +149,11 @@ NOT_MODELLED: Mapping[str, str] = {
     "worker_tmp_dir": "heartbeats go there; on a disk they may wait, and the model's never do",
 }
 
-#: Gunicorn's spellings of the two worker classes that are modelled.
+#: Gunicorn's spellings of the worker classes that are modelled.
 WORKER_CLASS_SPELLINGS: dict[str, WorkerClass] = {
-    "sync": "sync",
-    "gunicorn.workers.sync.SyncWorker": "sync",
-    "gthread": "gthread",
-    "gunicorn.workers.gthread.ThreadWorker": "gthread",
+    spelling: worker_class
+    for worker_class in WORKER_CLASSES
+    for spelling in TRAITS[worker_class].spellings
 }
 
 
@@ -187,11 +187,9 @@ def worker_class_of(value: object) -> WorkerClass:
         value: an alias, the path of a class, or the class itself, as Gunicorn takes it.
 
     Raises:
-        ExperimentError: when it is another worker class, such as gevent or one's own.
+        ExperimentError: when it is another worker class, such as tornado or one's own.
     """
     path = f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else value
     if not isinstance(path, str) or path not in WORKER_CLASS_SPELLINGS:
-        raise ExperimentError(
-            f"worker_class is {path!r}; expected sync or gthread, the worker classes modelled"
-        )
+        raise ExperimentError(f"worker_class is {path!r}; expected {expected(path)}")
     return WORKER_CLASS_SPELLINGS[path]

@@ -26,6 +26,7 @@ from typing import Any
 
 from sim.analysis.capacity import ENDS, capacity
 from sim.experiment.disturbance import CLIENTS, FLAG_SERVICE
+from sim.experiment.worker_class import slots
 from sim.run import OUTCOMES, Run
 from sim.run.occupation import occupied_until
 from sim.whole_file import whole_file
@@ -116,7 +117,7 @@ class _Part:
         yield from self._waits()
         yield from self._services()
         yield from self._counts()
-        for step in capacity(self.run.events, int(self.run.experiment["server"]["threads"])):
+        for step in capacity(self.run.events, slots(self.run.experiment["server"])):
             yield self._counter("capacity", step.time, {"threads": step.threads})
 
     # Processes and threads.

@@ -19,6 +19,7 @@ from sim.analysis.summary import Queue, Route, Summary, Times, Worker
 from sim.experiment import UNIX
 from sim.experiment.distribution import Distribution
 from sim.experiment.document import ROUTE
+from sim.experiment.worker_class import TRAITS
 from sim.reports.kubelet_text import kubelet_sentence
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.reports.proxy_text import connections, race_paragraph
@@ -72,7 +73,7 @@ def _headline(summary: Summary) -> str:
     workers, threads = int(server["workers"]), int(server["threads"])
     server_name = "" if summary.gunicorn is None else f"Gunicorn {summary.gunicorn}, "
     server_name += f"{server['worker_class']}, {_count(workers, 'worker')}"
-    if server["worker_class"] != "sync":
+    if TRAITS[server["worker_class"]].threads:
         server_name += f" x {_count(threads, 'thread')}"
     how = "Predicted for" if summary.source == "sim" else "Measured on"
     if summary.latency is None:

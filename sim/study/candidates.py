@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sim.errors import ExperimentError
-from sim.experiment import WORKER_CLASSES, Experiment, Server
+from sim.experiment import Experiment, Server
+from sim.experiment.worker_class import TRAITS, USUAL_CLASSES
 from sim.study.parameter import Point, Value
 
 #: bytes that the server of an experiment takes at most.
@@ -91,7 +92,7 @@ def candidates(
     """All configurations within the limits, the smallest first.
 
     Settings that make no difference are not varied: a single worker's listening socket is its
-    own, and sync workers hold one connection.
+    own, sync workers hold one connection, and event loops have no threads.
 
     Args:
         base: everything but the searched settings.
@@ -103,7 +104,7 @@ def candidates(
         ExperimentError: when there is none, or too many to try.
     """
     values: dict[str, Sequence[Value]] = {
-        "worker_class": WORKER_CLASSES,
+        "worker_class": USUAL_CLASSES,
         "workers": default_workers(base.host.cores),
         "threads": THREADS,
         "reuse_port": (False,) if base.server.unix else (False, True),
@@ -119,6 +120,8 @@ def candidates(
     within_limits: dict[Candidate, None] = {}
     for row in itertools.product(*values.values()):
         changes: dict[str, Any] = dict(zip(values, row, strict=True))
+        if TRAITS[changes["worker_class"]].event_loop:
+            changes["threads"] = 1
         server = replace(base.server, **changes)
         if server.workers == 1 and False in values["reuse_port"]:
             server = replace(server, reuse_port=False)
@@ -137,7 +140,7 @@ def _connections(server: Server) -> tuple[int, ...]:
     To take what it cannot run yet, or not: what one worker leaves, another one takes.
     """
     usual = server.worker_connections
-    if server.worker_class == "sync" or server.workers == 1 or usual <= server.threads:
+    if not server.traits.threads or server.workers == 1 or usual <= server.threads:
         return (usual,)
     return usual, server.threads
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sim.analysis.estimate import Estimate
 from sim.experiment import Experiment, Server
+from sim.experiment.worker_class import TRAITS
 from sim.study.observation import split_measure, unit_of
 from sim.study.parameter import Point
 
@@ -36,10 +37,11 @@ def heading(measure: str) -> str:
 def configuration(point: Point) -> str:
     """Short text for a server: ``gthread 2 x 4, worker_connections 4``."""
     values, usual = dict(point), Server()
-    if values["worker_class"] == "sync":
-        parts = [f"sync, {count(int(values['workers']), 'worker')}"]
+    worker_class, workers = str(values["worker_class"]), int(values["workers"])
+    if TRAITS[worker_class].threads:
+        parts = [f"{worker_class} {workers} x {values['threads']}"]
     else:
-        parts = [f"gthread {values['workers']} x {values['threads']}"]
+        parts = [f"{worker_class}, {count(workers, 'worker')}"]
     if values["worker_connections"] != usual.worker_connections:
         parts.append(f"worker_connections {values['worker_connections']}")
     if values["reuse_port"]:

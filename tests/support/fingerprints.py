@@ -55,6 +55,9 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 #: Experiments that chance puts together.
 DRAWN = 240
 
+#: Every so many of them are of event loops.
+EVENT_LOOPS = 5
+
 #: How many of them run on another release than the newest, too.
 ELSEWHERE = 40
 
@@ -87,11 +90,13 @@ def drawn(number: int) -> Experiment:
     random = Random(f"experiment {number}")
     choice = random.choice
     worker_class: WorkerClass = choice(("sync", "gthread", "gthread"))
+    if number % EVENT_LOOPS == 0:
+        worker_class = "gevent"
     traffic = _traffic(random)
     return Experiment(
         Server(
             workers=choice((1, 2, 2, 3, 4, 8)),
-            threads=1 if worker_class == "sync" else choice((1, 2, 4)),
+            threads=choice((1, 2, 4)) if worker_class == "gthread" else 1,
             worker_class=worker_class,
             worker_connections=choice((8, 1000)),
             timeout=choice((0, 1, 30)),

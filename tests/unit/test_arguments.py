@@ -355,7 +355,7 @@ def test_gunicorn_cmd_args_says_what_flags_say(monkeypatch: pytest.MonkeyPatch) 
         ("-b ''", "bind is ''"),
         ("-w 0", "workers is 0; expected a whole number from 1"),
         ("--rate 5", "unrecognized arguments: --rate"),
-        ("-k gevent", "worker_class is 'gevent'; expected sync or gthread"),
+        ("-k tornado", "worker_class is 'tornado'; expected sync, gthread or gevent"),
     ],
 )
 def test_a_bad_gunicorn_cmd_args_is_refused(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sim.errors import ExperimentError
-from sim.experiment import RELEASE, Server
+from sim.experiment import RELEASE, WORKER_CLASSES, Server
 from sim.reading import gunicorn_config, processors, settings
 from sim.reading.gunicorn_config import GunicornConfig
 
@@ -105,7 +105,7 @@ REFUSED = {
     "negative": ("workers = -1\n", "workers is -1; Gunicorn refuses it (ValueError"),
     "fraction": ("timeout = 0.5\n", "timeout is 0.5; Gunicorn refuses it (TypeError"),
     "none": ("workers = 0\n", "workers is 0; expected a whole number from 1 to 1024"),
-    "gevent": ("worker_class = 'gevent'\n", "worker_class is 'gevent'; expected sync or gthread"),
+    "eventlet": ("worker_class = 'eventlet'\n", "Gunicorn 26 removed it; gevent serves"),
     "own class": ("class W:\n    pass\nworker_class = W\n", "worker_class is '__config__.W'; exp"),
     "hook": (
         "def post_fork(server):\n    pass\n",
@@ -226,7 +226,7 @@ def test_the_spellings_of_worker_classes_are_gunicorns() -> None:
     from gunicorn.workers import SUPPORTED_WORKERS  # noqa: PLC0415
 
     for alias, path in SUPPORTED_WORKERS.items():
-        if alias in ("sync", "gthread"):
+        if alias in WORKER_CLASSES:
             assert settings.worker_class_of(path) == settings.worker_class_of(alias) == alias
         else:
             with pytest.raises(ExperimentError):

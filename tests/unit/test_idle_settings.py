@@ -119,6 +119,12 @@ CASES = {
         "threads = 4 makes worker_class sync gthread",
         "-k gthread --threads 4",
     ),
+    "threads of an event loop": (
+        15,
+        "-k gevent --threads 4",
+        "threads = 4 does nothing: a gevent worker runs all requests in the one thread",
+        "-k gthread --threads 4",
+    ),
 }
 
 

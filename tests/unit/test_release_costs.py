@@ -55,3 +55,11 @@ def test_costs_of_a_release_with_another_worker_are_noticed() -> None:
     assert "calibrate --gunicorn 23.0.0" in notice
     assert not costs_notices("costs.toml", "21.2.0", "23.0.0")
     assert not costs_notices("costs.toml", None, "23.0.0")
+
+
+def test_default_costs_follow_the_worker_class() -> None:
+    gevent = Experiment(Server(worker_class="gevent"))
+    assert gevent.costs == default_costs(NEWEST, "gevent") != Costs()
+    assert replace(gevent, server=Server()) == Experiment()
+    assert gevent.costs == default_costs("23.0.0", "gevent")
+    assert from_dict({"server": {"worker_class": "gevent"}}, "x").costs == gevent.costs

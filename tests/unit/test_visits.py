@@ -138,7 +138,7 @@ def run_of(*rows: Request, events: tuple[ProcessEvent, ...] = (), threads: int =
         columns.worker[place] = row.worker
         columns.thread[place] = row.thread
         columns.outcome[place] = ("ok", "refused", "reset", "timeout").index(row.outcome)
-    server = {"workers": 2, "threads": threads}
+    server = {"workers": 2, "threads": threads, "worker_class": "gthread"}
     return Run("reference_app", {"server": server}, 0, columns, events)
 
 

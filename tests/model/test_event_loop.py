@@ -1,0 +1,200 @@
+"""Worker classes with an event loop: queueing theory, and what a callback holds up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from strategies import FREE, troubled
+
+from sim.analysis.summary import summarize
+from sim.experiment import Experiment, Host, Server, TraceRow, Traffic
+from sim.experiment.distribution import Distribution
+from sim.experiment.disturbance import Crash, Hang, Signal
+from sim.model.simulation import predict
+from sim.run import Run
+
+SERVICE = 0.05
+
+#: s by which sums of the same times in another order may differ.
+ROUNDING = 1e-9
+NOTHING = Distribution("const", (0.0,))
+DEMANDS = {
+    "exponential": Distribution("exp", (SERVICE,)),
+    "constant": Distribution("const", (SERVICE,)),
+    "unequal": Distribution("bimodal", (0.9, 0.025, 0.275)),
+}
+
+#: Squared coefficients of variation of `DEMANDS`.
+VARIATION = {"exponential": 1.0, "constant": 0.0, "unequal": 2.25}
+
+UTILIZATION = 0.5
+
+GEVENT = Server(worker_class="gevent")
+
+
+def traced(server: Server, *rows: tuple[float, float, float], **traffic: object) -> Experiment:
+    """Requests at given times (s) that wait and compute for given times (s)."""
+    trace = tuple(TraceRow(*row) for row in rows)
+    of = Traffic(arrivals="trace", trace=trace, **traffic)  # type: ignore[arg-type]
+    return Experiment(server, Host(clients="remote"), of, costs=FREE)
+
+
+def mean_latency(asked: Experiment) -> tuple[float, float]:
+    """The ends of the confidence interval of the mean latency, s."""
+    summary = summarize([predict(asked, number) for number in range(5)])
+    assert summary.outcomes["ok"] == summary.requests
+    assert summary.latency is not None
+    mean = summary.latency.mean
+    assert mean.low is not None
+    assert mean.high is not None
+    return mean.low - ROUNDING, mean.high + ROUNDING
+
+
+def events(run: Run, kind: str) -> list[tuple[float, str]]:
+    return [(event.time, event.process) for event in run.events if event.kind == kind]
+
+
+def experiment(io: Distribution, cpu: Distribution) -> Experiment:
+    traffic = Traffic(rate=UTILIZATION / SERVICE, requests=3000, io=io, cpu=cpu, drain=600.0)
+    return Experiment(GEVENT, Host(clients="remote"), traffic, costs=FREE)
+
+
+@pytest.mark.parametrize("name", DEMANDS)
+def test_requests_that_compute_are_one_queue_of_one_server(name: str) -> None:
+    """M/G/1, first come first served: Pollaczek and Khinchine."""
+    low, high = mean_latency(experiment(NOTHING, DEMANDS[name]))
+    wait = UTILIZATION / (1 - UTILIZATION) * SERVICE * (1 + VARIATION[name]) / 2
+    assert low <= SERVICE + wait <= high
+
+
+@pytest.mark.parametrize("name", DEMANDS)
+def test_requests_that_wait_hold_up_nobody(name: str) -> None:
+    """M/G/infinity."""
+    low, high = mean_latency(experiment(DEMANDS[name], NOTHING))
+    assert low <= SERVICE <= high
+
+
+def test_requests_are_served_in_the_order_in_which_they_came() -> None:
+    run = predict(traced(GEVENT, (0, 0, 1.0), (0.1, 0, 0.5), (0.2, 0, 0.25), (0.3, 0.01, 0.25)))
+    finished = [row.finished for row in run.requests]
+    # The last has slept while the others computed, once it was accepted.
+    assert finished == pytest.approx([1.0, 1.5, 1.75, 2.01])
+
+
+def test_a_worker_holds_no_more_connections_than_it_may() -> None:
+    limited = replace(GEVENT, worker_connections=2)
+    run = predict(traced(limited, (0, 1.0, 0), (0, 1.0, 0), (0.1, 1.0, 0), (0.2, 1.0, 0)))
+    assert [row.finished for row in run.requests] == pytest.approx([1.0, 1.0, 2.0, 2.0])
+
+
+def test_one_worker_accepts_a_batch_and_several_one_each() -> None:
+    """`max_accept` is 100 in a lone worker: what comes while it computes is all its own."""
+    rows = ((0, 0, 0.5), (0, 0, 0.5), *((0.1 + 0.001 * number, 0, 0.1) for number in range(4)))
+    run = predict(traced(replace(GEVENT, workers=2), *rows))
+    assert {row.worker for row in list(run.requests)[2:]} == {1, 2}
+    assert max(row.finished for row in run.requests) == pytest.approx(0.7)
+
+
+def test_a_request_that_computes_past_the_timeout_is_lost_alone() -> None:
+    """SIGABRT is an exception in that request: the worker stops, and finishes what it holds."""
+    asked = traced(replace(GEVENT, timeout=3), (0, 6.0, 0), (0.1, 0, 8.0), (2.0, 0, 0))
+    run = predict(asked)
+    waiting, computing, third = run.requests
+    ((timeout, worker),) = events(run, "timeout")
+    assert worker == "worker 1"
+    # It heartbeats once a second, the last time before the request began.
+    assert 2.1 < timeout <= 4.2
+    assert [computing.outcome, waiting.outcome] == ["reset", "ok"]
+    assert [computing.finished, waiting.finished] == pytest.approx([timeout, 6.0], abs=0.01)
+    # Nobody accepts until the worker that replaces it has booted.
+    assert third.worker == 2
+
+
+def test_a_request_that_hangs_is_noticed_by_nobody() -> None:
+    asked = replace(
+        traced(replace(GEVENT, timeout=1), (1.0, 0.1, 0), (1.1, 0.1, 0)),
+        disturbances=(Hang(0.5, worker=1, threads=1, seconds=20.0),),
+    )
+    run = predict(asked)
+    assert [row.finished for row in run.requests] == pytest.approx([21.1, 1.2])
+    assert not events(run, "timeout")
+
+
+def test_it_stops_when_it_next_looks_and_serves_until_then() -> None:
+    """SIGTERM is seen by `run()`, which looks once a second, and then closes the listener."""
+    server = replace(GEVENT, workers=2)
+    rows = ((0.0, 3.0, 0), *((1.0 + number / 20, 0, 0) for number in range(80)))
+    asked = replace(traced(server, *rows), disturbances=(Signal(1.01, to="worker", signal="TERM"),))
+    run = predict(asked)
+    assert all(row.outcome == "ok" for row in run.requests)
+    later = [row.arrival for row in run.requests if row.worker == 1 and row.arrival > 1.01]
+    assert later
+    assert max(later) < 2.02
+    held = run.requests[0].worker == 1
+    ((exiting, _),) = events(run, "exiting")
+    assert exiting == pytest.approx(3.5 if held else 1.5, abs=0.6)
+
+
+def test_graceful_timeout_ends_the_wait() -> None:
+    server = replace(GEVENT, graceful_timeout=2)
+    asked = replace(
+        traced(server, (0.5, 30.0, 0)), disturbances=(Signal(1.0, to="worker", signal="TERM"),)
+    )
+    run = predict(asked)
+    (row,) = run.requests
+    assert row.outcome == "reset"
+    # It looks within a second, waits so long and a second longer, and kills what is left.
+    assert 1.0 + 2.0 + 1.0 <= row.finished <= 1.0 + 2.0 + 3.0
+
+
+def test_max_requests_closes_kept_connections() -> None:
+    server = replace(GEVENT, max_requests=2)
+    rows = tuple((number / 10, 0, 0) for number in range(4))
+    run = predict(traced(server, *rows, connection="keepalive"))
+    assert all(row.outcome == "ok" for row in run.requests)
+    assert events(run, "max_requests")
+
+
+def test_a_crash_loses_all_that_the_worker_held() -> None:
+    asked = replace(
+        traced(GEVENT, (0.0, 5.0, 0), (0.1, 5.0, 0), (1.0, 0, 0), (1.5, 0, 0)),
+        disturbances=(Crash(0.5, worker=1),),
+    )
+    outcomes = [row.outcome for row in predict(asked).requests]
+    assert outcomes == ["reset", "reset", "reset", "ok"]
+
+
+def test_idle_connections_are_closed_after_keepalive() -> None:
+    rows = ((0.0, 0, 0), (1.9, 0, 0), (5.0, 0, 0))
+    run = predict(traced(GEVENT, *rows, connection="keepalive"))
+    assert [row.outcome for row in run.requests] == ["ok"] * 3
+    silent = Distribution("const", (3.0,))
+    # A new connection has `keepalive` s too, for `timeout_ctx()` is around its first request.
+    run = predict(traced(GEVENT, (0.0, 0, 0), first_byte=silent))
+    assert [row.outcome for row in run.requests] == ["reset"]
+
+
+def on_event_loops(asked: Experiment) -> Experiment:
+    return replace(asked, server=replace(asked.server, worker_class="gevent", threads=1))
+
+
+@settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(troubled.map(on_event_loops))
+def test_whatever_goes_wrong_every_request_has_one_outcome(asked: Experiment) -> None:
+    run = predict(asked)
+    for row in run.requests:
+        assert row.outcome != "error_5xx"
+        if row.outcome == "ok":
+            assert row.worker > 0
+            assert row.started + row.io + row.cpu <= row.finished + ROUNDING
+    times = [event.time for event in run.events]
+    assert times == sorted(times)
+    births = {event.process for event in run.events if event.kind == "fork"}
+    assert {f"worker {row.worker}" for row in run.requests if row.worker} <= births

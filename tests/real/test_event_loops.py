@@ -1,0 +1,75 @@
+"""Real workers with an event loop, and the model's of the same requests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from http.client import HTTPConnection, HTTPException, RemoteDisconnected
+
+import pytest
+from plain_gunicorn import PATIENCE
+from waiting import wait_for
+
+from reference_app.rig import server as rig
+from reference_app.rig.address import HOST
+from reference_app.rig.server import running_server
+from sim.errors import ExperimentError
+from sim.experiment import Experiment, LaunchDarkly, Server
+
+GEVENT = Server(worker_class="gevent", preload_app=True)
+
+
+def get(port: int, path: str) -> int:
+    """The status of the response; 0 where the server closes without one."""
+    connection = HTTPConnection(HOST, port, timeout=PATIENCE)
+    try:
+        connection.request("GET", path, headers={"Connection": "close"})
+        return connection.getresponse().status
+    except (RemoteDisconnected, ConnectionResetError, HTTPException):
+        return 0
+    finally:
+        connection.close()
+
+
+def asked(server: Server) -> Experiment:
+    return Experiment(server, launchdarkly=LaunchDarkly(enabled=False))
+
+
+def test_a_request_that_computes_past_the_timeout_is_lost_alone() -> None:
+    with running_server(asked(replace(GEVENT, timeout=1))) as server, ThreadPoolExecutor(3) as pool:
+        waits = pool.submit(get, server.port, "/work?io=3")
+        time.sleep(0.1)
+        began = time.monotonic()
+        computes = pool.submit(get, server.port, "/work?cpu=5")
+        assert computes.result() == 0
+        assert time.monotonic() - began < 4.0
+        # SIGABRT is an exception in the request that computes. The worker finishes the other one.
+        assert waits.result() == 200
+        assert "WORKER TIMEOUT" in server.text()
+        # Another worker takes its place.
+        assert get(server.port, "/work") == 200
+
+
+def test_it_stops_when_it_next_looks_and_serves_until_then() -> None:
+    with running_server(asked(GEVENT)) as server, ThreadPoolExecutor(2) as pool:
+        (worker,) = server.living_workers().values()
+        held = pool.submit(get, server.port, "/work?io=1")
+        time.sleep(0.3)
+        os.kill(worker.pid, signal.SIGTERM)
+        # The next requests are its own, until it has looked for `alive`; then the next worker's.
+        statuses = [get(server.port, "/work") for _ in range(3)]
+        assert statuses == [200, 200, 200]
+        assert held.result() == 200
+        wait_for(lambda: len(server.workers()) == 2)
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig, "find_spec", lambda name: None if name == "gevent" else object())
+    with (
+        pytest.raises(ExperimentError, match=r"gevent cannot be imported; expected the extra"),
+        running_server(asked(GEVENT)),
+    ):
+        pass
