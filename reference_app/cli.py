@@ -290,7 +290,8 @@ def _about_host(experiment: Experiment, machine: _Machine) -> tuple[str, ...]:
     """A notice for each thing in which the experiment's host is not this machine."""
     host = experiment.host
     notices = []
-    if host.cores != machine.cores:
+    apart = host.clients == "remote" and host.cores < machine.cores
+    if host.cores != machine.cores and not apart:
         notices.append(
             f"The experiment's host has cores = {host.cores}; this machine, which is measured, "
             f"has {machine.cores}."
@@ -310,7 +311,12 @@ def _about_host(experiment: Experiment, machine: _Machine) -> tuple[str, ...]:
             f"The experiment's host has hz = {host.hz}; this machine, which is measured, has "
             f"{machine.hz}."
         )
-    if host.clients != "local":
+    if apart:
+        notices.append(
+            f"The server was kept on {host.cores} of this machine's {machine.cores} cores, and its "
+            "clients on the others."
+        )
+    elif host.clients != "local":
         notices.append(
             f"The experiment's host has clients = {host.clients!r}; those that measure are local."
         )

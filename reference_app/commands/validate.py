@@ -41,6 +41,11 @@ def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cpu-limited", action="store_true", help="the cells whose server has a CPU limit"
     )
+    parser.add_argument(
+        "--one-core",
+        action="store_true",
+        help="the cells with the server on one core, and its clients on others",
+    )
     parser.add_argument("--cells", metavar="1,5-8", help="only these cells [all]")
     parser.add_argument("--again", action="store_true", help="also cells that the rows have")
     parser.add_argument(
@@ -73,9 +78,16 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
         SystemExit: with `MISSED`, when the rows miss a target.
     """
     gunicorn = args.gunicorn or NEWEST
-    if args.behind_nginx and args.cpu_limited:
-        raise ExperimentError("--behind-nginx and --cpu-limited are both given; expected one")
-    cells = cells_of(gunicorn, nginx=args.behind_nginx, limited=args.cpu_limited)
+    grid = {
+        "nginx": args.behind_nginx,
+        "limited": args.cpu_limited,
+        "one_core": args.one_core,
+    }
+    if sum(grid.values()) > 1:
+        raise ExperimentError(
+            "--behind-nginx, --cpu-limited and --one-core are grids of their own; expected one"
+        )
+    cells = cells_of(gunicorn, **grid)
     numbers = _numbers(args.cells, len(cells))
     if args.list:
         _list(cells, numbers, host)
@@ -112,11 +124,10 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
                 gunicorn,
                 nginx.version() if args.behind_nginx else None,
                 cgroup.version() if args.cpu_limited else None,
+                one_core=args.one_core,
             ),
             numbers,
-            lambda number: validate.experiment_of(
-                number, host, gunicorn, nginx=args.behind_nginx, limited=args.cpu_limited
-            ),
+            lambda number: validate.experiment_of(number, host, gunicorn, **grid),
             costs,
             partial(_calibrated, host.cores, gunicorn),
             predictions,

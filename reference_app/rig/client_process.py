@@ -24,6 +24,7 @@ from reference_app.rig.address import Address
 from reference_app.rig.client import LoadGenerator, Progress
 from reference_app.rig.endpoints import Endpoints
 from reference_app.rig.parent import end_with_parent
+from reference_app.rig.pinning import pin, pinning
 from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.run import Requests
@@ -89,6 +90,9 @@ def replay(
         assert process.stdin is not None
         assert process.stdout is not None
         try:
+            pinned = pinning(experiment.host)
+            if pinned is not None:
+                pin(process.pid, pinned.clients)
             fd = None if endpoints is None else endpoints.fd
             pickle.dump(_Task(experiment, replication, address, os.getpid(), fd), process.stdin)
             process.stdin.close()

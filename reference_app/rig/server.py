@@ -29,6 +29,7 @@ from reference_app.rig.address import HOST, Address, reserved_port
 from reference_app.rig.cgroup import CpuGroup, cpu_group
 from reference_app.rig.container import LOOK, Container, group
 from reference_app.rig.gunicorn_log import LogLine, log_lines, process_events, worker_pids
+from reference_app.rig.pinning import pin, pinning
 from reference_app.rig.releases import Gunicorn, quietly
 from reference_app.rig.rig_config import GC_FREEZE, NO_POSTFORK, RIG_PID
 from reference_app.rig.traps import TRAPS, TrapBoard
@@ -273,6 +274,7 @@ def _gunicorn(
     command += ["--bind", bind]
     command += gunicorn_flags(experiment.server)
     command += [application.target]
+    pinned = pinning(experiment.host)
     environment = _environment(experiment, application, gunicorn, flag_service, traps)
 
     def start() -> subprocess.Popen[bytes]:
@@ -290,6 +292,8 @@ def _gunicorn(
             process_group=0,
             pass_fds=() if traps is None else (traps.fd,),
         )
+        if pinned is not None:
+            pin(process.pid, pinned.server)
         if limited is not None:
             try:
                 # It has just been started: it forks workers much later.

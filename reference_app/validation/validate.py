@@ -62,6 +62,8 @@ def header_of(
     gunicorn: str = NEWEST,
     nginx: str | None = None,
     cgroup: str | None = None,
+    *,
+    one_core: bool = False,
 ) -> Header:
     """The header of rows that are made here and now.
 
@@ -72,6 +74,7 @@ def header_of(
         gunicorn: the release.
         nginx: the release of that which stands in front; None for none.
         cgroup: the version of the cgroup that limits the server's CPU; None for none.
+        one_core: whether the server is kept on one core, and its clients on others.
     """
     return Header(
         begun=_now(),
@@ -80,6 +83,7 @@ def header_of(
             "somaxconn": host.somaxconn,
             "processor": processor(),
             "system": platform.platform(),
+            **({"server": "one core"} if one_core else {}),
         },
         versions={
             "python": platform.python_version(),
@@ -113,9 +117,10 @@ def experiment_of(
     *,
     nginx: bool = False,
     limited: bool = False,
+    one_core: bool = False,
 ) -> Experiment:
     """The experiment of a release's cell of that ``number``, which also is its seed."""
-    cells = cells_of(gunicorn, nginx=nginx, limited=limited)
+    cells = cells_of(gunicorn, nginx=nginx, limited=limited, one_core=one_core)
     experiment = cells[number - 1].experiment(host, seed=number)
     return replace(experiment, server=replace(experiment.server, gunicorn=gunicorn))
 
@@ -174,7 +179,10 @@ def run_cells(
         progress = ValidationProgress(line)
         now, runs = costs or Costs(), 0
         cells = cells_of(
-            header.versions["gunicorn"], nginx=header.nginx, limited=header.cpu_limited
+            header.versions["gunicorn"],
+            nginx=header.nginx,
+            limited=header.cpu_limited,
+            one_core=header.one_core,
         )
         while due := next_pass(numbers, measurements, header.repeats, noisy_again=noisy_again):
             asked = {number: experiment(number) for number in due}

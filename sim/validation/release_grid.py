@@ -18,6 +18,7 @@ from sim.experiment import Experiment, Host
 from sim.experiment.release import NEWEST
 from sim.validation.grid import Cell, sample
 from sim.validation.limited_grid import limited as limited_cells
+from sim.validation.one_core_grid import on_one_core
 from sim.validation.proxy_grid import proxied
 
 
@@ -74,13 +75,16 @@ class Planned(Protocol):
 
 
 @cache
-def cells_of(gunicorn: str, *, nginx: bool = False, limited: bool = False) -> tuple[Planned, ...]:
+def cells_of(
+    gunicorn: str, *, nginx: bool = False, limited: bool = False, one_core: bool = False
+) -> tuple[Planned, ...]:
     """The cells of a release, in the order to run them.
 
     Args:
         gunicorn: the release.
         nginx: those behind nginx.
         limited: those with a CPU limit.
+        one_core: those on one core.
 
     Raises:
         ExperimentError: when there are none of that release.
@@ -88,6 +92,7 @@ def cells_of(gunicorn: str, *, nginx: bool = False, limited: bool = False) -> tu
     for given, flag, cells in (
         (nginx, "--behind-nginx", proxied),
         (limited, "--cpu-limited", limited_cells),
+        (one_core, "--one-core", on_one_core),
     ):
         if given and gunicorn == NEWEST:
             return cells()

@@ -53,6 +53,11 @@ class Header:
         return "nginx" in self.versions
 
     @property
+    def one_core(self) -> bool:
+        """Whether the server was kept on one core, and its clients on others."""
+        return "server" in self.machine
+
+    @property
     def cpu_limited(self) -> bool:
         """Whether a cgroup limited the server's CPU."""
         return "cgroup" in self.versions

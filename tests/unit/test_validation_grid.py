@@ -159,3 +159,15 @@ def test_the_grid_with_a_cpu_limit_is_fixed_and_has_every_limit_class_and_demand
         )
     with pytest.raises(ExperimentError, match="--cpu-limited is given with --gunicorn"):
         cells_of("23.0.0", limited=True)
+
+
+def test_the_grid_on_one_core_is_fixed_and_has_remote_clients() -> None:
+    cells = cells_of(NEWEST, one_core=True)
+    names = "\n".join(cell.name for cell in cells)
+    assert sha256(names.encode()).hexdigest()[:12] == "51b87fed76fa"
+    experiments = [cell.experiment(HOST, 1) for cell in cells]
+    assert len(experiments) == 8
+    assert {(each.host.cores, each.host.clients) for each in experiments} == {(1, "remote")}
+    assert {each.server.worker_class for each in experiments} == {"sync", "gthread"}
+    with pytest.raises(ExperimentError, match="--one-core is given with --gunicorn"):
+        cells_of("23.0.0", one_core=True)
