@@ -50,6 +50,7 @@ SERVES = frozenset(
             "event_loops",
             "proxies",
             "release_behaviours",
+            "release_predictions",
             "releases_rig",
             "server",
             "service",

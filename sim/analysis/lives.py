@@ -371,8 +371,8 @@ class _Reader:
                 life.ending = min(life.ending, time)
             case "timeout":
                 cause = self.frozen.get(name, self.hanging.get(name))
-                if life.why == "alive":
-                    self._tell(life, time, "timeout", cause)
+                # Also one that stops: some releases send no heartbeat meanwhile.
+                self._tell(life, time, "timeout", life.cause if cause is None else cause)
                 life.ending = min(life.ending, time)
             case "boot failed":
                 self._tell(life, time, "boot failed", self.boots.get(name))

@@ -323,6 +323,7 @@ class Clients:
         Where the client had a core for it at once: that it was busy for so short a time goes
         without an event.
         """
+        assert not self.answers_matter, "a response that matters is an event of its own"
         sent = self.clock.time - ago
         received = sent + self.costs.receive * self.answer_pace.step(sent)
         self._note_answer(connection.row, received)

@@ -1,6 +1,8 @@
 """A trace: the requests of an experiment as CSV, one a line.
 
-The header is ``arrival_s,io_s,cpu_s``, and ``route`` may follow; every number is in s.
+The header is ``arrival_s,io_s,cpu_s``, and ``route`` may follow; every number is in s. A file of
+`sim.reading.recorder` is read as well: its times are those of a clock, its lines come in the order
+in which requests ended, and its paths become routes.
 """
 
 from __future__ import annotations
@@ -12,10 +14,15 @@ from pathlib import Path
 from sim.errors import ExperimentError
 from sim.experiment import MAX_REQUESTS, TraceRow
 from sim.experiment.route import check_name
+from sim.reading import recorder
+from sim.reading.log_routes import LogRoutes
 from sim.whole_file import whole_file
 
 COLUMNS = ("arrival_s", "io_s", "cpu_s")
 HEADER = ",".join(COLUMNS)
+
+#: The columns of times of a recording.
+RECORDED = tuple(recorder.HEADER.split(",")[:3])
 
 #: The header of a trace whose requests name their routes.
 WITH_ROUTES = f"{HEADER},route"
@@ -61,6 +68,9 @@ def _rows(path: Path) -> Iterator[TraceRow]:
     if first is None:
         raise ExperimentError(f"{path}: is empty; expected the header {HEADER!r}")
     header = first[1].removeprefix("\ufeff")
+    if header == recorder.HEADER:
+        yield from _recorded(lines, path)
+        return
     if header not in (HEADER, WITH_ROUTES):
         raise ExperimentError(
             f"{path}: line 1 is {_shortened(header)!r}; expected the header {HEADER!r} or "
@@ -87,6 +97,38 @@ def _rows(path: Path) -> Iterator[TraceRow]:
         yield row
 
 
+def _recorded(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[TraceRow]:
+    """The rows of a recording, by arrival; half a line at the end is left out.
+
+    A crash of the machine, or a full disk, may have cut it off.
+    """
+    times: list[tuple[float, float, float]] = []
+    routes = LogRoutes()
+    bad: ExperimentError | None = None
+    for number, line in lines:
+        if bad is not None:
+            raise bad
+        where = f"{path}: line {number}"
+        try:
+            cells = _cells(line, where, recorder.HEADER)
+            arrival, io, cpu = (
+                _seconds(cell, f"{where}: {name}")
+                for name, cell in zip(RECORDED, cells, strict=False)
+            )
+        except ExperimentError as error:
+            bad = error
+            continue
+        if len(times) >= MAX_REQUESTS:
+            raise ExperimentError(f"{where}: expected at most {MAX_REQUESTS} requests")
+        times.append((arrival, io, cpu))
+        routes.add(cells[-1])
+    named = sorted(zip(times, routes.names(), strict=True))
+    if named:
+        (began, _, _), _ = named[0]
+        for (arrival, io, cpu), route in named:
+            yield TraceRow(arrival - began, io, cpu, route)
+
+
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines with their numbers, without their ends."""
     with path.open("rb") as file:
@@ -104,9 +146,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _row(line: str, where: str, header: str) -> TraceRow:
-    cells, columns = line.split(","), header.count(",") + 1
-    if len(cells) != columns:
-        raise ExperimentError(f"{where} has {len(cells)} columns; expected {columns}: {header}")
+    cells = _cells(line, where, header)
     arrival, io, cpu = (
         _seconds(cell, f"{where}: {name}") for name, cell in zip(COLUMNS, cells, strict=False)
     )
@@ -118,6 +158,13 @@ def _row(line: str, where: str, header: str) -> TraceRow:
     except ExperimentError as error:
         raise ExperimentError(f"{where}: {error}") from None
     return TraceRow(arrival, io, cpu, route)
+
+
+def _cells(line: str, where: str, header: str) -> list[str]:
+    cells, columns = line.split(","), header.count(",") + 1
+    if len(cells) != columns:
+        raise ExperimentError(f"{where} has {len(cells)} columns; expected {columns}: {header}")
+    return cells
 
 
 def _seconds(cell: str, where: str) -> float:

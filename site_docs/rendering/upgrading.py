@@ -23,13 +23,13 @@ from site_docs.rendering import numbers
 from site_docs.rendering.release_table import ROWS, change, meaning
 from site_docs.runs.build_cache import cached_on_disk
 from site_docs.runs.evidence import evidence
-from site_docs.runs.page_experiments import FAQ_RELEASE, ROOT, by_name, on_release
+from site_docs.runs.page_experiments import FAQ_RELEASE, OLDEST, ROOT, by_name, on_release
 
 #: The releases between which the page has a step each: those that people run, the last of each.
 STEPS: Final = ("20.1.0", "21.2.0", "23.0.0", "24.1.1", "25.3.0", "26.2.0", NEWEST)
 
 #: Those of the `STEPS` on which the experiments of the pages were measured.
-MEASURED: Final = (FAQ_RELEASE, NEWEST)
+MEASURED: Final = (OLDEST, FAQ_RELEASE, NEWEST)
 
 #: How often each is predicted.
 VARIANTS = 4
@@ -132,8 +132,46 @@ def measured_lost(name: str, release: str) -> float | None:
     """The same as measured; None where the release was not measured."""
     if release not in MEASURED:
         return None
-    runs = evidence(name if release == NEWEST else on_release(name, release)).measured
+    runs = evidence(_name_on(name, release)).measured
     return fmean(sum(code != OK for code in run.requests.outcome) for run in runs)
+
+
+def _name_on(name: str, release: str) -> str:
+    return name if release == NEWEST else on_release(name, release)
+
+
+def troubles() -> str:
+    """Every trouble on the releases that were measured: requests lost, and time to recover."""
+    heads = "".join(f" | {each}: lost | threads back after" for each in MEASURED)
+    lines = [f"| trouble{heads} |", f"| --- |{' ---: |' * 2 * len(MEASURED)}"]
+    for shown in by_name().values():
+        if shown.trouble and shown.release is None:
+            sides = [_cells(_name_on(shown.name, each)) for each in MEASURED]
+            lines.append(f"| `{shown.name}` | {' | '.join(sides)} |")
+    return "\n".join(lines)
+
+
+def _cells(name: str) -> str:
+    """What a trouble costs: predicted, measured."""
+    found = evidence(name)
+    lost = ", ".join(
+        numbers.count(fmean(sum(code != OK for code in run.requests.outcome) for run in side))
+        for side in (found.predicted, found.measured)
+    )
+    rows = found.comparison.recovery
+    if not rows:
+        return f"{lost} | "
+    back = ", ".join(
+        numbers.seconds(_last([getattr(row, side).capacity_restored_after_s for row in rows]))
+        for side in ("predicted", "measured")
+    )
+    return f"{lost} | {back}"
+
+
+def _last(times: list[float | None]) -> float | None:
+    """When all threads are back after the last of several disturbances; None for never."""
+    known = [time for time in times if time is not None]
+    return max(known) if len(known) == len(times) and known else None
 
 
 def tolls() -> str:

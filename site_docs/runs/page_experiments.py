@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sim.experiment import Experiment
+from sim.experiment.release import KNOWN
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
 from site_docs.runs import cases
@@ -27,7 +28,10 @@ RATED, RATES = "gthread-2x2", (20, 40)
 #: The release that the FAQ was written about: its log begins with it.
 FAQ_RELEASE = "23.0.0"
 
-#: How often a load is measured on that release.
+#: The oldest release that people run; what goes wrong was measured there too.
+OLDEST = KNOWN[0]
+
+#: How often an experiment is measured on another release than the newest.
 FAQ_REPEATS = 2
 
 
@@ -94,7 +98,7 @@ def on_release(name: str, release: str) -> str:
 def by_name() -> dict[str, PageExperiment]:
     """Every experiment file of the repository by its stem, some with other rates, and all cases.
 
-    Those of files are there a second time, on `FAQ_RELEASE`.
+    Those of files are there a second time, on `FAQ_RELEASE`, and troubles a third, on `OLDEST`.
     """
     loads = [
         PageExperiment(path.stem, f"experiments/load/{path.name}", (), LOAD_REPEATS, LOAD_VARIANTS)
@@ -121,5 +125,8 @@ def by_name() -> dict[str, PageExperiment]:
         for key, case in cases.read().items()
         for name, server in cases.experiments(key).items()
     )
-    older = (shown.on(FAQ_RELEASE) for shown in (*loads, *troubles))
+    older = (
+        *(shown.on(FAQ_RELEASE) for shown in (*loads, *troubles)),
+        *(shown.on(OLDEST) for shown in troubles),
+    )
     return {shown.name: shown for shown in (*loads, *rates, *troubles, *questions, *older)}

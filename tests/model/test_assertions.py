@@ -7,6 +7,7 @@ by hand, in a run or a part of one; `test_compiled.py` shows that compiled code 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -17,6 +18,7 @@ from sim.experiment.costs import Costs
 from sim.model.connection import Connection
 from sim.model.engine.clock import ALL_CALLS, Clock
 from sim.model.gunicorn.gthread import ThreadWorker
+from sim.model.gunicorn.sync import SyncWorker
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.linux.scheduler import Cores
 from sim.model.simulation import _Simulation
@@ -153,6 +155,45 @@ def test_a_connection_ends_once() -> None:
     assert worker.nr_conns == 0
     with pytest.raises(AssertionError, match="a connection ends once"):
         worker.finish_request(connection)
+
+
+def test_a_turn_of_the_main_thread_has_what_was_ready() -> None:
+    worker = idle_worker()
+    worker.to_finish = 1
+    with pytest.raises(AssertionError, match="only this turn finishes requests"):
+        worker._dispatch(None)
+    worker.to_finish, worker.to_read = 0, 1
+    with pytest.raises(AssertionError, match="only this turn reads"):
+        worker._dispatch(None)
+
+
+def test_a_thread_idles_once() -> None:
+    worker = idle_worker()
+    with pytest.raises(AssertionError, match="a thread idles once"):
+        worker._take_next(worker.threads[0])
+
+
+def test_a_sync_worker_has_one_request_at_a_time() -> None:
+    server = replace(EXPERIMENT.server, worker_class="sync", threads=1)
+    traffic = replace(EXPERIMENT.traffic, rate=5.0)
+    broken = _Simulation(replace(EXPERIMENT, server=server, traffic=traffic), 0, 0, None)
+
+    def take_another(_: None) -> None:
+        for worker in broken.workers:
+            assert isinstance(worker, SyncWorker)
+            if worker.sleeping:
+                worker.connection = Connection(0, 0)
+
+    broken.clock.after(10.0, take_another, None)
+    with pytest.raises(AssertionError, match="one request at a time"):
+        broken.advance(ALL_CALLS)
+
+
+def test_a_response_that_matters_is_an_event() -> None:
+    clients = simulation().clients
+    clients.answers_matter = True
+    with pytest.raises(AssertionError, match="a response that matters"):
+        clients.answer_in_passing(Connection(0, 0), 0.0)
 
 
 def test_a_request_ends_once() -> None:

@@ -13,6 +13,7 @@ from statistics import median
 
 import pytest
 
+from sim.analysis.recovery import toll
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server, TraceRow, Traffic
 from sim.experiment.distribution import Distribution
@@ -176,6 +177,30 @@ def test_what_max_requests_loses(release: str) -> None:
         assert restarts == 2 if release == "24.0.0" else restarts > 10
         lost += outcomes(run).count("reset")
     assert (lost > 0) == (release in OLD[1:])
+
+
+@pytest.mark.parametrize("release", OLD[1:])
+def test_a_stopping_worker_may_wake_up_for_nothing(release: str) -> None:
+    """Then it leaves its loop; else it loses the next connection that it accepts."""
+    traffic = Traffic(rate=62.0, duration=20.0, io=FIFTY, drain=5.0)
+    asked = experiment(release, traffic, workers=2, threads=2, max_requests=25)
+    runs = [predict(asked, 0, variant) for variant in range(4)]
+    restarts = sum(event.kind == "max_requests" for run in runs for event in run.events)
+    lost = sum(outcomes(run).count("reset") for run in runs)
+    assert restarts > 150
+    assert 0.6 < lost / restarts < 0.95
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_a_long_request_at_max_requests_and_the_heartbeat(release: str) -> None:
+    """The main thread leaves its loop within 1 s, and only 27 heartbeats after that."""
+    rows = (TraceRow(0.5, 6.0, 0.0), TraceRow(9.0, 0.01, 0.0))
+    traffic = Traffic(arrivals="trace", trace=rows, drain=10.0)
+    run = predict(experiment(release, traffic, max_requests=1, timeout=2))
+    alive = release in ("27.0.0", "27.0.1")
+    assert outcomes(run)[0] == ("ok" if alive else "reset")
+    assert (2.0 < when(run, "timeout", "worker 1") < 4.6) == (not alive)
+    assert [loss.cause for loss in toll(run).losses or ()][:1] == ["worker_timeout"] * (not alive)
 
 
 @pytest.mark.parametrize("release", ALL)

@@ -249,7 +249,7 @@ def test_requests_are_lost_as_predicted(name: str, release: str) -> None:
     """The same requests, measured up to `LOOKS` times, and predicted with other chances.
 
     Alone on a machine, eight measurements of 23.0.0's `max_requests` lost 2 to 4, and 40
-    predictions 3 to 5: the model loses a request more than the server, about every other time.
+    predictions 2 to 5.
     """
     server, disturbances = UNDER_LOAD[name]
     experiment = Experiment(

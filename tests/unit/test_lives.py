@@ -31,8 +31,9 @@ STOP = ((10.0, "sent SIGTERM", "master"), (10.0, "signal term", "master"))
         ((*TERM, (10.5, "orphaned", "worker 1")), "stopped", 10.0),
         ((*TERM, (10.5, "sent SIGTERM", "worker 1")), "stopped", 10.0),
         ((*TERM, (10.5, "sent SIGQUIT", "worker 1")), "stopped", 10.0),
-        ((*TERM, (10.5, "timeout", "worker 1")), "stopped", 10.0),
-        # But SIGKILL and SIGABRT override it, and a crash does.
+        # But SIGKILL and SIGABRT override it, the master's too, and a crash does.
+        ((*TERM, (10.5, "timeout", "worker 1")), "timeout", 10.0),
+        (((9.0, "max_requests", "worker 1"), (10.5, "timeout", "worker 1")), "timeout", 9.0),
         ((*TERM, (10.5, "sent SIGKILL", "worker 1")), "killed", 10.0),
         ((*TERM, (10.5, "crash", "worker 1")), "crashed", 10.0),
         # A master that stops tells those that are alive; who has been killed is not stopped.

@@ -341,6 +341,12 @@ CAUSELESS: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[Event, ...], st
         ((10.0, "max_requests", "worker 1"), (10.5, "exiting", "worker 1")),
         "unread_connection",
     ),
+    "retiring worker without a heartbeat": (
+        {"gunicorn": "23.0.0", "worker_class": "gthread"},
+        {},
+        ((10.0, "max_requests", "worker 1"), (10.5, "timeout", "worker 1")),
+        "worker_timeout",
+    ),
     "retiring worker, a shared socket": (
         {},
         {},

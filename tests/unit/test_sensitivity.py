@@ -49,7 +49,7 @@ NUMBERS = {number.name: number for number in FITTED}
 
 
 #: Numbers beside the fitted ones that were counted, and come with these.
-COUNTED = {"CALLS_NEW", "CALLS_KEPT"}
+COUNTED = {"CALLS_NEW", "CALLS_KEPT", "WOKEN_FOR_NOTHING"}
 
 
 def numbers(module: ModuleType) -> set[str]:

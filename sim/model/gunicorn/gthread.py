@@ -318,6 +318,18 @@ class ThreadWorker(Worker):
         if timeout < inf:
             self._sleep_for(timeout)
 
+    def reach_max_requests(self) -> None:
+        """See `Worker`; nothing wakes the main thread for it."""
+        if self.alive:
+            super().reach_max_requests()
+            if self.asleep():
+                self._sleep_on()
+
+    def _sleep_on(self) -> None:
+        """A main thread that sleeps has something to see once its sleep is over."""
+        over = self.last_update() + SELECT_TIMEOUT
+        self._sleep_for(max(0.0, over - self.clock.time))
+
     def _sleep_for(self, seconds: float) -> None:
         """Sleep in `select()`; only what a turn does at its end depends on when that is over."""
         turns = self.turns
@@ -357,6 +369,8 @@ class ThreadWorker(Worker):
 
     def _dispatch(self, _: None) -> None:
         """Handle what was ready."""
+        assert self.to_finish <= len(self.finished), "only this turn finishes requests"
+        assert self.to_read <= len(self.readable), "only this turn reads from connections"
         connection = self.in_hand
         if connection is not None:
             self.in_hand = None
@@ -692,6 +706,7 @@ class ThreadWorker(Worker):
             thread.connection = None
             # It runs next: Python starts another thread only when none is idle.
             self.idle_threads.append(thread)
+            assert len(self.idle_threads) <= len(self.threads), "a thread idles once"
 
     # The end of the process.
 

@@ -31,8 +31,10 @@ back at once, and the loop spins: it computes for as long as nothing changes, he
 none of the connections that it holds. Only an idle connection that expires ends that, or a signal.
 
 It sees SIGTERM, `max_requests` and the death of its master at the head of its loop, to which it
-comes within 1 s where nothing happens. Then it leaves the loop and waits for the requests that the
-pool has. Connections that were not read by then are lost, and so are idle connections.
+comes within 1 s where nothing happens, or with the next connection that wakes it. If it wins the
+race for that one, it accepts it first and never reads it; if it wakes up for nothing, nothing is
+lost. Then it leaves the loop and waits for the requests that the pool has. Connections that were
+not read by then are lost, and so are idle connections.
 """
 
 from __future__ import annotations
@@ -170,9 +172,10 @@ class OldThreadWorker(ThreadWorker):
             self._sleep_for(SELECT_TIMEOUT)
 
     def _sleep_on(self) -> None:
-        """A main thread that sleeps has something to see once its sleep is over."""
-        over = self.last_update() + SELECT_TIMEOUT
-        self._sleep_for(max(0.0, over - self.clock.time))
+        """See `ThreadWorker`; a connection may wake it before."""
+        super()._sleep_on()
+        if not self.alive and self not in self.listener.stopping:
+            self.listener.stopping.append(self)
 
     def _cost_of_events(self) -> float:
         """CPU of what `select(1.0)` or `futures.wait()` has returned, s."""
@@ -285,13 +288,6 @@ class OldThreadWorker(ThreadWorker):
         """A thread has waited in `recv(2)` for the request."""
         if thread.connection is not None:
             self._parse(thread, thread.connection)
-
-    def reach_max_requests(self) -> None:
-        """See `Worker`; nothing wakes the main thread for it."""
-        if self.alive:
-            super().reach_max_requests()
-            if self.asleep():
-                self._sleep_on()
 
     def _end_response(self, thread: PoolThread) -> None:
         """The response is sent; the future is done, and its callback finishes the request."""

@@ -28,7 +28,7 @@ from sim.model.connection import Connection
 from sim.model.engine.chance import Chance
 from sim.model.engine.clock import Clock
 from sim.model.engine.ordered import bisect
-from sim.model.fitted.accept_race import CLIENT_LEAVES
+from sim.model.fitted.accept_race import CLIENT_LEAVES, WOKEN_FOR_NOTHING
 from sim.model.linux.accept_race import RaceCosts, Sleeper, winner
 from sim.model.linux.cpu_limit import CpuLimit
 from sim.model.linux.scheduler import Cores, Thread
@@ -80,6 +80,8 @@ class ListeningSocket:
         longest: most connections that were ever in the queue.
         holders: processes that have it open; without any, it is closed.
         reachable: whether a new connection finds it.
+        stopping: pollers that leave their loop once they wake up, even for nothing; most sockets
+            never have any.
         request_socks: handshakes that it remembers, for their ACK was dropped.
         young: those of them whose SYN-ACK has not been sent again.
     """
@@ -104,6 +106,7 @@ class ListeningSocket:
         "reachable",
         "request_socks",
         "sleeping",
+        "stopping",
         "unreachable",
         "waited",
         "young",
@@ -133,6 +136,7 @@ class ListeningSocket:
         self.random = Chance(random)
         self.queue: deque[Connection] = deque()
         self.sleeping: list[Poller] = []
+        self.stopping: list[Poller] = []
         self.waited = 0.0
         self.longest = 0
         self.holders: set[Holder] = set()
@@ -171,6 +175,8 @@ class ListeningSocket:
             for poller in sleeping:
                 if poller.main_thread is not None:
                     self._cpu_limit.wake_in_vain(poller.main_thread)
+        if self.stopping:
+            self._wake_for_nothing()
         return True
 
     def full(self) -> bool:
@@ -231,6 +237,8 @@ class ListeningSocket:
         if place >= 0 and sleeping[place] is poller:
             self._order.pop(place)
             sleeping.pop(place)
+        if self.stopping and poller in self.stopping:
+            self.stopping.remove(poller)
 
     def close(self, holder: Holder) -> Iterator[Connection]:
         """`close(2)` by ``holder``; yields the connections that are reset, if it was the last."""
@@ -252,6 +260,20 @@ class ListeningSocket:
         """Let the poller at ``place`` in `sleeping` go to look for a connection."""
         self._order.pop(place)
         self.sleeping.pop(place).wake()
+
+    def _wake_for_nothing(self) -> None:
+        """Wake pollers that stop, and have lost the race for a connection just now.
+
+        Another core may run a loser before the winner has accepted; it finds nothing (EAGAIN). A
+        loser that runs later stays asleep: epoll polls the socket again first (`ep_send_events`,
+        fs/eventpoll.c).
+        """
+        losers = len(self.sleeping)
+        for poller in tuple(self.stopping):
+            if poller in self.sleeping:
+                running = WOKEN_FOR_NOTHING * min(self.cores.number - 1, losers)
+                if self.random.random() < running / losers:
+                    self._wake(self.sleeping.index(poller))
 
     def _winner(self) -> int:
         """The place in `sleeping` of the poller that wins the race for a connection."""
