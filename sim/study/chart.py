@@ -6,8 +6,8 @@ import io
 from collections.abc import Sequence
 
 from sim.errors import ExperimentError
-from sim.study.formatting import HEADINGS, SCALE
-from sim.study.observation import UNITS, estimate
+from sim.study.formatting import SCALE, heading
+from sim.study.observation import estimate, unit_of
 from sim.study.parameter import Parameter, Point, formatted
 from sim.study.sweep import Row, Sweep
 
@@ -54,7 +54,7 @@ def svg(sweep: Sweep, rows: Sequence[Row], measure: str) -> str:
     from matplotlib import rc_context  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    axis, scale = _axis(sweep), SCALE[UNITS[measure]]
+    axis, scale = _axis(sweep), SCALE[unit_of(measure)]
     # Text stays text, and names of elements do not depend on chance.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "gunicorn-sim"}):
         figure = Figure(figsize=SIZE, layout="constrained")
@@ -76,7 +76,7 @@ def svg(sweep: Sweep, rows: Sequence[Row], measure: str) -> str:
         else:
             axes.set_ylim(bottom=0)
         axes.set_xlabel(axis.name)
-        axes.set_ylabel(HEADINGS[measure])
+        axes.set_ylabel(heading(measure))
         axes.set_title(f"Predicted for Gunicorn {sweep.base.server.gunicorn}")
         axes.grid(alpha=0.3)
         if len(sweep.parameters) > 1:

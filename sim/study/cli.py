@@ -26,7 +26,7 @@ from sim.study.floor import floored
 from sim.study.memory_size import parse as parse_memory
 from sim.study.objective import Objective, complete
 from sim.study.objective import parse as parse_objective
-from sim.study.observation import UNITS
+from sim.study.observation import UNITS, parse_measure, split_measure
 from sim.study.parameter import KNOWN, Parameter, Value, at
 from sim.study.parameter import parse as parse_parameter
 from sim.study.question import Limits, Question
@@ -97,10 +97,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_over(over, "of a flag's name or table.field", required=True)
     over.add_argument(
         "--measure",
-        choices=tuple(UNITS),
+        type=_said_by(parse_measure),
         default="p99",
         metavar="NAME",
-        help=f"what bars and chart show: {', '.join(UNITS)} [p99]",
+        help=f"what bars and chart show: {', '.join(UNITS)}; '/report p99' is of one route [p99]",
     )
     form = over.add_mutually_exclusive_group()
     form.add_argument(
@@ -253,6 +253,11 @@ def _sweep(args: argparse.Namespace) -> None:
     chart_path = None if args.chart is None else writable(Path(args.chart))
     fields = (KNOWN[parameter.name] for parameter in args.over if parameter.name in KNOWN)
     experiment, notices = experiment_from(args, {".".join(field) for field in fields})
+    route, _ = split_measure(args.measure)
+    if route and route not in experiment.traffic.route_names:
+        names = ", ".join(experiment.traffic.route_names)
+        expected = f"expected one of {names}" if names else "there are no routes"
+        raise ExperimentError(f"--measure: route {route!r} is unknown; {expected}")
     varied = sweep.Sweep(experiment, _distinct(args.over), experiment.replications)
     if chart_path is not None:
         from sim.study import chart  # noqa: PLC0415

@@ -11,6 +11,7 @@ from sim.analysis.estimate import Estimate
 from sim.analysis.quantile import quantile
 from sim.analysis.recovery import Recovery
 from sim.analysis.summary import Route, summarize
+from sim.errors import ExperimentError
 from sim.run import OK, Run
 
 Unit = Literal["s", "1/s", "share", "requests"]
@@ -104,6 +105,22 @@ def split_measure(name: str) -> tuple[str, str]:
     # Names of routes have no blanks.
     route, _, measure = name.rpartition(" ")
     return route, measure
+
+
+def parse_measure(name: str) -> str:
+    """The name of a measure as it is given, of all requests or of one route.
+
+    Raises:
+        ExperimentError: when it is neither.
+    """
+    name = " ".join(name.split())
+    route, measure = split_measure(name)
+    if measure in OF_ROUTES or (not route and measure in UNITS):
+        return name
+    raise ExperimentError(
+        f"measure {name!r} is unknown; expected one of {', '.join(UNITS)}, or the name of a route "
+        f"and one of {', '.join(OF_ROUTES)}"
+    )
 
 
 def unit_of(measure: str) -> Unit:

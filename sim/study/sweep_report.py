@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
-from sim.study.formatting import HEADINGS, count, half_width_of, traffic, value_of
-from sim.study.observation import DISTURBED, UNITS, estimate
+from sim.study.formatting import count, half_width_of, heading, traffic, value_of
+from sim.study.observation import DISTURBED, OF_ROUTES, UNITS, estimate, measure_of, routes_in
 from sim.study.parameter import formatted
 from sim.study.sweep import Row, Sweep
 
@@ -59,7 +59,7 @@ def _table(console: Console, sweep: Sweep, rows: Sequence[Row], measure: str) ->
     for parameter in sweep.parameters:
         table.add_column(parameter.name, justify="right", no_wrap=True)
     for one in measures:
-        table.add_column(HEADINGS[one], justify="right", no_wrap=True)
+        table.add_column(heading(one), justify="right", no_wrap=True)
         if one == measure:
             table.add_column(plus_minus, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -85,12 +85,14 @@ def csv_of(sweep: Sweep, rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [parameter.name for parameter in sweep.parameters]
-    ends = [f"{measure}{end}" for measure in UNITS for end in ("", "_low", "_high")]
+    known = [observation for row in rows for observation in row.observations]
+    measures = [*UNITS, *(measure_of(r, name) for r in routes_in(known) for name in OF_ROUTES)]
+    ends = [f"{measure}{end}" for measure in measures for end in ("", "_low", "_high")]
     writer.writerow([*names, "replications", *ends])
     for row in rows:
         cells: list[object] = [value for _, value in row.point]
         cells.append(len(row.observations))
-        for measure in UNITS:
+        for measure in measures:
             each = estimate(row.observations, measure)
             cells += ["", "", ""] if each is None else [each.value, each.low, each.high]
         writer.writerow(["" if cell is None else cell for cell in cells])

@@ -201,9 +201,46 @@ def test_compare_with_one_file_needs_a_difference(file: str) -> None:
         main([*COMPARE, file])
 
 
+SWEEP = ("sweep", "--jobs", "1", "--replications", "2", "--over", "workers=1,2")
+
+
+def test_sweep_shows_a_measure_of_a_route(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [*SWEEP, "--experiment", file, "--measure", "/report p95"]
+    main([*flags, "--chart", f"{tmp_path}/chart.svg"])
+    assert "/report p95, ms" in capsys.readouterr().out
+    assert "/report p95, ms" in (tmp_path / "chart.svg").read_text()
+    main([*flags, "--csv"])
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert {"/report p95", "/report p95_low", "/health lost"} <= set(header.split(","))
+    assert len(rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("measure", "message"),
+    [
+        ("p42", "measure 'p42' is unknown; expected one of mean, p50"),
+        ("/report p42", "measure '/report p42' is unknown; expected one of mean, p50"),
+        ("/report throughput", "or the name of a route and one of mean, p50"),
+        ("/nothing p99", "--measure: route '/nothing' is unknown; expected one of /health"),
+    ],
+)
+def test_sweep_refuses_a_measure(
+    file: str, capsys: pytest.CaptureFixture[str], measure: str, message: str
+) -> None:
+    try:
+        with pytest.raises(ExperimentError) as caught:
+            main(["sweep", "--over", "workers=1", "--experiment", file, "--measure", measure])
+    except SystemExit:
+        shown = capsys.readouterr().err
+    else:
+        shown = str(caught.value)
+    assert message in shown
+
+
 def test_sweep_has_the_numbers_of_each_route(file: str, capsys: pytest.CaptureFixture[str]) -> None:
-    flags = ("sweep", "--jobs", "1", "--replications", "2", "--over", "workers=1,2")
-    main([*flags, "--experiment", file, "--json"])
+    main([*SWEEP, "--experiment", file, "--json"])
     value = document("sweep", capsys.readouterr().out)
     for row in value["rows"]:
         assert row["measures"]["/report p99"]["value"] > row["measures"]["/health p50"]["value"]
