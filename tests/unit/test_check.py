@@ -98,6 +98,19 @@ def test_pages_are_there(rule: Rule) -> None:
     assert not anchor or anchor.removeprefix("#") in headings
 
 
+def test_a_cpu_limit_counts_for_the_number_of_workers() -> None:
+    """The formula of 2 x cores + 1 on a large host, of which the container has half a core."""
+    name = "more-workers-than-cores-can-run"
+    large = subject(name).experiment
+    host = replace(large.host, cores=8)
+    free = Subject(replace(large, host=host))
+    limited = Subject(replace(large, host=replace(host, cpu_limit=0.5)))
+    rules = [{rule.name for rule, _ in linting(each, 1).effects} for each in (free, limited)]
+    assert [name in each for each in rules] == [False, True]
+    said = BY_NAME[name].what(limited)
+    assert "16 workers on 8 cores with a CPU limit of 0.5: 3 do about as well" in said
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 CONFIG = """\

@@ -104,7 +104,9 @@ def _exposed(subject: Subject) -> bool:
     """Whether a client that connects and sends nothing holds a worker or a thread."""
     experiment, known = subject.experiment, subject.release
     holds = experiment.server.worker_class == "sync" or (
-        known.new_connection == "pool" and known.data_timeout is None
+        experiment.server.worker_class == "gthread"
+        and known.new_connection == "pool"
+        and known.data_timeout is None
     )
     return holds and not experiment.proxy.present and experiment.traffic.timeout is None
 

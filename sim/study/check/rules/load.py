@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import fmean
 
@@ -50,9 +51,22 @@ def _too_busy(now: Sequence[Observation], _: Sequence[Observation]) -> bool:
     return bool(busy) and fmean(busy) > BUSY
 
 
+def _processors(subject: Subject) -> int:
+    """Processors that the workers have: the host's, or those of its CPU limit, rounded up."""
+    host = subject.experiment.host
+    return host.cores if host.cpu_limit is None else min(host.cores, math.ceil(host.cpu_limit))
+
+
 def _usual_most(subject: Subject) -> int:
     """Gunicorn's advice for the number of workers (docs, design: "How Many Workers?")."""
-    return 2 * subject.experiment.host.cores + 1
+    return 2 * _processors(subject) + 1
+
+
+def _room(subject: Subject) -> str:
+    """What the workers run on, in words."""
+    host = subject.experiment.host
+    cores = count(host.cores, "core")
+    return cores if host.cpu_limit is None else f"{cores} with a CPU limit of {host.cpu_limit:g}"
 
 
 def _fewer(subject: Subject) -> Effect:
@@ -107,7 +121,7 @@ LOAD: tuple[Rule, ...] = (
         releases="all",
         applies=lambda it: it.experiment.server.workers > _usual_most(it),
         what=lambda it: (
-            f"{it.experiment.server.workers} workers on {count(it.experiment.host.cores, 'core')}: "
+            f"{it.experiment.server.workers} workers on {_room(it)}: "
             f"{_usual_most(it)} do about as well, with less memory."
         ),
         effect=_fewer,
