@@ -43,6 +43,13 @@ FLAGS = (
         *("--launchdarkly-latency", "0.3", "--disturb", "10 signal KILL worker 1"),
     ),
     ("--proxy", "nginx", "--proxy-keepalive", "8", "--threads", "4", "--rate", "40"),
+    ("--workers", "2", "--cpu", "const:0.01", "--rate", "40", "--cpu-limit", "0.5"),
+    ("--threads", "2", "--rate", "45", "--probe", "liveness period=2 timeout=1"),
+    (
+        *("--workers", "2", "--threads", "2", "--rate", "20"),
+        *("--route", "/report share=.05 io=exp:1.2 cpu=const:.08"),
+        *("--route", "/ share=.95 io=exp:.03 cpu=exp:.004"),
+    ),
     ("--arrivals", "closed", "--users", "8", "--think", "exp:0.1", "--duration", "5"),
 )
 
@@ -72,17 +79,17 @@ Answers = dict[tuple[str, ...], str | dict[str, str]]
 def answers() -> Answers:
     """What the page's engine answers to each command line, in Node."""
     python = assets.precompile()
-    asked = [(*words, *FEW) for words in (*EXAMPLES, *FLAGS)] + [*REFUSED]
+    commands = [(*words, *FEW) for words in (*EXAMPLES, *FLAGS)] + [*REFUSED]
     done = subprocess.run(
         assets.node("command.mjs", str(assets.PYODIDE_HOME), str(python)),
-        input="".join(json.dumps(words) + "\n" for words in asked),
+        input="".join(json.dumps(words) + "\n" for words in commands),
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return dict(zip(asked, map(json.loads, done.stdout.splitlines()), strict=True))
+    return dict(zip(commands, map(json.loads, done.stdout.splitlines()), strict=True))
 
 
 @pytest.mark.parametrize("words", [*EXAMPLES, *FLAGS], ids=" ".join)

@@ -198,6 +198,7 @@ def test_every_control_changes_the_command_and_the_address(page: Page, base: str
     page.get_by_label("preload_app").check()
     page.get_by_label("reuse_port").check()
     page.get_by_label("Cores of the host", exact=True).fill("4")
+    page.get_by_label("CPU limit, cores").fill("2.5")
     page.get_by_label("The service has a LaunchDarkly client").check()
     page.get_by_label("Its latency, ms").fill("250")
     page.get_by_label("Requests per second", exact=True).fill("70.5")
@@ -209,7 +210,7 @@ def test_every_control_changes_the_command_and_the_address(page: Page, base: str
     line = copied(page, "Copy as command")
     assert line == (
         "python -m sim --replications 2 --duration 5 --gunicorn 24.1.1 --workers 3 --threads 4 "
-        "--worker-connections 4 --preload --reuse-port --cores 4 --launchdarkly "
+        "--worker-connections 4 --preload --reuse-port --cores 4 --cpu-limit 2.5 --launchdarkly "
         "--launchdarkly-latency 0.25 --rate 70.5 --io bimodal:0.9,0.025,0.275 --cpu const:0.002 "
         "--connection keepalive --disturb '10 signal HUP master'"
     )
