@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from sim.analysis.summary import summarize
-from site_docs.rendering import validated
+from site_docs.rendering import release_validation, validated
 from site_docs.runs.evidence import evidence
+from site_docs.runs.page_experiments import FAQ_RELEASE
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 TEXT = " ".join(README.split())
@@ -40,6 +41,33 @@ def test_the_validation_is_what_the_rows_say() -> None:
     for each in (mean, median, p95, shares):
         assert each.within_scatter == each.noisy
     assert f"would reject {validated.rejected_if_scaled(0.85)} if every predicted" in TEXT
+
+
+def test_the_validation_of_the_release_of_the_faq_is_what_its_rows_say() -> None:
+    found = validated.read(release_validation.path_of(FAQ_RELEASE))
+    assert found.header.predicted is None, "each was predicted before it was measured"
+    results = found.validation.results
+    assert {result.repeats for result in results} == {2}
+    reached = sum(target.reached is True for target in found.validation.targets)
+    assert (
+        f"**Gunicorn {FAQ_RELEASE}** has {len(results)} cells of its own, predicted just before "
+        f"they were measured, twice each: {reached} of {len(found.validation.targets)} targets."
+        in TEXT
+    )
+    measures = {measure.name: measure for measure in found.validation.measures}
+    mean = measures["latency_mean"]
+    assert mean.median is not None
+    assert mean.worst is not None
+    assert (
+        f"The server repeated {mean.repeated} means within 5 %; their median error is "
+        f"{mean.median:.1%}, the worst {mean.worst:.1%}."
+        in TEXT.replace(" %", "%").replace("5%;", "5 %;")
+    )
+    missed = [result.name for result in results if result.misses]
+    assert missed
+    assert all(name.startswith("gthread, ") and "gthread, 1x" not in name for name in missed)
+    shares = [off.error for result in results for off in result.misses if off.name == "share"]
+    assert f"shares are up to {100 * max(shares):.0f} points off" in TEXT
 
 
 @pytest.mark.parametrize(
