@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sim.errors import ExperimentError
-from sim.experiment import Experiment, Server
+from sim.experiment import Experiment, Host, Server
 from sim.experiment.worker_class import TRAITS, USUAL_CLASSES
 from sim.study.parameter import Point, Value
 
@@ -74,11 +74,15 @@ class Candidate:
         )
 
 
-def default_workers(cores: int) -> tuple[int, ...]:
+def default_workers(host: Host) -> tuple[int, ...]:
     """Numbers of workers that are looked at unless ``--over`` says others.
 
     Up to 2 x cores + 1, which Gunicorn's documentation advises (design.rst, "How Many Workers?").
+    A CPU limit counts as so many cores, rounded up: more workers only take turns at it.
     """
+    cores = host.cores
+    if host.cpu_limit is not None:
+        cores = min(cores, math.ceil(host.cpu_limit))
     return tuple(range(1, 2 * cores + 2))
 
 
@@ -105,7 +109,7 @@ def candidates(
     """
     values: dict[str, Sequence[Value]] = {
         "worker_class": USUAL_CLASSES,
-        "workers": default_workers(base.host.cores),
+        "workers": default_workers(base.host),
         "threads": THREADS,
         "reuse_port": (False,) if base.server.unix else (False, True),
         "max_requests": (base.server.max_requests,),

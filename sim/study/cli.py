@@ -214,7 +214,7 @@ def _question(
         chosen[parameter.name] = parameter.values
     configurations = candidates(experiment, chosen, memory=_memory, most_memory=args.memory)
     has_present = args.config is not None or args.experiment is not None
-    workers = chosen.get("workers", default_workers(experiment.host.cores))
+    workers = chosen.get("workers", default_workers(experiment.host))
     return Question(
         # What is searched is in every point, and is not to make two bases of one.
         base=replace(experiment, server=_without_searched(experiment.server)),

@@ -141,7 +141,10 @@ def overload(base: Experiment, point: Point) -> tuple[str, ...]:
                 "workers": values.get("workers", base.server.workers),
                 "threads": values.get("threads", base.server.threads),
             },
-            "host": {"cores": values.get("cores", base.host.cores)},
+            "host": {
+                "cores": values.get("cores", base.host.cores),
+                "cpu_limit": values.get("cpu_limit", base.host.cpu_limit),
+            },
         },
         rate * (traffic.mean_io + traffic.mean_cpu),
         rate * traffic.mean_cpu,

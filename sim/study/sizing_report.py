@@ -196,22 +196,28 @@ def _death(choice: Choice) -> str:
 def binding(what_ifs: Sequence[WhatIf]) -> str:
     """Sentences on the limits that bind."""
     helped = [what for what in what_ifs if what.judged.verdict.decision == "meets"]
-    limits = dict.fromkeys(" and ".join(what.limits) for what in helped)
+    limits = dict.fromkeys(" and ".join(map(_limit, what.limits)) for what in helped)
     tried = "; ".join(map(_what_if, what_ifs))
     if not limits:
         return f"Doubling a limit does not help: {tried}."
     return f"Binding limit: {', or '.join(limits)}. {tried[:1].upper()}{tried[1:]}."
 
 
+def _limit(name: str) -> str:
+    return "CPU limit" if name == "cpu_limit" else name
+
+
 def _what_if(what: WhatIf) -> str:
     values = dict(what.judged.point)
     moved = {
         "cores": f"{values.get('cores')} cores",
+        "cpu_limit": f"a CPU limit of {values.get('cpu_limit', 0):g}",
         "workers": "more workers",
         "memory": "more memory",
         "threads": "more threads",
     }
-    server: Point = tuple(pair for pair in what.judged.point if pair[0] != "cores")
+    host = ("cores", "cpu_limit")
+    server: Point = tuple(pair for pair in what.judged.point if pair[0] not in host)
     does = "overloaded" if what.judged.overload else DECISIONS[what.judged.verdict.decision]
     more = " and ".join(moved[limit] for limit in what.limits)
     return f"with {more}, {configuration(server)} {does}"

@@ -11,7 +11,7 @@ from sim.study.parameter import Point, Value
 from sim.study.question import Judged, Question, judged
 from sim.study.trial import Known
 
-Limit = Literal["cores", "workers", "memory", "threads"]
+Limit = Literal["cores", "cpu_limit", "workers", "memory", "threads"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,9 @@ def _moves(question: Question, closest: Point) -> dict[Limit, Mapping[str, Value
     values, limits = dict(closest), question.limits
     workers, threads = 2 * int(values["workers"]), 2 * int(values["threads"])
     moves: dict[Limit, Mapping[str, Value]] = {"cores": {"cores": 2 * limits.cores}}
+    cpu_limit = question.base.host.cpu_limit
+    if cpu_limit is not None:
+        moves["cpu_limit"] = {"cpu_limit": 2 * cpu_limit}
     if limits.workers < workers <= MAX_WORKERS:
         moves["workers"] = {"workers": workers}
     elif limits.memory is not None and workers not in {

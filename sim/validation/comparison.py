@@ -197,6 +197,8 @@ def values_of(summary: Summary, orders: Iterable[int]) -> dict[str, float | None
             values[f"{time}_{measure}"] = None if times is None else getattr(times, measure).value
     values["throughput"] = None if summary.throughput is None else summary.throughput.value
     values["utilization"] = None if summary.utilization is None else summary.utilization.value
+    if summary.throttling is not None:
+        values["throttled"] = summary.throttling.share.value
     for route in summary.routes:
         for time, times in (("latency", route.latency), ("wait", route.wait)):
             for measure in OF_ROUTES[time]:
@@ -320,6 +322,7 @@ _UNITS: Mapping[str, Unit] = {
     "throughput": "1/s",
     "utilization": "ratio",
     "lost": "ratio",
+    "throttled": "ratio",
 }
 
 

@@ -23,6 +23,7 @@ from sim.reading.idle_settings import idle_settings
 from sim.reports.document import document
 from sim.reports.throttling_text import throttling_sentence
 from sim.run import CpuStat, load, save
+from sim.validation.comparison import figures_of, values_of
 
 
 def computing(limit: float | None, *, workers: int = 2, rate: float = 10.0) -> Experiment:
@@ -170,3 +171,12 @@ def test_a_limit_that_does_nothing_and_workers_for_all_cores_are_named(
     found = [idle.text for idle in notices if "cpu_limit" in idle.text]
     assert len(found) == (words is not None), notices
     assert not words or found[0].startswith(words)
+
+
+def test_a_comparison_has_the_throttled_part_of_the_periods_of_both_sides() -> None:
+    values = values_of(summary(computing(0.5)), ())
+    assert 0.05 < (values["throttled"] or 0.0) <= 1
+    assert "throttled" not in values_of(summary(computing(None)), ())
+    figure = {one.name: one for one in figures_of([values], [values], {})}["throttled"]
+    assert figure.unit == "ratio"
+    assert figure.error == 0

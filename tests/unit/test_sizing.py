@@ -14,11 +14,12 @@ from study_run import Here, free, known_of, question
 from sim.analysis import theory
 from sim.experiment import Experiment, Host, Traffic
 from sim.experiment.distribution import Distribution
-from sim.study.candidates import Candidate
+from sim.study.candidates import Candidate, default_workers
 from sim.study.conduct import conduct
 from sim.study.parameter import Value
 from sim.study.question import Question
 from sim.study.sizing import Answer, conclude, plan, remaining
+from sim.study.sizing_report import binding
 from sim.study.trial import Known, submitter
 
 SERVICE = 0.05
@@ -172,6 +173,26 @@ def test_cores_bind_where_requests_compute() -> None:
     assert answer.overloaded == len(asked.candidates)
     helped = {what.limits for what in answer.what_ifs if what.judged.verdict.decision == "meets"}
     assert helped == {("cores",)}
+
+
+def test_a_cpu_limit_binds_where_requests_compute_and_cores_idle() -> None:
+    computing = Traffic(rate=12.0, requests=900, io=_dist("const:0"), cpu=_dist("exp:0.05"))
+    base = Experiment(host=Host(cores=2, cpu_limit=0.5), traffic=computing)
+    asked = question(base, "mean=200ms", over={"workers": (1, 2), "threads": (1,)}, most=6)
+    answer = answer_of(asked)
+    assert answer.best is None
+    assert answer.overloaded == len(asked.candidates)
+    helped = {what.limits for what in answer.what_ifs if what.judged.verdict.decision == "meets"}
+    assert helped == {("cpu_limit",)}
+    assert "Binding limit: CPU limit. " in binding(answer.what_ifs)
+    assert "with a CPU limit of 1, " in binding(answer.what_ifs)
+
+
+def test_no_more_workers_are_looked_at_than_a_cpu_limit_keeps_busy() -> None:
+    assert max(default_workers(Host(cores=64))) == 129
+    assert max(default_workers(Host(cores=64, cpu_limit=0.5))) == 3
+    assert max(default_workers(Host(cores=64, cpu_limit=1.5))) == 5
+    assert max(default_workers(Host(cores=2, cpu_limit=8.0))) == 5
 
 
 def test_threads_bind_where_requests_wait() -> None:
