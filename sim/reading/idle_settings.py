@@ -33,6 +33,12 @@ class Rule(NamedTuple):
 
 _SYNC = ("server.worker_class", "server.threads")
 
+
+def _kept_by_clients(experiment: Experiment) -> bool:
+    """Whether clients, and no proxy, keep connections to Gunicorn."""
+    return experiment.traffic.connection == "keepalive" and not experiment.proxy.present
+
+
 RULES: tuple[Rule, ...] = (
     Rule(  # SyncWorker.handle_request: resp.force_close()
         ("server.keepalive",),
@@ -43,29 +49,28 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         (),
-        (*_SYNC, "traffic.connection"),
-        lambda it: it.server.worker_class == "sync" and it.traffic.connection == "keepalive",
+        (*_SYNC, "traffic.connection", "proxy.kind"),
+        lambda it: it.server.worker_class == "sync" and _kept_by_clients(it),
         "Clients that keep connections open a new one for each request: sync closes it after the "
         "response",
     ),
     Rule(
         (),
-        (*_SYNC, "traffic.connection", "server.keepalive"),
+        (*_SYNC, "traffic.connection", "server.keepalive", "proxy.kind"),
         lambda it: (
-            it.server.worker_class != "sync"
-            and it.server.keepalive == 0
-            and it.traffic.connection == "keepalive"
+            it.server.worker_class != "sync" and it.server.keepalive == 0 and _kept_by_clients(it)
         ),
         "Clients that keep connections open a new one for each request: keepalive = 0 closes it "
         "after the response",
     ),
     Rule(  # What keeps a connection keeps it for a client that uses it again.
         ("server.keepalive",),
-        (*_SYNC, "traffic.connection", "server.keepalive"),
+        (*_SYNC, "traffic.connection", "server.keepalive", "proxy.kind"),
         lambda it: (
             it.server.worker_class != "sync"
             and it.server.keepalive > 0
             and it.traffic.connection == "new"
+            and not it.proxy.present
         ),
         "keepalive = {server.keepalive} does nothing: these clients open a new connection for each "
         "request; --connection keepalive reuses them",
@@ -163,6 +168,18 @@ RULES: tuple[Rule, ...] = (
         "threads = {server.threads} does nothing: a {server.worker_class} worker runs all requests "
         "in the one thread of its event loop, up to worker_connections at once",
     ),
+    Rule(  # What is behind a proxy has connections of the proxy's only.
+        ("server.keepalive",),
+        (*_SYNC, "server.keepalive", "proxy.kind", "proxy.keepalive"),
+        lambda it: (
+            it.server.worker_class != "sync"
+            and it.server.keepalive > 0
+            and it.proxy.present
+            and not it.proxy.kept
+        ),
+        "keepalive = {server.keepalive} does nothing: {proxy.kind} opens a new connection for each "
+        "request; --proxy-keepalive keeps them",
+    ),
 )
 
 _THREADS = (
@@ -214,5 +231,5 @@ def said_by(given: Changes) -> set[str]:
 
 
 def _sentence(text: str, experiment: Experiment) -> str:
-    filled = text.format(server=experiment.server, host=experiment.host)
+    filled = text.format(server=experiment.server, host=experiment.host, proxy=experiment.proxy)
     return f"{filled}."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.experiment import Host, LaunchDarkly, Server, Traffic
+from sim.experiment import Host, LaunchDarkly, Proxy, Server, Traffic
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.idle_settings import RULES
 from sim.reading.one_line_parser import OneLineParser
@@ -119,6 +119,12 @@ CASES = {
         "threads = 4 makes worker_class sync gthread",
         "-k gthread --threads 4",
     ),
+    "kept for a proxy that keeps nothing": (
+        16,
+        "-k gthread --keep-alive 5 --proxy nginx",
+        "keepalive = 5 does nothing: nginx opens a new connection for each request",
+        "-k gthread --keep-alive 5 --proxy nginx --proxy-keepalive 16",
+    ),
     "threads of an event loop": (
         15,
         "-k gevent --threads 4",
@@ -148,11 +154,19 @@ def test_a_rule_reads_fields_that_there_are() -> None:
             ("host", Host()),
             ("traffic", Traffic()),
             ("launchdarkly", LaunchDarkly()),
+            ("proxy", Proxy()),
         )
         for name in values.__slots__
     } | {".gc_freeze"}
     for rule in RULES:
         assert fields.issuperset((*rule.settings, *rule.reads))
+
+
+def test_what_a_balancer_keeps_is_not_idle() -> None:
+    # Its clients open new connections to it: that says nothing of those to Gunicorn.
+    assert not any("keepalive" in notice for notice in notices("-k gthread --proxy alb"))
+    said = notices("-k gthread --keep-alive 70 --proxy alb")
+    assert not any("does nothing" in notice for notice in said)
 
 
 def test_nothing_is_said_of_defaults_and_of_what_a_study_varies() -> None:

@@ -70,7 +70,11 @@ def _below_threads(subject: Subject) -> bool:
 def _keeps(subject: Subject) -> bool:
     """Whether what is in front keeps connections for longer than Gunicorn does."""
     server, proxy = subject.experiment.server, subject.experiment.proxy
-    return _gthread(subject) and bool(proxy.kept) and 0 < server.keepalive <= proxy.idle_timeout
+    return (
+        server.worker_class != "sync"
+        and bool(proxy.kept)
+        and 0 < server.keepalive <= proxy.idle_timeout
+    )
 
 
 def _longer_keepalive(subject: Subject) -> Effect:
