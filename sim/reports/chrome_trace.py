@@ -259,6 +259,7 @@ class _Part:
             "wait_s": request.wait if _known(request.wait) else None,
             "io_s": request.io,
             "cpu_s": request.cpu,
+            **({} if request.route is None else {"route": request.route}),
         }
 
     def _counts(self) -> Iterator[Record]:

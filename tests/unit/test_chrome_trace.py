@@ -14,7 +14,10 @@ from disturbed_run import NAN, disturbed_run, rows_of
 from queue_run import experiment_of, queue_run
 
 from sim.errors import ExperimentError
+from sim.experiment import Experiment, Route, Traffic
+from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Hang, Signal
+from sim.model.simulation import predict
 from sim.reports.chrome_trace import save
 from sim.run import OK, TIMEOUT, Requests, Run
 
@@ -104,6 +107,18 @@ def series(records: list[Record], counter: str, key: str) -> list[tuple[int, int
 
 
 # --- a whole run ---------------------------------------------------------------------------------
+
+
+IO = Distribution("const", (0.01,))
+
+
+def test_a_slice_says_the_route_of_its_request(tmp_path: Path) -> None:
+    routes = (Route("/a", 0.5, IO), Route("/b", 0.5, IO))
+    run = predict(Experiment(traffic=Traffic(rate=20.0, requests=30, routes=routes)))
+    slices = [r for r in trace_of(tmp_path, run=run) if r["ph"] == "X" and "row" in r["args"]]
+    assert len(slices) == 30
+    for record in slices:
+        assert record["args"]["route"] == run.requests[record["args"]["row"]].route
 
 
 def test_every_request_is_a_slice_and_counts_once(tmp_path: Path) -> None:
