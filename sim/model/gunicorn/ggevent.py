@@ -51,7 +51,7 @@ class GeventWorker(Worker):
     """One gevent worker; see `Worker` for what every class has.
 
     Constants: ``worker_connections`` (greenlets of its pool), ``keepalive`` (s; 0 closes after each
-    response), ``graceful_timeout``, ``max_accept``, ``_reads_bodies``, ``loop``.
+    response), ``graceful_timeout``, ``max_accept``, ``loop``.
 
     State:
         conns: connections that it has accepted and not closed: each has a greenlet of the pool.
@@ -59,24 +59,21 @@ class GeventWorker(Worker):
         accepting: whether the listener is registered with its hub.
         in_hand: a connection that it has accepted just now.
         current: the connection whose request the thread computes or blocks for.
-        hanging: those whose I/O is longer for a hang.
         stopping_since: when it has closed its listener, s; infinity before.
         killing: whether `server.stop()` waits for the greenlets, which it will kill.
         ticks: times that `run()` is to wake up and look; older ones are not for it any more.
     """
 
     __slots__ = (
-        "_reads_bodies",
         "_then_after_io",
         "_then_begin",
-        "_then_call_application",
         "_then_close",
+        "_then_handle_request",
         "_then_respond",
         "accepting",
         "conns",
         "current",
         "graceful_timeout",
-        "hanging",
         "in_hand",
         "keepalive",
         "killing",
@@ -95,9 +92,8 @@ class GeventWorker(Worker):
         self.keepalive = float(server.keepalive)
         self.graceful_timeout = float(server.graceful_timeout)
         self.max_accept = 1 if server.workers > 1 else MAX_ACCEPT
-        self._reads_bodies = self.clients.reads_body
         self._then_begin = self._begin_request
-        self._then_call_application = self._call_application
+        self._then_handle_request = self.handle_request
         self._then_after_io = self._after_io
         self._then_respond = self._respond
         self._then_close = self._finish
@@ -107,7 +103,6 @@ class GeventWorker(Worker):
         self.accepting = False
         self.in_hand: Connection | None = None
         self.current: Connection | None = None
-        self.hanging: set[Connection] = set()
         self.stopping_since = inf
         self.killing = False
         self.ticks = 0
@@ -187,18 +182,11 @@ class GeventWorker(Worker):
         assert connection is not None, "it has accepted one"
         self.conns[connection] = None
         connection.worker = self
-        self._note_accepted(connection)
+        self.note_accepted(connection, thread=1)
         if len(self.conns) >= self.worker_connections:
             self.accepting = False
         self.loop.callbacks.append((self._handle, connection))
         self._do_read(accepted)
-
-    def _note_accepted(self, connection: Connection) -> None:
-        if not connection.abandoned:
-            rows, row = self.rows, connection.row
-            rows.accepted[row] = connection.accepted - self.recorder.start
-            rows.worker[row] = self.boot_order
-            rows.thread[row] = 1
 
     # A greenlet.
 
@@ -253,36 +241,27 @@ class GeventWorker(Worker):
             return
         if connection.keep:
             connection.accepted = self.clock.time
-            self._note_accepted(connection)
+            self.note_accepted(connection, thread=1)
         self.waited += self.clock.time - connection.accepted
         self.current = connection
         seconds = self.request_cost(self.start_pace.step(self.clock.time))
-        self.loop.compute(seconds, self._then_call_application, connection)
+        self.loop.compute(seconds, self._then_handle_request, connection)
 
-    def _call_application(self, connection: Connection) -> None:
-        rows, row, now = self.rows, connection.row, self.clock.time
-        if not connection.abandoned:
-            rows.started[row] = now - self.recorder.start
-        self.nr += 1
-        if self.nr >= self.max_requests and self.alive:
-            self.note("max_requests")
-            self.alive = False
-            self._look_later()
+    def handle_request(self, connection: Connection) -> None:
+        """The request is parsed: call the application, which begins with its I/O."""
+        io = self.call_application(connection)
         connection.keep = self.alive and self.keepalive > 0 and self.clients.keep
-        io = rows.io[row]
-        if self._reads_bodies and connection.uploaded > now:
-            io += connection.uploaded - now
-        if self.traps is not None:
-            if self.traps.spring_crash():
-                return
-            if seconds := self.traps.spring_hang():
-                self.hanging.add(connection)
-                io += seconds
         if io > 0:
             self.current = None
             self._wait(io, connection)
-        else:
+        elif io == 0:
             self._compute_response(connection)
+
+    def reach_max_requests(self) -> None:
+        """See `Worker`; `run()` sees that when it next looks."""
+        if self.alive:
+            super().reach_max_requests()
+            self._look_later()
 
     def _wait(self, io: float, connection: Connection) -> None:
         """The application sleeps: its greenlet waits for a timer of the hub."""
@@ -296,14 +275,11 @@ class GeventWorker(Worker):
     def _after_io(self, connection: Connection) -> None:
         if connection not in self.conns:
             return
-        if connection in self.hanging:
-            self.hanging.remove(connection)
-            self.note("hang over")
         self._compute_response(connection)
 
     def _compute_response(self, connection: Connection) -> None:
         self.current = connection
-        connection.pace = self.end_pace.step(self.clock.time)
+        self.end_io(connection)
         seconds = self.rows.cpu[connection.row] + self.costs.respond * connection.pace
         self.loop.compute(seconds, self._then_respond, connection)
 
@@ -450,7 +426,7 @@ class GeventWorker(Worker):
             return
         # `handle_request()` lets it pass, without a response, and `handle()` goes on.
         self.current = None
-        self.hanging.discard(connection)
+        connection.hangs = False
         keeps = connection.keep
         self.loop.throw_out()
         if keeps:

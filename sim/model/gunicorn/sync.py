@@ -86,9 +86,7 @@ class SyncWorker(Worker):
         self.calls = False
         self.connection = connection
         connection.worker = self
-        self.note_accepted(connection)
-        if not connection.abandoned:
-            self.rows.thread[connection.row] = 1
+        self.note_accepted(connection, thread=1)
         late = connection.ready - self.clock.time
         if late > 0:
             # It waits in `recv(2)`; only `timeout` limits that.

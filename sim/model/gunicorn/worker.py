@@ -303,12 +303,17 @@ class Worker(Poller):
 
     # Steps of a request that are the same in every class.
 
-    def note_accepted(self, connection: Connection) -> None:
-        """Record that this worker has the request, since `Connection.accepted`."""
+    def note_accepted(self, connection: Connection, thread: int = 0) -> None:
+        """Record that this worker has the request, since `Connection.accepted`.
+
+        So has its ``thread``; 0 where another thread is to take the request.
+        """
         if not connection.abandoned:
             rows, row = self.rows, connection.row
             rows.accepted[row] = connection.accepted - self.recorder.start
             rows.worker[row] = self.boot_order
+            if thread:
+                rows.thread[row] = thread
 
     def call_application(self, connection: Connection) -> float:
         """`handle_request()` up to the application, which begins with its I/O.
