@@ -36,7 +36,7 @@ pytest_plugins = ("built_site",)
 COMPUTES = frozenset({"model", "site", "unit"})
 
 #: Files of `tests/real` whose tests judge times by half a second and more, and processes by whose
-#: children they are: two at a time may run.
+#: children they are: three at a time may run.
 SERVES = frozenset(
     f"test_{name}"
     for name in (
@@ -62,6 +62,27 @@ SERVES = frozenset(
     )
 )
 
+#: Files, by folder, that CI runs with a tracer. Not their property tests: which branches those run
+#: is a matter of chance.
+COVERED = {
+    "unit": frozenset(
+        f"test_{name}"
+        for name in (
+            *("binding", "capacity", "gunicorn_log", "kubelet", "lives", "losses", "picture"),
+            *("recovery", "restarts", "summary", "tally", "theory", "visits"),
+        )
+    ),
+    "model": frozenset(
+        f"test_{name}"
+        for name in (
+            *("assertions", "cached_pace", "convoy", "cores", "gil", "handshake", "heap", "life"),
+            "predicted_memory",
+            *("model", "pace", "paused_prediction", "probed_server", "proxied_clients"),
+            *("rare_moments", "releases", "unix_socket", "wakeup"),
+        )
+    ),
+}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--no-skips``, for machines that have all that a test may ask for, and other options."""
@@ -75,8 +96,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests as ``computes`` by folder and ``serves`` by file; tests without a mark measure."""
+    """Mark tests by folder and file; those that neither compute nor serve measure."""
     for item in items:
+        if _is_covered(item):
+            item.add_marker("covered")
         if item.path.parent.name in COMPUTES:
             item.add_marker("computes")
         elif item.path.stem in SERVES:
@@ -97,6 +120,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def play_seconds(request: pytest.FixtureRequest) -> float:
     """S of play after which the playground's memory is judged."""
     return float(request.config.getoption("--play-seconds"))
+
+
+def _is_covered(item: pytest.Item) -> bool:
+    """Whether CI measures what the test covers; Hypothesis' own name for its tests."""
+    named = item.path.stem in COVERED.get(item.path.parent.name, ())
+    return named and not getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
 
 
 @pytest.fixture(scope="session")

@@ -44,9 +44,19 @@ def test_it_is_told_from_the_interpreted_one() -> None:
     assert HEAP["push"] is not heapq.heappush
 
 
+def test_a_thousand_that_are_due_come_in_the_order_of_heapq() -> None:
+    random = Random(1)
+    compare([random.randrange(99) for _ in range(1000)], 1)
+
+
 # Few different times, so that many are due at the same one.
 @given(st.lists(st.integers(0, 9)), st.integers(0, 2**32))
 def test_what_is_due_comes_in_the_order_of_heapq(times: list[int], seed: int) -> None:
+    compare(times, seed)
+
+
+def compare(times: list[int], seed: int) -> None:
+    """Push all, popping some meanwhile, into either queue."""
     random = Random(seed)
     entries: list[heap.Entry] = []
     expected: list[heap.Due] = []
@@ -66,6 +76,16 @@ def test_what_is_due_comes_in_the_order_of_heapq(times: list[int], seed: int) ->
 
 @given(st.lists(st.integers(-5, 5)), st.integers(-7, 7))
 def test_the_place_of_a_key_is_that_of_bisect(keys: list[int], key: int) -> None:
+    compare_places(keys, key)
+
+
+@pytest.mark.parametrize("key", range(-2, 11))
+def test_the_place_of_a_key_among_some_is_that_of_bisect(key: int) -> None:
+    compare_places([0, 1, 1, 1, 4, 7, 9, 9], key)
+
+
+def compare_places(keys: list[int], key: int) -> None:
+    """The place that compiled code finds, beside Python's own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heap, "COMPILED", True)
         bisect = as_compiled("sim.model.engine.ordered")["bisect"]
