@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sim.analysis.summary import Summary, Times
+from sim.experiment.worker_class import TRAITS
 
 #: Part of the 99th percentile of the latency up to which waiting is nothing to speak of.
 SHORT = 0.1
@@ -23,13 +24,14 @@ def binding(summary: Summary) -> str:
     latency, wait, ideal = summary.latency, summary.wait, summary.ideal_wait
     if latency is None or wait is None or ideal is None:
         return "No request is answered."
+    slot = _slot(summary)
     utilization = 0.0 if summary.utilization is None else summary.utilization.value
-    busy = f"{utilization * load.capacity:.1f} of {_count(load.capacity, 'thread')}"
+    busy = f"{utilization * load.capacity:.1f} of {_count(load.capacity, slot)}"
     throttling = summary.throttling
     if throttling is not None and throttling.binds:
         used = "" if throttling.used is None else f" and uses {throttling.used.value:.2f} of them"
         return (
-            f"The CPU limit binds, not threads: the server may use {throttling.cpu_limit:g} cores"
+            f"The CPU limit binds, not {slot}s: the server may use {throttling.cpu_limit:g} cores"
             f"{used}, and is throttled in {100 * throttling.share.value:.0f} of 100 periods of "
             f"100 ms; {busy} are busy on average."
         )
@@ -52,13 +54,17 @@ def _queues_or_threads(summary: Summary, wait: Times, ideal: Times, busy: str) -
     if len(summary.workers) > 1 and ideal.mean.value <= APART * wait.mean.value:
         return (
             f"Separate queues bind: {busy} are busy on average, and yet a request waits "
-            f"{_ms(wait.mean.value)} on average. If all threads took from one queue, it would wait "
-            f"{_ms(ideal.mean.value)}."
+            f"{_ms(wait.mean.value)} on average. If all {_slot(summary)}s took from one queue, it "
+            f"would wait {_ms(ideal.mean.value)}."
         )
     return (
-        f"Threads bind: {busy} are busy on average, and a request waits {_ms(wait.mean.value)} on "
-        "average until it gets one."
+        f"{_slot(summary).capitalize()}s bind: {busy} are busy on average, and a request waits "
+        f"{_ms(wait.mean.value)} on average until it gets one."
     )
+
+
+def _slot(summary: Summary) -> str:
+    return TRAITS[summary.experiment["server"]["worker_class"]].slot
 
 
 def _ms(seconds: float) -> str:

@@ -51,19 +51,26 @@ def load_of(
     limit = host.get("cpu_limit")
     reasons: tuple[str, ...] = ()
     if offered is not None and computing is not None:
-        reasons = _reasons_server(offered, capacity, computing, processors, limit)
+        reasons = _reasons_server(
+            offered, capacity, TRAITS[server["worker_class"]].slot, computing, processors, limit
+        )
         reasons = reasons or _reasons_worker(offered, computing, server, shares)
     return Load(offered, capacity, computing, processors, reasons)
 
 
 def _reasons_server(
-    offered: float, capacity: int, computing: float, processors: int, limit: float | None
+    offered: float,
+    capacity: int,
+    slot: str,
+    computing: float,
+    processors: int,
+    limit: float | None,
 ) -> tuple[str, ...]:
     """Why the server as a whole is overloaded."""
     reasons = []
     if offered >= capacity:
         reasons.append(
-            f"The requests would keep {offered:.2f} threads busy but there {_are(capacity)}, so "
+            f"The requests would keep {offered:.2f} {slot}s busy but there {_are(capacity)}, so "
             "the queue grows for as long as the traffic lasts."
         )
     if computing >= processors:

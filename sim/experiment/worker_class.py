@@ -25,6 +25,8 @@ class Traits:
         event_loop: whether one thread runs all requests of a worker, each until it waits.
         threads: whether it has a pool of ``threads`` threads.
         keeps: whether it keeps a connection after a response.
+        slot: what holds one request that it has begun.
+        waits_for: what a request waits for until its code runs.
         extra: our optional extra that brings what it needs; None where Gunicorn suffices.
         packages: top-level modules that it imports, beside Gunicorn's.
     """
@@ -33,6 +35,8 @@ class Traits:
     event_loop: bool = False
     threads: bool = False
     keeps: bool = True
+    slot: str = "thread"
+    waits_for: str = "a thread"
     extra: str | None = None
     packages: tuple[str, ...] = ()
 
@@ -45,6 +49,8 @@ TRAITS: Final = MappingProxyType(
         "gevent": Traits(
             ("gevent", "gunicorn.workers.ggevent.GeventWorker"),
             event_loop=True,
+            slot="connection",
+            waits_for="the event loop",
             extra="gevent",
             packages=("gevent", "packaging"),
         ),

@@ -19,7 +19,7 @@ from sim.analysis.summary import Queue, Route, Summary, Times, Worker
 from sim.experiment import UNIX
 from sim.experiment.distribution import Distribution
 from sim.experiment.document import ROUTE
-from sim.experiment.worker_class import TRAITS
+from sim.experiment.worker_class import TRAITS, Traits
 from sim.reports.kubelet_text import kubelet_sentence
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.reports.proxy_text import connections, race_paragraph
@@ -155,7 +155,7 @@ def _routes_table(routes: Sequence[Route]) -> Table:
 def _times_table(summary: Summary, plus_minus: str) -> Table:
     rows = (
         ("latency", summary.latency),
-        ("wait for a thread", summary.wait),
+        (f"wait for {_traits(summary).waits_for}", summary.wait),
         ("one ideal queue", summary.ideal_latency),
     )
     # The same number of decimals in all cells, to compare rows and columns.
@@ -181,7 +181,7 @@ def _workers_table(summary: Summary, plus_minus: str) -> Table:
     rows = sorted(busiest, key=_boot_order)
     visible = any(_place(worker) in queues for worker in rows)
     waiting = ("waiting in it", "at most") if visible else ()
-    table = _new_table("worker", "requests", "share", "threads busy", *waiting)
+    table = _new_table("worker", "requests", "share", f"{_traits(summary).slot}s busy", *waiting)
     for worker in rows:
         queue = queues.get(_place(worker))
         table.add_row(
@@ -220,13 +220,13 @@ def _lines(summary: Summary, plus_minus: str) -> list[str]:
     if summary.throughput is not None:
         rate = _with_half_width(summary.throughput, 1, plus_minus)
         lines.append(f"Throughput: {rate} responses/s.")
-    load = summary.load
+    load, slot = summary.load, _traits(summary).slot
     busy = "" if summary.utilization is None else _percent(summary.utilization, plus_minus)
     if load.offered is not None:
-        offered = f"the requests need {load.offered:.2f} of {_count(load.capacity, 'thread')}"
+        offered = f"the requests need {load.offered:.2f} of {_count(load.capacity, slot)}"
         lines.append(f"Load: {offered}" + (f", {busy} busy." if busy else "."))
     elif busy:
-        lines.append(f"Load: {_count(load.capacity, 'thread')}, {busy} busy.")
+        lines.append(f"Load: {_count(load.capacity, slot)}, {busy} busy.")
     outcomes = [f"{number:,} {outcome}" for outcome, number in summary.outcomes.items() if number]
     lines.append(f"Outcomes: {', '.join(outcomes) or 'no request'}.")
     if summary.throttling is not None:
@@ -269,6 +269,10 @@ def _mb(number: int) -> str:
     return f"{number / 1e6:,.0f} MB"
 
 
+def _traits(summary: Summary) -> Traits:
+    return TRAITS[summary.experiment["server"]["worker_class"]]
+
+
 def _range(numbers: Sequence[int], what: str) -> str:
     least, most = min(numbers), max(numbers)
     return _count(most, what) if least == most else f"{least:,} to {_count(most, what)}"
@@ -279,8 +283,9 @@ def _gap(summary: Summary) -> list[str]:
     latency, wait, ideal = summary.latency, summary.wait, summary.ideal_latency
     if latency is None or ideal is None or summary.ideal_wait is None:
         return []
-    servers = _count(summary.load.capacity, "thread")
-    same = f"The same {servers}" if summary.load.capacity > 1 else "The same thread"
+    traits = _traits(summary)
+    servers = _count(summary.load.capacity, traits.slot)
+    same = f"The same {servers}" if summary.load.capacity > 1 else f"The same {traits.slot}"
     text = (
         f"{same} behind one ideal queue would have a mean latency of {_ms(ideal.mean.value)} "
         f"and a p95 of {_ms(ideal.p95.value)}: "
@@ -297,8 +302,8 @@ def _gap(summary: Summary) -> list[str]:
             running = gap - queueing
             if queueing > 0 and running > 0:
                 text += (
-                    f" Of that, {_ms(queueing)} is a longer wait for a thread and {_ms(running)} "
-                    "is running longer than the bare io and cpu."
+                    f" Of that, {_ms(queueing)} is a longer wait for {traits.waits_for} and "
+                    f"{_ms(running)} is running longer than the bare io and cpu."
                 )
     if summary.outcomes["ok"] < summary.requests:
         text += (

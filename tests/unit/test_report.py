@@ -287,3 +287,11 @@ def test_runs_that_know_little(traffic: dict[str, Any], expected: str, outcomes:
         assert "Outcomes: 1 ok, 2 refused." in text
         answered = "the other times are those of the 1 answered requests"
         assert f"answers all 3 requests; {answered}" in text
+
+
+def test_an_event_loop_has_connections_where_others_have_threads() -> None:
+    experiment = experiment_of(server={"worker_class": "gevent"})
+    text = printed(summarize([queue_run(experiment, requests=50)]))
+    assert "connections busy" in text
+    assert "wait for the event loop" in text
+    assert "thread" not in text.partition("Resources:")[0]
