@@ -16,6 +16,7 @@ import pytest
 
 from sim.experiment import Experiment, Server, TraceRow, Traffic
 from sim.experiment.costs import PARTS, Costs
+from sim.model.gunicorn.ggevent import GeventWorker
 from sim.model.gunicorn.gthread import ThreadWorker
 from sim.model.gunicorn.gthread_old import OldThreadWorker
 from sim.model.gunicorn.sync import SyncWorker
@@ -68,6 +69,7 @@ def table_of(docstring: str) -> list[Row]:
         (ThreadWorker, Server(worker_class="gthread", workers=1)),
         (OldThreadWorker, Server(worker_class="gthread", workers=1, gunicorn="23.0.0")),
         (SyncWorker, Server(worker_class="sync", workers=1)),
+        (GeventWorker, Server(worker_class="gevent", workers=1)),
     ],
 )
 def test_a_request_takes_the_steps_of_the_table(

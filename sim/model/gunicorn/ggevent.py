@@ -10,6 +10,16 @@
                   |  run(): notify, sleep 1 s, notify, ...                      |
                   +------------------------------------------------------------+
 
+======== ======================= ==================== =====================================
+step     costs                   is over in           is followed by
+======== ======================= ==================== =====================================
+accept   accept                  _accepted            parse, in a greenlet
+parse    request, first_request  handle_request       I/O
+I/O      io, timer_slack         _after_io            compute, send
+send     cpu, respond            _respond             finish
+finish   finish                  _finish              the next request of the connection
+======== ======================= ==================== =====================================
+
 A greenlet has a connection until it ends. It gives the thread up only where it waits, so a request
 that computes holds up all others of its worker, and the accepts. So does one that blocks in code
 that gevent has not patched.
