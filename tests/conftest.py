@@ -52,6 +52,7 @@ SERVES = frozenset(
             "release_behaviours",
             "release_predictions",
             "releases_rig",
+            "route_mix",
             "server",
             "service",
             "silent_clients",
