@@ -190,3 +190,35 @@ def test_a_core_returns_what_it_does_not_need() -> None:
     assert limit.enter(first)
     assert limit.runtime == pytest.approx(0.042), "it still has 1 ms"
     assert limit.stat().usage == pytest.approx(0.0025)
+
+
+def test_what_the_limit_costs_is_not_the_average() -> None:
+    """Requests of 20 ms of CPU, at a third of a core: with half a core, and without a limit."""
+    half = limited(0.5, Server(workers=2), 1 / 3 / 0.02, "const:0.02", costs=Costs())
+    free = replace(half, host=Host())
+    slow, fast = summarize(replications(half, 10)), summarize(replications(free, 10))
+    assert slow.latency is not None
+    assert fast.latency is not None
+    assert slow.latency.p50.value < 1.2 * fast.latency.p50.value
+    assert slow.latency.p99.value > 5 * fast.latency.p99.value
+
+
+def test_workers_for_a_node_make_half_a_core_slower() -> None:
+    """Two workers, and 2 x cores + 1 of a node with 64 cores."""
+    traffic = Traffic(
+        rate=20.0,
+        duration=20.0,
+        io=Distribution("const", (0.01,)),
+        cpu=Distribution("const", (0.015,)),
+    )
+    host = Host(cores=64, clients="remote", cpu_limit=0.5)
+    two, many = (
+        summarize(replications(Experiment(Server(workers=workers), host, traffic), 3))
+        for workers in (2, 129)
+    )
+    assert two.latency is not None
+    assert many.latency is not None
+    assert many.latency.mean.value > 2 * two.latency.mean.value
+    assert two.memory is not None
+    assert many.memory is not None
+    assert 35 < many.memory.total / two.memory.total < 45
