@@ -77,7 +77,7 @@ COVERED = {
         f"test_{name}"
         for name in (
             *("assertions", "cached_pace", "convoy", "cores", "gil", "handshake", "heap", "life"),
-            "predicted_memory",
+            *("event_loop", "predicted_memory"),
             *("model", "pace", "paused_prediction", "probed_server", "proxied_clients"),
             *("rare_moments", "releases", "unix_socket", "wakeup"),
         )

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from strategies import FREE, troubled
 
 from sim.analysis.summary import summarize
-from sim.experiment import Experiment, Host, Server, TraceRow, Traffic
+from sim.experiment import Experiment, Host, Proxy, Server, TraceRow, Traffic
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Crash, Hang, Signal
 from sim.model.simulation import predict
@@ -32,6 +32,12 @@ VARIATION = {"exponential": 1.0, "constant": 0.0, "unequal": 2.25}
 UTILIZATION = 0.5
 
 GEVENT = Server(worker_class="gevent")
+
+#: Signals to the first worker, by name.
+TO_WORKER = {
+    name: Signal(1.0, to="worker", signal=name)
+    for name in ("TERM", "QUIT", "INT", "ABRT", "STOP", "CONT")
+}
 
 
 def traced(server: Server, *rows: tuple[float, float, float], **traffic: object) -> Experiment:
@@ -198,3 +204,102 @@ def test_whatever_goes_wrong_every_request_has_one_outcome(asked: Experiment) ->
     assert times == sorted(times)
     births = {event.process for event in run.events if event.kind == "fork"}
     assert {f"worker {row.worker}" for row in run.requests if row.worker} <= births
+
+
+def outcomes(asked: Experiment) -> list[str]:
+    return [row.outcome for row in predict(asked).requests]
+
+
+def test_an_abort_in_the_hub_ends_the_process() -> None:
+    """No request computes: `SystemExit` is thrown into the main greenlet."""
+    asked = replace(traced(GEVENT, (0.0, 5.0, 0), (2.0, 0, 0)), disturbances=(TO_WORKER["ABRT"],))
+    assert outcomes(asked) == ["reset", "ok"]
+
+
+def test_an_aborted_request_keeps_its_connection() -> None:
+    """`handle()` waits for the next request on it, and closes it after `keepalive` s."""
+    asked = traced(replace(GEVENT, timeout=1), (0.0, 0, 8.0), connection="keepalive")
+    run = predict(asked)
+    ((timeout, _),) = events(run, "timeout")
+    (row,) = run.requests
+    assert row.outcome == "reset"
+    assert row.finished == pytest.approx(timeout + GEVENT.keepalive, abs=0.01)
+
+
+@pytest.mark.parametrize("signal", ["QUIT", "INT"])
+def test_a_quick_stop_loses_what_waits(signal: str) -> None:
+    """`handle_quit()` sleeps 0.1 s in a greenlet, so requests are served meanwhile."""
+    asked = replace(
+        traced(GEVENT, (0.0, 5.0, 0), (1.05, 0, 0), (2.0, 0, 0)),
+        disturbances=(TO_WORKER[signal], replace(TO_WORKER[signal], at=1.09)),
+    )
+    run = predict(asked)
+    assert [(row.outcome, row.worker) for row in run.requests] == [
+        ("reset", 1),
+        ("ok", 1),
+        ("ok", 2),
+    ]
+
+
+def test_a_worker_without_a_master_leaves_when_it_next_looks() -> None:
+    killed = Signal(1.0, to="master", signal="KILL")
+    run = predict(replace(traced(GEVENT, (0.0, 5.0, 0), (1.0, 0, 0)), disturbances=(killed,)))
+    ((orphaned, _),) = events(run, "orphaned")
+    assert 1.0 <= orphaned <= 2.0
+    assert [row.outcome for row in run.requests] == ["reset", "ok"]
+
+
+def test_a_stopped_worker_goes_on_where_it_was() -> None:
+    asked = replace(
+        traced(replace(GEVENT, timeout=0), (0.5, 0, 1.0), (1.5, 0.1, 0)),
+        disturbances=(TO_WORKER["STOP"], replace(TO_WORKER["CONT"], at=3.0)),
+    )
+    finished = [row.finished for row in predict(asked).requests]
+    assert finished == pytest.approx([3.5, 3.6])
+    idle = replace(
+        traced(replace(GEVENT, timeout=0), (1.5, 0.1, 0)), disturbances=asked.disturbances
+    )
+    assert [row.finished for row in predict(idle).requests] == pytest.approx([3.1])
+
+
+def test_a_worker_that_boots_without_a_master_leaves_at_once() -> None:
+    asked = replace(
+        traced(GEVENT, (0.0, 5.0, 0), (1.0, 0, 0)),
+        costs=replace(FREE, import_app=1.0),
+        disturbances=(Crash(0.0, worker=1), Signal(0.5, to="master", signal="KILL")),
+    )
+    run = predict(asked)
+    ((orphaned, name),) = events(run, "orphaned")
+    assert name == "worker 2"
+    assert orphaned == pytest.approx(1.0, abs=0.3)
+
+
+@pytest.mark.parametrize("signal", ["TERM", "QUIT", "ABRT"])
+def test_signals_reach_a_worker_that_boots(signal: str) -> None:
+    """It imports the application for a second; worker 3 serves in its place."""
+    asked = replace(
+        traced(GEVENT, (0.0, 5.0, 0), (1.0, 0, 0)),
+        costs=replace(FREE, import_app=1.0),
+        disturbances=(Crash(0.0, worker=1), Signal(0.5, to="worker", signal=signal, worker=2)),
+    )
+    run = predict(asked)
+    assert [row.outcome for row in run.requests] == ["reset", "ok"]
+    assert run.requests[1].worker == 3
+
+
+def test_a_client_may_close_what_was_kept() -> None:
+    """A proxy closes its idle connections after a second, and Gunicorn would after two."""
+    asked = replace(
+        traced(GEVENT, (0.0, 0, 0), (1.5, 0, 0), (4.0, 0, 0)),
+        proxy=Proxy(kind="nginx", keepalive=4, idle_timeout=1.0),
+    )
+    assert outcomes(asked) == ["ok"] * 3
+
+
+def test_requests_on_kept_connections_are_served_in_turn() -> None:
+    rows = ((0.0, 0.01, 0.2), (0.3, 0.01, 0.2), (0.35, 0, 0.1), (0.9, 0.01, 0))
+    run = predict(traced(replace(GEVENT, keepalive=5), *rows, connection="keepalive"))
+    assert [row.outcome for row in run.requests] == ["ok"] * 4
+    finished = [row.finished for row in run.requests]
+    # The second sleeps as the third comes, which computes first if it is accepted by then.
+    assert finished == pytest.approx([0.21, 0.51, 0.61, 0.91])

@@ -8,8 +8,7 @@
       +---- timers and sockets that became ready meanwhile --------------------+
 
 A callback that computes holds up all others. One that waits for I/O returns to the loop, and holds
-up nobody. One that blocks (a call that the loop does not know, such as a C library's own I/O) holds
-up all others too, but neither the GIL nor a core.
+up nobody.
 
 gevent's hub and asyncio's loop both work like this: they run what is ready, then poll once for
 timers and sockets, and run that.
@@ -36,7 +35,6 @@ class EventLoop:
         callbacks: what runs before the next poll, in this order.
         events: timers and sockets that have become ready since the last poll.
         asleep: whether the loop sleeps in its poll.
-        blocked: whether a callback blocks its thread now.
         stopped: whether the loop has been left for good.
     """
 
@@ -46,7 +44,6 @@ class EventLoop:
         "_then_over",
         "_turn",
         "asleep",
-        "blocked",
         "callbacks",
         "clock",
         "events",
@@ -73,7 +70,6 @@ class EventLoop:
         self.callbacks: deque[tuple[Then, Any]] = deque()
         self.events: deque[tuple[Then, Any]] = deque()
         self.asleep = True
-        self.blocked = False
         self.stopped = False
         self._busy = False
         # Counts what the thread was thrown out of: what comes of that later is not for it.
@@ -81,19 +77,10 @@ class EventLoop:
         self._then_next = self._next
         self._then_over = self._over
 
-    def call_soon(self, function: Then, argument: Any) -> None:  # noqa: ANN401 - of `function`
-        """Run ``function(argument)`` before the next poll."""
-        self.callbacks.append((function, argument))
-        self.wake()
-
     def ready(self, function: Then, argument: Any) -> None:  # noqa: ANN401 - of `function`
         """Run ``function(argument)`` after the next poll: its timer or its socket is ready now."""
         self.events.append((function, argument))
         self.wake()
-
-    def call_later(self, delay: float, function: Then, argument: Any) -> None:  # noqa: ANN401
-        """Be `ready` with ``function(argument)`` in ``delay`` s."""
-        self.clock.after(delay, self._due, (function, argument))
 
     def wake(self) -> None:
         """Return from the poll, if the thread sleeps in it."""
@@ -111,16 +98,10 @@ class EventLoop:
         self._busy = True
         self.gil.go_on(seconds, self._then_over, (self._turn, then, argument))
 
-    def block(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
-        """From within a callback: block the thread for ``seconds`` without the GIL."""
-        assert not self._busy, "a callback does one thing at a time"
-        self._busy = self.blocked = True
-        self.clock.after(seconds, self._unblock, (self._turn, then, argument))
-
     def throw_out(self) -> None:
         """Forget the present callback, which an exception has ended, and go on with the next."""
         self._turn += 1
-        self._busy = self.blocked = False
+        self._busy = False
         self.gil.throw_out()
         self.asleep = False
         self.gil.compute(0.0, self._then_next, self._turn)
@@ -132,18 +113,8 @@ class EventLoop:
         self.callbacks.clear()
         self.events.clear()
 
-    def _due(self, callback: tuple[Then, Any]) -> None:
-        if not self.stopped:
-            self.events.append(callback)
-            self.wake()
-
-    def _unblock(self, callback: tuple[int, Then, Any]) -> None:
-        if callback[0] == self._turn and not self.stopped:
-            self.blocked = False
-            self.gil.compute(0.0, self._then_over, callback)
-
     def _over(self, callback: tuple[int, Then, Any]) -> None:
-        """What a callback has computed, or blocked for, is over."""
+        """What a callback has computed is over."""
         turn, then, argument = callback
         if turn != self._turn:
             return
@@ -153,7 +124,7 @@ class EventLoop:
             self._next(turn)
 
     def _next(self, turn: int) -> None:
-        """Run callbacks until one computes or blocks, or there is nothing to do."""
+        """Run callbacks until one computes, or there is nothing to do."""
         callbacks = self.callbacks
         while turn == self._turn:
             if not callbacks:

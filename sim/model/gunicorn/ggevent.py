@@ -122,10 +122,15 @@ class GeventWorker(Worker):
     def run(self) -> None:
         """Start the server, and enter `run()`'s loop."""
         self.notified = self.clock.time
-        self._start_accepting()
-        self.loop.wake()
-        if not (self.alive and self.parent_alive):
-            self._look_later()
+        if not self.alive:
+            # The loop of `run()` never begins, and the hub has not run yet.
+            self._stop_accepting()
+            self._leave()
+        elif not self.parent_alive:
+            self._orphaned()
+        else:
+            self._start_accepting()
+            self.loop.wake()
 
     def wake(self) -> None:
         """The listener has become readable, and this worker wins the race for it if it can."""
@@ -344,9 +349,7 @@ class GeventWorker(Worker):
             if not self.alive:
                 self._stop_accepting()
             elif not self.parent_alive:
-                # notify() calls sys.exit(0).
-                self.note("orphaned")
-                self._throw_out(0)
+                self._orphaned()
                 return
         if self.stopping_since == inf:
             return
@@ -360,6 +363,11 @@ class GeventWorker(Worker):
         else:
             self.notified = now
             self.clock.after(SLEEP, self._tick, self.ticks)
+
+    def _orphaned(self) -> None:
+        """`notify()` finds that the master is gone, and calls `sys.exit(0)`."""
+        self.note("orphaned")
+        self._throw_out(0)
 
     def _stop_accepting(self) -> None:
         """`server.close()`."""
