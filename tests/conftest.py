@@ -63,26 +63,17 @@ SERVES = frozenset(
     )
 )
 
-#: Files, by folder, that CI runs with a tracer. Not their property tests: which branches those run
-#: is a matter of chance.
-COVERED = {
-    "unit": frozenset(
-        f"test_{name}"
-        for name in (
-            *("binding", "capacity", "gunicorn_log", "kubelet", "lives", "losses", "picture"),
-            *("recovery", "restarts", "summary", "tally", "theory", "visits"),
-        )
-    ),
-    "model": frozenset(
-        f"test_{name}"
-        for name in (
-            *("assertions", "cached_pace", "convoy", "cores", "gil", "handshake", "heap", "life"),
-            *("event_loop", "predicted_memory"),
-            *("model", "pace", "paused_prediction", "probed_server", "proxied_clients"),
-            *("rare_moments", "releases", "unix_socket", "wakeup"),
-        )
-    ),
-}
+#: Files of `tests/unit` about `sim.analysis`, which CI runs with a tracer.
+TRACED = frozenset(
+    f"test_{name}"
+    for name in (
+        *("binding", "capacity", "gunicorn_log", "host_cpu_limit", "kubelet", "lives", "losses"),
+        *("picture", "recovery", "restarts", "summary", "tally", "theory", "visits"),
+    )
+)
+
+#: Files of `tests/model` that it runs without: they predict for long, or compiled.
+NOT_TRACED = frozenset({"test_compiled", "test_faq_rules", "test_model_theory", "test_rank_test"})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -124,8 +115,9 @@ def play_seconds(request: pytest.FixtureRequest) -> float:
 
 
 def _is_covered(item: pytest.Item) -> bool:
-    """Whether CI measures what the test covers; Hypothesis' own name for its tests."""
-    named = item.path.stem in COVERED.get(item.path.parent.name, ())
+    """Whether CI measures what the test covers: no property test, whose examples are chance."""
+    folder, name = item.path.parent.name, item.path.stem
+    named = name in TRACED if folder == "unit" else folder == "model" and name not in NOT_TRACED
     return named and not getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
 
 

@@ -309,6 +309,45 @@ def test_a_signal_before_a_worker_has_handlers_is_lost() -> None:
     assert run.requests.worker[0] == 2
 
 
+# --- gevent --------------------------------------------------------------------------------------
+
+GEVENT = replace(GTHREAD, worker_class="gevent", graceful_timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("server", "disturbances", "expected"),
+    [
+        (GEVENT, (Signal(1.0, "KILL"),), "reset"),
+        (GEVENT, (Signal(1.0, "ABRT"),), "reset"),
+        (GEVENT, (Signal(1.0, "QUIT"),), "reset"),
+        (GEVENT, (Crash(0.4),), "reset"),
+        # The request takes 2 s, and has `graceful_timeout` of 5 s.
+        (GEVENT, (Signal(1.0, "TERM"),), "ok"),
+        (GEVENT, (Signal(1.0, "HUP", "master"),), "ok"),
+        (replace(GEVENT, max_requests=1), (), "ok"),
+        (GEVENT, (Hang(0.4, seconds=20.0), Signal(0.6, "TERM")), "reset"),
+        (GEVENT, (Signal(1.0, "STOP"), Signal(1.5, "CONT")), "ok"),
+    ],
+    ids=["kill", "abort", "quit", "crash", "stop", "reload", "restart", "hang", "freeze"],
+)
+@pytest.mark.parametrize("connection", ["new", "keepalive"])
+def test_a_request_of_a_gevent_worker_that_ends(
+    server: Server, disturbances: tuple[Disturbance, ...], expected: str, connection: str
+) -> None:
+    run = run_of(server, [(0.5, 2.0), (12.0, 0.0)], *disturbances, connection=connection)
+    assert outcomes(run) == [expected, "ok"]
+    frozen = any(isinstance(d, Signal) and d.signal == "CONT" for d in disturbances)
+    assert run.requests.worker[1] == (1 if frozen else 2)
+
+
+def test_an_orphan_of_gevent_leaves_at_once() -> None:
+    """`GeventWorker.notify()` calls `sys.exit(0)` where the parent has changed."""
+    run = run_of(GEVENT, [(0.5, 2.0)], Signal(1.0, "KILL", "master"))
+    assert outcomes(run) == ["reset"]
+    ((_, process),) = times(run, "orphaned")
+    assert process == "worker 1"
+
+
 # --- LaunchDarkly --------------------------------------------------------------------------------
 
 
