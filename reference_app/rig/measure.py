@@ -19,6 +19,7 @@ from reference_app.rig.memory import memory_of
 from reference_app.rig.nginx import running_nginx
 from reference_app.rig.releases import Gunicorn, quietly
 from reference_app.rig.server import RunningServer, running_server
+from sim.errors import ExperimentError
 from sim.experiment import Experiment, Proxy
 from sim.experiment.document import to_dict
 from sim.run import Census, CpuStat, ProcessEvent, Run
@@ -45,6 +46,11 @@ def measure(
         ExperimentError: when the server does not boot, or the rig cannot play the experiment.
     """
     refuse_unplayable(experiment)
+    if experiment.host.rtt:
+        raise ExperimentError(
+            f"rtt is {experiment.host.rtt}, and the rig has no network to its clients; expected 0 "
+            "or none: python -m sim predicts it"
+        )
     gunicorn = gunicorn or quietly(experiment.server.gunicorn)
     with (
         running_server(experiment, gunicorn=gunicorn) as server,

@@ -72,6 +72,11 @@ class Experiment:
                 f"there are {len(self.disturbances)} disturbances; expected at most "
                 f"{MAX_DISTURBANCES}"
             )
+        if self.host.rtt and (self.proxy.present or self.server.unix):
+            raise ExperimentError(
+                f"rtt is {self.host.rtt}, and clients do not connect to Gunicorn's port; expected "
+                "no proxy and no Unix socket"
+            )
         # A document may have them in any order; ties stay as they were written.
         in_order = tuple(sorted(self.disturbances, key=lambda disturbance: disturbance.at))
         object.__setattr__(self, "disturbances", in_order)

@@ -42,6 +42,8 @@ class Host:
             stays what the machine has. None without a limit.
         cpu_burst: s of CPU that quiet periods can save up beyond the limit's quota
             (``cpu.max.burst``); None is 0.
+        rtt: s that a packet takes to remote clients and back; None is 0. A new connection takes one
+            until the client may send, and the request and its response another one.
     """
 
     cores: int = 2
@@ -50,6 +52,7 @@ class Host:
     hz: int = 250
     cpu_limit: float | None = None
     cpu_burst: float | None = None
+    rtt: float | None = None
 
     def __post_init__(self) -> None:
         check_whole("cores", self.cores, 1, 4096)
@@ -59,6 +62,13 @@ class Host:
             expected = ", ".join(map(str, HZ))
             raise ExperimentError(f"hz is {self.hz}; expected one of {expected}")
         self._check_cpu_limit()
+        if self.rtt is not None:
+            check_number("rtt", self.rtt, 0)
+            if self.rtt and self.clients != "remote":
+                raise ExperimentError(
+                    f"rtt is {self.rtt} and clients is {self.clients!r}; expected 'remote', for "
+                    "there is no network to clients on the same machine"
+                )
 
     def _check_cpu_limit(self) -> None:
         limit, burst = self.cpu_limit, self.cpu_burst

@@ -63,6 +63,7 @@ class ClientParts(NamedTuple):
     wheel: TimerWheel
     cores: Cores | None
     unix: bool
+    rtt: float = 0.0
 
 
 class Clients:
@@ -77,7 +78,9 @@ class Clients:
     ``reads_body`` (whether requests have a body that the application reads),
     ``lingering`` (whether clients may take their time to close), ``unix`` (whether they connect to
     a Unix socket), ``handshakes`` (that a full accept queue has delayed; TCP only), ``probes`` (who
-    hears of what becomes of connections of `KUBELET`; None where there is no kubelet).
+    hears of what becomes of connections of `KUBELET`; None where there is no kubelet), ``rtt`` (s
+    to the server and back). The ACK of a handshake, and the request behind it, reach the server 1.5
+    of them after the SYN was sent; each other way takes half of one.
 
     Constant too: ``answers_matter``, whether anything that a client does depends on an answer. It
     does not in an open loop with new connections, where answers need no events of their own. If all
@@ -100,6 +103,8 @@ class Clients:
         self._gil = None if cores is None else Gil(clock, cores, None)
         self._compute = clock.after if self._gil is None else self._gil.compute
         self.costs = StepCosts(costs)
+        self.rtt = parts.rtt
+        self._way = parts.rtt / 2
         self.source = source
         self._forget = source.forget
         self.recorder = parts.recorder
@@ -172,7 +177,8 @@ class Clients:
             self.waiting += 1
             connection = Connection(row, 0)
             connection.pace = pace = self.pace.step(due)
-            self._compute(self._connect_costs * pace, self._then_connect, connection)
+            connecting = self._connect_costs * pace + 3 * self._way
+            self._compute(connecting, self._then_connect, connection)
             self.last_arrival = due
         self._next_due = inf
         self._begin_drain()
@@ -206,7 +212,7 @@ class Clients:
             connection.pace = pace
             if self.traffic.timeout is not None:
                 self._limit(connection, self.traffic.timeout)
-            self._compute(self.costs.send * pace, self._reuse, connection)
+            self._compute(self.costs.send * pace + self._way, self._reuse, connection)
         else:
             self._attempt(row, client, pace)
 
@@ -233,7 +239,8 @@ class Clients:
         connection.pace = pace
         if self.traffic.timeout is not None:
             self._limit(connection, self.traffic.timeout)
-        self._compute(self._connect_costs * pace, self._then_connect, connection)
+        connecting = self._connect_costs * pace + 3 * self._way
+        self._compute(connecting, self._then_connect, connection)
 
     def _connect(self, connection: Connection) -> None:
         """`connect(2)`, and what the client plans to do once it is connected."""
@@ -293,7 +300,7 @@ class Clients:
             return
         cores, costs, now = self.cores, self.costs, self.clock.time
         pace = self.answer_pace.step(now)
-        connection.closes = now + costs.finish * connection.pace
+        connection.closes = now + costs.finish * connection.pace + self.rtt
         if cores is None or cores.free:
             # It sleeps on a core that has halted; one that computes runs it at once.
             connection.closes += costs.linger * pace
@@ -302,18 +309,18 @@ class Clients:
         elif self.answers_matter:
             # No longer on the connection: the next request may be there before this is finished.
             row, connection.row = connection.row, -1
-            end = costs.receive * pace
+            end = costs.receive * pace + self._way
             if not self.lingering:
                 self._compute(end, self._on_answer, (connection, row))
             else:
                 end = max(end, self._unsent(connection))
                 end += 0.0 if self.read is None else self.read(row)
-                connection.closes = now + end
+                connection.closes = now + end + self._way
                 self.clock.after(end, self._on_answer, (connection, row))
         else:
             row, connection.row = connection.row, -1
             if cores is None or cores.free:
-                self._note_answer(row, now + costs.receive * pace)
+                self._note_answer(row, now + costs.receive * pace + self._way)
             else:
                 self._compute(costs.receive * pace, self._then_received, row)
 
@@ -325,7 +332,7 @@ class Clients:
         """
         assert not self.answers_matter, "a response that matters is an event of its own"
         sent = self.clock.time - ago
-        received = sent + self.costs.receive * self.answer_pace.step(sent)
+        received = sent + self.costs.receive * self.answer_pace.step(sent) + self._way
         self._note_answer(connection.row, received)
 
     def _received(self, row: int) -> None:
@@ -358,10 +365,10 @@ class Clients:
         if connection.abandoned:
             return
         row, connection.row = connection.row, -1
-        end = max(self.costs.receive, self._unsent(connection))
+        end = max(self.costs.receive, self._unsent(connection)) + self._way
         if self.read is not None:
             end += self.read(row)
-        connection.closes = now + end
+        connection.closes = now + end + self._way
         Call(self.clock, lambda _: self._end(row, connection.client, ERROR_5XX)).after(end)
 
     def _probed(self, connection: Connection, outcome: int) -> None:
@@ -386,12 +393,12 @@ class Clients:
         if connection.ready == inf:
             return  # The client is about to use it, and learns of it then.
         if connection.row >= 0:
-            if unsent := self._unsent(connection):
-                Call(self.clock, lambda _: self._lose(connection, RESET)).after(unsent)
+            if until := self._unsent(connection) + self._way:
+                Call(self.clock, lambda _: self._lose(connection, RESET)).after(until)
             else:
                 self._lose(connection, RESET)
         elif self.keep:
-            Call(self.clock, lambda _: self._learn(connection)).after(self.costs.send)
+            Call(self.clock, lambda _: self._learn(connection)).after(self.costs.send + self._way)
 
     def _learn(self, connection: Connection) -> None:
         """The client learns that one of its idle connections is closed."""

@@ -211,6 +211,7 @@ class _Simulation:
             wheel=TimerWheel(clock, self._chance("jiffies"), host.hz),
             cores=self.cores if local or proxy.local else None,
             unix=experiment.server.unix,
+            rtt=host.rtt or 0.0,
         )
         if not proxy.present:
             return Clients(parts)

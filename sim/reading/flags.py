@@ -111,6 +111,7 @@ FLAGS: tuple[Flag, ...] = (
         "cores' worth of CPU that the server may use, as docker --cpus",
     ),
     Flag("--cpu-burst", "host", "cpu_burst", float, "S", "s of CPU that it can save up beyond"),
+    Flag("--rtt", "host", "rtt", float, "S", "s that a packet takes to remote clients and back"),
     Flag("--proxy", "proxy", "kind", PROXIES, None, "what stands in front of Gunicorn"),
     Flag(
         "--proxy-keepalive",
