@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from outcomes import outcomes
 
 from sim.analysis.summary import summarize
 from sim.experiment import Experiment, LaunchDarkly, Probe, Proxy, Server, TraceRow, Traffic
@@ -18,7 +19,7 @@ from sim.experiment.costs import PARTS, Costs
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import BootError, Disturbance, Hang, Rate, Signal
 from sim.model import predict
-from sim.run import OUTCOMES, Run
+from sim.run import Run
 from sim.run.kubelet import Prober
 
 FREE = Costs(**{cost.name: 1.0 if cost.name in PARTS else 0.0 for cost in fields(Costs)})
@@ -48,10 +49,6 @@ def experiment(
         launchdarkly=LaunchDarkly(enabled=False),
         replications=1,
     )
-
-
-def outcomes(run: Run) -> list[str]:
-    return [OUTCOMES[code] for code in run.requests.outcome]
 
 
 def moments(run: Run, process: str) -> dict[str, float]:

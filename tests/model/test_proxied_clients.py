@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from outcomes import outcome_counts
 
 from sim.analysis.summary import summarize
 from sim.experiment import Experiment, LaunchDarkly, Proxy, Server, TraceRow, Traffic
@@ -15,15 +15,10 @@ from sim.experiment.costs import PARTS, Costs
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Disturbance, Rate, Signal
 from sim.model import predict
-from sim.run import OUTCOMES, Run
 
 FREE = Costs(**{cost.name: 1.0 if cost.name in PARTS else 0.0 for cost in fields(Costs)})
 
 GTHREAD = Server(workers=2, threads=2, worker_class="gthread")
-
-
-def outcomes(run: Run) -> Counter[str]:
-    return Counter(OUTCOMES[code] for code in run.requests.outcome)
 
 
 def trace(*rows: tuple[float, float]) -> Traffic:
@@ -72,7 +67,7 @@ def test_read_timeout_is_504_then_and_the_work_goes_on() -> None:
     server = Server(workers=1, worker_class="sync")
     proxy = Proxy(kind="nginx", read_timeout=1.0)
     run = predict(experiment(proxy, trace((0.0, 2.5), (0.5, 0.1), (2.0, 0.1)), server))
-    assert outcomes(run) == {"gateway_timeout": 2, "ok": 1}
+    assert outcome_counts(run) == {"gateway_timeout": 2, "ok": 1}
     # The second waits behind the first, and both are run; the third waits for them.
     assert list(run.requests.finished) == pytest.approx([1.0, 1.5, 2.7], abs=1e-6)
 
@@ -81,10 +76,10 @@ def test_connect_timeout_is_504_and_the_read_timeout_begins_when_connected() -> 
     server = Server(workers=1, worker_class="sync", backlog=1)
     rows = [(0.0, 1.5), (0.1, 0.1), (0.2, 0.1), (0.3, 0.1)]
     short = predict(experiment(Proxy(kind="nginx", connect_timeout=0.5), trace(*rows), server))
-    assert outcomes(short) == {"ok": 3, "gateway_timeout": 1}
+    assert outcome_counts(short) == {"ok": 3, "gateway_timeout": 1}
     # With time enough the SYN is sent again after 1 s and after 2 s, when there is room.
     patient = predict(experiment(Proxy(kind="nginx", read_timeout=1.6), trace(*rows), server))
-    assert outcomes(patient) == {"ok": 4}
+    assert outcome_counts(patient) == {"ok": 4}
     assert patient.requests.finished[3] > 2.0
 
 
@@ -93,7 +88,7 @@ def test_client_that_gives_up_and_tries_again() -> None:
     traffic = replace(trace((0.0, 1.0)), timeout=0.8, retries=1, retry_delay=0.4)
     run = predict(experiment(Proxy(kind="nginx"), traffic, server))
     # The first attempt is run to 1.0; the second is sent at 1.2, and takes as long.
-    assert outcomes(run) == {"timeout": 1}
+    assert outcome_counts(run) == {"timeout": 1}
     assert run.requests.finished[0] == pytest.approx(2.0, abs=1e-6)
 
 
@@ -105,7 +100,7 @@ def test_pool_keeps_as_many_as_it_may() -> None:
     for keepalive, accepted in ((0, 7), (2, 5), (8, 4)):
         proxy = Proxy(kind="nginx", keepalive=keepalive)
         run = predict(experiment(proxy, trace(*first, *second), server))
-        assert outcomes(run) == {"ok": 7}
+        assert outcome_counts(run) == {"ok": 7}
         assert connections(proxy, trace(*first, *second), server) == accepted
 
 
@@ -217,7 +212,7 @@ def test_each_request_ends_in_exactly_one_outcome(
         replications=1,
     )
     run = predict(asked)
-    counted = outcomes(run)
+    counted = outcome_counts(run)
     assert sum(counted.values()) == len(run.requests)
     assert not counted["refused"]
     assert not counted["reset"]

@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
+from outcomes import outcomes
 
 import sim.model
 from sim.experiment import Experiment, LaunchDarkly, Probe, Proxy, Server, TraceRow, Traffic
@@ -60,10 +61,6 @@ def run_of(
             replications=1,
         )
     )
-
-
-def outcomes(run: Run) -> list[str]:
-    return [request.outcome for request in run.requests]
 
 
 def times(run: Run, kind: str) -> list[tuple[float, str]]:

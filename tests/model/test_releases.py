@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from outcomes import outcomes
 
 from sim.analysis.recovery import toll
 from sim.errors import ExperimentError
@@ -55,10 +56,6 @@ def when(run: Run, kind: str, process: str, after: float = -inf) -> float:
     """The first such event, s; infinity for none."""
     times = (e.time for e in run.events if (e.kind, e.process) == (kind, process))
     return min((time for time in times if time >= after), default=inf)
-
-
-def outcomes(run: Run) -> list[str]:
-    return [row.outcome for row in run.requests]
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import re
 import socket
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
+from commands import parsed, written
+from outcomes import outcome_counts
 from strategies import FREE
 
 from sim.analysis.summary import summarize
@@ -23,8 +24,6 @@ from sim.model.engine.clock import Clock
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.linux.scheduler import Cores
 from sim.model.simulation import predict
-from sim.reading.arguments import add_experiment_arguments, experiment_from
-from sim.reading.one_line_parser import OneLineParser
 from sim.reports.report import print_report
 from sim.run import Run
 from sim.study.candidates import candidates
@@ -41,21 +40,6 @@ FIELD_CASE = (
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def parsed(*arguments: str) -> tuple[Experiment, tuple[str, ...]]:
-    parser = OneLineParser()
-    add_experiment_arguments(parser)
-    return experiment_from(parser.parse_args(arguments))
-
-
-def written(name: str, text: str) -> str:
-    Path(name).write_text(text, encoding="utf-8")
-    return name
-
-
-def outcomes(run: Run) -> Counter[str]:
-    return Counter(row.outcome for row in run.requests)
 
 
 # Which settings make one.
@@ -198,29 +182,29 @@ def burst(server: Server, number: int, **traffic: int | float) -> Run:
 def test_a_full_accept_queue_refuses_at_once() -> None:
     run = burst(replace(UNIX, backlog=2), 9)
     # One is served and three wait; the other five learn it in the same moment.
-    assert outcomes(run) == {"ok": 4, "refused": 5}
+    assert outcome_counts(run) == {"ok": 4, "refused": 5}
     assert all(row.latency == 0.0 for row in run.requests if row.outcome == "refused")
     # TCP drops their SYNs, and they are served at last.
-    assert outcomes(burst(Server(backlog=2), 9)) == {"ok": 9}
+    assert outcome_counts(burst(Server(backlog=2), 9)) == {"ok": 9}
 
 
 def test_a_refused_client_tries_again() -> None:
     run = burst(replace(UNIX, backlog=2), 9, retries=9, retry_delay=0.9)
-    assert outcomes(run) == {"ok": 9}
+    assert outcome_counts(run) == {"ok": 9}
 
 
 def test_gthread_fills_its_backlog_behind_worker_connections() -> None:
     server = replace(UNIX, worker_class="gthread", threads=2, worker_connections=3, backlog=1)
-    assert outcomes(burst(server, 9)) == {"ok": 5, "refused": 4}
+    assert outcome_counts(burst(server, 9)) == {"ok": 5, "refused": 4}
 
 
 def test_the_field_case_leaves_nothing_unfinished() -> None:
     asked, notices = parsed(*FIELD_CASE)
     run = predict(asked)
     assert notices == ()
-    assert set(outcomes(run)) == {"ok", "refused"}
+    assert set(outcome_counts(run)) == {"ok", "refused"}
     # 5 s of a worker that serves five a second, and the nine that it finds in the queue then.
-    assert 30 <= outcomes(run)["ok"] <= 36
+    assert 30 <= outcome_counts(run)["ok"] <= 36
     refused = [row.latency for row in run.requests if row.outcome == "refused"]
     assert max(refused) < 0.01
 
@@ -269,11 +253,11 @@ def test_a_successor_keeps_the_socket(stop: float, bind: str) -> None:
     # At 1.1 s it has inherited the socket and not yet imported anything.
     term = Signal(stop, "TERM", to="master")
     run = _disturbed(Signal(1.0, "USR2", to="master"), term, bind=bind)
-    assert outcomes(run) == {"ok": 20}
+    assert outcome_counts(run) == {"ok": 20}
 
 
 def test_a_reload_keeps_the_path() -> None:
-    assert outcomes(_disturbed(Signal(1.0, "HUP", to="master"))) == {"ok": 20}
+    assert outcome_counts(_disturbed(Signal(1.0, "HUP", to="master"))) == {"ok": 20}
 
 
 @pytest.mark.parametrize("signal", ["TERM", "QUIT"])

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import psutil
 import pytest
+from outcomes import outcomes
 
 from reference_app.rig.measure import measure
 from sim.errors import ExperimentError
@@ -53,11 +54,6 @@ def both(asked: Experiment) -> tuple[Run, Run]:
     predicted, measured = predict(asked), measure(asked, 0, lambda *_: None)
     assert set(psutil.Process().children(recursive=True)) <= before
     return predicted, measured
-
-
-def outcomes(run: Run) -> list[str]:
-    """The outcome of each request, by arrival."""
-    return [OUTCOMES[code] for code in run.requests.outcome]
 
 
 def moments(run: Run, *processes: str) -> list[tuple[str, float]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from outcomes import outcomes
 
 from reference_app.rig.measure import measure
 from reference_app.rig.nginx import find_nginx
@@ -16,7 +17,7 @@ from sim.experiment import Experiment, LaunchDarkly, Proxy, Server, TraceRow, Tr
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Signal
 from sim.model import predict
-from sim.run import OUTCOMES, Run
+from sim.run import Run
 
 #: s by which a measured time may differ: the machine's noise, far below the times that matter.
 TOLERANCE = 0.15
@@ -40,11 +41,6 @@ def experiment(
         launchdarkly=LaunchDarkly(enabled=False),
         replications=1,
     )
-
-
-def outcomes(run: Run) -> list[str]:
-    """The outcome of each request, by arrival."""
-    return [OUTCOMES[code] for code in run.requests.outcome]
 
 
 def agree(asked: Experiment) -> Run:

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from outcomes import outcomes
 
 from reference_app.rig.measure import measure
 from reference_app.rig.server import running_server
 from sim.experiment import Experiment, Server, TraceRow, Traffic
 from sim.experiment.disturbance import Signal
 from sim.model.simulation import predict
-from sim.run import Run
 
 SYNC = Server(bind="unix:/run/g.sock", backlog=2, preload_app=True)
 GTHREAD = replace(SYNC, worker_class="gthread", threads=2, worker_connections=2, backlog=1)
@@ -39,10 +39,6 @@ def bursts(server: Server, number: int, **traffic: int | float) -> Experiment:
         disturbances=(Signal(LATER * (number - 1) + 0.05, "TERM", to="master"),),
         replications=1,
     )
-
-
-def outcomes(run: Run) -> list[str]:
-    return [row.outcome for row in run.requests]
 
 
 @pytest.mark.parametrize("server", [SYNC, GTHREAD], ids=["sync", "gthread"])

@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from commands import parsed, written
 
 from sim.errors import ExperimentError
 from sim.experiment import RELEASE, Experiment, LaunchDarkly, Server, TraceRow, Traffic
@@ -23,17 +24,6 @@ from sim.reading.one_line_parser import OneLineParser
 def _quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
     monkeypatch.chdir(tmp_path)
-
-
-def parsed(*arguments: str) -> tuple[Experiment, tuple[str, ...]]:
-    parser = OneLineParser()
-    add_experiment_arguments(parser)
-    return experiment_from(parser.parse_args(arguments))
-
-
-def written(name: str, text: str) -> str:
-    Path(name).write_text(text, encoding="utf-8")
-    return name
 
 
 def test_no_flags_are_the_defaults() -> None:
