@@ -180,6 +180,14 @@ RULES: tuple[Rule, ...] = (
         "keepalive = {server.keepalive} does nothing: {proxy.kind} opens a new connection for each "
         "request; --proxy-keepalive keeps them",
     ),
+    Rule(  # GeventWorker.init_process: monkey.patch_all() in the worker, after the master's import
+        ("server.preload_app",),
+        (*_SYNC, "server.preload_app"),
+        lambda it: it.server.worker_class == "gevent" and it.server.preload_app,
+        "preload_app imports the application before gevent patches the standard library (its log "
+        "has MonkeyPatchWarning): what was imported by name stays unpatched, and blocks the event "
+        "loop; the application can call gevent.monkey.patch_all() first",
+    ),
 )
 
 _THREADS = (

@@ -53,6 +53,8 @@ def test_a_request_that_computes_past_the_timeout_is_lost_alone() -> None:
         text = server.text()
         assert text.index("WORKER TIMEOUT (pid:") < text.index("Worker exiting (pid: ")
         assert "Traceback" not in text
+        # The master has imported the application, and with it ssl, before the worker patches it.
+        assert "MonkeyPatchWarning" in text
 
 
 def test_it_stops_when_it_next_looks_and_serves_until_then() -> None:

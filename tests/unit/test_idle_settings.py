@@ -131,6 +131,12 @@ CASES = {
         "threads = 4 does nothing: a gevent worker runs all requests in the one thread",
         "-k gthread --threads 4",
     ),
+    "preloaded before gevent patches": (
+        17,
+        "-k gevent --preload",
+        "preload_app imports the application before gevent patches the standard library",
+        "-k gthread --preload",
+    ),
 }
 
 
