@@ -73,7 +73,10 @@ TRACED = frozenset(
 )
 
 #: Files of `tests/model` that it runs without: they predict for long, or compiled.
-NOT_TRACED = frozenset({"test_compiled", "test_faq_rules", "test_model_theory", "test_rank_test"})
+NOT_TRACED = frozenset(
+    f"test_{name}"
+    for name in ("compiled", "faq_rules", "learnt_costs", "model_theory", "rank_test")
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
