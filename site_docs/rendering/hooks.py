@@ -17,7 +17,7 @@ from sim.experiment.release import NEWEST
 from sim.experiment.release_notices import LIMIT_UNSAFE
 from site_docs.assertions import statements
 from site_docs.charts import catalogue
-from site_docs.rendering import language, playground, release_validation, validated
+from site_docs.rendering import host_cells, language, playground, release_validation, validated
 from site_docs.rendering.prepare import prepare
 from site_docs.runs import measured
 from site_docs.runs.moving import moving
@@ -64,6 +64,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in sorted(measured.DIRECTORY.iterdir()):
         files.append(File.generated(config, f"data/measured/{path.name}", abs_src_path=str(path)))
     for path in (validated.FILE, *map(release_validation.path_of, release_validation.measured())):
+        files.append(File.generated(config, f"data/{path.name}", abs_src_path=str(path)))
+    for path in host_cells.files():
         files.append(File.generated(config, f"data/{path.name}", abs_src_path=str(path)))
     files.append(File.generated(config, "data/validation.csv", content=validated.as_csv()))
     for uri, source in playground.files().items():

@@ -37,6 +37,7 @@ from site_docs.charts import catalogue
 from site_docs.charts.chart import Chart
 from site_docs.rendering import (
     check_rules,
+    host_cells,
     limited,
     limits,
     numbers,
@@ -487,6 +488,7 @@ _VOCABULARY: dict[str, Any] = {
     "recoveries": recoveries,
     "recovery": recovery,
     "release_validation": release_validation,
+    "host_cells": host_cells,
     "releases": release_table,
     "reproduce": reproduce,
     "sections": sections,

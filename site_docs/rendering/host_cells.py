@@ -1,0 +1,77 @@
+"""The validations of hosts, ``data/validation-KIND.jsonl``: a CPU limit, and one core."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import fmean
+from typing import Final, Literal, get_args
+
+from sim.validation import rows as validation_rows
+from sim.validation.release_grid import cells_of
+from sim.validation.rows import Row, rows_of
+from sim.validation.verdict import QUIET
+from site_docs.rendering import numbers
+from site_docs.rendering.validated import FILE
+
+Kind = Literal["cpu-limit", "one-core"]
+
+#: Figures of the table, and what they are called there.
+FIGURES: Final = {"latency_mean": "mean", "latency_p95": "p95"}
+
+
+def path_of(kind: Kind) -> Path:
+    """The rows of a kind."""
+    return FILE.with_name(f"validation-{kind}.jsonl")
+
+
+def measured(kind: Kind) -> bool:
+    """Whether there are rows."""
+    return path_of(kind).exists()
+
+
+def files() -> list[Path]:
+    """The files of rows that there are."""
+    return [path_of(kind) for kind in get_args(Kind) if measured(kind)]
+
+
+def table(kind: Kind) -> str:
+    """A line for each cell that was measured: both sides, and how far they are apart.
+
+    Runs beside which something else kept more than `QUIET` cores busy are marked.
+    """
+    header, measurements = validation_rows.read(path_of(kind))
+    planned = cells_of(
+        header.versions["gunicorn"], limited=header.cpu_limited, one_core=header.one_core
+    )
+    rows = sorted(rows_of(measurements), key=lambda row: row.cell)
+    columns = [f"{word} {side}" for word in FIGURES.values() for side in ("predicted", "measured")]
+    lines = [
+        f"{len(rows)} of {len(planned)} cells have been measured, on {header.machine['processor']} "
+        f"with {header.machine['cores']} cores.",
+        "",
+        f"| cell | runs | {' | '.join(columns)} | apart |",
+        f"| --- | ---: |{' ---: |' * (len(columns) + 1)}",
+    ]
+    return "\n".join([*lines, *map(_line, rows)])
+
+
+def _line(row: Row) -> str:
+    cells, errors = [], []
+    for name in FIGURES:
+        predicted = _mean(row.variants, name)
+        found = _mean(row.repeats, name)
+        cells += [_ms(predicted), _ms(found)]
+        if predicted is not None and found:
+            errors.append(f"{100 * abs(predicted / found - 1):.0f} %")
+    disturbed = any(each.others > QUIET for each in row.measurements)
+    mark = ", disturbed" if disturbed else ""
+    return f"| {row.name} | {len(row.repeats)}{mark} | {' | '.join(cells)} | {', '.join(errors)} |"
+
+
+def _mean(values: list[validation_rows.Values], name: str) -> float | None:
+    known = [value for each in values if (value := each[name]) is not None]
+    return fmean(known) if known else None
+
+
+def _ms(seconds: float | None) -> str:
+    return "-" if seconds is None else numbers.ms(seconds)

@@ -1,0 +1,65 @@
+"""The tables of cells with a CPU limit and on one core, as soon as there are rows of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sim.experiment import Host
+from sim.experiment.document import to_dict
+from sim.experiment.release import NEWEST
+from sim.validation import rows as validation_rows
+from sim.validation.limited_grid import limited
+from sim.validation.rows import Header, Measurement
+from site_docs.rendering import host_cells
+
+
+def measurement(number: int, seconds: float, others: float) -> Measurement:
+    cell = limited()[number - 1]
+    values: dict[str, float | None] = {"latency_mean": seconds, "latency_p95": 2 * seconds}
+    return Measurement(
+        cell=number,
+        name=cell.name,
+        measured="2026-11-29T10:00:00+00:00",
+        experiment=to_dict(cell.experiment(Host(), number)),
+        values=values,
+        outcomes={"ok": 50},
+        others=others,
+        variants=[{"latency_mean": 0.1, "latency_p95": 0.25}],
+        ideal=values,
+    )
+
+
+@pytest.fixture
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "validation.jsonl"
+    monkeypatch.setattr(host_cells, "FILE", path)
+    return path.with_name("validation-cpu-limit.jsonl")
+
+
+def test_without_rows_there_is_nothing_to_show(rows: Path) -> None:
+    assert not rows.exists()
+    assert not host_cells.measured("cpu-limit")
+    assert host_cells.files() == []
+
+
+def test_each_cell_has_a_line_with_both_sides(rows: Path) -> None:
+    header = Header(
+        begun="2026-11-29T10:00:00+00:00",
+        machine={"cores": 2, "somaxconn": 4096, "processor": "a processor", "system": "Linux"},
+        versions={"gunicorn": NEWEST, "cgroup": "1"},
+        repeats=2,
+        variants=1,
+        model=None,
+    )
+    measured = [measurement(2, 0.1, 0.9), measurement(1, 0.12, 0.0), measurement(1, 0.08, 0.01)]
+    validation_rows.write(rows, header, measured)
+    assert host_cells.files() == [rows]
+    first, _, _, _, *lines = host_cells.table("cpu-limit").splitlines()
+    assert first == "2 of 16 cells have been measured, on a processor with 2 cores."
+    names = [cell.name for cell in limited()]
+    assert lines == [
+        f"| {names[0]} | 2 | 100 ms | 100 ms | 250 ms | 200 ms | 0 %, 25 % |",
+        f"| {names[1]} | 1, disturbed | 100 ms | 100 ms | 250 ms | 200 ms | 0 %, 25 % |",
+    ]
