@@ -18,10 +18,12 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Callable
 from functools import lru_cache
-from time import thread_time, time
 from typing import Final, NamedTuple, Protocol
+
+# `time` is imported whole: a web page, which reads traces, has no `time.thread_time`.
 
 #: The first line of the file.
 HEADER: Final = "recorded_s,io_s,cpu_s,path"
@@ -101,7 +103,7 @@ class _Recorder:
 
     def begin(self, worker: object, request: Request) -> None:  # noqa: ARG002
         """Note when the thread begins its request."""
-        self._thread.began = time(), thread_time()
+        self._thread.began = time.time(), time.thread_time()
 
     def end(
         self,
@@ -111,7 +113,7 @@ class _Recorder:
         response: object,  # noqa: ARG002
     ) -> None:
         """Write the line of the thread's request; whatever goes wrong, nothing is raised."""
-        computed, ended = thread_time(), time()
+        computed, ended = time.thread_time(), time.time()
         try:
             arrived, cpu_began = self._thread.began
             cpu = computed - cpu_began
