@@ -137,9 +137,8 @@ def overload(base: Experiment, point: Point) -> tuple[str, ...]:
     return load_of(
         {
             "server": {
-                "worker_class": "sync",  # One queue for all: the most that they can do.
-                "workers": values.get("workers", base.server.workers),
-                "threads": values.get("threads", base.server.threads),
+                name: values.get(name, getattr(base.server, name))
+                for name in ("worker_class", "workers", "threads", "worker_connections")
             },
             "host": {
                 "cores": values.get("cores", base.host.cores),
@@ -148,7 +147,7 @@ def overload(base: Experiment, point: Point) -> tuple[str, ...]:
         },
         rate * (traffic.mean_io + traffic.mean_cpu),
         rate * traffic.mean_cpu,
-        {1: 1.0},
+        {1: 1.0},  # One queue for all: the most that they can do.
     ).reasons
 
 

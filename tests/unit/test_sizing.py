@@ -12,12 +12,12 @@ import pytest
 from study_run import Here, free, known_of, question
 
 from sim.analysis import theory
-from sim.experiment import Experiment, Host, Traffic
+from sim.experiment import Experiment, Host, Server, Traffic
 from sim.experiment.distribution import Distribution
 from sim.study.candidates import Candidate, default_workers
 from sim.study.conduct import conduct
 from sim.study.parameter import Value
-from sim.study.question import Question
+from sim.study.question import Question, overload
 from sim.study.sizing import Answer, conclude, plan, remaining
 from sim.study.sizing_report import binding
 from sim.study.trial import Known, submitter
@@ -256,3 +256,14 @@ def test_a_loss_that_nobody_allowed_is_a_miss() -> None:
 
 def _dist(text: str) -> Distribution:
     return Distribution.parse(text)
+
+
+def test_an_event_loop_is_overloaded_by_computing_alone() -> None:
+    """Requests that wait need none of its threads: it has connections for 1000 of them."""
+    gevent = Experiment(Server(worker_class="gevent"), traffic=Traffic(rate=400.0))
+    assert not overload(gevent, ())
+    (reason,) = overload(gevent, (("worker_class", "gthread"),))
+    assert "20.00 threads busy" in reason
+    computing = replace(gevent.traffic, cpu=Distribution("const", (0.003,)))
+    (reason,) = overload(replace(gevent, traffic=computing), ())
+    assert "compute for 1.20 s" in reason
