@@ -45,6 +45,7 @@ FLAGS = (
     ("--proxy", "nginx", "--proxy-keepalive", "8", "--threads", "4", "--rate", "40"),
     ("--workers", "2", "--cpu", "const:0.01", "--rate", "40", "--cpu-limit", "0.5"),
     ("--threads", "2", "--rate", "45", "--probe", "liveness period=2 timeout=1"),
+    ("--worker-class", "gevent", "--workers", "2", "--rate", "40"),
     (
         *("--workers", "2", "--threads", "2", "--rate", "20"),
         *("--route", "/report share=.05 io=exp:1.2 cpu=const:.08"),
