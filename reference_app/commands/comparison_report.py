@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sim.experiment.worker_class import TRAITS
 from sim.reports.loss_text import CAUSE_TEXT, NO_DISTURBANCE
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.reports.recovery_report import moment, number
@@ -93,9 +94,11 @@ def _question(comparison: Comparison) -> str:
     requests = sum(comparison.measured_outcomes.values())
     closed = comparison.experiment["traffic"]["arrivals"] == "closed"
     whose = "the same users, about" if closed else "the same"
+    loop = TRAITS[server["worker_class"]].event_loop
+    threads = "" if loop else f" x {_count(server['threads'], 'thread')}"
     return (
-        f"{_releases(comparison)}{server['worker_class']}, {_count(server['workers'], 'worker')} x "
-        f"{_count(server['threads'], 'thread')}; {whose} {requests:,.0f} requests predicted in "
+        f"{_releases(comparison)}{server['worker_class']}, {_count(server['workers'], 'worker')}"
+        f"{threads}; {whose} {requests:,.0f} requests predicted in "
         f"{_count(comparison.variants, 'variant')} and measured "
         f"{_count(comparison.repeats, 'time')}."
     )

@@ -20,6 +20,7 @@ from sim.analysis.losses import combined_losses
 from sim.analysis.quantile import quantile
 from sim.analysis.recovery import combined
 from sim.analysis.summary import Summary
+from sim.experiment.worker_class import slots
 from sim.run import OK, OUTCOMES, Requests, Run
 from sim.validation.rank_sum import least_p_value, p_value
 from sim.validation.side_by_side import (
@@ -271,7 +272,7 @@ def ideal_run(run: Run) -> Run:
     """
     rows = run.requests
     server = run.experiment["server"]
-    perfect = ideal(rows, int(server["workers"]) * int(server["threads"]))
+    perfect = ideal(rows, int(server["workers"]) * slots(server))
     started = array("d", map(sum, zip(rows.arrival, perfect.wait, strict=True)))
     finished = array("d", map(sum, zip(rows.arrival, perfect.latency, strict=True)))
     ones = array("i", [1]) * len(rows)

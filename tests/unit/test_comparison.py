@@ -466,3 +466,11 @@ def test_each_route_has_figures_of_its_own() -> None:
     print_comparison(Console(file=text, width=120), comparison)
     assert "/report latency p95, ms" in text.getvalue()
     assert "/health lost" in text.getvalue()
+
+
+def test_the_ideal_queue_of_an_event_loop_has_a_server_for_each_connection() -> None:
+    experiment = experiment_of(server={"worker_class": "gevent"}, traffic={"rate": 100.0})
+    run = queue_run(experiment, requests=50)
+    perfect = ideal_run(run)
+    for row, ideal in zip(run.requests, perfect.requests, strict=True):
+        assert ideal.latency == pytest.approx(row.io + row.cpu)
