@@ -68,7 +68,7 @@ TRACED = frozenset(
     f"test_{name}"
     for name in (
         *("binding", "capacity", "gunicorn_log", "host_cpu_limit", "kubelet", "lives", "losses"),
-        *("picture", "recovery", "restarts", "summary", "tally", "theory", "visits"),
+        *("picture", "recovery", "restarts", "routes", "summary", "tally", "theory", "visits"),
     )
 )
 

@@ -25,6 +25,7 @@ from sim.reading import experiment_file, route_flag, trace_file
 from sim.run import Request, Requests, load, save
 from sim.run.arrivals import passes, schedule
 from sim.run.one_more_request import with_one_more
+from sim.run.requests import NO_ROUTE
 
 HEALTH = Route("/health", 0.75, cpu=Distribution("const", (0.001,)))
 REPORT = Route("/report", 0.25, Distribution("exp", (0.3,)), Distribution("const", (0.02,)))
@@ -373,3 +374,21 @@ def test_the_rate_changes_for_all_routes() -> None:
     assert max(rows.arrival) < 10.0
     before = schedule(experiment(), 0)
     assert sent(rows) == sent(row for row in before if row.arrival < 10.0)
+
+
+def test_a_request_of_no_route_counts_in_the_whole_only() -> None:
+    run = predict(
+        Experiment(
+            Server(workers=1), traffic=Traffic(rate=20.0, requests=50, routes=(HEALTH, REPORT))
+        )
+    )
+    before = summarize([run])
+    name = run.requests.routes[run.requests.route[0]]
+    run.requests.route[0] = NO_ROUTE
+    after = summarize([run])
+    assert after.requests == before.requests
+    fewer = {
+        old.name: (old.requests.value or 0) - (new.requests.value or 0)
+        for old, new in zip(before.routes, after.routes, strict=True)
+    }
+    assert fewer == {each.name: float(each.name == name) for each in (HEALTH, REPORT)}
