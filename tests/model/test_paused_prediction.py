@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import fields
 from itertools import pairwise
 
@@ -24,7 +25,10 @@ OVERLOADED = Experiment(
 
 def bytes_of(run: Run) -> tuple[object, ...]:
     """All of a run; its columns as bytes, for NaN is not equal to itself."""
-    columns = [getattr(run.requests, column.name).tobytes() for column in fields(run.requests)]
+    columns = [
+        column.tobytes() if isinstance(column, array) else column
+        for column in (getattr(run.requests, each.name) for each in fields(run.requests))
+    ]
     return columns, run.events, run.queues, run.census, run.memory, run.tally
 
 

@@ -187,6 +187,10 @@ def test_what_is_installed_exists(example: Example) -> None:
 # --- what they say -------------------------------------------------------------------------------
 
 
+#: Commands whose answer is the same on every release.
+PREDICT_NOTHING = ("fit",)
+
+
 @pytest.mark.parametrize("example", of("python -m sim"), ids=str)
 def test_a_prediction_says_something(
     example: Example, folder: Path, capsys: pytest.CaptureFixture[str]
@@ -203,8 +207,9 @@ def test_a_prediction_says_something(
         assert printed.startswith("{")
         return
     assert len(printed.splitlines()) > 5
-    release = words[words.index("--gunicorn") + 1] if "--gunicorn" in words else "27.0"
-    assert f"Gunicorn {release}" in " ".join(printed.split())
+    if words[0] not in PREDICT_NOTHING:
+        release = words[words.index("--gunicorn") + 1] if "--gunicorn" in words else "27.0"
+        assert f"Gunicorn {release}" in " ".join(printed.split())
     for failure in ("Overloaded.", "no request is answered", "No configuration", "No result yet"):
         assert failure not in printed
     for flag, word in pairwise(words):
