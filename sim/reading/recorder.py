@@ -138,17 +138,21 @@ class _Recorder:
         with self._opening:
             if self._opened[0] == os.getpid():
                 return self._opened[1]
-            self._opened = os.getpid(), -1
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
-            # Of several workers that begin at once, one writes the header.
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            size = os.fstat(descriptor).st_size
-            if size == 0:
-                os.write(descriptor, f"{HEADER}\n".encode())
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-            if size < self._most:
-                self._opened = os.getpid(), descriptor
-            return self._opened[1]
+            opened = -1
+            try:
+                descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+                # Of several workers that begin at once, one writes the header.
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                size = os.fstat(descriptor).st_size
+                if size == 0:
+                    os.write(descriptor, f"{HEADER}\n".encode())
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+                if size < self._most:
+                    opened = descriptor
+            finally:
+                # Not before: another thread that finds this process here takes what is beside it.
+                self._opened = os.getpid(), opened
+            return opened
 
 
 @lru_cache(maxsize=4096)

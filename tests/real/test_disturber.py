@@ -9,8 +9,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -150,6 +152,14 @@ def test_a_signal_to_all_processes_reaches_masters_and_workers() -> None:
     assert [event.process for event in disturbing.events] == ["all processes"]
 
 
+def most_of(own: OwnProcesses, over: threading.Event) -> int:
+    """Most processes that live at the same time, until it is ``over``."""
+    most = 0
+    while not over.wait(0.02):
+        most = max(most, len(own.pids()))
+    return most
+
+
 @pytest.mark.parametrize(
     "disturbances",
     [
@@ -162,15 +172,17 @@ def test_a_signal_to_all_processes_reaches_masters_and_workers() -> None:
     ids=["stopped worker", "orphans that hang", "second master", "halted server", "killed pod"],
 )
 def test_nothing_is_left(disturbances: tuple[Disturbance, ...], own: OwnProcesses) -> None:
-    before, most = open_files(), 0
-
-    def look(*_: object) -> None:
-        nonlocal most
-        most = max(most, len(own.pids()))
-
-    run = measure(Experiment(SERVER, traffic=TRAFFIC, disturbances=disturbances), 0, look)
+    before = open_files()
+    experiment = Experiment(SERVER, traffic=TRAFFIC, disturbances=disturbances)
+    over = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(most_of, own, over)
+        try:
+            run = measure(experiment, 0, lambda *_: None)
+        finally:
+            over.set()
     # Master, workers and load generator were found while they lived.
-    assert most >= 4
+    assert watching.result() >= 4
     assert (own.pids(), temporary_files(), open_files()) == (set(), [], before)
     done = [event for event in run.events if event.kind in {d.event().kind for d in disturbances}]
     assert [event.process for event in done] == [d.event().process for d in disturbances]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -79,6 +81,33 @@ def test_threads_have_clocks_of_their_own(tmp_path: Path) -> None:
     other.join()
     hooks.post_request(None, request, {}, None)
     assert len(trace_file.read(file)) == 1
+
+
+def test_threads_that_begin_together_lose_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = os.open
+
+    def slowly(path: str, flags: int, mode: int) -> int:
+        time.sleep(0.1)
+        return opened(path, flags, mode)
+
+    monkeypatch.setattr(recorder.os, "open", slowly)
+    hooks = record(str(tmp_path / "demand.csv"))
+
+    def run() -> None:
+        request = SimpleNamespace(path="/")
+        hooks.pre_request(None, request)
+        hooks.post_request(None, request, {}, None)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.02)
+    for thread in threads:
+        thread.join()
+    monkeypatch.undo()
+    assert len(trace_file.read(tmp_path / "demand.csv")) == 4
 
 
 def test_the_file_is_looked_at_while_it_grows(
