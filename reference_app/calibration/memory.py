@@ -16,10 +16,10 @@ from sim.experiment import Experiment
 from sim.experiment.memory_costs import MemoryCosts
 from sim.experiment.release import NEWEST
 
-#: Servers that are measured: one without `preload_app`, and two with it, of which one has many pool
-#: threads; of our own service one of each kind with LaunchDarkly too.
-SERVERS = 3
-OUR_SERVERS = 5
+#: Servers that are measured: one without `preload_app`, and three with it, of which one has frozen
+#: it and one has many pool threads; of our own service three with LaunchDarkly too.
+SERVERS = 4
+OUR_SERVERS = 7
 
 #: Time (s) that silent connections hold pool threads; 25.2 and later free them after 5 s.
 BUSY = 0.3

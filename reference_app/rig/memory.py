@@ -123,7 +123,10 @@ def measure_memory(
     launchdarkly: bool = True,
     advance: Callable[[], None] = lambda: None,
 ) -> MemoryCosts:
-    """Learn this machine's `MemoryCosts` from three servers, or five; some 2 s each.
+    """Learn this machine's `MemoryCosts` from four servers, or seven; some 2 s each.
+
+    What full collections copy of a preloaded application is the difference to a server that has
+    frozen it: in the others, automatic collections may have copied a part before the first look.
 
     Args:
         serve: starts a server.
@@ -136,9 +139,14 @@ def measure_memory(
             its processes have.
     """
 
-    def look(threads: int, *, preload: bool, enabled: bool = False) -> tuple[Memory, Memory]:
+    def look(
+        threads: int, *, preload: bool, enabled: bool = False, freeze: bool = False
+    ) -> tuple[Memory, Memory]:
         """The memory before and after the workers' full collections."""
-        experiment = experiment_of(WORKERS, threads, preload=preload, launchdarkly=enabled)
+        experiment = replace(
+            experiment_of(WORKERS, threads, preload=preload, launchdarkly=enabled),
+            gc_freeze=freeze,
+        )
         with serve(experiment) as server:
             exercise(server, experiment)
             first = memory_of(server)
@@ -153,7 +161,8 @@ def measure_memory(
         return first, lasting
 
     own_first, own = look(1, preload=False)
-    first, lasting = look(1, preload=True)
+    _, lasting = look(1, preload=True)
+    _, frozen = look(1, preload=True, freeze=True)
     _, threaded = look(MANY_THREADS, preload=True)
     costs = MemoryCosts(
         shared=own.shared,
@@ -164,16 +173,17 @@ def measure_memory(
         preloaded_worker=lasting.worker,
         thread=_more(threaded, lasting) / (MANY_THREADS - 1),
         copied=_more(own, own_first),
-        preloaded_copied=_more(lasting, first),
+        preloaded_copied=_more(lasting, frozen),
     )
     if not launchdarkly:
         return costs
     _, own_client = look(1, preload=False, enabled=True)
-    client_first, client = look(1, preload=True, enabled=True)
+    _, client = look(1, preload=True, enabled=True)
+    _, client_frozen = look(1, preload=True, enabled=True, freeze=True)
     return replace(
         costs,
         flag_client=(_more(own_client, own) + _more(client, lasting)) / 2,
-        preloaded_client_copied=max(0.0, costs.preloaded_copied - _more(client, client_first)),
+        preloaded_client_copied=max(0.0, costs.preloaded_copied - _more(client, client_frozen)),
     )
 
 

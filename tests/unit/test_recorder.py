@@ -92,7 +92,7 @@ def test_threads_that_begin_together_lose_no_line(
         time.sleep(0.1)
         return opened(path, flags, mode)
 
-    monkeypatch.setattr(recorder.os, "open", slowly)
+    monkeypatch.setattr(os, "open", slowly)
     hooks = record(str(tmp_path / "demand.csv"))
 
     def run() -> None:
