@@ -9,26 +9,9 @@ from dataclasses import replace
 import traffic_looks
 from looks import RUNS, looks_at
 from rank_test import Criterion, Statistics
+from route_mix import MIX
 
-from sim.experiment import Experiment, Route, Server, Traffic
-from sim.experiment.distribution import Distribution
 from sim.run import Run
-
-#: Health checks wait behind reports: threads are busy for six tenths of the time.
-MIX = Experiment(
-    Server(workers=1, threads=4, preload_app=True),
-    traffic=Traffic(
-        rate=50.0,
-        duration=4.0,
-        drain=5.0,
-        routes=(
-            Route("/health", 0.6, Distribution("const", (0.004,))),
-            Route("/report", 0.4, Distribution("exp", (0.12,)), Distribution("const", (0.002,))),
-        ),
-    ),
-    seed=5,
-    replications=1,
-)
 
 
 def of_route(run: Run, route: str) -> Run:

@@ -5,7 +5,7 @@ Short enough to be measured: the real server is judged on the very same experime
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -151,10 +151,6 @@ CASES: dict[str, Service] = {
 def subject(rule: str) -> Subject:
     """The service that a rule's finding matters to."""
     return CASES[rule].subject()
-
-
-#: A service that no rule has anything to say of.
-Clean = Callable[[], Subject]
 
 
 def clean() -> Subject:

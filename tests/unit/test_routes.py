@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from route_mix import TOML
 
 from sim.analysis.summary import summarize
 from sim.cli import main
@@ -220,18 +221,6 @@ def test_a_route_goes_elsewhere_by_a_flag(capsys: pytest.CaptureFixture[str]) ->
 
 
 # How it is written.
-
-TOML = """
-[[traffic.route]]
-name = "/health"
-share = 0.75
-cpu = "const:0.001"
-[[traffic.route]]
-name = "/report"
-share = 0.25
-io = "exp:0.3"
-cpu = "const:0.02"
-"""
 
 
 def test_a_file_and_flags_say_the_same(tmp_path: Path) -> None:

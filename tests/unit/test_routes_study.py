@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import route_mix
 
 from sim.cli import main
 from sim.errors import ExperimentError
@@ -21,23 +22,13 @@ from sim.study.observation import Observation, observe, routes_in, value_in
 from sim.study.store import Store
 from sim.study.trial import Trial
 
-TOML = """
+TOML = f"""
 [server]
 workers = 2
 threads = 4
 [traffic]
 rate = 20.0
-requests = 300
-[[traffic.route]]
-name = "/health"
-share = 0.75
-cpu = "const:0.001"
-[[traffic.route]]
-name = "/report"
-share = 0.25
-io = "exp:0.3"
-cpu = "const:0.02"
-"""
+requests = 300{route_mix.TOML}"""
 
 
 @pytest.fixture
