@@ -48,7 +48,7 @@ from sim.reading import (
 )
 from sim.reading.flags import FLAGS, UNREAD, add_flag, dest, reader
 from sim.reading.gunicorn_config import SERVER_FIELDS
-from sim.reading.idle_settings import idle_settings
+from sim.reading.idle_settings import Idle, idle_settings
 from sim.reading.one_line_parser import OneLineParser
 from sim.reading.probe_notices import probe_notices
 from sim.reading.settings import bind_notices, bind_of
@@ -203,12 +203,14 @@ class Described(NamedTuple):
             asked for and that the prediction will not show.
         changes: what they set of it, by table and field.
         config: the ``gunicorn.conf.py``; None where none was read.
+        idle: the settings that do nothing, whose sentences are among the notices.
     """
 
     experiment: Experiment
     notices: tuple[str, ...]
     changes: experiment_file.Changes
     config: gunicorn_config.GunicornConfig | None
+    idle: tuple[Idle, ...]
 
 
 def experiment_from(
@@ -263,8 +265,9 @@ def described_by(args: argparse.Namespace, varied: Collection[str] = ()) -> Desc
     _refuse_unread(args, experiment)
     notices += bind_notices(experiment.server)
     notices += _too_late(experiment)
+    idle = tuple(idle_settings(experiment, changes, varied))
     notices += [
-        *(idle.text for idle in idle_settings(experiment, changes, varied)),
+        *(each.text for each in idle),
         *probe_notices(experiment, varied),
     ]
     notices += limit_notices([experiment.server])
@@ -280,7 +283,7 @@ def described_by(args: argparse.Namespace, varied: Collection[str] = ()) -> Desc
     notices += _about_pasted(args.pasted, location)
     # A stable sort: assumptions first, all else as it was said.
     in_order = sorted(notices, key=lambda notice: not isinstance(notice, Assumption))
-    return Described(experiment, tuple(in_order), changes, config)
+    return Described(experiment, tuple(in_order), changes, config, idle)
 
 
 def _take_config(

@@ -218,7 +218,7 @@ def idle_settings(
         given: what files, environment and flags said.
         varied: settings that a study varies, as ``table.field``.
     """
-    said = said_by(given)
+    said = fields_in(given)
     idle = [
         Idle(rule.settings[0] if rule.settings else "", _sentence(rule.text, experiment))
         for rule in RULES
@@ -233,7 +233,7 @@ def idle_settings(
     return idle
 
 
-def said_by(given: Changes) -> set[str]:
+def fields_in(given: Changes) -> set[str]:
     """The fields that files, environment and flags set, as ``table.field``."""
     return {f"{table}.{field}" for table, fields in given.items() for field in fields}
 

@@ -6,7 +6,7 @@ import argparse
 import copy
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from sim.errors import ExperimentError
@@ -163,3 +163,15 @@ class _HelpAll(argparse.Action):
         assert isinstance(parser, OneLineParser), "no other adds it"
         sys.stdout.write(parser.format_help_all())
         parser.exit()
+
+
+def said_by(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A reader whose errors argparse passes on as they are."""
+
+    def read(text: str) -> Any:  # noqa: ANN401 - of the type that `parse` returns
+        try:
+            return parse(text)
+        except ExperimentError as error:
+            raise argparse.ArgumentError(None, str(error)) from None
+
+    return read

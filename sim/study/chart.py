@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
+from typing import Any
 
 from sim.errors import ExperimentError
+from sim.study.figure import refuse_without_matplotlib, svg_of
 from sim.study.formatting import SCALE, heading
 from sim.study.observation import estimate, unit_of
 from sim.study.parameter import Parameter, Point, formatted
@@ -27,13 +28,7 @@ def check(sweep: Sweep) -> None:
     Raises:
         ExperimentError: when the extra ``chart`` is missing, or there would be too many lines.
     """
-    try:
-        import matplotlib  # noqa: F401, PLC0415 - an extra, and slow to import
-    except ImportError:
-        raise ExperimentError(
-            "matplotlib cannot be imported; --chart needs the extra 'chart': "
-            "pip install 'gunicorn-sim[chart]'"
-        ) from None
+    refuse_without_matplotlib()
     lines = 1
     for parameter in sweep.parameters:
         if parameter != _axis(sweep):
@@ -50,14 +45,9 @@ def svg(sweep: Sweep, rows: Sequence[Row], measure: str) -> str:
     Along the axis is the first parameter of numbers, or the first one if none is. The same rows
     give the same text.
     """
-    # Not pyplot, which keeps state of the process and asks for a display.
-    from matplotlib import rc_context  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
     axis, scale = _axis(sweep), SCALE[unit_of(measure)]
-    # Text stays text, and names of elements do not depend on chance.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "gunicorn-sim"}):
-        figure = Figure(figsize=SIZE, layout="constrained")
+
+    def draw(figure: Any) -> None:  # noqa: ANN401 - a `matplotlib.figure.Figure`
         axes = figure.add_subplot()
         values: list[float] = []
         for label, line in _lines(axis, rows):
@@ -81,9 +71,8 @@ def svg(sweep: Sweep, rows: Sequence[Row], measure: str) -> str:
         axes.grid(alpha=0.3)
         if len(sweep.parameters) > 1:
             axes.legend()
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()
+
+    return svg_of(SIZE, draw)
 
 
 def _axis(sweep: Sweep) -> Parameter:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sim.command import called, writable, write_stdout
 from sim.errors import ExperimentError
@@ -17,7 +16,7 @@ from sim.experiment.document import to_dict
 from sim.experiment.release_notices import limit_notices
 from sim.model.memory import predict_memory
 from sim.reading.arguments import add_experiment_arguments, experiment_from
-from sim.reading.one_line_parser import OneLineParser
+from sim.reading.one_line_parser import OneLineParser, said_by
 from sim.reports.output import show_document, show_report
 from sim.study import compare, documents, sizing, sweep
 from sim.study.candidates import SEARCHED, THREADS, Candidate, candidates, default_workers
@@ -67,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     size.add_argument(
         "--slo",
-        type=_said_by(parse_objective),
+        type=said_by(parse_objective),
         action="append",
         metavar="OBJECTIVE",
         required=True,
@@ -77,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_over(size, f"of {', '.join(SEARCHED)}", required=False)
     size.add_argument(
         "--memory",
-        type=_said_by(parse_memory),
+        type=said_by(parse_memory),
         metavar="AMOUNT",
         help="most memory of the server, such as 1GB or 512MiB",
     )
@@ -97,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_over(over, "of a flag's name or table.field", required=True)
     over.add_argument(
         "--measure",
-        type=_said_by(parse_measure),
+        type=said_by(parse_measure),
         default="p99",
         metavar="NAME",
         help=f"what bars and chart show: {', '.join(UNITS)}; '/report p99' is of one route [p99]",
@@ -129,25 +128,13 @@ def _parser() -> argparse.ArgumentParser:
 def _add_over(parser: argparse.ArgumentParser, of: str, *, required: bool) -> None:
     parser.add_argument(
         "--over",
-        type=_said_by(parse_parameter),
+        type=said_by(parse_parameter),
         action="append",
         default=None if required else [],
         metavar="NAME=VALUES",
         required=required,
         help=f"values {of}: 1..8, 10..50..10 or 1,2,4; may be given many times",
     )
-
-
-def _said_by(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """A reader whose errors argparse passes on as they are."""
-
-    def read(text: str) -> Any:  # noqa: ANN401 - of the type that `parse` returns
-        try:
-            return parse(text)
-        except ExperimentError as error:
-            raise argparse.ArgumentError(None, str(error)) from None
-
-    return read
 
 
 def _size(args: argparse.Namespace) -> None:

@@ -15,8 +15,8 @@ from sim.errors import ExperimentError
 from sim.experiment.notice import Assumption
 from sim.experiment.release_notices import limit_notices
 from sim.reading.arguments import DEFAULT_CONFIG, Described, add_experiment_arguments, described_by
-from sim.reading.idle_settings import idle_settings, said_by
-from sim.reading.one_line_parser import OneLineParser
+from sim.reading.idle_settings import fields_in
+from sim.reading.one_line_parser import OneLineParser, said_by
 from sim.reading.release_settings import SINCE, knows, when
 from sim.reports.output import show_document, show_report
 from sim.study.carry_out import Submit, add_where, carry_out, interruption
@@ -132,12 +132,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--memory",
-        type=_memory,
+        type=said_by(parse_memory),
         metavar="AMOUNT",
         help="that the server may take, such as 1GB or 512MiB",
     )
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print one JSON document, no report")
+    parser.add_argument("--json", action="store_true", help="print one JSON document, no report")
     parser.add_argument("--sarif", metavar="FILE", help="write SARIF 2.1.0, which code hosts show")
     add_where(parser)
     add_experiment_arguments(parser, replications=REPLICATIONS)
@@ -154,13 +153,6 @@ def _seconds(text: str) -> float:
     raise argparse.ArgumentError(
         None, f"--grace-period is {text!r}; expected a finite number of seconds > 0"
     )
-
-
-def _memory(text: str) -> float:
-    try:
-        return parse_memory(text)
-    except ExperimentError as error:
-        raise argparse.ArgumentError(None, str(error)) from None
 
 
 def _take_file(args: argparse.Namespace) -> None:
@@ -181,11 +173,9 @@ def _subject(args: argparse.Namespace, described: Described) -> Subject:
     in_file = () if config is None else (*config.values, *config.unread)
     return Subject(
         experiment=experiment,
-        given=frozenset(said_by(described.changes)),
+        given=frozenset(fields_in(described.changes)),
         values=None if config is None else config.values,
-        no_effect=tuple(
-            (idle.setting, idle.text) for idle in idle_settings(experiment, described.changes)
-        ),
+        no_effect=tuple((idle.setting, idle.text) for idle in described.idle),
         unknown=tuple(
             (name, f"Gunicorn {number} does not know {name}, and ignores it: {when(name)} do.")
             for name in sorted(in_file)
@@ -198,8 +188,8 @@ def _subject(args: argparse.Namespace, described: Described) -> Subject:
 
 def _notices(described: Described) -> tuple[str, ...]:
     """What was said while the files were read, without what is a finding here."""
-    said = said_by(described.changes)
-    found = {each.text for each in idle_settings(described.experiment, described.changes)}
+    said = fields_in(described.changes)
+    found = {idle.text for idle in described.idle}
     found.update(limit_notices([described.experiment.server]))
     notices = tuple(notice for notice in described.notices if notice not in found)
     return notices if said & TRAFFIC else (NO_TRAFFIC, *notices)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
+from typing import Any
 
-from sim.errors import ExperimentError
-from sim.study.fit.demand import Demand, Service
+from sim.study.figure import svg_of
+from sim.study.fit.demand import Service
+from sim.study.fit.fitting import Fit
 
 #: inches, of each row
 SIZE = (8.0, 2.6)
@@ -14,50 +15,25 @@ SIZE = (8.0, 2.6)
 MOST_ROUTES = 8
 
 
-def check() -> None:
-    """Refuse, before the work, what cannot be drawn.
-
-    Raises:
-        ExperimentError: when the extra ``chart`` is missing.
-    """
-    try:
-        import matplotlib  # noqa: F401, PLC0415 - an extra, and slow to import
-    except ImportError:
-        raise ExperimentError(
-            "matplotlib cannot be imported; --chart needs the extra 'chart': "
-            "pip install 'gunicorn-sim[chart]'"
-        ) from None
-
-
 def svg(service: Service) -> str:
     """A row of two charts for each route; the same fit gives the same text."""
-    # Not pyplot, which keeps state of the process and asks for a display.
-    from matplotlib import rc_context  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
     demands = service.demands[:MOST_ROUTES]
-    # Text stays text, and names of elements do not depend on chance.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "gunicorn-sim"}):
-        figure = Figure(figsize=(SIZE[0], SIZE[1] * len(demands)), layout="constrained")
+
+    def draw(figure: Any) -> None:  # noqa: ANN401 - a `matplotlib.figure.Figure`
         axes = figure.subplots(len(demands), 2, squeeze=False)
         for row, demand in zip(axes, demands, strict=True):
-            for place, name in zip(row, ("io", "cpu"), strict=True):
-                _draw(place, demand, name)
+            for place, name, fit in zip(row, ("io", "cpu"), (demand.io, demand.cpu), strict=True):
+                _draw(place, f"{demand.name}: {name} {fit.distribution}", fit)
         axes[0][0].legend()
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()
+
+    return svg_of((SIZE[0], SIZE[1] * len(demands)), draw)
 
 
-def _draw(axes: object, demand: Demand, name: str) -> None:
-    fit = getattr(demand, name)
+def _draw(axes: Any, title: str, fit: Fit) -> None:  # noqa: ANN401 - `matplotlib.axes.Axes`
     places = [(number + 0.5) / len(fit.quantiles) for number in range(len(fit.quantiles))]
     found, expected = zip(*fit.quantiles, strict=True)
-    draw = getattr(axes, "step")  # noqa: B009 - matplotlib has no types here
-    draw([1000 * time for time in found], places, where="post", label="requests")
-    draw([1000 * time for time in expected], places, "--", where="post", label="distribution")
-    axes.set(  # type: ignore[attr-defined]
-        title=f"{demand.name}: {name} {fit.distribution}", xlabel="ms", ylabel="part"
-    )
+    axes.step([1000 * time for time in found], places, where="post", label="requests")
+    axes.step([1000 * time for time in expected], places, "--", where="post", label="distribution")
+    axes.set(title=title, xlabel="ms", ylabel="part")
     if found[0] > 0 and found[-1] > 50 * found[0]:
-        axes.set_xscale("log")  # type: ignore[attr-defined]
+        axes.set_xscale("log")

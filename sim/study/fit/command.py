@@ -12,6 +12,7 @@ from sim.errors import ExperimentError
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
 from sim.reports.output import show_document, show_report
+from sim.study.figure import refuse_without_matplotlib
 from sim.study.fit import chart, experiment_text
 from sim.study.fit.demand import Demand, Service, fitted
 from sim.study.fit.fitting import Fit
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     out = None if args.out is None else writable(Path(args.out))
     picture = None if args.chart is None else writable(Path(args.chart))
     if picture is not None:
-        chart.check()
+        refuse_without_matplotlib()
     _take_file(args)
     experiment, notices = experiment_from(args)
     service = fitted(experiment.traffic.trace, experiment.seed)
