@@ -1,45 +1,52 @@
 """Access logs as traces: predict another server for yesterday's requests.
 
-The file is read line by line, so it may be larger than the memory: two numbers are kept of a line.
-`sim.reading.known_log_formats` decides by the first lines which format it is in.
+Files are read line by line, so they may be larger than the memory: numbers are kept of a line.
+`sim.reading.known_log_formats` decides by the first lines which format a log is in. Lines that are
+not in it are looked at again, for the format may have been changed, or another server writes into
+the same file.
 """
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from io import BufferedIOBase
-from itertools import chain, groupby, pairwise
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import groupby, pairwise
 from operator import sub
 from pathlib import Path
 from random import Random
-from statistics import median
 
 from sim.errors import ExperimentError
 from sim.experiment import MAX_REQUESTS, TraceRow
 from sim.experiment.notice import Assumption
-from sim.reading import known_log_formats
+from sim.reading import known_log_formats, log_files
 from sim.reading.known_log_formats import Choice, UnreadableLogError
 from sim.reading.log_format import Fields, LogFormat
 from sim.reading.log_routes import LogRoutes
-
-#: Longest line that is looked at, in bytes; a URL and a referrer may take 8 KiB each.
-MAX_LINE = 65_536
+from sim.reading.logged_requests import NO_ROUTE, NO_WORKER, LoggedRequests, in_order
 
 #: Longest request time, s: a number beyond it is no request time.
 MAX_DURATION = 1e9
 
-#: First lines that decide the format, and how many characters of them.
+#: Lines that decide a format, and how many characters of them.
 FIRST_LINES, FIRST_CHARACTERS = 1_000, 262_144
+
+#: Lines of another format that are enough to take it for one, where they are fewer than half of
+#: those that nothing else reads.
+ENOUGH = 10
+
+#: Most formats of one log.
+MOST_FORMATS = 8
 
 #: Unread lines that are quoted.
 QUOTED_LINES = 3
 
-#: Lines between two calls of ``progress``.
-STEP = 10_000
+#: Fields that have the path, by their name in `LogFormat.has`.
+PATHS = frozenset({"path", "request"})
+
+#: A number that no process has: Linux's limit is 4,194,304.
+MOST_PID = 2**31
 
 #: User agents of health checks, mentioned if nothing skips them: Kubernetes', AWS's, Google's.
 PROBES = ("kube-probe", "ELB-HealthChecker", "GoogleHC")
@@ -78,7 +85,8 @@ class Reading:
         skip_agents: requests are left out whose user agent contains one of these, in any case.
         skip_paths: requests are left out whose path, without its query, is one of these, or begins
             with one that ends in ``*``.
-        by_route: whether requests are grouped by path; see `sim.reading.log_routes`.
+        by_route: whether requests are grouped by path; see `sim.reading.log_routes`. None: where
+            the log has paths.
     """
 
     format: str | None = None
@@ -86,7 +94,7 @@ class Reading:
     cpu_part: float = 0.0
     skip_agents: tuple[str, ...] = ()
     skip_paths: tuple[str, ...] = ()
-    by_route: bool = False
+    by_route: bool | None = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.cpu_part <= 1:
@@ -110,20 +118,20 @@ class Unread:
 
     Attributes:
         count: how many.
-        first: number and beginning of the first of them.
+        first: place and beginning of the first of them.
     """
 
     count: int = 0
-    first: list[tuple[int, str]] = field(default_factory=list)
+    first: list[tuple[str, str]] = field(default_factory=list)
 
-    def add(self, number: int, line: str) -> None:
+    def add(self, place: str, line: str) -> None:
         """Count a line."""
         self.count += 1
         if len(self.first) < QUOTED_LINES:
-            self.first.append((number, line if len(line) <= 40 else f"{line[:37]}..."))
+            self.first.append((place, line if len(line) <= 40 else f"{line[:37]}..."))
 
     def __str__(self) -> str:
-        quoted = ", ".join(f"line {number} ({line!r})" for number, line in self.first)
+        quoted = ", ".join(f"{place} ({line!r})" for place, line in self.first)
         more = self.count - len(self.first)
         return quoted + (f" and {more:,} more" if more else "")
 
@@ -133,13 +141,28 @@ class AccessLog:
     """What an access log says.
 
     Attributes:
-        rows: the trace; its first request comes at 0 s.
+        requests: in the order in which they came.
         notices: an `Assumption` about the unit, if nothing says it; what could not be read, what
             was left out, and what was assumed.
+        demand_notices: those of them that are about request times as demand.
+        name: of the file, or of all files.
+        cpu_part: part of a request time that is CPU, from 0 to 1.
+        queueing: whether request times include waiting in Gunicorn's queues; None: unknown.
+        whole: whether times are cut to whole seconds, and were drawn within them.
     """
 
-    rows: tuple[TraceRow, ...]
+    requests: LoggedRequests
     notices: tuple[str, ...]
+    demand_notices: tuple[str, ...]
+    name: str
+    cpu_part: float
+    queueing: bool | None
+    whole: bool
+
+    @property
+    def rows(self) -> tuple[TraceRow, ...]:
+        """The trace; its first request comes at 0 s."""
+        return self.requests.rows(self.cpu_part)
 
 
 class _Skipping:
@@ -175,7 +198,7 @@ class _Skipping:
                 if part in agent:
                     self.counts[flag] += 1
                     return True
-        if self._paths and has & {"path", "request"}:
+        if self._paths and has & PATHS:
             path = _path_of(fields, has)
             for skipped, flag in self._paths:
                 if path == skipped or (skipped[-1] == "*" and path.startswith(skipped[:-1])):
@@ -185,112 +208,340 @@ class _Skipping:
 
 
 @dataclass(slots=True)
-class _Lines:
-    """What is kept of the lines.
+class _Part:
+    """The lines of one format.
 
     Attributes:
+        choice: how they are read.
         times: logged times, s since the epoch.
         durations: request times, s.
-        unread: lines that are not of the format.
-        unanswered: lines of requests that did not reach Gunicorn, or got no response from it.
-        routes: of the requests; None where they are not grouped.
+        workers: processes that served the requests.
+        routes: numbers of their routes.
     """
 
+    choice: Choice
     times: array[float] = field(default_factory=lambda: array("d"))
     durations: array[float] = field(default_factory=lambda: array("d"))
-    unread: Unread = field(default_factory=Unread)
-    unanswered: int = 0
-    routes: LogRoutes | None = None
+    workers: array[int] = field(default_factory=lambda: array("i"))
+    routes: array[int] = field(default_factory=lambda: array("i"))
+
+    def clear(self) -> None:
+        """Forget the requests, which are in other columns by now."""
+        for column in (self.times, self.durations, self.workers, self.routes):
+            del column[:]
+
+    @property
+    def format(self) -> LogFormat:
+        """The first of its formats, which says what all of them have in common."""
+        return self.choice.formats[0]
 
 
 def read(path: Path, reading: Reading, seed: int, progress: Callable[[int], None]) -> AccessLog:
-    """Read a log, compressed with gzip or not.
+    """Read a log of one file; see `read_files`."""
+    return read_files([path], reading, seed, progress)
+
+
+def read_files(
+    paths: list[Path], reading: Reading, seed: int, progress: Callable[[int], None]
+) -> AccessLog:
+    """Read a log, each of whose files may be compressed with gzip.
 
     Args:
-        path: of the file.
+        paths: of the files, in any order; at least one.
         reading: how.
         seed: of the times within a second, where the log has whole ones.
-        progress: called now and then with the number of bytes of the file that were read.
+        progress: called now and then with the number of bytes of the files that were read.
 
     Raises:
-        ExperimentError: when the file cannot be read, nothing in it is understood, its request
+        ExperimentError: when a file cannot be read, nothing in it is understood, its request
             times cannot be what they are taken for, or it has too many requests.
     """
-    skipping = _Skipping(reading)
-    lines = _Lines(routes=LogRoutes() if reading.by_route else None)
-    try:
-        numbered = _lines(path, progress)
-        first = _first(numbered)
-        if not first:
+    reader = _Reader(log_files.name_of(paths), reading, several=len(paths) > 1)
+    before = 0
+    for path in paths:
+        reader.read(path, lambda bytes_, before=before: progress(before + bytes_))  # type: ignore[misc]
+        before += log_files.size_of([path])
+    return reader.log(seed)
+
+
+class _Reader:
+    """Reads lines into parts, each of one format."""
+
+    def __init__(self, name: str, reading: Reading, *, several: bool) -> None:
+        self._name = name
+        self._reading = reading
+        self._several = several
+        self._skipping = _Skipping(reading)
+        self._parts: list[_Part] = []
+        self._notices: list[str] = []
+        self._unread = Unread()
+        self._unanswered = 0
+        self._requests = 0
+        self._routes = None if reading.by_route is False else LogRoutes()
+        self._first: list[str] = []
+        # Lines that no format reads so far, and how many more are passed by until others count.
+        self._pending: list[tuple[int, str]] = []
+        self._characters = 0
+        self._passed = self._passes = 0
+
+    def read(self, path: Path, progress: Callable[[int], None]) -> None:
+        """Read one file.
+
+        Raises:
+            ExperimentError: as `read_files`.
+        """
+        self._passed = self._passes = 0
+        lines = log_files.lines(path, progress)
+        self._take(path, lines)
+        while self._pending:
+            # Those that are left are the last lines of the file.
+            self._look(path)
+        if not self._parts and not self._several:
             raise ExperimentError(f"{path}: has no lines; expected an access log")
-        choice, notices = _choose(path, reading, first)
+
+    def _take(self, path: Path, numbered: Iterator[tuple[int, str]]) -> None:
+        """Read lines; those of no known format become pending, and are looked at now and then."""
+        skips = bool(self._skipping.counts)
+        readers = self._readers()
+        for number, line in numbered:
+            for reader in readers:
+                fields = reader[0](line)
+                if fields is not None:
+                    break
+            else:
+                if line and not line.isspace() and self._set_aside(path, number, line):
+                    self._look(path)
+                    readers = self._readers()
+                continue
+            _, format_, part = reader
+            try:
+                time = format_.time(fields["time"])
+                duration = format_.duration(fields["duration"])
+            except (ValueError, OverflowError):
+                # A 30th of February, or a year that there is not.
+                self._unread.add(self._place(path, number), line)
+                continue
+            if skips and self._skipping.skips(fields, format_.has):
+                continue
+            if duration is None:
+                self._unanswered += 1
+                continue
+            if not 0 <= duration <= MAX_DURATION:
+                self._unread.add(self._place(path, number), line)
+                continue
+            if self._requests == MAX_REQUESTS:
+                raise ExperimentError(
+                    f"{path}: line {number}: expected at most {MAX_REQUESTS} requests"
+                )
+            self._requests += 1
+            part.times.append(time)
+            part.durations.append(duration)
+            has = format_.has
+            part.workers.append(_worker_of(fields["pid"]) if "pid" in has else NO_WORKER)
+            if self._routes is not None:
+                code = NO_ROUTE
+                if has & PATHS:
+                    code = self._routes.code(_path_of(fields, has))
+                part.routes.append(code)
+
+    def _readers(self) -> list[tuple[Callable[[str], Fields | None], LogFormat, _Part]]:
+        """What reads a line, the format that it is of, and the part that it goes to."""
+        return [
+            (format_.fields, format_, part)
+            for part in self._parts
+            for format_ in part.choice.formats
+        ]
+
+    def _place(self, path: Path, number: int) -> str:
+        return f"{path} line {number}" if self._several else f"line {number}"
+
+    def _set_aside(self, path: Path, number: int, line: str) -> bool:
+        """Keep a line that no format reads; whether there are enough to look for another format."""
+        if self._passed:
+            self._passed -= 1
+            self._unread.add(self._place(path, number), line)
+            return False
+        self._pending.append((number, line))
+        self._characters += len(line)
+        return len(self._pending) == FIRST_LINES or self._characters > FIRST_CHARACTERS
+
+    def _look(self, path: Path) -> None:
+        """Look for a format in the pending lines, and read them if there is one."""
+        pending, self._pending = self._pending, []
+        self._characters = 0
+        part = self._part_of(path, pending)
+        if part is not None:
+            self._parts.append(part)
+            self._take(path, iter(pending))
+            # What is pending again is in none of them, or in a third.
+            return
+        # A log of errors between the requests costs a look now and then only.
+        self._passes = self._passed = 2 * self._passes + FIRST_LINES
+        for number, line in pending:
+            self._unread.add(self._place(path, number), line)
+
+    def _part_of(self, path: Path, pending: list[tuple[int, str]]) -> _Part | None:
+        """The part of a format that pending lines are in; None where there is none.
+
+        Raises:
+            ExperimentError: when the first lines of all are in no known format.
+        """
+        lines = [line for _, line in pending]
+        if not self._parts:
+            choice, notices = _choose(path, self._reading, pending)
+            self._first = lines
+        else:
+            found = self._another(path, lines)
+            if found is None:
+                return None
+            choice, notices = found
         for format_ in choice.formats:
-            skipping.check(format_)
-            if reading.by_route:
+            self._skipping.check(format_)
+            if self._reading.by_route:
                 _check_path("--by-route", format_)
-        _read_lines(path, chain(first, numbered), choice.formats, skipping, lines)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ExperimentError(
-            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})"
-        ) from None
-    times, durations = lines.times, lines.durations
-    if not times:
-        raise ExperimentError(_nothing_read(path, choice, lines, skipping))
-    if choice.assumed:
-        problem = known_log_formats.refusal(median(durations), choice.assumed)
-        if problem is not None:
-            raise ExperimentError(f"{path}: {problem}")
-    format_ = choice.formats[0]
-    begins = _begins(times, durations) if format_.begins is None else format_.begins
-    whole = format_.whole_times
-    if whole is None:
-        whole = all(time.is_integer() for time in times)
-    if whole:
-        times = _spread(times, Random(f"{seed}/access log"), in_order=not begins)
-    notices += _probes(path, first, choice, skipping)
-    notices += _left_out(path, lines, skipping)
-    notices += _assumptions(path, format_, seed, reading.cpu_part, begins=begins, whole=whole)
-    names: list[str] = []
-    if lines.routes is not None:
-        names = lines.routes.names()
-        notices.append(f"{path}: {lines.routes.notice(names)}")
-    rows = _rows(times, durations, reading.cpu_part, names, begins=begins)
-    return AccessLog(rows, tuple(notices))
+        self._notices += [notice for notice in notices if notice not in self._notices]
+        return _Part(choice)
 
+    def _another(self, path: Path, lines: list[str]) -> tuple[Choice, list[str]] | None:
+        """One more format of the log, and notices of it; None where lines are in none."""
+        if self._reading.format is not None or len(self._parts) == MOST_FORMATS:
+            return None
+        configured = self._reading.configured
+        try:
+            if configured is not None and _is_of(configured.text, lines):
+                choice = known_log_formats.given(configured.text, lines)
+            else:
+                choice = known_log_formats.detect(lines)
+        except ExperimentError:
+            return None
+        readable = sum(_reads(choice, line) for line in lines)
+        if readable < ENOUGH and 2 * readable < len(lines):
+            return None
+        about = f"{path}: has lines in another format too, read as {choice.formats[0].name}"
+        if choice.assumed:
+            # The number that stands for an example differs from place to place.
+            return choice, [Assumption(f"{about}: assumed that {choice.assumed}.")]
+        return choice, [about]
 
-def _lines(path: Path, progress: Callable[[int], None]) -> Iterator[tuple[int, str]]:
-    """The lines with their numbers; of one that is too long, the beginning."""
-    with path.open("rb") as file:
-        # Not read and sought: it may be a pipe.
-        zipped = file.peek(2)[:2] == b"\x1f\x8b"
-        place = file.tell if file.seekable() else int
-        unzipped: BufferedIOBase = gzip.GzipFile(fileobj=file) if zipped else file
-        number, whole = 0, True
-        while line := unzipped.readline(MAX_LINE):
-            if whole:
-                number += 1
-                # Latin-1 has a character for every byte; what matters is ASCII.
-                yield number, line.decode("latin-1").rstrip("\r\n")
-                if not number % STEP:
-                    progress(place())
-            whole = line.endswith(b"\n")
+    def log(self, seed: int) -> AccessLog:
+        """What all files said.
 
+        Raises:
+            ExperimentError: as `read_files`.
+        """
+        if not self._parts:
+            raise ExperimentError(f"{self._name}: has no lines; expected an access log")
+        parts = [part for part in self._parts if part.times]
+        if not parts:
+            raise ExperimentError(self._nothing_read())
+        requests, notices, demand, whole = LoggedRequests(), [], [], False
+        codes = array("i")
+        for number, part in enumerate(parts):
+            self._refuse_implausible(part)
+            arrivals, about, cut = self._arrivals(part, f"{seed}/access log{number or ''}", seed)
+            notices.append(about)
+            demand.append(_about_demand(part.format, self._reading.cpu_part))
+            whole = whole or cut
+            requests.arrival.extend(arrivals)
+            requests.duration.extend(part.durations)
+            requests.worker.extend(part.workers)
+            codes.extend(part.routes or array("i", [NO_ROUTE]) * len(arrivals))
+            part.clear()
+            if part.format.whole_durations:
+                notices.append("request times are whole seconds; shorter ones are 0")
+        names: tuple[str, ...] = ()
+        place: Callable[[int], int] = int
+        if self._routes is not None and any(part.format.has & PATHS for part in parts):
+            frequent = self._routes.frequent(codes)
+            names, place = frequent.names, frequent.place
+            notices.append(frequent.notice())
+        requests.route.extend(map(place, codes))
+        requests.sort()
+        queueing = {part.format.queueing for part in parts}
+        about_demand = tuple(f"{self._name}: {notice}" for notice in dict.fromkeys(demand))
+        return AccessLog(
+            replace(requests, names=names),
+            (
+                *self._notices,
+                *self._probes(),
+                *self._left_out(),
+                *(f"{self._name}: {notice}" for notice in dict.fromkeys(notices)),
+                *about_demand,
+            ),
+            about_demand,
+            self._name,
+            self._reading.cpu_part,
+            queueing.pop() if len(queueing) == 1 else None,
+            whole,
+        )
 
-def _first(numbered: Iterator[tuple[int, str]]) -> list[tuple[int, str]]:
-    """The lines by which the format is known; empty ones are left out."""
-    first, characters = [], 0
-    for number, line in numbered:
-        if not line.strip():
-            continue
-        first.append((number, line))
-        characters += len(line)
-        if len(first) == FIRST_LINES or characters > FIRST_CHARACTERS:
-            break
-    return first
+    def _refuse_implausible(self, part: _Part) -> None:
+        """Refuse request times that cannot be in the unit that was assumed."""
+        if part.choice.assumed:
+            problem = known_log_formats.refusal(_median(part.durations), part.choice.assumed)
+            if problem is not None:
+                raise ExperimentError(f"{self._name}: {problem}")
+
+    def _arrivals(self, part: _Part, stream: str, seed: int) -> tuple[Sequence[float], str, bool]:
+        """When the requests of a part came, what is assumed of that, and whether it is drawn."""
+        format_, times, durations = part.format, part.times, part.durations
+        begins = _begins(times, durations) if format_.begins is None else format_.begins
+        whole = format_.whole_times
+        if whole is None:
+            whole = all(time.is_integer() for time in times)
+        if whole:
+            times = _spread(times, Random(stream), ordered=not begins)
+        about = _about_arrivals(format_, seed, begins=begins, whole=whole)
+        return times if begins else array("d", map(sub, times, durations)), about, whole
+
+    def _nothing_read(self) -> str:
+        left_out = self._left_out()
+        if sum(self._skipping.counts.values()) or self._unanswered:
+            return f"{'; '.join(left_out)}; expected at least one other request"
+        return (
+            f"{self._name}: no line could be read, first {self._unread}; expected "
+            f"{self._parts[0].format.name}, or another --log-format"
+        )
+
+    def _probes(self) -> list[str]:
+        """A notice of health checks among the first lines that count as traffic."""
+        skipped = " ".join(self._skipping.counts).lower()
+        probes = [probe for probe in PROBES if probe.lower() not in skipped]
+        notices = []
+        for probe in probes:
+            # A user agent may name anything: a line is a probe's if it begins with it.
+            count = sum(f'"{probe}/' in line for line in self._first)
+            if count and "agent" in self._parts[0].format.has:
+                notices.append(
+                    f"{self._name}: {count:,} of the first {len(self._first):,} lines are health "
+                    f"checks of {probe}, and count as traffic; --skip-agent {probe} leaves them out"
+                )
+        return notices
+
+    def _left_out(self) -> list[str]:
+        """Notices of lines without a row."""
+        name, notices = self._name, []
+        skipped = sum(self._skipping.counts.values())
+        total = self._requests + skipped + self._unanswered + self._unread.count
+        if self._skipping.counts:
+            each = ", ".join(f"{flag} {count:,}" for flag, count in self._skipping.counts.items())
+            notices.append(f"{name}: {skipped:,} of {total:,} lines skipped ({each})")
+        if self._unanswered:
+            notices.append(
+                f"{name}: {self._unanswered:,} of {total:,} lines are of requests that did not "
+                "reach Gunicorn or got no response from it, and have no request time; they are "
+                "left out"
+            )
+        if self._unread.count:
+            notices.append(
+                f"{name}: {self._unread.count:,} of {total:,} lines could not be read: "
+                f"{self._unread}"
+            )
+        return notices
 
 
 def _choose(path: Path, reading: Reading, first: list[tuple[int, str]]) -> tuple[Choice, list[str]]:
-    """The format of the log, and notices of how it was chosen.
+    """The format of a log that begins so, and notices of how it was chosen.
 
     Raises:
         ExperimentError: when it is unknown.
@@ -347,46 +598,28 @@ def _is_of(text: str, lines: list[str]) -> bool:
     return fitting > 0
 
 
-def _read_lines(
-    path: Path,
-    numbered: Iterator[tuple[int, str]],
-    formats: tuple[LogFormat, ...],
-    skipping: _Skipping,
-    lines: _Lines,
-) -> None:
-    """Read every line, into ``lines``."""
-    times, durations, skips = lines.times, lines.durations, bool(skipping.counts)
-    for number, line in numbered:
-        for format_ in formats:
-            fields = format_.fields(line)
-            if fields is not None:
-                break
-        else:
-            if line.strip():
-                lines.unread.add(number, line)
-            continue
-        try:
-            time = format_.time(fields["time"])
-            duration = format_.duration(fields["duration"])
-        except (ValueError, OverflowError):
-            lines.unread.add(number, line)  # A 30th of February, or a year that there is not.
-            continue
-        if skips and skipping.skips(fields, format_.has):
-            continue
-        if duration is None:
-            lines.unanswered += 1
-            continue
-        if not 0 <= duration <= MAX_DURATION:
-            lines.unread.add(number, line)
-            continue
-        if len(times) == MAX_REQUESTS:
-            raise ExperimentError(
-                f"{path}: line {number}: expected at most {MAX_REQUESTS} requests"
-            )
-        times.append(time)
-        durations.append(duration)
-        if lines.routes is not None:
-            lines.routes.add(_path_of(fields, format_.has))
+def _reads(choice: Choice, line: str) -> bool:
+    """Whether one of the formats reads the line, its time and its request time."""
+    for format_ in choice.formats:
+        fields = format_.fields(line)
+        if fields is not None:
+            try:
+                format_.time(fields["time"])
+                duration = format_.duration(fields["duration"])
+            except (ValueError, OverflowError):
+                return False
+            return duration is None or 0 <= duration <= MAX_DURATION
+    return False
+
+
+@lru_cache(maxsize=4096)
+def _worker_of(value: object) -> int:
+    """The process that a field names: ``<7>`` of Gunicorn's ``%(p)s``, or a number."""
+    try:
+        number = int(str(value).strip("<>"))
+    except ValueError:
+        return NO_WORKER
+    return number if 0 < number < MOST_PID else NO_WORKER
 
 
 def _check_path(flag: str, format_: LogFormat) -> None:
@@ -395,7 +628,7 @@ def _check_path(flag: str, format_: LogFormat) -> None:
     Raises:
         ExperimentError: when it has neither path nor request line.
     """
-    if not format_.has & {"path", "request"}:
+    if not format_.has & PATHS:
         raise ExperimentError(
             f"{flag} is given, but {format_.name} has neither path nor request line; expected a "
             "format with one"
@@ -432,95 +665,27 @@ def _begins(times: array[float], durations: array[float]) -> bool:
     return steps_back > 2 * sum(after < before - 1 for before, after in pairwise(ends))
 
 
-def _spread(times: array[float], random: Random, *, in_order: bool) -> array[float]:
-    """Times within the seconds that ``times`` were cut to; ``in_order``: of the file."""
+def _spread(times: array[float], random: Random, *, ordered: bool) -> array[float]:
+    """Times within the seconds that ``times`` were cut to; ``ordered``: as the file has them."""
     spread = array("d", times)
-    places = sorted(range(len(times)), key=times.__getitem__)
-    for second, group in groupby(places, key=times.__getitem__):
+    for second, group in groupby(in_order(times), key=times.__getitem__):
         same = list(group)
         parts = [random.random() for _ in same]
-        if in_order:
+        if ordered:
             parts.sort()
         for place, part in zip(same, parts, strict=True):
             spread[place] = second + part
     return spread
 
 
-def _rows(
-    times: array[float],
-    durations: array[float],
-    cpu_part: float,
-    names: Sequence[str],
-    *,
-    begins: bool,
-) -> tuple[TraceRow, ...]:
-    if not begins:
-        times = array("d", map(sub, times, durations))
-    first = min(times)
-    return tuple(
-        TraceRow(
-            times[place] - first,
-            (1 - cpu_part) * durations[place],
-            cpu_part * durations[place],
-            names[place] if names else "",
-        )
-        for place in sorted(range(len(times)), key=times.__getitem__)
-    )
+def _median(values: Sequence[float]) -> float:
+    """The middle value, or the lower one of two; a list of all of them would take much memory."""
+    order = in_order(values)
+    return values[order[(len(order) - 1) // 2]]
 
 
-def _nothing_read(path: Path, choice: Choice, lines: _Lines, skipping: _Skipping) -> str:
-    left_out = _left_out(path, lines, skipping)
-    if sum(skipping.counts.values()) or lines.unanswered:
-        return f"{'; '.join(left_out)}; expected at least one other request"
-    return (
-        f"{path}: no line could be read, first {lines.unread}; expected "
-        f"{choice.formats[0].name}, or another --log-format"
-    )
-
-
-def _probes(
-    path: Path, first: list[tuple[int, str]], choice: Choice, skipping: _Skipping
-) -> list[str]:
-    """A notice of health checks among the first lines that count as traffic."""
-    skipped = " ".join(skipping.counts).lower()
-    probes = [probe for probe in PROBES if probe.lower() not in skipped]
-    notices = []
-    for probe in probes:
-        # A user agent may name anything: a line is a probe's if it begins with it.
-        count = sum(f'"{probe}/' in line for _, line in first)
-        if count and "agent" in choice.formats[0].has:
-            notices.append(
-                f"{path}: {count:,} of the first {len(first):,} lines are health checks of "
-                f"{probe}, and count as traffic; --skip-agent {probe} leaves them out"
-            )
-    return notices
-
-
-def _left_out(path: Path, lines: _Lines, skipping: _Skipping) -> list[str]:
-    """Notices of lines without a row."""
-    notices = []
-    requests = len(lines.times)
-    skipped = sum(skipping.counts.values())
-    total = requests + skipped + lines.unanswered + lines.unread.count
-    if skipping.counts:
-        each = ", ".join(f"{flag} {count:,}" for flag, count in skipping.counts.items())
-        notices.append(f"{path}: {skipped:,} of {total:,} lines skipped ({each})")
-    if lines.unanswered:
-        notices.append(
-            f"{path}: {lines.unanswered:,} of {total:,} lines are of requests that did not reach "
-            "Gunicorn or got no response from it, and have no request time; they are left out"
-        )
-    if lines.unread.count:
-        notices.append(
-            f"{path}: {lines.unread.count:,} of {total:,} lines could not be read: {lines.unread}"
-        )
-    return notices
-
-
-def _assumptions(
-    path: Path, format_: LogFormat, seed: int, cpu_part: float, *, begins: bool, whole: bool
-) -> list[str]:
-    """Notices of what the log does not say."""
+def _about_arrivals(format_: LogFormat, seed: int, *, begins: bool, whole: bool) -> str:
+    """What the log does not say of when a request came."""
     if not begins:
         arrival = "a line is written when a request ends, so it came its request time before that"
     elif format_.begins is None:
@@ -532,11 +697,13 @@ def _assumptions(
         arrival = "the logged time is when a request came"
     if whole:
         arrival += f"; within the logged second, that is drawn at random (seed {seed})"
+    return f"assumed: {arrival}"
+
+
+def _about_demand(format_: LogFormat, cpu_part: float) -> str:
+    """What the log does not say of what a request demands."""
     if cpu_part:
         demand = f"{cpu_part:.0%} of the request time is CPU with the GIL, the rest I/O"
     else:
         demand = "the request time is I/O, with no CPU but the costs'"
-    notices = [f"{path}: assumed: {arrival}; {demand}; {_INCLUDES[format_.queueing]}"]
-    if format_.whole_durations:
-        notices.append(f"{path}: request times are whole seconds; shorter ones are 0")
-    return notices
+    return f"assumed: {demand}; {_INCLUDES[format_.queueing]}"

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -38,6 +38,7 @@ from sim.reading import (
     gunicorn_config,
     gunicorn_flags,
     known_log_formats,
+    log_files,
     log_routes,
     pasted,
     probe_flag,
@@ -120,9 +121,11 @@ def add_experiment_arguments(
     traffic.add_argument("--trace", metavar="FILE.csv", help=f"replay it: {trace_file.HEADER}")
     traffic.add_argument(
         "--access-log",
+        action="append",
         metavar="FILE",
-        help=f"replay the requests of an access log, gzipped or not; {known_log_formats.KNOWN} are "
-        "recognised, others need --log-format",
+        help="replay the requests of an access log, gzipped or not; may be given many times, or "
+        f"be a pattern such as 'access.log*'; {known_log_formats.KNOWN} are recognised, others "
+        "need --log-format",
     )
     traffic.add_argument(
         "--log-format",
@@ -204,6 +207,7 @@ class Described(NamedTuple):
         changes: what they set of it, by table and field.
         config: the ``gunicorn.conf.py``; None where none was read.
         idle: the settings that do nothing, whose sentences are among the notices.
+        log: the access log; None where none was read.
     """
 
     experiment: Experiment
@@ -211,6 +215,7 @@ class Described(NamedTuple):
     changes: experiment_file.Changes
     config: gunicorn_config.GunicornConfig | None
     idle: tuple[Idle, ...]
+    log: access_log.AccessLog | None = None
 
 
 def experiment_from(
@@ -221,12 +226,16 @@ def experiment_from(
     return described.experiment, described.notices
 
 
-def described_by(args: argparse.Namespace, varied: Collection[str] = ()) -> Described:
+def described_by(
+    args: argparse.Namespace, varied: Collection[str] = (), *, replay: bool = True
+) -> Described:
     """The experiment that the parsed flags and the files that they name describe.
 
     Args:
         args: parsed by a parser to which `add_experiment_arguments` added the flags.
         varied: fields of the experiment that the command varies, as ``table.field``.
+        replay: whether the requests of an access log become the experiment's trace. Without that
+            they are grouped by path where the log has paths, and the trace is a placeholder.
 
     Raises:
         ExperimentError: when a file or a value cannot be understood or run.
@@ -251,13 +260,15 @@ def described_by(args: argparse.Namespace, varied: Collection[str] = ()) -> Desc
         raise ExperimentError("--literal is given without a configuration; expected --config FILE")
     notices += _take_environment(environment, known, changes)
     _take_flags(args, changes)
-    notices += _take_access_log(
+    log = _take_access_log(
         args,
         changes,
         _flag_of_log(args, COMMAND_LINE)
         or _flag_of_log(environment, command_args.CMD_ARGS)
         or _format_of_log(config, str(location)),
+        replay=replay,
     )
+    notices += () if log is None else log.notices
     routes.send_elsewhere(args, changes)
     notices += _about_web_concurrency(changes, base)
     notices += _take_costs(args, changes, base)
@@ -283,7 +294,7 @@ def described_by(args: argparse.Namespace, varied: Collection[str] = ()) -> Desc
     notices += _about_pasted(args.pasted, location)
     # A stable sort: assumptions first, all else as it was said.
     in_order = sorted(notices, key=lambda notice: not isinstance(notice, Assumption))
-    return Described(experiment, tuple(in_order), changes, config, idle)
+    return Described(experiment, tuple(in_order), changes, config, idle, log)
 
 
 def _take_config(
@@ -485,21 +496,22 @@ def _take_access_log(
     args: argparse.Namespace,
     changes: experiment_file.Changes,
     configured: access_log.Configured | None,
-) -> tuple[str, ...]:
-    """Add to ``changes`` the trace that ``--access-log`` makes; returns its notices."""
+    *,
+    replay: bool,
+) -> access_log.AccessLog | None:
+    """Add to ``changes`` the trace that ``--access-log`` makes; returns the log, if any."""
     if args.access_log is None:
         for name in ("log_format", "log_cpu", "skip_agent", "skip_path", "by_route"):
             if getattr(args, name) is not None:
                 flag = "--" + name.replace("_", "-")
                 raise ExperimentError(f"{flag} is given without --access-log FILE")
-        return ()
+        return None
     if args.trace is not None:
         raise ExperimentError("--trace and --access-log are both given; expected one of them")
     if args.arrivals not in (None, "trace"):
         raise ExperimentError(
             f"--arrivals {args.arrivals} and --access-log are both given; expected one of them"
         )
-    path = Path(args.access_log)
     seed = changes.get("", {}).get("seed", Experiment().seed)
     reading = access_log.Reading(
         format=args.log_format,
@@ -507,12 +519,26 @@ def _take_access_log(
         cpu_part=args.log_cpu or 0.0,
         skip_agents=tuple(args.skip_agent or ()),
         skip_paths=tuple(args.skip_path or ()),
-        by_route=bool(args.by_route),
+        by_route=args.by_route or (False if replay else None),
     )
-    with progress(f"reading {path.name}", path.stat().st_size if path.exists() else 0) as done:
-        log = access_log.read(path, reading, seed, done)
-    changes.setdefault("traffic", {}).update(arrivals="trace", trace=log.rows)
-    return log.notices
+    log = read_log(args.access_log, reading, seed)
+    trace = log.rows if replay else log.requests.part(0, 1).rows(0.0)
+    changes.setdefault("traffic", {}).update(arrivals="trace", trace=trace)
+    return log
+
+
+def read_log(
+    patterns: Iterable[str], reading: access_log.Reading, seed: int
+) -> access_log.AccessLog:
+    """Read the files that ``patterns`` stand for, with a progress bar.
+
+    Raises:
+        ExperimentError: as `sim.reading.access_log.read_files`, and when nothing matches a pattern.
+    """
+    paths = log_files.expand(patterns)
+    total = log_files.size_of(paths)
+    with progress(f"reading {paths[0].name}", total) as done:
+        return access_log.read_files(paths, reading, seed, done)
 
 
 def _refuse_unread(args: argparse.Namespace, experiment: Experiment) -> None:

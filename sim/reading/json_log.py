@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from types import UnionType
 from typing import Any
 
 from sim.errors import ExperimentError
@@ -42,6 +43,7 @@ class Keys:
         agent: the user agent.
         request: the request line.
         path: the path.
+        pid: the process that served the request.
     """
 
     time: Path | None = None
@@ -50,6 +52,7 @@ class Keys:
     agent: Path | None = None
     request: Path | None = None
     path: Path | None = None
+    pid: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,10 @@ def detect(lines: Sequence[str], given: Keys = Keys()) -> JsonLog:
             path=_named(columns, log_keys.PATHS),
             request=_named(columns, log_keys.REQUESTS),
         )
+    if keys.pid is None:
+        keys = replace(keys, pid=_named(columns, log_keys.PIDS, int | str))
     assert keys.duration is not None
-    has = {name for name in ("agent", "request", "path") if getattr(keys, name) is not None}
+    has = {name for name in ("agent", "request", "path", "pid") if getattr(keys, name) is not None}
     name = f'JSON lines, request time "{_listed([keys.duration])}" {unit}'
     return JsonLog(
         LogFormat(
@@ -229,13 +234,15 @@ def _are_times(values: Sequence[Any]) -> bool:
     return True
 
 
-def _named(columns: dict[Path, list[Any]], names: Sequence[str]) -> Path | None:
-    """The key of the first name that one has, whose values are text."""
+def _named(
+    columns: dict[Path, list[Any]], names: Sequence[str], type_: type | UnionType = str
+) -> Path | None:
+    """The key of the first name that one has, whose values are of that type."""
     matches = [
         (names.index(name), len(path), path)
         for path, values in columns.items()
         for name in (log_keys.plain(path[-1]), log_keys.plain("_".join(path)))
-        if name in names and all(isinstance(value, str | None) for value in values)
+        if name in names and all(value is None or isinstance(value, type_) for value in values)
     ]
     return min(matches)[2] if matches else None
 
@@ -244,7 +251,7 @@ def _reader(keys: Keys) -> Callable[[str], dict[str, Any] | None]:
     """Reads the fields of a line."""
     paths = {
         name: path
-        for name in ("time", "duration", "agent", "request", "path")
+        for name in ("time", "duration", "agent", "request", "path", "pid")
         if (path := getattr(keys, name)) is not None
     }
 

@@ -60,6 +60,9 @@ _HEAD = re.compile(rf"{_COMMON}(?P<tail>(?: .*)?)")
 _NEXT_COLUMN = re.compile(rf" ({_COLUMN})")
 _IN_QUOTES = re.compile(f'"{QUOTED}"')
 
+#: A process, as Gunicorn's ``%(p)s`` writes it.
+_PROCESS = re.compile(r"<\d+>")
+
 #: What a column may hold: a name, quotes, a number or nginx's list of them, and a unit.
 _VALUE = re.compile(
     rf'(?:(?P<name>[A-Za-z_][\w.]*)[=:])?"?(?P<value>{UPSTREAM}|\d+)'
@@ -365,8 +368,11 @@ def _common_format(
     name = re.escape(number.name) + "[=:]" if number.name else ""
     before = rf' "{QUOTED}" "(?P<agent>{QUOTED})"' if combined else ""
     skipped = number.place - 2 * combined
+    process = _process_place(rows)
+    # Looked for from the response's size on, for it may stand before the request time or after it.
+    pid = "" if process is None else rf"(?:(?=(?: {_COLUMN}){{{process}}} <(?P<pid>\d+)>)|)"
     pattern = re.compile(
-        rf"{_COMMON}{before}(?: {_COLUMN}){{{skipped}}} "
+        rf"{_COMMON}{pid}{before}(?: {_COLUMN}){{{skipped}}} "
         rf'{name}"?(?P<duration>(?:{UPSTREAM}|\d+)[a-z\u00b5\u00c2]*)"?(?: .*)?'
     )
     return LogFormat(
@@ -378,8 +384,17 @@ def _common_format(
         whole_durations=False,
         begins=begins,
         queueing=None,
-        has=frozenset({"request", "agent"} if combined else {"request"}),
+        has=frozenset(pattern.groupindex) - {"time", "duration", "bytes"},
     )
+
+
+def _process_place(rows: Sequence[Sequence[str]]) -> int | None:
+    """Number of columns before the one that has the process; None without one."""
+    for place in range(max(map(len, rows), default=0)):
+        cells = [row[place] for row in rows if len(row) > place]
+        if 2 * len(cells) >= len(rows) and all(map(_PROCESS.fullmatch, cells)):
+            return place
+    return None
 
 
 def _aws_seconds(text: str) -> float | None:

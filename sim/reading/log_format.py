@@ -53,8 +53,8 @@ class LogFormat:
         begins: whether the logged time is the request's beginning, not its end; None: as the order
             of the lines says.
         queueing: whether the request time includes waiting in Gunicorn's queues; None: unknown.
-        has: which of ``agent`` (the user agent), ``request`` (the request line) and ``path`` there
-            are.
+        has: which of ``agent`` (the user agent), ``request`` (the request line), ``path`` and
+            ``pid`` (the process that served the request) there are.
     """
 
     name: str
@@ -174,7 +174,7 @@ _GUNICORN = _Language(
         "T": _Duration(_WHOLE, float, whole=True),
     },
     re.compile(r"[urUqfa]|\{.*"),
-    {"a": "agent", "{user-agent}i": "agent", "r": "request", "U": "path"},
+    {"a": "agent", "{user-agent}i": "agent", "r": "request", "U": "path", "p": "pid"},
 )
 
 _NGINX = _Language(
@@ -276,7 +276,11 @@ class Template:
             for match in language.field.finditer(text)
         )
         names = [field.name for field in fields]
-        timed = next((name for name in names if _time_of(language, name) is not None), None)
+        times = [(name, time) for name in names if (time := _time_of(language, name)) is not None]
+        # Of several, one that is not cut to whole seconds.
+        timed = next(
+            (name for name, time in times if not time.whole), times[0][0] if times else None
+        )
         took = next((name for name in language.durations if name in names), None)
         return cls(text, language, fields, timed, took)
 

@@ -142,7 +142,7 @@ def upstream_seconds_of(value: object) -> float | None:
 
 #: Names of the time, best first.
 TIMES = (
-    *("time_iso8601", "msec", "time_local", "@timestamp", "timestamp", "ts", "time", "t"),
+    *("msec", "time_iso8601", "time_local", "@timestamp", "timestamp", "ts", "time", "t"),
     *("datetime", "date_time", "asctime", "date", "time_msec", "end_time", "logged_at"),
 )
 
@@ -153,6 +153,8 @@ PATHS = (
     *("path", "request_path", "uri", "request_uri", "url_path", "url", "request_url", "u"),
     *("http_target", "endpoint"),
 )
+
+PIDS = ("pid", "p", "worker_pid", "process_id", "process")
 
 
 def any_time(value: object) -> float:

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import re
-from array import array
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -24,6 +25,9 @@ MOST = 20
 
 #: Different paths that are counted; a log with more has most of them once.
 MAX_PATHS = 100_000
+
+#: The number of a route that is not counted any more.
+UNCOUNTED = -1
 
 #: Parts of a path that are an id: numbers, dates and addresses, UUIDs, hexadecimal digests, and
 #: long mixtures of letters and digits, as ULIDs and object ids are.
@@ -46,35 +50,59 @@ def folded(path: str) -> str:
 
 
 class LogRoutes:
-    """The route of each request, as they are read."""
+    """The routes of a log, as they are read; a request is a number, for there may be millions."""
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
-        self._of_requests = array("l")
 
-    def add(self, path: str) -> None:
-        """Count a request of a ``path`` without its query."""
+    def code(self, path: str) -> int:
+        """The number of the route of a ``path`` without its query; `OTHER`'s if there are many."""
         codes, route = self._codes, folded(path)
-        code = codes.get(route, -1)
+        code = codes.get(route, UNCOUNTED)
         if code < 0 and len(codes) < MAX_PATHS:
             code = codes[route] = len(codes)
-        self._of_requests.append(code)
+        return code
 
-    def names(self) -> list[str]:
-        """The route of each request: its path, where that is among the most frequent."""
+    def frequent(self, codes: Iterable[int]) -> Frequent:
+        """The routes that the requests of these ``codes`` have."""
+        counts = Counter(codes)
+        requests = counts.total()
+        del counts[UNCOUNTED]
         paths = [*self._codes]
-        counts = Counter(self._of_requests)
-        del counts[-1]
-        frequent = {code: paths[code] for code, _ in counts.most_common(MOST)}
-        return [frequent.get(code, OTHER) for code in self._of_requests]
+        places = {code: place for place, (code, _) in enumerate(counts.most_common(MOST))}
+        named = sum(counts[code] for code in places)
+        names = [paths[code] for code in places]
+        return Frequent(places, (*names, OTHER), requests, requests - named, len(paths))
 
-    def notice(self, names: list[str]) -> str:
-        """A sentence about how requests were grouped, given their `names`."""
-        others = names.count(OTHER)
-        paths = len(self._codes)
+
+@dataclass(frozen=True, slots=True)
+class Frequent:
+    """The most frequent routes of a log, and `OTHER` behind them.
+
+    Attributes:
+        places: of each route's number in ``names``.
+        names: of the routes.
+        requests: how many there are.
+        others: how many of them are `OTHER`.
+        paths: how many routes were counted.
+    """
+
+    places: dict[int, int]
+    names: tuple[str, ...]
+    requests: int
+    others: int
+    paths: int
+
+    def place(self, code: int) -> int:
+        """The place of the route with this number in ``names``."""
+        return self.places.get(code, len(self.names) - 1)
+
+    def notice(self) -> str:
+        """A sentence about how requests were grouped."""
+        paths = self.paths
         text = f"requests are grouped by path, ids folded to {ID}: {min(paths, MOST)} routes"
-        if others:
-            share = others / len(names)
+        if self.others:
+            share = self.others / self.requests
             more = f"{paths - MOST:,}" if paths < MAX_PATHS else f"over {paths - MOST:,}"
             text += f", and {OTHER} for {more} paths with {share:.1%} of the requests"
         return text

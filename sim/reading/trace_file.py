@@ -8,6 +8,7 @@ in which requests ended, and its paths become routes.
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def _recorded(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[TraceRow
     A crash of the machine, or a full disk, may have cut it off.
     """
     times: list[tuple[float, float, float]] = []
-    routes = LogRoutes()
+    routes, codes = LogRoutes(), array("i")
     bad: ExperimentError | None = None
     for number, line in lines:
         if bad is not None:
@@ -121,8 +122,10 @@ def _recorded(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[TraceRow
         if len(times) >= MAX_REQUESTS:
             raise ExperimentError(f"{where}: expected at most {MAX_REQUESTS} requests")
         times.append((arrival, io, cpu))
-        routes.add(cells[-1])
-    named = sorted(zip(times, routes.names(), strict=True))
+        codes.append(routes.code(cells[-1]))
+    frequent = routes.frequent(codes)
+    names = (frequent.names[frequent.place(code)] for code in codes)
+    named = sorted(zip(times, names, strict=True))
     if named:
         (began, _, _), _ = named[0]
         for (arrival, io, cpu), route in named:

@@ -47,7 +47,8 @@ def main(arguments: Sequence[str]) -> None:
         show_report(lambda console: print_fit(console, service, notices))
     if out is not None:
         with whole_file(out) as file:
-            file.write(experiment_text.text(service, args.trace or args.access_log))
+            source = args.trace or ", ".join(args.access_log)
+            file.write(experiment_text.text(service, source))
     if picture is not None:
         with whole_file(picture) as file:
             file.write(chart.svg(service))
@@ -76,7 +77,7 @@ def _take_file(args: argparse.Namespace) -> None:
         if getattr(args, kind) is not None:
             flag = kind.replace("_", "-")
             raise ExperimentError(f"--{flag} and {args.FILE} are both given; expected one of them")
-        setattr(args, kind, args.FILE)
+        setattr(args, kind, args.FILE if kind == "trace" else [args.FILE])
     if args.trace is None and args.access_log is None:
         raise ExperimentError(
             "fit is given no requests; expected a trace (FILE.csv) or an access log"

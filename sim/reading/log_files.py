@@ -1,0 +1,84 @@
+"""Files of a log, as logrotate leaves them: several, some compressed, the newest without a number.
+
+They are read line by line, in any order: what comes of them is sorted by time.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from glob import glob
+from io import BufferedIOBase
+from pathlib import Path
+
+from sim.errors import ExperimentError
+
+#: Longest line that is looked at, in bytes; a URL and a referrer may take 8 KiB each.
+MAX_LINE = 65_536
+
+#: Lines between two calls of ``progress``.
+STEP = 10_000
+
+
+def expand(patterns: Iterable[str]) -> list[Path]:
+    """The files that names and patterns such as ``access.log*`` stand for, each once.
+
+    Raises:
+        ExperimentError: when nothing matches a pattern.
+    """
+    files: dict[Path, Path] = {}
+    for pattern in patterns:
+        found = [pattern]
+        if any(sign in pattern for sign in "*?[") and not Path(pattern).exists():
+            found = sorted(glob(pattern))  # noqa: PTH207 - relative and absolute patterns alike
+            if not found:
+                raise ExperimentError(f"{pattern}: no file matches; expected an access log")
+        for name in found:
+            path = Path(name)
+            files.setdefault(path.resolve(), path)
+    return [*files.values()]
+
+
+def name_of(paths: list[Path]) -> str:
+    """What messages call the files together."""
+    others = len(paths) - 1
+    if not others:
+        return str(paths[0])
+    return f"{paths[0]} and {others} more file{'s' if others > 1 else ''}"
+
+
+def size_of(paths: Iterable[Path]) -> int:
+    """Bytes of those files that are there."""
+    return sum(path.stat().st_size for path in paths if path.exists())
+
+
+def lines(path: Path, progress: Callable[[int], None]) -> Iterator[tuple[int, str]]:
+    """The lines of one file with their numbers; of one that is too long, the beginning.
+
+    Args:
+        path: of the file, compressed with gzip or not.
+        progress: called now and then with the number of bytes of the file that were read.
+
+    Raises:
+        ExperimentError: when the file cannot be read, or is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            # Not read and sought: it may be a pipe.
+            zipped = file.peek(2)[:2] == b"\x1f\x8b"
+            place = file.tell if file.seekable() else int
+            unzipped: BufferedIOBase = gzip.GzipFile(fileobj=file) if zipped else file
+            number, whole = 0, True
+            while line := unzipped.readline(MAX_LINE):
+                if whole:
+                    number += 1
+                    # Latin-1 has a character for every byte; what matters is ASCII.
+                    yield number, line.decode("latin-1").rstrip("\r\n")
+                    if not number % STEP:
+                        progress(place())
+                whole = line.endswith(b"\n")
+    except (OSError, EOFError, zlib.error) as error:
+        raise ExperimentError(
+            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})"
+        ) from None
