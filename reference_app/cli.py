@@ -21,13 +21,16 @@ from sim.experiment.release import NEWEST
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
 from sim.reports import chrome_trace
+from sim.reports.again import command_line
 from sim.reports.output import (
     add_output_arguments,
+    report_path,
     save_path,
     show_document,
     show_report,
     show_summary,
     trace_path,
+    write_page,
 )
 from sim.run import Run, save
 from sim.study.replications import predictions
@@ -64,6 +67,20 @@ class _Machine(NamedTuple):
         return Host(self.cores, self.somaxconn or default.somaxconn, hz=hz)
 
 
+class _Files(NamedTuple):
+    """What is written beside the output; None where nobody asked.
+
+    Attributes:
+        runs: every request of every run.
+        trace: the first run, for Perfetto.
+        page: the report with charts.
+    """
+
+    runs: Path | None
+    trace: Path | None
+    page: Path | None
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Do what the command line asks for.
 
@@ -76,6 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: after ``--help``, and when a flag cannot be parsed.
     """
     args = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    args.again = command_line("reference_app", words, os.environ)
     _refuse_free_threaded()
     _refuse_missing_packages()
     if args.command == "calibrate":
@@ -88,11 +107,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     experiment, notices = experiment_from(args)
     notices += _about_host(experiment, _this_machine())
-    path, trace = save_path(args), trace_path(args)
+    files = _Files(save_path(args), trace_path(args), report_path(args))
     if args.command == "compare":
-        _compare(args, experiment, notices, path, trace)
+        _compare(args, experiment, notices, files)
     else:
-        _measure(args, experiment, notices, path, trace)
+        _measure(args, experiment, notices, files)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -199,8 +218,7 @@ def _measure(
     args: argparse.Namespace,
     experiment: Experiment,
     notices: tuple[str, ...],
-    path: Path | None,
-    trace: Path | None,
+    files: _Files,
 ) -> None:
     repeats = _measurements(experiment, args.repeat)
     if args.repeat > 1:
@@ -209,29 +227,35 @@ def _measure(
             "intervals tell how closely the server repeats itself too, not only chance of traffic.",
         )
     runs = [run for runs in repeats for run in runs]
-    if path is not None:
-        save(runs, path)
-    if trace is not None:
-        chrome_trace.save({"": runs[0]}, trace)
-    show_summary(summarize(runs), notices, as_json=args.json, timeline=args.timeline)
+    if files.runs is not None:
+        save(runs, files.runs)
+    if files.trace is not None:
+        chrome_trace.save({"": runs[0]}, files.trace)
+    summary = summarize(runs)
+    show_summary(summary, notices, as_json=args.json, timeline=args.timeline)
+    if files.page is not None:
+        from sim.reports.html.portrait import portrait_of  # noqa: PLC0415 - only a page needs it
+        from sim.reports.html.summary_page import summary_page  # noqa: PLC0415 - as above
+
+        write_page(summary_page(summary, portrait_of(runs), notices, args.again), files.page)
 
 
 def _compare(
     args: argparse.Namespace,
     experiment: Experiment,
     notices: tuple[str, ...],
-    path: Path | None,
-    trace: Path | None,
+    files: _Files,
 ) -> None:
     # The one place where prediction and measurement meet; the rig never sees the model.
     from sim.validation.comparison import compare, document, ideal_run  # noqa: PLC0415
 
     variants = [list(predictions(experiment, variant)) for variant in range(args.variants)]
     repeats = _measurements(experiment, args.repeat)
-    if path is not None:
-        save((run for runs in (*repeats, *variants) for run in runs), path)
-    if trace is not None:
-        chrome_trace.save({"predicted": variants[0][0], "measured": repeats[0][0]}, trace)
+    if files.runs is not None:
+        save((run for runs in (*repeats, *variants) for run in runs), files.runs)
+    if files.trace is not None:
+        both = {"predicted": variants[0][0], "measured": repeats[0][0]}
+        chrome_trace.save(both, files.trace)
     comparison = compare(
         [summarize(runs) for runs in variants],
         [summarize(runs) for runs in repeats],
@@ -239,12 +263,17 @@ def _compare(
     )
     if args.json:
         show_document(document(comparison, notices))
-        return
-    from reference_app.commands.comparison_report import print_comparison  # noqa: PLC0415
+    else:
+        from reference_app.commands.comparison_report import print_comparison  # noqa: PLC0415
 
-    show_report(
-        lambda console: print_comparison(console, comparison, notices, timeline=args.timeline)
-    )
+        show_report(
+            lambda console: print_comparison(console, comparison, notices, timeline=args.timeline)
+        )
+    if files.page is not None:
+        from reference_app.commands.comparison_page import comparison_page  # noqa: PLC0415
+
+        sides = {"predicted": variants[0], "measured": repeats[0]}
+        write_page(comparison_page(comparison, sides, notices, args.again), files.page)
 
 
 def _measurements(experiment: Experiment, repeat: int) -> list[list[Run]]:

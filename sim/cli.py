@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,16 @@ from sim.experiment import Experiment
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
 from sim.reports import chrome_trace
-from sim.reports.output import LONG, add_output_arguments, save_path, show_summary, trace_path
+from sim.reports.again import command_line
+from sim.reports.output import (
+    LONG,
+    add_output_arguments,
+    report_path,
+    save_path,
+    show_summary,
+    trace_path,
+    write_page,
+)
 from sim.run import Run, save
 from sim.run.arrivals import passes
 from sim.run.sketch import RELATIVE_ERROR
@@ -59,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ExperimentError: when they cannot be understood or run.
         SystemExit: after ``--help``, and when a flag cannot be parsed.
     """
-    given = sys.argv[1:] if arguments is None else arguments
+    given = words = sys.argv[1:] if arguments is None else arguments
     if given and given[0] in STUDIES:
         # They bring what a single prediction does without.
         from sim.study.cli import main as study  # noqa: PLC0415
@@ -90,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given = given[1:]
     args = _parser().parse_args(given)
     experiment, notices = experiment_from(args)
-    path, trace = save_path(args), trace_path(args)
+    path, trace, page = save_path(args), trace_path(args), report_path(args)
     keep_rows = path is not None or trace is not None or not is_long(experiment)
     if not keep_rows:
         notices = (*notices, NOT_KEPT)
@@ -98,10 +108,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs: Iterable[Run] = predictions(experiment, keep_rows=keep_rows)
     if trace is not None:
         runs = _traced(runs, trace)
+    sitting = None
+    if page is not None:
+        from sim.reports.html.portrait import Sitting  # noqa: PLC0415 - only a page needs it
+
+        sitting = Sitting()
+        runs = sitting.passing(runs)
     if path is not None:
         runs = list(runs)
         save(runs, path)
-    show_summary(summarize(runs), notices, as_json=args.json, timeline=args.timeline)
+    summary = summarize(runs)
+    show_summary(summary, notices, as_json=args.json, timeline=args.timeline)
+    if page is not None and sitting is not None:
+        from sim.reports.html.summary_page import summary_page  # noqa: PLC0415 - it brings rich
+
+        command = command_line("sim", words, os.environ)
+        write_page(summary_page(summary, sitting.portrait(), notices, command), page)
 
 
 def _parser() -> OneLineParser:

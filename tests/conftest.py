@@ -67,7 +67,16 @@ SERVES = frozenset(
 TRACED = frozenset(
     f"test_{name}"
     for name in (
-        *("binding", "capacity", "gunicorn_log", "host_cpu_limit", "kubelet", "lives", "losses"),
+        *(
+            "binding",
+            "capacity",
+            "course",
+            "gunicorn_log",
+            "host_cpu_limit",
+            "kubelet",
+            "lives",
+            "losses",
+        ),
         *("picture", "recovery", "restarts", "routes", "summary", "tally", "theory", "visits"),
     )
 )

@@ -55,13 +55,13 @@ def print_comparison(
         timeline: whether to print the timelines even of an experiment in which nothing goes wrong.
     """
     print_assumptions(console, notices)
-    print_prose(console, _headline(comparison), "bold")
-    print_prose(console, _question(comparison), "dim")
+    print_prose(console, headline(comparison), "bold")
+    print_prose(console, conditions(comparison), "dim")
     console.print()
     shares = [figure for figure in comparison.figures if figure.unit == "share"]
     print_table(console, _figures_table(f for f in comparison.figures if f.unit != "share"))
     print_table(console, _shares_table(shares))
-    for line in _lines(comparison):
+    for line in single_numbers(comparison):
         print_prose(console, line)
     if comparison.losses:
         console.print()
@@ -74,7 +74,8 @@ def print_comparison(
     print_remarks(console, comparison.overload, notices)
 
 
-def _headline(comparison: Comparison) -> str:
+def headline(comparison: Comparison) -> str:
+    """How far apart the means are, in a sentence."""
     mean = comparison.figure("latency_mean")
     if mean.predicted is None or mean.measured is None:
         sides = [_cell(value, _ms, "no answer") for value in (mean.predicted, mean.measured)]
@@ -89,7 +90,8 @@ def _headline(comparison: Comparison) -> str:
     return f"{text}."
 
 
-def _question(comparison: Comparison) -> str:
+def conditions(comparison: Comparison) -> str:
+    """The server, and how often its requests were predicted and measured."""
     server = comparison.experiment["server"]
     requests = sum(comparison.measured_outcomes.values())
     closed = comparison.experiment["traffic"]["arrivals"] == "closed"
@@ -119,7 +121,7 @@ def _figures_table(figures: Iterable[Figure]) -> Table:
     decimals = 2 if longest < 0.1 else 1 if longest < 10 else 0
     for _, section in groupby(known, key=_section):
         for figure in section:
-            name, write = _writing(figure, decimals)
+            name, write = writing(figure, decimals)
             table.add_row(
                 name,
                 _cell(figure.predicted, write),
@@ -219,7 +221,8 @@ def _new_table(first: str, *columns: str) -> Table:
     return table
 
 
-def _lines(comparison: Comparison) -> list[str]:
+def single_numbers(comparison: Comparison) -> list[str]:
+    """What is said in a line each."""
     lines = []
     mean = comparison.figure("latency_mean")
     if mean.predicted_low is not None and mean.predicted_high is not None:
@@ -249,7 +252,7 @@ def _section(figure: Figure) -> str:
     return figure.name.partition("_")[0]
 
 
-def _writing(figure: Figure, decimals: int) -> tuple[str, Callable[[float], str]]:
+def writing(figure: Figure, decimals: int) -> tuple[str, Callable[[float], str]]:
     """The name of a figure's row, with the unit, and how its numbers are written."""
     route, blank, name = figure.name.rpartition(" ")
     name = route + blank + name.replace("_", " ")

@@ -76,6 +76,7 @@ COMMON = {
     "--replications": "independent repetitions",
     "--json": "print one JSON document instead of the report",
     "--timeline": "what happened to the processes, and when",
+    "--report": "write a page with charts, in one file",
     "--save": "write every request of every run to a file",
     "--trace-out": "write the first run for Perfetto to open",
 }

@@ -44,31 +44,32 @@ def print_report(console: Console, summary: Summary, notices: Sequence[str] = ()
     """
     plus_minus = "+/-" if console.options.ascii_only else "±"
     print_assumptions(console, notices)
-    print_prose(console, _headline(summary), "bold")
-    print_prose(console, _question(summary), "dim")
+    print_prose(console, headline(summary), "bold")
+    print_prose(console, conditions(summary), "dim")
     console.print()
     if summary.ideal_latency is not None:
         print_table(console, _times_table(summary, plus_minus))
     if summary.routes:
         print_table(console, _routes_table(summary.routes))
     print_table(console, _workers_table(summary, plus_minus))
-    for line in _lines(summary, plus_minus):
+    for line in single_numbers(summary, plus_minus):
         print_prose(console, line)
     print_recoveries(console, summary.recovery, summary.replications)
     print_losses(console, summary.losses, disturbed=bool(summary.recovery))
     race = race_paragraph(summary)
     if race is not None:
         print_prose(console, race)
-    for paragraph in _gap(summary):
+    for paragraph in gap_to_ideal(summary):
         console.print()
         print_prose(console, paragraph)
-    for paragraph in _spinning(summary):
+    for paragraph in spinning_workers(summary):
         console.print()
         print_prose(console, paragraph, "bold yellow")
     print_remarks(console, summary.load.reasons, notices)
 
 
-def _headline(summary: Summary) -> str:
+def headline(summary: Summary) -> str:
+    """The server, and its mean and 95th percentile, in a sentence."""
     server = summary.experiment["server"]
     workers, threads = int(server["workers"]), int(server["threads"])
     server_name = "" if summary.gunicorn is None else f"Gunicorn {summary.gunicorn}, "
@@ -82,7 +83,7 @@ def _headline(summary: Summary) -> str:
     return f"{how} {server_name}: mean latency {_ms(mean)}, p95 {_ms(p95)}."
 
 
-def _spinning(summary: Summary) -> tuple[str, ...]:
+def spinning_workers(summary: Summary) -> tuple[str, ...]:
     """Of old releases: workers that poll none of the connections that they have accepted."""
     spins = sum(event.kind == "spins" for event in summary.events)
     if not spins:
@@ -96,7 +97,7 @@ def _spinning(summary: Summary) -> tuple[str, ...]:
     )
 
 
-def _question(summary: Summary) -> str:
+def conditions(summary: Summary) -> str:
     """The traffic, the host and the number of replications."""
     traffic, cores = summary.experiment["traffic"], int(summary.experiment["host"]["cores"])
     think = Distribution.parse(traffic["think"])
@@ -208,7 +209,7 @@ def _new_table(first: str, *columns: str) -> Table:
     return table
 
 
-def _lines(summary: Summary, plus_minus: str) -> list[str]:
+def single_numbers(summary: Summary, plus_minus: str) -> list[str]:
     """Results of one or two numbers, a line each."""
     lines = []
     for queue in summary.queues:
@@ -278,7 +279,7 @@ def _range(numbers: Sequence[int], what: str) -> str:
     return _count(most, what) if least == most else f"{least:,} to {_count(most, what)}"
 
 
-def _gap(summary: Summary) -> list[str]:
+def gap_to_ideal(summary: Summary) -> list[str]:
     """The difference to one ideal shared queue, and its causes."""
     latency, wait, ideal = summary.latency, summary.wait, summary.ideal_latency
     if latency is None or ideal is None or summary.ideal_wait is None:

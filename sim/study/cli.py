@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -17,7 +18,14 @@ from sim.experiment.release_notices import limit_notices
 from sim.model.memory import predict_memory
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser, said_by
-from sim.reports.output import show_document, show_report
+from sim.reports.again import command_line
+from sim.reports.output import (
+    add_report_argument,
+    report_path,
+    show_document,
+    show_report,
+    write_page,
+)
 from sim.study import compare, documents, sizing, sweep
 from sim.study.candidates import SEARCHED, THREADS, Candidate, candidates, default_workers
 from sim.study.carry_out import Submit, add_where, carry_out, interruption
@@ -50,6 +58,7 @@ def main(arguments: Sequence[str]) -> None:
         SystemExit: after ``--help``, and when a flag cannot be parsed.
     """
     args = _parser().parse_args(arguments)
+    args.again = command_line("sim", arguments, os.environ)
     {"size": _size, "sweep": _sweep, "compare": _compare}[args.command](args)
 
 
@@ -120,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="print one JSON document instead of the report"
     )
     for name, command in (("size", size), ("sweep", over), ("compare", two)):
+        add_report_argument(command)
         add_where(command)
         add_experiment_arguments(command, replications=REPLICATIONS[name])
     return parser
@@ -143,6 +153,7 @@ def _size(args: argparse.Namespace) -> None:
         from sim.study.gunicorn_conf import refuse_existing  # noqa: PLC0415
 
         refuse_existing(path)
+    page = report_path(args)
     complete(args.slo, [objective.route for objective in args.slo])  # Refused before all else.
     searched = {name for name in SEARCHED if getattr(args, name) is None}
     experiment, notices = experiment_from(args, {f"server.{name}" for name in searched})
@@ -174,6 +185,10 @@ def _size(args: argparse.Namespace) -> None:
         from sim.study.gunicorn_conf import write  # noqa: PLC0415
 
         write(path, answer)
+    if page is not None:
+        from sim.study.sizing_page import sizing_page  # noqa: PLC0415
+
+        write_page(sizing_page(answer, notices, args.again), page)
 
 
 def _question(
@@ -238,6 +253,7 @@ def _distinct(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
 
 def _sweep(args: argparse.Namespace) -> None:
     chart_path = None if args.chart is None else writable(Path(args.chart))
+    page = report_path(args)
     fields = (KNOWN[parameter.name] for parameter in args.over if parameter.name in KNOWN)
     experiment, notices = experiment_from(args, {".".join(field) for field in fields})
     route, _ = split_measure(args.measure)
@@ -279,9 +295,14 @@ def _sweep(args: argparse.Namespace) -> None:
     if chart_path is not None:
         with whole_file(chart_path) as file:
             file.write(chart.svg(varied, rows, args.measure))
+    if page is not None:
+        from sim.study.sweep_page import sweep_page  # noqa: PLC0415
+
+        write_page(sweep_page(varied, rows, args.measure, notices, args.again), page)
 
 
 def _compare(args: argparse.Namespace) -> None:
+    page = report_path(args)
     releases = args.gunicorn or []
     # A route that goes elsewhere may be all that the sides differ in.
     rerouted = args.B is None and bool(args.without_route or args.only_route)
@@ -336,6 +357,11 @@ def _compare(args: argparse.Namespace) -> None:
         show_report(lambda console: print_contrasts(console, names, runs, contrasts, both, notices))
     if stopped:
         raise KeyboardInterrupt
+    if page is not None:
+        from sim.study.compare_page import compare_page  # noqa: PLC0415
+
+        sides_of = dict(zip(names, bases, strict=True))
+        write_page(compare_page(names, sides_of, contrasts, both, notices, args.again), page)
 
 
 def _reroute(args: argparse.Namespace) -> str:

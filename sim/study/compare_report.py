@@ -36,7 +36,7 @@ def print_contrasts(
     print_prose(console, sentence(names, contrasts), "bold")
     print_prose(
         console,
-        f"{_what(names, releases)}; {replications} "
+        f"{conditions(names, releases)}; {replications} "
         "replications, in each of which both get the same requests.",
         "dim",
     )
@@ -106,7 +106,7 @@ def _difference(one: Contrast, less: Estimate) -> str:
     return f"{text}, {' to '.join(number(end, one.measure) for end in ends)}"
 
 
-def _what(names: Mapping[str, str], releases: Mapping[str, str]) -> str:
+def conditions(names: Mapping[str, str], releases: Mapping[str, str]) -> str:
     """Which files the two are, and on which releases of Gunicorn."""
     if releases["A"] == releases["B"]:
         return f"Gunicorn {releases['A']}; A is {names['A']}, B is {names['B']}"

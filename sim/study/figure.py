@@ -31,7 +31,9 @@ def svg_of(size: tuple[float, float], draw: Callable[[Any], None]) -> str:
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     # Text stays text, and names of elements do not depend on chance.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "gunicorn-sim"}):
+    # A name may have dollar signs, which is no mathematics.
+    style: Any = {"svg.fonttype": "none", "svg.hashsalt": "gunicorn-sim", "text.parse_math": False}
+    with rc_context(style):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
         text = io.StringIO()

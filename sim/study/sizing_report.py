@@ -39,16 +39,16 @@ def print_answer(console: Console, answer: Answer, notices: Sequence[str] = ()) 
     question = answer.question
     print_assumptions(console, notices)
     print_prose(console, headline(answer), "bold")
-    print_prose(console, _question(question), "dim")
+    print_prose(console, conditions(question), "dim")
     console.print()
-    choices = _choices(answer)
+    choices = choices_of(answer)
     if choices:
         print_table(console, _table(answer, choices, console))
     for paragraph in _paragraphs(answer):
         print_prose(console, paragraph)
         console.print()
     if not question.floored:
-        print_prose(console, _effort(answer), "dim")
+        print_prose(console, effort(answer), "dim")
     print_remarks(console, (), notices)
 
 
@@ -93,7 +93,8 @@ def _reached(one: Judged, objectives: Sequence[Objective]) -> str:
     return ", ".join(parts)
 
 
-def _question(question: Question) -> str:
+def conditions(question: Question) -> str:
+    """The traffic, the host, and the configurations that are tried."""
     limits = question.limits
     memory = "" if limits.memory is None else f", {megabytes(limits.memory)} MB"
     order = "least memory, then" if question.candidates[0].memory is not None else "fewest"
@@ -106,7 +107,7 @@ def _question(question: Question) -> str:
     )
 
 
-def _choices(answer: Answer) -> list[tuple[str, Choice]]:
+def choices_of(answer: Answer) -> list[tuple[str, Choice]]:
     """The rows of the table, each with its label."""
     rows = [] if answer.best is None else [("the answer", answer.best)]
     for choice in answer.alternatives:
@@ -156,10 +157,10 @@ def _table(answer: Answer, rows: Sequence[tuple[str, Choice]], console: Console)
 def _paragraphs(answer: Answer) -> list[str]:
     text = []
     if answer.headroom is not None:
-        text.append(_headroom(answer.headroom))
+        text.append(headroom_sentence(answer.headroom))
     for choice in (answer.best, *answer.alternatives):
         if choice is not None and choice.death is not None:
-            text.append(_death(choice))
+            text.append(death_sentence(choice))
     if answer.closest is not None and answer.closest.judged.overload:
         text += answer.closest.judged.overload
     if answer.what_ifs:
@@ -167,7 +168,8 @@ def _paragraphs(answer: Answer) -> list[str]:
     return text
 
 
-def _headroom(room: Headroom) -> str:
+def headroom_sentence(room: Headroom) -> str:
+    """Up to which load the objectives are met."""
     unit = LOADS[room.load]
     more = 100 * (room.holds / room.requested - 1)
     text = f"Headroom: the objective is met up to {room.holds:g} {unit}, {more:.0f}% more"
@@ -176,7 +178,8 @@ def _headroom(room: Headroom) -> str:
     return f"{text}, but not at {room.breaks:g}."
 
 
-def _death(choice: Choice) -> str:
+def death_sentence(choice: Choice) -> str:
+    """The recovery after a worker is killed; nothing where that was not tried."""
     died = choice.death
     if died is None:
         return ""
@@ -223,7 +226,8 @@ def _what_if(what: WhatIf) -> str:
     return f"with {more}, {configuration(server)} {does}"
 
 
-def _effort(answer: Answer) -> str:
+def effort(answer: Answer) -> str:
+    """How many configurations were tried."""
     text = f"{count(answer.tried, 'configuration')} tried"
     if answer.best is not None:
         text += " up to the answer"

@@ -29,32 +29,46 @@ def print_sweep(
 ) -> None:
     """Print a row for each point, with a bar for ``measure``, and ``notices``."""
     print_assumptions(console, notices)
-    names = ", ".join(parameter.name for parameter in sweep.parameters)
-    text = f"{measure} over {names}: {count(len(rows), 'point')}."
-    print_prose(console, text[:1].upper() + text[1:], "bold")
-    least = min((len(row.observations) for row in rows), default=0)
-    most = max((len(row.observations) for row in rows), default=0)
-    each = f"{most}" if least == most else f"{least} to {most}"
-    print_prose(
-        console,
-        f"Gunicorn {sweep.base.server.gunicorn}; {traffic(sweep.base)}, except for the "
-        f"varied settings; {each} replications, with the same requests at every point.",
-        "dim",
-    )
+    print_prose(console, headline(sweep, rows, measure), "bold")
+    print_prose(console, conditions(sweep, rows), "dim")
     console.print()
     print_table(console, _table(console, sweep, rows, measure))
     print_remarks(console, (), notices)
 
 
-def _table(console: Console, sweep: Sweep, rows: Sequence[Row], measure: str) -> Table:
-    plus_minus = "+/-" if console.options.ascii_only else "±"
-    block = "#" if console.options.ascii_only else "█"
+def headline(sweep: Sweep, rows: Sequence[Row], measure: str) -> str:
+    """What was varied, in a sentence."""
+    names = ", ".join(parameter.name for parameter in sweep.parameters)
+    text = f"{measure} over {names}: {count(len(rows), 'point')}."
+    return text[:1].upper() + text[1:]
+
+
+def conditions(sweep: Sweep, rows: Sequence[Row]) -> str:
+    """The traffic, the host and the number of replications."""
+    least = min((len(row.observations) for row in rows), default=0)
+    most = max((len(row.observations) for row in rows), default=0)
+    each = f"{most}" if least == most else f"{least} to {most}"
+    return (
+        f"Gunicorn {sweep.base.server.gunicorn}; {traffic(sweep.base)}, except for the "
+        f"varied settings; {each} replications, with the same requests at every point."
+    )
+
+
+def measures_of(rows: Sequence[Row], measure: str) -> list[str]:
+    """The measures that a table has, ``measure`` among them."""
     disturbed = any(
         observation.gone is not None for row in rows for observation in row.observations
     )
     measures = [*MEASURES, *(DISTURBED if disturbed else ())]
     if measure not in measures:
         measures.insert(0, measure)
+    return measures
+
+
+def _table(console: Console, sweep: Sweep, rows: Sequence[Row], measure: str) -> Table:
+    plus_minus = "+/-" if console.options.ascii_only else "±"
+    block = "#" if console.options.ascii_only else "█"
+    measures = measures_of(rows, measure)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for parameter in sweep.parameters:
         table.add_column(parameter.name, justify="right", no_wrap=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from sim.reports.html.chart import IDEAL, PREDICTED, TEXT, Chart, chart, logarithmic
 from sim.validation.rows import Row
 from sim.validation.verdict import TARGETED, Result
-from site_docs.charts.chart import IDEAL, PREDICTED, TEXT, Chart, chart, logarithmic
 from site_docs.charts.latency import MEASURES, MS
 
 #: What the marks mean.

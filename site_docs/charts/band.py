@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from site_docs.charts.chart import IDEAL, MEASURED, PREDICTED
+from sim.reports.html.chart import IDEAL, MEASURED, PREDICTED
 
 
 def band(

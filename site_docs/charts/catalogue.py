@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sim.errors import ExperimentError
+from sim.reports.html.chart import Chart
 from site_docs.charts.agreement import agreement
-from site_docs.charts.chart import Chart
 from site_docs.charts.latency import configurations, quantiles
 from site_docs.charts.misses import misses
 from site_docs.charts.moment import moment

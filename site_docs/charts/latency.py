@@ -7,9 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from sim.validation.comparison import Figure
-from site_docs.charts.band import band
-from site_docs.charts.chart import (
+from sim.reports.html.chart import (
     IDEAL,
     MEASURED,
     PREDICTED,
@@ -17,6 +15,8 @@ from site_docs.charts.chart import (
     Chart,
     chart,
 )
+from sim.validation.comparison import Figure
+from site_docs.charts.band import band
 from site_docs.runs.evidence import Evidence
 
 MS = 1000.0

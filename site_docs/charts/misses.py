@@ -7,8 +7,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from sim.reports.html.chart import IDEAL, LOST, MEASURED, PREDICTED, Chart, chart, logarithmic
 from sim.validation.verdict import REPEATABLE, SHARE, TARGETED, WORST, Off, Result
-from site_docs.charts.chart import IDEAL, LOST, MEASURED, PREDICTED, Chart, chart, logarithmic
 from site_docs.charts.latency import MEASURES
 
 #: What the marks mean.

@@ -7,8 +7,8 @@ from html import escape
 from typing import Any
 
 from sim.analysis.visits import visits
+from sim.reports.html.chart import NARROW, WIDE, Chart
 from sim.run import Run
-from site_docs.charts.chart import NARROW, WIDE, Chart
 
 #: What the marks mean.
 KEY = (("waits", "waits"), ("runs", "runs on a thread"), ("idle", "idle thread"))

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from sim.analysis.visits import waits_beside_idle
-from site_docs.charts.chart import MEASURED, POINTS, PREDICTED, Chart, chart
+from sim.reports.html.chart import MEASURED, POINTS, PREDICTED, Chart, chart
 from site_docs.runs.evidence import Evidence
 
 #: What the marks mean.

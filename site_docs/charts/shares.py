@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from site_docs.charts.chart import MEASURED, POINTS, PREDICTED, TEXT, Chart, chart
+from sim.reports.html.chart import MEASURED, POINTS, PREDICTED, TEXT, Chart, chart
 from site_docs.runs.evidence import Evidence
 
 #: What the marks mean.

@@ -9,8 +9,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from sim.reports.html.chart import SPREAD_KEY, Chart, chart
 from site_docs.charts.band import band
-from site_docs.charts.chart import SPREAD_KEY, Chart, chart
 from site_docs.charts.latency import MEASURES, MS
 from site_docs.runs.evidence import Evidence
 from site_docs.runs.sweep import Point

@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from sim.analysis.capacity import Step, capacity
 from sim.analysis.quantile import quantile
 from sim.experiment.disturbance_text import describe
+from sim.reports.html.chart import LOST, MEASURED, PREDICTED, TEXT, Chart, chart
 from sim.run import OK, OUTCOMES, UNFINISHED, Run
-from site_docs.charts.chart import LOST, MEASURED, PREDICTED, TEXT, Chart, chart
 from site_docs.runs.evidence import Evidence
 
 #: s between two points of a line.

@@ -17,7 +17,14 @@ from sim.experiment.release import NEWEST
 from sim.experiment.release_notices import LIMIT_UNSAFE
 from site_docs.assertions import statements
 from site_docs.charts import catalogue
-from site_docs.rendering import host_cells, language, playground, release_validation, validated
+from site_docs.rendering import (
+    example_report,
+    host_cells,
+    language,
+    playground,
+    release_validation,
+    validated,
+)
 from site_docs.rendering.prepare import prepare
 from site_docs.runs import measured
 from site_docs.runs.moving import moving
@@ -68,6 +75,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in host_cells.files():
         files.append(File.generated(config, f"data/{path.name}", abs_src_path=str(path)))
     files.append(File.generated(config, "data/validation.csv", content=validated.as_csv()))
+    files.append(File.generated(config, example_report.URI, content=example_report.example()))
     for uri, source in playground.files().items():
         if isinstance(source, bytes):
             files.append(File.generated(config, uri, content=source))

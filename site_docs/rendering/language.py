@@ -28,13 +28,13 @@ from sim.errors import ExperimentError
 from sim.experiment import Server
 from sim.experiment.release import NEWEST
 from sim.reading.settings import HARMLESS, NOT_MODELLED
+from sim.reports.html.chart import Chart
 from sim.reports.timeline import describe
 from sim.run import Run
 from sim.validation.comparison import Unit
 from sim.validation.side_by_side import PairedRecovery
 from site_docs.assertions.verdicts import boxes, counted, sections, tally, verdicts
 from site_docs.charts import catalogue
-from site_docs.charts.chart import Chart
 from site_docs.rendering import (
     check_rules,
     host_cells,

@@ -12,6 +12,7 @@ from typing import Any
 
 from site_docs.assertions import verdicts
 from site_docs.charts import catalogue
+from site_docs.rendering import example_report
 from site_docs.runs import build_cache, moving
 from site_docs.runs.evidence import evidence
 from site_docs.runs.page_experiments import by_name
@@ -48,6 +49,7 @@ def prepare() -> None:
 
 def _predictions() -> list[Call]:
     calls: list[Call] = [(at_rate, (rate,)) for rate in catalogue.SWEPT]
+    calls.append((example_report.example, ()))
     calls += [(with_workers, (catalogue.CPU[2.0], number)) for number in catalogue.WORKERS]
     claimed = verdicts.experiments()
     for name in by_name():

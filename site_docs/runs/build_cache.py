@@ -30,6 +30,7 @@ DIRECTORY = ROOT / "build" / "site-cache"
 SOURCES = (
     "sim/**/*.py",
     "sim/**/*.toml",
+    "sim/reports/html/*",
     "site_docs/**/*.py",
     "site_docs/cases.toml",
     "site_docs/data/**/*.json*",

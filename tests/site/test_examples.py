@@ -61,7 +61,7 @@ LOG = "".join(
 )
 
 #: Flags after which a file is written.
-WRITES = ("--write", "--save", "--chart", "--trace-out", "--out")
+WRITES = ("--write", "--save", "--chart", "--report", "--trace-out", "--out")
 
 #: What makes the example of a study short.
 SHORT = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
@@ -18,15 +19,23 @@ from sim.reading.arguments import DEFAULT_CONFIG, Described, add_experiment_argu
 from sim.reading.idle_settings import fields_in
 from sim.reading.one_line_parser import OneLineParser, said_by
 from sim.reading.release_settings import SINCE, knows, when
-from sim.reports.output import show_document, show_report
+from sim.reports.again import command_line
+from sim.reports.output import (
+    add_report_argument,
+    report_path,
+    show_document,
+    show_report,
+    write_page,
+)
 from sim.study.carry_out import Submit, add_where, carry_out, interruption
 from sim.study.check import document, sarif
 from sim.study.check.finding import Finding
-from sim.study.check.linting import findings, headroom_of, linting, plan
+from sim.study.check.linting import AS_IT_IS, findings, headroom_of, linting, plan
 from sim.study.check.rule import LEVELS, Level
 from sim.study.check.subject import Subject
 from sim.study.memory_size import parse as parse_memory
 from sim.study.observation import Observation
+from sim.study.question import observations
 from sim.study.trial import Trial, submitter
 from sim.whole_file import whole_file
 
@@ -63,6 +72,7 @@ def main(arguments: Sequence[str]) -> None:
     """
     args = _parser().parse_args(arguments[1:])
     path = None if args.sarif is None else writable(Path(args.sarif))
+    page = report_path(args)
     if args.replications < FEWEST:
         raise ExperimentError(
             f"replications is {args.replications}; a finding takes {FEWEST} at least"
@@ -104,6 +114,12 @@ def main(arguments: Sequence[str]) -> None:
     if path is not None:
         with whole_file(path) as file:
             file.write(sarif.text(found, args.config or args.experiment))
+    if page is not None:
+        from sim.study.check.page import check_page  # noqa: PLC0415 - it brings rich
+
+        today = observations(AS_IT_IS, known)[: args.replications]
+        command = command_line("sim", arguments, os.environ)
+        write_page(check_page(asked, found, room, today, notices, command), page)
     if _fails(args.fail_on, found):
         sys.exit(FOUND)
 
@@ -138,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document, no report")
     parser.add_argument("--sarif", metavar="FILE", help="write SARIF 2.1.0, which code hosts show")
+    add_report_argument(parser)
     add_where(parser)
     add_experiment_arguments(parser, replications=REPLICATIONS)
     return parser

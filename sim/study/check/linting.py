@@ -142,12 +142,16 @@ def headroom_of(asked: Linting, known: Known) -> Headroom | None:
         return None
     if None in latencies or any(each.lost for each in observed):
         return None
-    limit = TWICE * fmean(latency for latency in latencies if latency is not None)
     question = Question(
         base=base,
-        objectives=(Objective("p99", limit), Objective(LOST, 0.0)),
+        objectives=(Objective("p99", p99_limit(observed)), Objective(LOST, 0.0)),
         candidates=(),
         limits=Limits(base.host.cores, base.server.workers, base.server.threads, None),
         looks=looks(MOST_LOOKS),
     )
     return headroom(question, (), known)
+
+
+def p99_limit(observed: Sequence[Observation]) -> float:
+    """`TWICE` the 99th percentile of replications in which requests are answered, s."""
+    return TWICE * fmean(each.p99 for each in observed if each.p99 is not None)

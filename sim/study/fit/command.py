@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,14 @@ from sim.command import called, writable
 from sim.errors import ExperimentError
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
-from sim.reports.output import show_document, show_report
+from sim.reports.again import command_line
+from sim.reports.output import (
+    add_report_argument,
+    report_path,
+    show_document,
+    show_report,
+    write_page,
+)
 from sim.study.figure import refuse_without_matplotlib
 from sim.study.fit import chart, experiment_text
 from sim.study.fit.demand import Demand, Service, fitted
@@ -33,6 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     """
     args = _parser().parse_args(arguments[1:])
     out = None if args.out is None else writable(Path(args.out))
+    page = report_path(args)
     picture = None if args.chart is None else writable(Path(args.chart))
     if picture is not None:
         refuse_without_matplotlib()
@@ -52,6 +61,11 @@ def main(arguments: Sequence[str]) -> None:
     if picture is not None:
         with whole_file(picture) as file:
             file.write(chart.svg(service))
+    if page is not None:
+        from sim.study.fit.page import fit_page  # noqa: PLC0415 - it brings rich
+
+        command = command_line("sim", arguments, os.environ)
+        write_page(fit_page(service, notices, command), page)
 
 
 def _parser() -> OneLineParser:
@@ -66,6 +80,7 @@ def _parser() -> OneLineParser:
         "--chart", metavar="FILE.svg", help="draw fit against data as well (extra 'chart')"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document, no report")
+    add_report_argument(parser)
     add_experiment_arguments(parser)
     return parser
 

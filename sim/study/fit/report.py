@@ -25,9 +25,7 @@ SHOWN = (0.5, 0.95, 0.99)
 
 def print_fit(console: Console, service: Service, notices: Sequence[str] = ()) -> None:
     """Print a row for each route's I/O and CPU, and what a prediction will not have."""
-    requests = sum(demand.requests for demand in service.demands)
-    rate = "all at once" if service.rate is None else f"{service.rate:.4g} requests/s"
-    print_prose(console, f"{requests:,} requests, {rate}.", "bold")
+    print_prose(console, headline(service), "bold")
     console.print()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for column in ("route", "share", "", "distribution, s", "off", "p50", "p95", "p99, fitted"):
@@ -52,6 +50,13 @@ def print_fit(console: Console, service: Service, notices: Sequence[str] = ()) -
         "dim",
     )
     print_remarks(console, (), (*notices, *remarks(service)))
+
+
+def headline(service: Service) -> str:
+    """How many requests there are, and how many come in a second."""
+    requests = sum(demand.requests for demand in service.demands)
+    rate = "all at once" if service.rate is None else f"{service.rate:.4g} requests/s"
+    return f"{requests:,} requests, {rate}."
 
 
 def remarks(service: Service) -> list[str]:

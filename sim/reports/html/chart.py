@@ -1,10 +1,14 @@
-"""One chart: what it shows, for eyes, for a screen reader, and for a program."""
+"""One chart of a page: what it shows, for eyes, for a screen reader, and for a program.
+
+Matplotlib draws it, and the page's style sheet gives it its colours. It needs the extra ``report``.
+"""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -42,8 +46,14 @@ WIDE, NARROW = 680, 330
 _UNITS = 72
 
 _SVG = "{http://www.w3.org/2000/svg}"
+_HREF = "{http://www.w3.org/1999/xlink}href"
 _NAMESPACE = re.compile(r' xmlns(:\w+)?="[^"]*"')
-_REFERENCE = re.compile(r'(?:url\(|href=")#([^")]+)')
+_REFERENCE = re.compile(r"url\(#([^)]+)\)")
+_DECIMALS = re.compile(r"\d+\.\d{2,}")
+_FONT = re.compile(r"font: [^;]*?(\d+)px[^;]*")
+
+#: Characters that XML 1.0 cannot hold.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
 ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
@@ -51,6 +61,7 @@ ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
 _STYLE: Any = {
     "svg.hashsalt": "",  # The same ids in every build.
     "svg.fonttype": "none",  # Text stays text, in the page's font.
+    "text.parse_math": False,  # A name may have dollar signs.
     "font.size": 12,
     "axes.titlesize": 12,
     "axes.labelsize": 12,
@@ -143,6 +154,11 @@ def logarithmic(axes: Axes, ends: tuple[float, float]) -> None:
         axis.set_minor_formatter(NullFormatter())
 
 
+def drawable(text: str) -> str:
+    """Text that a chart can hold: with a replacement for what XML has no character for."""
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def _figure(
     draw: Callable[[Any], None],
     width: int,
@@ -151,7 +167,9 @@ def _figure(
     layout: tuple[int, int],
 ) -> str:
     down, across = layout
-    with rc_context(_STYLE):
+    with rc_context(_STYLE), warnings.catch_warnings():
+        # It measures text in a font of its own, and the page draws it in the reader's.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         figure = Figure(figsize=(width / _UNITS, down * height / _UNITS))
         grid = (
             figure.subplots(
@@ -174,27 +192,47 @@ def _svg(unique: str, title: str, description: str, text: str) -> str:
         for parent in root.iterfind(f".//{unwanted}/.."):
             parent[:] = [child for child in parent if not unwanted.endswith(child.tag)]
     # Only ids that something refers to are of use; other charts of the page have the same.
-    used = set(_REFERENCE.findall(ElementTree.tostring(root, encoding="unicode")))
+    used = dict.fromkeys(name for element in root.iter() for name in _referred(element))
     for element in root.iter():
         if element.get("id") not in used:
             element.attrib.pop("id", None)
     _flatten(root)
+    # Matplotlib's ids depend on the last bit of a coordinate.
+    ids = {name: f"{unique}-{number}" for number, name in enumerate(used)}
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            element.set(name, _attribute(name, value, ids))
     body = "".join(ElementTree.tostring(child, encoding="unicode") for child in root)
     body = _NAMESPACE.sub("", body)
-    body = re.sub(r' id="', f' id="{unique}-', body)
-    body = re.sub(r'(url\(#|href="#)', rf"\g<1>{unique}-", body)
-    body = re.sub(r"\d+\.\d{2,}", lambda match: f"{float(match[0]):.1f}", body)
-    body = re.sub(r"font: [^;\"]*?(\d+)px[^;\"]*", r"font-size: \1px", body)
-    for colour, variable in _VARIABLES.items():
-        body = body.replace(colour, f"var({variable})")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
         f'viewBox="{root.get("viewBox")}" role="img" '
         f'aria-labelledby="{unique}-title {unique}-description">'
-        f'<title id="{unique}-title">{escape(title)}</title>'
-        f'<desc id="{unique}-description">{escape(description)}</desc>'
+        f'<title id="{unique}-title">{escape(drawable(title))}</title>'
+        f'<desc id="{unique}-description">{escape(drawable(description))}</desc>'
         f"{' '.join(body.split())}</svg>"
     )
+
+
+def _referred(element: ElementTree.Element) -> list[str]:
+    """The ids that an element refers to."""
+    found = [name for value in element.attrib.values() for name in _REFERENCE.findall(value)]
+    href = element.get(_HREF, "")
+    return [*found, href[1:]] if href.startswith("#") else found
+
+
+def _attribute(name: str, value: str, ids: Mapping[str, str]) -> str:
+    """An attribute as the page has it; what is text stays as it is."""
+    if name == "id":
+        return ids[value]
+    if name == _HREF:
+        return f"#{ids[value[1:]]}" if value.startswith("#") else value
+    value = _REFERENCE.sub(lambda match: f"url(#{ids[match[1]]})", value)
+    value = _DECIMALS.sub(lambda match: f"{float(match[0]):.1f}", value)
+    value = _FONT.sub(r"font-size: \1px", value)
+    for colour, variable in _VARIABLES.items():
+        value = value.replace(colour, f"var({variable})")
+    return value
 
 
 def _flatten(element: ElementTree.Element) -> None:

@@ -1,0 +1,111 @@
+"""The page of `compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sim.experiment import Experiment
+from sim.reports.html.page import Cell, Figure, Key, Page, Rows, Section, Table
+from sim.study.compare import Contrast
+from sim.study.compare_report import FINDINGS, conditions, sentence
+from sim.study.formatting import heading, value_of
+from sim.study.observation import LATENCIES
+from sim.study.study_page import Told, dots, first_replication, interval_cell, value_cell
+
+
+def compare_page(
+    names: Mapping[str, str],
+    experiments: Mapping[str, Experiment],
+    contrasts: Sequence[Contrast],
+    replications: int,
+    notices: Sequence[str],
+    command: str,
+) -> Page:
+    """The page of two servers that get the same requests.
+
+    Args:
+        names: of the two, by A and B.
+        experiments: that were predicted, by the same.
+        contrasts: every measure.
+        replications: of each.
+        notices: sentences about the experiments.
+        command: that makes the page again.
+    """
+    releases = {side: each.server.gunicorn for side, each in experiments.items()}
+    told = Told.of(notices)
+    sections = [
+        Section("measures", "Every measure, beside each other", _measures(contrasts)),
+        *(
+            first_replication(side.lower(), f"{side}: {names[side]}", each)
+            for side, each in experiments.items()
+        ),
+    ]
+    return Page(
+        title=f"Comparison: A is {names['A']}, B is {names['B']}",
+        answer=(sentence(names, contrasts), _counted(contrasts)),
+        conditions=f"{conditions(names, releases)}; {replications} replications, in each of which "
+        "both get the same requests.",
+        command=command,
+        sections=tuple(section for section in sections if section is not None),
+        assumptions=told.assumptions,
+        notices=told.others,
+    )
+
+
+def _counted(contrasts: Sequence[Contrast]) -> str:
+    findings = [one.finding for one in contrasts]
+    return (
+        f"Of {len(contrasts)} measures, B is lower in {findings.count('lower')} and higher in "
+        f"{findings.count('higher')}, to 95 %."
+    )
+
+
+def _measures(contrasts: Sequence[Contrast]) -> tuple[Figure | Table, ...]:
+    table = Table(
+        "Measures",
+        ("", "A", "B", "B - A", "95 % interval", ""),
+        tuple(map(_row, contrasts)),
+        words=frozenset({5}),
+        strong=frozenset(place for place, one in enumerate(contrasts) if one.decisive),
+    )
+    shown = [
+        one
+        for one in contrasts
+        if one.measure in LATENCIES and one.measure != "max" and (one.a or one.b)
+    ]
+    if not shown:
+        return (table,)
+    keys = (
+        Key("dot", "predicted", "A, with its 95 % interval"),
+        Key("dot", "measured", "B"),
+    )
+    measures = [one.measure for one in shown]
+    figure = Figure(
+        "sides",
+        "Latency of both",
+        " ".join(
+            f"{one.measure}: A {value_of(one.a, one.measure)}, B {value_of(one.b, one.measure)} ms."
+            for one in shown
+        ),
+        keys,
+        Rows(
+            tuple(measures),
+            (
+                dots(keys[0], measures, [one.a for one in shown]),
+                dots(keys[1], measures, [one.b for one in shown]),
+            ),
+            "latency (ms)",
+        ),
+    )
+    return (figure, table)
+
+
+def _row(one: Contrast) -> tuple[Cell, ...]:
+    return (
+        heading(one.measure),
+        value_cell(one.a, one.measure),
+        value_cell(one.b, one.measure),
+        value_cell(one.less, one.measure),
+        interval_cell(one.less, one.measure),
+        FINDINGS[one.finding],
+    )
