@@ -10,17 +10,54 @@ from sim.command import called
 #: Variables that Gunicorn reads, and so an experiment.
 READ = ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY")
 
+#: Gunicorn's flag for a variable of its workers' environment.
+ENV = ("-e", "--env")
+
 
 def command_line(package: str, arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     """The command, with each word quoted as a POSIX shell needs it.
+
+    Values of Gunicorn's ``--env`` are left out: they may be secrets, and change no prediction.
 
     Args:
         package: whose command line it was.
         arguments: of that command line.
         environment: of the process; what an experiment reads of it comes first.
     """
-    words = [f"{name}={quoted(environment[name])}" for name in READ if environment.get(name)]
-    return " ".join([*words, called(package), *map(quoted, arguments)])
+    read = {name: environment[name] for name in READ if environment.get(name)}
+    if "GUNICORN_CMD_ARGS" in read:
+        read["GUNICORN_CMD_ARGS"] = _public_text(read["GUNICORN_CMD_ARGS"])
+    words = [f"{name}={quoted(value)}" for name, value in read.items()]
+    return " ".join([*words, called(package), *map(quoted, _public(arguments))])
+
+
+def _public_text(arguments: str) -> str:
+    try:
+        words = shlex.split(arguments)
+    except ValueError:
+        return arguments  # Gunicorn refuses it as well.
+    public = _public(words)
+    return arguments if public == words else shlex.join(public)
+
+
+def _public(arguments: Sequence[str]) -> list[str]:
+    """The words without the values of Gunicorn's ``--env``: secrets that no prediction reads."""
+    words: list[str] = []
+    for word in arguments:
+        if words and words[-1] in ENV:
+            words.append(_hidden(word))
+        elif word.startswith("--env="):
+            words.append(f"--env={_hidden(word.removeprefix('--env='))}")
+        elif word.startswith("-e") and len(word) > 2:
+            words.append(f"-e{_hidden(word[2:])}")
+        else:
+            words.append(word)
+    return words
+
+
+def _hidden(pair: str) -> str:
+    name, equals, _ = pair.partition("=")
+    return f"{name}{equals}" + ("..." if equals else "")
 
 
 def quoted(word: str) -> str:

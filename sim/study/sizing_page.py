@@ -77,7 +77,7 @@ def sizing_page(answer: Answer, notices: Sequence[str], command: str) -> Page:
 
 def _cards(best: Choice) -> tuple[Card, ...]:
     values = dict(best.judged.point)
-    settings = ("worker_class", "workers", "threads", "worker_connections")
+    settings = ("worker_class", "workers", "threads")
     cards = [Card(name, Number(None, str(values[name]))) for name in settings]
     if best.candidate.memory is not None:
         memory = Number(best.candidate.memory, f"{megabytes(best.candidate.memory)} MB")
@@ -101,7 +101,7 @@ def _choices(answer: Answer) -> Section | None:
         strong=frozenset(place for place, (_, choice) in enumerate(rows) if choice is answer.best),
     )
     known = [
-        (f"{what}: {configuration(choice.judged.point)}", value)
+        (what, choice.judged.point, value)
         for what, choice in rows
         if (value := estimate(choice.judged.observations, measure)) is not None
     ]
@@ -114,11 +114,14 @@ def _choices(answer: Answer) -> Section | None:
         figure = Figure(
             "choices",
             f"{measure} of the answer and its neighbours",
-            " ".join(f"{label}: {value_of(value, measure)} {unit}." for label, value in known),
+            " ".join(
+                f"{label}, {configuration(point)}: {value_of(value, measure)} {unit}."
+                for label, point, value in known
+            ),
             (key, limit),
             Rows(
-                tuple(label for label, _ in known),
-                (dots(key, [measure] * len(known), [value for _, value in known]),),
+                tuple(label for label, _, _ in known),
+                (dots(key, [measure] * len(known), [value for _, _, value in known]),),
                 f"{measure} ({unit})",
                 (scale * objective.limit, str(objective)),
             ),

@@ -95,10 +95,10 @@ def commanded(tmp_path: Path, command: str, schema_name: str) -> tuple[Any, list
 
     It is as the schema says.
     """
-    path = tmp_path / "saved.run"
+    path, page = tmp_path / "saved.run", tmp_path / "report.html"
     flags = ["--workers", "2", "--threads", "2", "--preload", "--max-requests", "1000"]
     traffic = ["--rate", "100", "--requests", "60", "--io", "const:0.005"]
-    output = ["--repeat", "2", "--json", "--save", str(path)]
+    output = ["--repeat", "2", "--json", "--save", str(path), "--report", str(page)]
     completed = subprocess.run(
         [*RIG, *command.split(), *flags, *traffic, *output],
         capture_output=True,
@@ -111,6 +111,9 @@ def commanded(tmp_path: Path, command: str, schema_name: str) -> tuple[Any, list
     schema = files("sim.reports").joinpath("schema", schema_name).read_text("utf-8")
     jsonschema.validate(value, json.loads(schema))
     runs = load(path)
+    shown = page.read_text(encoding="utf-8")
+    assert f"python -m reference_app {command}" in shown
+    assert "Requests in the server" in shown
     assert all(run.replication == 0 for run in runs)
     assert all(run.requests.arrival == runs[0].requests.arrival for run in runs)
     return value, runs

@@ -12,14 +12,21 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reference_app.commands.comparison_page import comparison_page
+from sim.analysis.summary import summarize
 from sim.cli import main
 from sim.command import run_command
+from sim.experiment import Experiment, Server, Traffic
+from sim.experiment.disturbance import Signal
+from sim.model.simulation import predict
+from sim.reports.document import document as summary_document
 from sim.reports.html import render
 from sim.reports.html.page import (
     Card,
@@ -36,6 +43,10 @@ from sim.reports.html.page import (
     Series,
     Table,
 )
+from sim.reports.html.portrait import portrait_of
+from sim.reports.html.summary_page import summary_page
+from sim.validation.comparison import compare, ideal_run
+from sim.validation.comparison import document as comparison_document
 
 ROOT = Path(__file__).parents[2]
 
@@ -189,6 +200,35 @@ def test_every_number_of_a_check_is_the_documents(
             for side in ("now", "mended", "difference"):
                 if measure[side] is not None:
                     assert measure[side]["value"] in page.numbers
+
+
+def test_every_number_of_a_measurement_beside_a_prediction_is_the_documents() -> None:
+    # What a rig measures is another run of the same shape.
+    experiment = Experiment(
+        Server(workers=2, threads=2, worker_class="gthread"),
+        traffic=Traffic(rate=40.0, duration=4.0),
+        disturbances=(Signal(at=2.0, signal="KILL", to="worker", worker=1),),
+        replications=1,
+    )
+    runs = [predict(experiment, 0, variant) for variant in range(6)]
+    variants = [[run] for run in runs[:4]]
+    repeats = [[replace(run, source="reference_app")] for run in runs[4:]]
+    comparison = compare(
+        [summarize(each) for each in variants],
+        [summarize(each) for each in repeats],
+        summarize([ideal_run(repeats[0][0])]),
+    )
+    sides = {"predicted": variants[0], "measured": repeats[0]}
+    page = Read(render.html(comparison_page(comparison, sides, ("Noted.",), "the command")))
+    known = set(numbers_of(comparison_document(comparison, ())))
+    assert len(page.numbers) > 60
+    assert set(page.numbers) <= known
+    assert {"Noted.", "the command", "Measured."} <= set(map(str.strip, page.pieces))
+
+    one = summarize(repeats[0])
+    html = render.html(summary_page(one, portrait_of(repeats[0]), (), "the command"))
+    assert "Measured on Gunicorn" in html
+    assert set(Read(html).numbers) <= set(numbers_of(summary_document(one)))
 
 
 def hostile(name: str) -> Page:

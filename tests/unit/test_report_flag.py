@@ -32,6 +32,23 @@ def test_the_command_has_what_is_read_of_the_environment() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (["-e", "KEY=secret", "-w", "2"], "-e KEY=... -w 2"),
+        (["--env", "KEY=a=secret"], "--env KEY=..."),
+        (["--env=KEY=secret"], "--env=KEY=..."),
+        (["-eKEY=secret"], "-eKEY=..."),
+        (["--experiment", "e.toml"], "--experiment e.toml"),
+    ],
+)
+def test_the_command_has_no_secret(given: list[str], shown: str) -> None:
+    assert command_line("sim", given, {}) == f"python -m sim {shown}"
+    environment = {"GUNICORN_CMD_ARGS": " ".join(given)}
+    expected = f"GUNICORN_CMD_ARGS={quoted(shown)} python -m sim"
+    assert command_line("sim", [], environment) == expected
+
+
+@pytest.mark.parametrize(
     "word", ["it's", "a b", "\x07\\'x", "two\nlines", "\udcff.log", "$HOME", "用户"], ids=ascii
 )
 def test_a_shell_reads_the_word_that_was_given(word: str) -> None:

@@ -46,10 +46,11 @@ def check_page(
         blocks = headroom_blocks(room, Objective("p99", p99_limit(today)))
         sections.append(Section("headroom", "Headroom", (headroom_sentence(room), *blocks)))
     alone = first_replication("service", "The service as it is", experiment)
-    second = "" if room is None else headroom_sentence(room)
+    worst = [f"{finding.what} Set: {finding.mend}" for finding in found[:1] if finding.mend]
+    second = worst or ([] if room is None else [headroom_sentence(room)])
     return Page(
         title=f"Check: Gunicorn {experiment.server.gunicorn}, {summary(found)[:-1].lower()}",
-        answer=(summary(found), *([second] if second else [])),
+        answer=(summary(found), *second),
         conditions=f"Gunicorn {experiment.server.gunicorn}; {traffic(experiment)}; "
         f"{asked.replications} replications of each prediction.",
         command=command,
