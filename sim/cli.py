@@ -12,7 +12,6 @@ from sim.command import called
 from sim.experiment import Experiment
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
-from sim.reports import chrome_trace
 from sim.reports.again import command_line
 from sim.reports.output import (
     LONG,
@@ -144,6 +143,8 @@ def is_long(experiment: Experiment) -> bool:
 
 def _traced(runs: Iterable[Run], path: Path) -> Iterator[Run]:
     """The runs, of which the first is traced as soon as it is there."""
+    from sim.reports import chrome_trace  # noqa: PLC0415 - as studies above
+
     for number, run in enumerate(runs):
         if number == 0:
             chrome_trace.save({"": run}, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,6 +89,8 @@ def writable(path: Path) -> Path:
         raise ExperimentError(f"{path}: is a directory; expected a file to save to")
     if path.exists() and not path.is_file():
         raise ExperimentError(f"{path}: is not a regular file; expected a file to save to")
+    import tempfile  # noqa: PLC0415 - only what saves a file needs it
+
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             return path

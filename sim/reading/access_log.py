@@ -23,6 +23,7 @@ from sim.experiment.notice import Assumption
 from sim.reading import known_log_formats, log_files
 from sim.reading.known_log_formats import Choice, UnreadableLogError
 from sim.reading.log_format import Fields, LogFormat
+from sim.reading.log_help import KNOWN
 from sim.reading.log_routes import LogRoutes
 from sim.reading.logged_requests import NO_ROUTE, NO_WORKER, LoggedRequests, in_order
 
@@ -573,7 +574,7 @@ def _choose(path: Path, reading: Reading, first: list[tuple[int, str]]) -> tuple
         number, line = next(numbered for numbered in first if numbered[1] == error.line)
         quoted = line if len(line) <= 60 else f"{line[:57]}..."
         about = "" if configured is None else f"not in the format of {configured.where}, but "
-        expected = "" if "expected" in str(error) else f"; expected {known_log_formats.KNOWN}"
+        expected = "" if "expected" in str(error) else f"; expected {KNOWN}"
         expected += "" if "--log-format" in str(error) else "; or --log-format"
         raise ExperimentError(
             f"{path}: line {number} ({quoted!r}): {about}{error}{expected}"

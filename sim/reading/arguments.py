@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.errors import ExperimentError
 from sim.experiment import ARRIVALS, RELEASE, WORKER_CLASSES, Experiment, Probe, Server
@@ -30,15 +30,13 @@ from sim.experiment.notice import Assumption
 from sim.experiment.release import KNOWN, NEWEST
 from sim.experiment.release_notices import costs_notices, installed_notices, limit_notices
 from sim.reading import (
-    access_log,
     command_args,
     costs_file,
     disturbance_flag,
     experiment_file,
     gunicorn_config,
     gunicorn_flags,
-    known_log_formats,
-    log_files,
+    log_help,
     log_routes,
     pasted,
     probe_flag,
@@ -55,6 +53,9 @@ from sim.reading.probe_notices import probe_notices
 from sim.reading.settings import bind_notices, bind_of
 from sim.reading.unmeasured import unmeasured
 from sim.reports.progress import progress
+
+if TYPE_CHECKING:
+    from sim.reading import access_log
 
 COMMAND_LINE = "command line"
 
@@ -125,7 +126,7 @@ def add_experiment_arguments(
         action="append",
         metavar="FILE",
         help="replay the requests of an access log, gzipped or not; may be given many times, or "
-        f"be a pattern such as 'access.log*'; {known_log_formats.KNOWN} are recognised, others "
+        f"be a pattern such as 'access.log*'; {log_help.KNOWN} are recognised, others "
         "need --log-format",
     )
     traffic.add_argument(
@@ -321,11 +322,11 @@ def _take_config(
 
 def _format_of_log(
     config: gunicorn_config.GunicornConfig | None, location: str
-) -> access_log.Configured | None:
-    """The ``access_log_format`` of a configuration, if it has one."""
+) -> tuple[str, str] | None:
+    """The ``access_log_format`` of a configuration and where that is, if it has one."""
     if config is None or config.access_log_format is None:
         return None
-    return access_log.Configured(config.access_log_format, location)
+    return config.access_log_format, location
 
 
 def _refused_flags(
@@ -487,16 +488,16 @@ def _about_pasted(command: pasted.Pasted | None, location: str | None) -> list[s
     return notices
 
 
-def _flag_of_log(args: argparse.Namespace, where: str) -> access_log.Configured | None:
-    """The ``--access-logformat`` of a command line, which is Gunicorn's."""
+def _flag_of_log(args: argparse.Namespace, where: str) -> tuple[str, str] | None:
+    """The ``--access-logformat`` of a command line, which is Gunicorn's, and where that is."""
     text = getattr(args, gunicorn_flags.HIDDEN + "access_log_format", None)
-    return None if text is None else access_log.Configured(text, where)
+    return None if text is None else (text, where)
 
 
 def _take_access_log(
     args: argparse.Namespace,
     changes: experiment_file.Changes,
-    configured: access_log.Configured | None,
+    configured: tuple[str, str] | None,
     *,
     replay: bool,
 ) -> access_log.AccessLog | None:
@@ -513,10 +514,13 @@ def _take_access_log(
         raise ExperimentError(
             f"--arrivals {args.arrivals} and --access-log are both given; expected one of them"
         )
+    # In here: most commands read no log, and would take a tenth longer to start.
+    from sim.reading import access_log  # noqa: PLC0415
+
     seed = changes.get("", {}).get("seed", Experiment().seed)
     reading = access_log.Reading(
         format=args.log_format,
-        configured=configured,
+        configured=None if configured is None else access_log.Configured(*configured),
         cpu_part=args.log_cpu or 0.0,
         skip_agents=tuple(args.skip_agent or ()),
         skip_paths=tuple(args.skip_path or ()),
@@ -536,6 +540,8 @@ def read_log(
     Raises:
         ExperimentError: as `sim.reading.access_log.read_files`, and when nothing matches a pattern.
     """
+    from sim.reading import access_log, log_files  # noqa: PLC0415 - as above
+
     paths = log_files.expand(patterns)
     total = log_files.size_of(paths)
     with progress(f"reading {paths[0].name}", total) as done:

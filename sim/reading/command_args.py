@@ -32,6 +32,10 @@ def read(known: Mapping[str, Any], environ: Mapping[str, str]) -> argparse.Names
     Raises:
         ExperimentError: when Gunicorn would refuse it.
     """
+    text = environ.get(CMD_ARGS, "")
+    if not text:
+        # To build a parser takes longer than all else that is read of an experiment.
+        return _none_given(known)
     # Gunicorn takes abbreviations, and positional words, which it does not look at.
     parser = _RaisingParser(add_help=False)
     parser.add_argument("words", nargs="*")
@@ -42,9 +46,20 @@ def read(known: Mapping[str, Any], environ: Mapping[str, str]) -> argparse.Names
         elif name != "config" and setting.cli:
             gunicorn_flags.add_hidden(parser, setting)
     try:
-        return parser.parse_args(shlex.split(environ.get(CMD_ARGS, "")))
+        return parser.parse_args(shlex.split(text))
     except ValueError as error:
         raise ExperimentError(f"environment variable {CMD_ARGS}: {error}") from None
+
+
+def _none_given(known: Mapping[str, Any]) -> argparse.Namespace:
+    """What `read` makes of no flags at all."""
+    names = ["config"]
+    for name, setting in known.items():
+        if name in SERVER_FIELDS:
+            names.append(name)
+        elif name != "config" and setting.cli:
+            names.append(gunicorn_flags.HIDDEN + name)
+    return argparse.Namespace(words=[], **dict.fromkeys(names))
 
 
 class _RaisingParser(argparse.ArgumentParser):

@@ -31,13 +31,6 @@ from sim.reading.log_format import (
     upstream_seconds,
 )
 
-#: For messages.
-KNOWN = (
-    "Gunicorn's default, nginx's combined and Apache's common or combined format with the request "
-    "time after it; ingress-nginx's default; JSON lines; logs of AWS's Application and Classic "
-    "Load Balancers"
-)
-
 #: Range of a plausible median request time, s: less is no request of an application, and more is
 #: no request that anybody waits for.
 LEAST_MEDIAN, MOST_MEDIAN = 1e-4, 60.0

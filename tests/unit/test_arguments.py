@@ -14,6 +14,7 @@ from commands import parsed, written
 from sim.errors import ExperimentError
 from sim.experiment import RELEASE, Experiment, LaunchDarkly, Server, TraceRow, Traffic
 from sim.experiment.distribution import Distribution
+from sim.reading import command_args
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.flags import FLAGS
 from sim.reading.gunicorn_config import known_settings
@@ -296,6 +297,12 @@ def test_gunicorns_default_file_is_named_beside_a_pasted_command_line() -> None:
     assert experiment.server.workers == 1
     assert notices[-1].startswith("Gunicorn would read ./gunicorn.conf.py")
     assert len(parsed("gunicorn", "main:app", "--config", conf)[1]) == 1
+
+
+def test_an_environment_without_flags_is_one_with_none() -> None:
+    # Without the variable no parser is built: it would do nothing, and takes time.
+    known = known_settings()
+    assert command_args.read(known, {}) == command_args.read(known, {"GUNICORN_CMD_ARGS": " "})
 
 
 def test_gunicorn_cmd_args_stands_between_file_and_flags(monkeypatch: pytest.MonkeyPatch) -> None:
