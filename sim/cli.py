@@ -119,10 +119,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     summary = summarize(runs)
     show_summary(summary, notices, as_json=args.json, timeline=args.timeline)
     if page is not None and sitting is not None:
-        from sim.reports.html.summary_page import summary_page  # noqa: PLC0415 - it brings rich
+        from sim.study.prediction_page import prediction_page  # noqa: PLC0415 - it brings rich
 
         command = command_line("sim", words, os.environ)
-        write_page(summary_page(summary, sitting.portrait(), notices, command), page)
+        portrait = sitting.portrait()
+        write_page(prediction_page(experiment, summary, portrait, notices, command), page)
 
 
 def _parser() -> OneLineParser:

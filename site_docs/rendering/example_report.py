@@ -10,8 +10,8 @@ from sim.reading.one_line_parser import OneLineParser
 from sim.reports.again import command_line
 from sim.reports.html.portrait import Sitting
 from sim.reports.html.render import html
-from sim.reports.html.summary_page import summary_page
 from sim.reports.output import add_output_arguments
+from sim.study.prediction_page import prediction_page
 from sim.study.replications import predictions
 from site_docs.runs.build_cache import ROOT, cached_on_disk
 
@@ -33,4 +33,4 @@ def example() -> str:
     sitting = Sitting()
     summary = summarize(sitting.passing(predictions(experiment)))
     command = command_line("sim", ARGUMENTS, {})
-    return html(summary_page(summary, sitting.portrait(), notices, command))
+    return html(prediction_page(experiment, summary, sitting.portrait(), notices, command))

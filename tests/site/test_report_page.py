@@ -138,6 +138,15 @@ def test_every_number_of_a_prediction_is_the_documents(command: Command) -> None
         assert notice in page.text
 
 
+def test_a_prediction_says_what_would_help(command: Command) -> None:
+    _, page, _ = command(*("--duration", "5", "--rate", "50", "-w", "2", "--threads", "2"))
+    assert "What would help, and by how much" in page.text
+    assert "the first 5 replications" in page.text
+    for setting in ("threads = 3", "workers = 1, threads = 4", "worker_connections = 2"):
+        assert page.text.count(setting) > 2
+    assert "lowers the mean latency most: from " in page.text
+
+
 STUDIES = {
     "compare": ("compare", "a.py", "b.py", "--rate", "30"),
     "sweep": ("sweep", "--over", "workers=1,2", "--over", "threads=2,4", "--rate", "30"),

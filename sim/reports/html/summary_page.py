@@ -84,7 +84,11 @@ FAR = 5.0
 
 
 def summary_page(
-    summary: Summary, portrait: Portrait, notices: Sequence[str], command: str
+    summary: Summary,
+    portrait: Portrait,
+    notices: Sequence[str],
+    command: str,
+    help_section: Section | None = None,
 ) -> Page:
     """The page of a summary.
 
@@ -93,13 +97,14 @@ def summary_page(
         portrait: of the same runs.
         notices: sentences about the experiment.
         command: that makes the page again.
+        help_section: what would help, where more is known of that than the summary says.
     """
     sections = (
         latency_section(summary, portrait.curve),
         waits_section(summary),
         course_section(summary, portrait.course),
         recovery_section(summary),
-        help_section(summary),
+        help_section or Section("help", "What would help", help_blocks(summary)),
     )
     what = "Prediction" if summary.source == "sim" else "Measurement"
     return Page(
@@ -591,8 +596,8 @@ def _events_table(summary: Summary) -> Table:
 # --- what would help -----------------------------------------------------------------------------
 
 
-def help_section(summary: Summary) -> Section:
-    """What is known to help, and by how much; no more than that."""
+def help_blocks(summary: Summary) -> tuple[Block, ...]:
+    """What is known to help without another prediction, and where to ask for more."""
     told: list[str] = []
     latency, ideal = summary.latency, summary.ideal_latency
     load = summary.load
@@ -627,13 +632,8 @@ def help_section(summary: Summary) -> Section:
             f"max_requests_jitter = {restarts.jitter:,} lets workers restart one at a time; "
             f"{restarts.together} were missing together."
         )
-    return Section(
-        "help",
-        "What would help",
-        (
-            *([tuple(told)] if told else []),
-            "This page is of one configuration. With the same flags, the command check predicts "
-            "what changes of its settings do, and size finds the smallest server that meets an "
-            "objective.",
-        ),
+    more = (
+        "With the same flags, the command check predicts what other changes of settings do, and "
+        "size finds the smallest server that meets an objective."
     )
+    return (tuple(told), more) if told else (more,)

@@ -1,0 +1,34 @@
+"""The page of one prediction: that of its summary, and what its neighbours do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sim.analysis.summary import Summary
+from sim.experiment import Experiment
+from sim.reports.html.page import Page
+from sim.reports.html.portrait import Portrait
+from sim.reports.html.summary_page import help_blocks, summary_page
+from sim.study.neighbours import neighbours
+from sim.study.neighbours_page import neighbours_section
+
+
+def prediction_page(
+    experiment: Experiment,
+    summary: Summary,
+    portrait: Portrait,
+    notices: Sequence[str],
+    command: str,
+) -> Page:
+    """The page of a prediction; its neighbours are predicted for it.
+
+    Args:
+        experiment: that was predicted.
+        summary: of its replications; the JSON document is made of it.
+        portrait: of the same.
+        notices: sentences about the experiment.
+        command: that makes the page again.
+    """
+    found, replications = neighbours(experiment)
+    section = neighbours_section(help_blocks(summary), found, replications)
+    return summary_page(summary, portrait, notices, command, section)
