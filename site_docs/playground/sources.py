@@ -23,7 +23,7 @@ from site_docs.playground import in_page
 ROOT = Path(__file__).parents[2]
 
 #: Packages of `sim` that the page never needs.
-LEFT_OUT = frozenset({"validation", "schema"})
+LEFT_OUT = frozenset({"validation", "schema", "html"})
 
 #: What it needs of Gunicorn: its settings, with the checks and the defaults of each.
 GUNICORN = ("__init__", "config", "errors", "reloader", "util", "workers/__init__")
@@ -46,7 +46,8 @@ def archive() -> bytes:
 def _files() -> Iterator[tuple[str, bytes]]:
     """Names in the archive, and contents."""
     for path in (ROOT / "sim").rglob("*"):
-        if path.suffix in {".py", ".toml"} and not LEFT_OUT & set(path.parts):
+        parts = path.relative_to(ROOT / "sim").parts
+        if path.suffix in {".py", ".toml"} and not LEFT_OUT & set(parts):
             yield path.relative_to(ROOT).as_posix(), path.read_bytes()
     for path in (ROOT / "experiments").rglob("*.toml"):
         yield path.relative_to(ROOT).as_posix(), path.read_bytes()
