@@ -314,6 +314,7 @@ def _take_config(
         changes.setdefault("", {})["gc_freeze"] = True
     notices = [
         *config.notices,
+        *(each.text for each in config.misspelt),
         *gunicorn_flags.not_modelled(location, config.ignored, config.harmless),
         *_take_release(args, changes),
     ]

@@ -31,12 +31,17 @@ from sim.errors import ExperimentError
 from sim.experiment import RELEASE, Host, Server
 from sim.reading import literal_config, processors, release_settings
 from sim.reading import settings as model_settings
+from sim.reading.misspelt_settings import Misspelt, misspelt
 
 #: Settings that the model has.
 SERVER_FIELDS = frozenset(each.name for each in fields(Server)) - {RELEASE}
 
 #: The SDK's method that starts LaunchDarkly again in a forked worker.
 POSTFORK = "postfork"
+
+#: Settings whose values Gunicorn looks up where it runs: folders, users and files, which may be
+#: those of a container, and need not be here.
+OF_ITS_HOST = frozenset({"chdir", "user", "group", "reload_extra_files"})
 
 #: Hooks that run when `preload_app` has imported the application, in the master or in a worker:
 #: `gc.freeze` in any of them keeps shared what the fork shares.
@@ -58,6 +63,7 @@ class GunicornConfig:
         access_log_format: of the access log, if the file sets it.
         unread: settings that the file sets and only other releases know than the one that reads it.
         values: all settings of Gunicorn's that the file sets, as Gunicorn validated them.
+        misspelt: names that look like settings and are none.
     """
 
     settings: dict[str, Any]
@@ -69,6 +75,7 @@ class GunicornConfig:
     access_log_format: str | None = None
     unread: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
+    misspelt: tuple[Misspelt, ...] = ()
 
 
 def known_settings() -> dict[str, Any]:
@@ -111,6 +118,9 @@ def validated(setting: Any, value: object, where: str) -> Any:  # noqa: ANN401 -
     try:
         setting.set(value)
     except Exception as error:  # Validators are many, and raise what they like.
+        refused = importlib.import_module("gunicorn.errors").ConfigError
+        if setting.name in OF_ITS_HOST and isinstance(error, refused):
+            return value
         raise ExperimentError(
             f"{where} is {_excerpt(value)}; Gunicorn refuses it ({_message(error)})"
         ) from None
@@ -171,6 +181,7 @@ def read(location: str, cores: int = Host().cores, *, literal: bool = False) -> 
         access_log_format=settings.get("access_log_format"),
         unread=tuple(sorted(release_settings.SINCE.keys() & values.keys() - known.keys())),
         values=settings,
+        misspelt=misspelt(values, known),
     )
 
 

@@ -348,6 +348,9 @@ class Template:
                 pattern += rf"\[{group}\]" if name == "t" else group
             elif role == "duration":
                 pattern += f"(?P<duration>{self.duration.pattern})"
+            elif (other := _time_of(self.language, name)) is not None:
+                # A second time, which may hold a blank.
+                pattern += rf"\[{other.pattern}\]" if name == "t" else other.pattern
             elif role is not None:
                 pattern += f"(?P<{role}>{_anything(name, self.language, quoted=quoted)})"
             else:

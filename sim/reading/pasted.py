@@ -52,7 +52,9 @@ def without_interpreter(arguments: Sequence[str]) -> list[str]:
                 rest.append("gunicorn")
                 position = end + 2
                 continue
-        elif arguments[position] == "--" and end < len(arguments) and _is_gunicorn(arguments[end]):
+        elif (
+            arguments[position] == "--" and end < len(arguments) and starts_gunicorn(arguments[end])
+        ):
             position = end
             continue
         rest.append(arguments[position])
@@ -70,7 +72,7 @@ def read(arguments: Sequence[str], commands: Sequence[str]) -> Pasted:
     Raises:
         ExperimentError: when they are no command that starts Gunicorn, and no application.
     """
-    start = next((index for index, word in enumerate(arguments) if _is_gunicorn(word)), None)
+    start = next((index for index, word in enumerate(arguments) if starts_gunicorn(word)), None)
     launcher = () if start is None else arguments[:start]
     for word in launcher:
         if ":" in word:
@@ -97,7 +99,8 @@ def read(arguments: Sequence[str], commands: Sequence[str]) -> Pasted:
     return Pasted(applications[0])
 
 
-def _is_gunicorn(word: str) -> bool:
+def starts_gunicorn(word: str) -> bool:
+    """Whether a word of a command line is Gunicorn's program."""
     return PurePath(word).name == "gunicorn"
 
 

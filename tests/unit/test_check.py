@@ -111,6 +111,32 @@ def test_a_cpu_limit_counts_for_the_number_of_workers() -> None:
     assert "16 workers on 8 cores with a CPU limit of 0.5: 3 do about as well" in said
 
 
+@pytest.mark.parametrize(
+    ("bind", "exposed"),
+    [
+        ("0.0.0.0:8000", True),
+        ("[::]:8000", True),
+        ("127.0.0.1:8000,0.0.0.0:8001", True),
+        ("unix:/run/gunicorn.sock", False),
+        ("127.0.0.1:8000", False),
+        ("localhost:8000", False),
+    ],
+)
+def test_what_only_this_host_reaches_has_something_in_front(bind: str, exposed: bool) -> None:
+    name = "silent-clients-hold-workers"
+    here = subject(name)
+    server = replace(here.experiment.server, bind=bind)
+    bound = replace(
+        here,
+        experiment=replace(here.experiment, server=server),
+        given=here.given | {"server.bind"},
+    )
+    assert (name in {rule.name for rule, _ in linting(bound, 1).effects}) == exposed
+    # Nobody said where: it is what a bare command line does on a desk.
+    unsaid = replace(bound, given=here.given)
+    assert name in {rule.name for rule, _ in linting(unsaid, 1).effects}
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 CONFIG = """\
@@ -155,6 +181,33 @@ def test_a_report_begins_with_the_worst(check: Check) -> None:
     assert levels == sorted(levels, key=LEVELS.index)
     assert "worker_connections = 1000, or Gunicorn 24 or later" in text
     assert "max_requests_jitter = 5 does nothing" in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("gunicorn", "main:app", "--workers", "3"),
+        ("gunicorn", "app", "--workers", "3", "--chdir", "/no/such/folder"),
+        ("--workers", "3", "gunicorn", "main:app"),
+        ("python", "-m", "gunicorn", "main:app", "-w", "3"),
+    ],
+)
+def test_a_pasted_command_line_is_checked(check: Check, words: tuple[str, ...]) -> None:
+    status, out, _ = check(*words, "--json", "--fail-on", "never")
+    assert status == 0
+    document = json.loads(out)
+    # Gunicorn reads the file beside it, too.
+    assert document["experiment"]["server"]["workers"] == 3
+    assert document["experiment"]["server"]["worker_connections"] == 2
+    assert any("is not imported" in notice for notice in document["notices"])
+
+
+def test_a_duration_is_no_traffic(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "gunicorn.conf.py"
+    path.write_text(CONFIG, encoding="utf-8")
+    words = ["check", str(path), "--duration", "4", "--replications", "3", "--jobs", "1"]
+    main([*words, "--fail-on", "never"])
+    assert capsys.readouterr().out.startswith("Note: No traffic is given")
 
 
 def test_a_status_for_ci(check: Check) -> None:

@@ -47,6 +47,13 @@ def test_settings_are_taken_as_gunicorn_takes_them(read: Read) -> None:
     assert (config.ignored, config.harmless, config.postfork) == ((), (), False)
 
 
+def test_folders_and_users_of_a_container_need_not_be_here(read: Read) -> None:
+    config = read("chdir = '/no/such/folder'\nuser = 'nobody-of-this-name'\ngroup = 'nor-this'\n")
+    assert {"chdir", "user", "group"} <= {*config.ignored, *config.harmless}
+    with pytest.raises(ExperimentError, match="chdir is 5; Gunicorn refuses it"):
+        read("chdir = 5\n")
+
+
 def test_a_worker_class_can_be_a_class(read: Read) -> None:
     text = "from gunicorn.workers.gthread import ThreadWorker as worker_class"
     assert read(text).settings == {"worker_class": "gthread"}

@@ -182,6 +182,14 @@ def test_the_process_is_read_in_a_format_that_is_told(tmp_path: Path) -> None:
     assert log.queueing is False
 
 
+def test_the_finer_of_two_times_is_read(tmp_path: Path) -> None:
+    lines = [f"[{clf(n)}] {ENDS[n] + 0.125:.3f} 0.050" for n in range(60)]
+    path = write(tmp_path / "log", lines)
+    log = read_all([path], Reading("[$time_local] $msec $upstream_response_time"))
+    assert not log.whole
+    assert log.requests.arrival[0] == pytest.approx(ENDS[0] + 0.075)
+
+
 def test_order_is_that_of_one_sort_however_many_chunks() -> None:
     random = Random(4)
     keys = array("d", (random.randrange(1000) for _ in range(2 * CHUNK + 7)))

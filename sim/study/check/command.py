@@ -15,6 +15,7 @@ from sim.command import called, writable
 from sim.errors import ExperimentError
 from sim.experiment.notice import Assumption
 from sim.experiment.release_notices import limit_notices
+from sim.reading import pasted
 from sim.reading.arguments import DEFAULT_CONFIG, Described, add_experiment_arguments, described_by
 from sim.reading.idle_settings import fields_in
 from sim.reading.one_line_parser import OneLineParser, said_by
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str]) -> None:
         KeyboardInterrupt: after Ctrl-C, when what was known by then has been printed.
         SystemExit: with status 1, for a finding of the level of ``--fail-on`` or a worse one.
     """
-    args = _parser().parse_args(arguments[1:])
+    args = _parser().parse_args(_words(arguments[1:]))
     path = None if args.sarif is None else writable(Path(args.sarif))
     page = report_path(args)
     if args.replications < FEWEST:
@@ -160,6 +161,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _words(arguments: Sequence[str]) -> list[str]:
+    """The words of the command line; one that starts Gunicorn is no file, but a pasted command."""
+    words = pasted.without_interpreter(arguments)
+    if words and _starts_gunicorn(words[0]):
+        return ["", *words]
+    return words
+
+
+def _starts_gunicorn(word: str) -> bool:
+    return pasted.starts_gunicorn(word) and not Path(word).is_file()
+
+
 def _seconds(text: str) -> float:
     try:
         value = float(text)
@@ -174,7 +187,7 @@ def _seconds(text: str) -> float:
 
 def _take_file(args: argparse.Namespace) -> None:
     """Put the file that is named without a flag where its kind belongs."""
-    if args.FILE is None:
+    if not args.FILE or _starts_gunicorn(args.FILE):
         if args.config is None and args.experiment is None and Path(DEFAULT_CONFIG).is_file():
             args.config = DEFAULT_CONFIG
         return
@@ -198,6 +211,9 @@ def _subject(args: argparse.Namespace, described: Described) -> Subject:
             for name in sorted(in_file)
             if name in SINCE and not knows(number, name)
         ),
+        misspelt=()
+        if config is None
+        else tuple((each.name, each.text) for each in config.misspelt),
         grace_period=args.grace_period,
         memory=args.memory,
     )
@@ -206,8 +222,12 @@ def _subject(args: argparse.Namespace, described: Described) -> Subject:
 def _notices(described: Described) -> tuple[str, ...]:
     """What was said while the files were read, without what is a finding here."""
     said = fields_in(described.changes)
+    if described.experiment.traffic.requests is None:
+        said.discard("traffic.requests")  # It was taken back by a duration.
     found = {idle.text for idle in described.idle}
     found.update(limit_notices([described.experiment.server]))
+    if described.config is not None:
+        found.update(each.text for each in described.config.misspelt)
     notices = tuple(notice for notice in described.notices if notice not in found)
     return notices if said & TRAFFIC else (NO_TRAFFIC, *notices)
 

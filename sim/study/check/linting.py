@@ -11,7 +11,7 @@ from statistics import fmean
 
 from sim.experiment import Experiment
 from sim.study.check.finding import Finding, computed, predicted, worst_first
-from sim.study.check.rule import Effect, Rule
+from sim.study.check.rule import Effect, Level, Rule
 from sim.study.check.rules import RULES
 from sim.study.check.subject import Subject
 from sim.study.headroom import Headroom, headroom
@@ -32,6 +32,10 @@ AS_IT_IS: Point = (("experiment", 0),)
 #: Rules whose findings are made where the configuration is read.
 NO_EFFECT = "setting-does-nothing"
 UNKNOWN = "setting-unknown-to-the-release"
+MISSPELT = "no-setting-of-this-name"
+
+#: Releases to which a finding without a prediction applies, by its rule.
+RELEASES = {NO_EFFECT: "all", UNKNOWN: "this one", MISSPELT: "all"}
 
 #: Most replications at each load of which the headroom is asked.
 MOST_LOOKS = 12
@@ -106,20 +110,21 @@ def findings(asked: Linting, known: Known) -> tuple[Finding, ...]:
             found.append(one)
     found += _sentences(NO_EFFECT, asked.subject.no_effect)
     found += _sentences(UNKNOWN, asked.subject.unknown)
+    found += _sentences(MISSPELT, asked.subject.misspelt, "warning")
     told = {finding.setting for finding in found if finding.effect}
     return worst_first(
         [finding for finding in found if finding.effect or finding.setting not in told]
     )
 
 
-def _sentences(rule: str, told: Sequence[tuple[str, str]]) -> list[Finding]:
+def _sentences(rule: str, told: Sequence[tuple[str, str]], level: Level = "note") -> list[Finding]:
     """Findings that are a sentence about a setting, which does nothing."""
     return [
         Finding(
             rule=rule,
-            level="note",
+            level=level,
             setting=setting.rpartition(".")[2],
-            releases="all" if rule == NO_EFFECT else "this one",
+            releases=RELEASES[rule],
             what=sentence,
             effect="",
             mend="",

@@ -20,6 +20,7 @@ class Subject:
         values: all settings that the configuration file has, as Gunicorn validated them.
         no_effect: each setting that does nothing, with a sentence; see `sim.reading.idle_settings`.
         unknown: each setting that the release does not know, with a sentence.
+        misspelt: each name that looks like a setting and is none, with a sentence.
         grace_period: s from SIGTERM to SIGKILL at a stop; None where nobody said.
         memory: bytes that the server may take; None where nobody said.
     """
@@ -29,6 +30,7 @@ class Subject:
     values: Mapping[str, Any] | None = None
     no_effect: tuple[tuple[str, str], ...] = ()
     unknown: tuple[tuple[str, str], ...] = ()
+    misspelt: tuple[tuple[str, str], ...] = ()
     grace_period: float | None = None
     memory: float | None = None
 

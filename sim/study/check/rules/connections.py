@@ -22,6 +22,9 @@ SLOW = Distribution.parse("bimodal:0.995,0,10")
 #: Times as long that requests take where connections are starved.
 TWICE = 2.0
 
+#: Beginnings of addresses that only this host reaches.
+LOCAL = ("unix:", "127.", "localhost", "[::1]")
+
 #: s above the idle timeout of what keeps connections: its clock and ours need not agree.
 MARGIN = 5
 
@@ -112,7 +115,17 @@ def _exposed(subject: Subject) -> bool:
         and known.new_connection == "pool"
         and known.data_timeout is None
     )
-    return holds and not experiment.proxy.present and experiment.traffic.timeout is None
+    if _local(subject) or experiment.proxy.present:
+        return False
+    return holds and experiment.traffic.timeout is None
+
+
+def _local(subject: Subject) -> bool:
+    """Whether only this host can connect, where it is said to what: something is in front then."""
+    server = subject.experiment.server
+    if "server.bind" not in subject.given:
+        return False
+    return all(address.startswith(LOCAL) for address in server.addresses)
 
 
 def _slow_clients(subject: Subject) -> Effect:
