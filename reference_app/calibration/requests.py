@@ -382,7 +382,7 @@ def _replayed(worker: Server, *traffics: Traffic) -> tuple[list[Replay], Steps]:
 
 
 def _replay(experiment: Experiment, server: RunningServer) -> Replay:
-    return replay(experiment, 0, (HOST, server.port), lambda _: None, lambda *_: None)
+    return replay(experiment, 0, ((HOST, server.port),), lambda _: None, lambda *_: None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,15 +91,16 @@ class LoadGenerator:
         experiment: Experiment,
         replication: int,
         source: Source,
-        address: Address,
+        addresses: tuple[Address, ...],
         endpoints: Endpoints | None = None,
     ) -> None:
+        """Send to the first of the ``addresses``, or to that of the pod which the Service has."""
         self.start = math.nan
         self.answers: list[bytes] = []
         self._source = source
-        self._address = address
+        self._addresses = addresses
         self._endpoints = endpoints
-        self._host = "localhost" if isinstance(address, str) else address[0]
+        self._host = "localhost" if isinstance(addresses[0], str) else addresses[0][0]
         self._balancer = experiment.proxy if experiment.proxy.kind == "alb" else None
         self._keep = experiment.traffic.connection == "keepalive"
         if self._balancer is not None:
@@ -308,11 +309,13 @@ class LoadGenerator:
             if not reader.at_eof() and not writer.is_closing():
                 return reader, writer
             writer.transport.abort()
-        if self._endpoints is not None and not self._endpoints.ready():
+        pod = 1 if self._endpoints is None else self._endpoints.pod()
+        if pod is None:
             raise ConnectionRefusedError(errno.ECONNREFUSED, "the Service has no ready pod")
-        if isinstance(self._address, str):
-            return await asyncio.open_unix_connection(sock=_unix_connection(self._address))
-        return await asyncio.open_connection(*self._address)
+        address = self._addresses[pod - 1]
+        if isinstance(address, str):
+            return await asyncio.open_unix_connection(sock=_unix_connection(address))
+        return await asyncio.open_connection(*address)
 
 
 def _unix_connection(path: str) -> socket.socket:

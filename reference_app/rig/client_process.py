@@ -52,7 +52,7 @@ class Replay:
 class _Task:
     experiment: Experiment
     replication: int
-    address: Address
+    addresses: tuple[Address, ...]
     parent: int
     endpoints: int | None
 
@@ -60,20 +60,20 @@ class _Task:
 def replay(
     experiment: Experiment,
     replication: int,
-    address: Address,
+    addresses: tuple[Address, ...],
     began: Callable[[float], None],
     progress: Progress,
     endpoints: Endpoints | None = None,
 ) -> Replay:
-    """Send one replication to the server at ``address``; the process is gone afterwards.
+    """Send one replication to the server at these addresses; the process is gone afterwards.
 
     Args:
         experiment: whose requests to send.
         replication: which of them.
-        address: of the server.
+        addresses: of the server's pods; without a rollout, one.
         began: called with the start of the run, CLOCK_MONOTONIC s, shortly before it.
         progress: called now and then.
-        endpoints: whether clients find the server; they always do, if None.
+        endpoints: which pod clients find; always the first, if None.
 
     Raises:
         ExperimentError: when the process ends without a result.
@@ -94,7 +94,7 @@ def replay(
             if pinned is not None:
                 pin(process.pid, pinned.clients)
             fd = None if endpoints is None else endpoints.fd
-            pickle.dump(_Task(experiment, replication, address, os.getpid(), fd), process.stdin)
+            pickle.dump(_Task(experiment, replication, addresses, os.getpid(), fd), process.stdin)
             process.stdin.close()
             while not isinstance(message := pickle.load(process.stdout), Replay):  # noqa: S301
                 if isinstance(message, float):
@@ -117,7 +117,7 @@ def serve() -> None:
     out = sys.stdout.buffer
     rows = source(task.experiment, task.replication)
     endpoints = None if task.endpoints is None else Endpoints.attach(task.endpoints)
-    generator = LoadGenerator(task.experiment, task.replication, rows, task.address, endpoints)
+    generator = LoadGenerator(task.experiment, task.replication, rows, task.addresses, endpoints)
 
     def tell(message: object) -> None:
         pickle.dump(message, out)

@@ -9,8 +9,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from reference_app.rig.deployment import Deployment
 from reference_app.rig.server import RunningServer
-from sim.experiment.disturbance import BootError, Crash, Disturbance, FlagService, Hang, Signal
+from sim.experiment.disturbance import (
+    BootError,
+    Crash,
+    Disturbance,
+    FlagService,
+    Hang,
+    Rollout,
+    Signal,
+)
 from sim.run import ProcessEvent
 
 #: s that the thread may take to end, once it is told to.
@@ -24,10 +33,16 @@ class Disturber:
         events: what was done so far, at the times at which it was done.
     """
 
-    def __init__(self, disturbances: tuple[Disturbance, ...], server: RunningServer) -> None:
+    def __init__(
+        self,
+        disturbances: tuple[Disturbance, ...],
+        server: RunningServer,
+        deployment: Deployment | None = None,
+    ) -> None:
         self.events: list[ProcessEvent] = []
         self._disturbances = disturbances
         self._server = server
+        self._deployment = deployment
         self._thread: threading.Thread | None = None
         self._over = threading.Event()
         self._error: Exception | None = None
@@ -62,7 +77,11 @@ class Disturber:
                 if self._over.wait(max(0.0, start + disturbance.at - time.monotonic())):
                     return
                 at = time.monotonic() - start
-                self._do(disturbance)
+                if isinstance(disturbance, Rollout):
+                    assert self._deployment is not None, "what is rolled out has a deployment"
+                    self._deployment.roll_out(disturbance)
+                else:
+                    self._do(disturbance)
                 self.events.append(ProcessEvent(*disturbance.event())._replace(time=at))
         except Exception as error:
             self._error = error
@@ -71,7 +90,8 @@ class Disturber:
         server = self._server
         match disturbance:
             case Signal(to="master", signal=name):
-                with suppress(ProcessLookupError):
+                # The pid of one that was reaped may be anybody's.
+                if not server.container.ended():
                     os.kill(server.master_pid, signal.Signals[f"SIG{name}"])
             case Signal(to="all", signal=name):
                 for pid in server.pids():
@@ -104,9 +124,13 @@ class Disturber:
 
 
 @contextmanager
-def disturber(disturbances: tuple[Disturbance, ...], server: RunningServer) -> Iterator[Disturber]:
-    """A `Disturber` that ends with the ``with`` block."""
-    disturbing = Disturber(disturbances, server)
+def disturber(
+    disturbances: tuple[Disturbance, ...],
+    server: RunningServer,
+    deployment: Deployment | None = None,
+) -> Iterator[Disturber]:
+    """A `Disturber` that ends with the ``with`` block; ``deployment`` does its rollouts."""
+    disturbing = Disturber(disturbances, server, deployment)
     try:
         yield disturbing
     finally:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from bisect import insort
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sim.run import ProcessEvent
@@ -28,8 +28,9 @@ CRASHES = "A request crashes the worker (pid: %s)"
 HANGS = "A request hangs in the worker (pid: %s)"
 HANGS_NO_MORE = "A request does not hang any more in the worker (pid: %s)"
 
-#: How events name the first master.
+#: How events name the first master, and that of the pod which a rollout creates.
 MASTER = "master"
+NEW_MASTER = "master 2"
 
 _LINE = re.compile(r"(\d+\.\d{6}) \[(\d+)\] \[([A-Z]+)\] (.*)")
 _FORKED = re.compile(r"Worker (\d+) forked \(pid: (?P<pid>\d+), master: (\d+)\)")
@@ -137,21 +138,21 @@ def worker_pids(lines: Iterable[LogLine]) -> dict[int, int]:
 
 
 def process_events(
-    lines: Sequence[LogLine], start: float = 0.0, first: Collection[int] = ()
+    lines: Sequence[LogLine], start: float = 0.0, known: Mapping[int, str] | None = None
 ) -> tuple[ProcessEvent, ...]:
     """What happened to the processes, by time; see `sim.run.ProcessEvent` for the kinds.
 
     Args:
         lines: of one service, by time.
         start: the moment that the events count from, CLOCK_MONOTONIC s.
-        first: pids of the master, and of those that were started after it had ended; without any,
-            the first to log.
+        known: names, by pid, of masters that no other master has started; without any, the first
+            to log is the first.
     """
     events: list[ProcessEvent] = []
     boot_orders = _boot_orders(lines)
     # A pid can come back, so it means the worker that was forked with it last.
     names: dict[int, str] = {}
-    masters = dict.fromkeys(first, MASTER)
+    masters = dict(known or {})
     ended: set[str] = set()
     for line in lines:
         if birth := _birth(line):

@@ -1,4 +1,4 @@
-"""Plays the kubelet: probes a running server, restarts it, and takes it out of its Service.
+"""Plays the kubelet of a pod: probes its server, restarts it, and takes it out of its Service.
 
 The rules are those of `sim.run.kubelet`, which the model follows too. A thread for each probe sends
 it, as a kubelet has a goroutine for each; another looks after the container.
@@ -13,18 +13,21 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from math import inf
 
 from reference_app.rig.address import Address
-from reference_app.rig.container import LOOK
+from reference_app.rig.container import Container
 from reference_app.rig.endpoints import Endpoints
 from reference_app.rig.server import RunningServer
-from sim.errors import ExperimentError
 from sim.experiment import Experiment
+from sim.experiment.shutdown import Shutdown, shutdown
 from sim.run import ERROR_5XX, OK, REFUSED, RESET, TIMEOUT, Probed, ProcessEvent, Requests
 from sim.run.kubelet import BackOff, Prober
+
+#: s between two looks at the container.
+LOOK = 0.005
 
 #: s that a thread may take to end once it is told to, beside what it waits for.
 PATIENCE = 20.0
@@ -40,15 +43,27 @@ class Kubelet:
     """One kubelet with one pod of one container.
 
     Attributes:
-        endpoints: whether clients find the server.
+        available: set once the pod is ready for the first time, and when nothing is done any more.
         events: what it saw and did so far.
     """
 
-    def __init__(self, experiment: Experiment, replication: int, server: RunningServer) -> None:
-        self.endpoints = Endpoints.create()
+    def __init__(
+        self,
+        experiment: Experiment,
+        replication: int,
+        server: RunningServer,
+        endpoints: Endpoints,
+        pod: int,
+    ) -> None:
+        """Look after the pod with that number, from 1: the server's first, or its surge."""
+        self.available = threading.Event()
         self.events: list[ProcessEvent] = []
+        self._experiment = experiment
+        self._replication = replication
         self._server = server
-        self._probers = [Prober(experiment, replication, it) for it in experiment.probes]
+        self._endpoints = endpoints
+        self._pod = pod
+        self._probers: list[Prober] = []
         self._rows: list[tuple[Prober, Requests, bytes]] = []
         kinds = {probe.kind for probe in experiment.probes}
         self._has_readiness, self._has_startup = "readiness" in kinds, "startup" in kinds
@@ -58,19 +73,47 @@ class Kubelet:
         self._error: Exception | None = None
         self._begin = 0.0
         # As in `sim.model.kubelet`.
-        self._ready = self._running = self._started = True
+        self._ready = self._running = self._started = self._deleted = False
         self._since = -inf
-        self._grace_period: float | None = None
+        self._shutdown: Shutdown | None = None
         self._to_stop = threading.Event()
+        self._container: Container | None = None
+        self._address = server.addresses[pod - 1]
 
     def begin(self, start: float) -> None:
         """Begin; the run starts at ``start``, CLOCK_MONOTONIC s, in a moment."""
         self._begin = start
-        works = [self._watch, *(self._work(prober) for prober in self._probers)]
+        self._ready = self._running = self._started = True
+        self._container = self._server.container
+        self._watch_and_probe(self._watch, None)
+
+    def create(self, start: float) -> None:
+        """Start the first container of a new pod now, and probe it; the run began at ``start``."""
+        self._begin = start
+        self._note("created", "pod")
+        self._watch_and_probe(self._boot_and_watch, self._now())
+
+    def delete(self, pre_stop: float, termination_grace_period: float) -> None:
+        """Stop the container now, and start no other."""
+        with self._lock:
+            self._deleted = True
+            self._note("deleted", "pod")
+            self._stop(shutdown(termination_grace_period, pre_stop))
+
+    def _watch_and_probe(self, watch: Callable[[], None], created: float | None) -> None:
+        experiment, replication = self._experiment, self._replication
+        self._probers = [Prober(experiment, replication, it, created) for it in experiment.probes]
+        works = [watch, *(self._work(prober) for prober in self._probers)]
         for work in works:
             thread = threading.Thread(target=self._until_over, args=(work,), daemon=True)
             self._threads.append(thread)
             thread.start()
+
+    def tell_to_end(self) -> None:
+        """Let the threads begin to end."""
+        self._over.set()
+        self._to_stop.set()
+        self.available.set()
 
     def end(self) -> None:
         """Do nothing more.
@@ -78,19 +121,17 @@ class Kubelet:
         Raises:
             Exception: that has kept a thread from doing what it was to do.
         """
-        self._over.set()
-        self._to_stop.set()
+        self.tell_to_end()
         for thread in self._threads:
             thread.join(PATIENCE)
-        self.endpoints.close()
         if self._error is not None:
             raise self._error
 
     def probed(self) -> tuple[Probed, ...]:
-        """All probes so far, by time; which worker answered is in the response."""
+        """All probes so far; which worker answered is in the response."""
         boot_order = {pid: number for number, pid in self._server.workers().items()}
         probed = []
-        for prober, rows, body in sorted(self._rows, key=lambda row: row[1].arrival[0]):
+        for prober, rows, body in self._rows:
             if rows.outcome[0] == OK:
                 answer = json.loads(body)
                 rows.started[0] = answer["started"] - self._begin
@@ -109,7 +150,8 @@ class Kubelet:
         return time.monotonic() - self._begin
 
     def _note(self, kind: str, what: str) -> None:
-        self.events.append(ProcessEvent(self._now(), kind, what))
+        name = what if self._pod == 1 else f"{what} {self._pod}"
+        self.events.append(ProcessEvent(self._now(), kind, name))
 
     # Probes.
 
@@ -122,6 +164,8 @@ class Kubelet:
             began = self._now()
             with self._lock:
                 since = self._since
+                if self._deleted:
+                    return
                 skips = not self._running or not prober.may_probe(
                     began - since, started=self._started
                 )
@@ -129,14 +173,14 @@ class Kubelet:
                 continue
             success = self._probe(prober) == OK
             with self._lock:
-                if self._running and self._since == since:
+                if self._running and self._since == since and not self._deleted:
                     self._judge(prober, success=success)
 
     def _probe(self, prober: Prober) -> int:
         rows = Requests()
         row = rows.append(self._now(), *prober.demands())
         timeout = prober.probe.timeout
-        outcome, body = get(self._server.address, rows.io[row], rows.cpu[row], timeout)
+        outcome, body = get(self._address, rows.io[row], rows.cpu[row], timeout)
         rows.finished[row] = self._now()
         rows.outcome[row] = outcome
         self._rows.append((prober, rows, body))
@@ -151,29 +195,50 @@ class Kubelet:
             self._set_ready(state)
         elif not state:
             self._note(f"{kind} failed", "container")
-            if self._grace_period is None:
-                self._grace_period = prober.probe.termination_grace_period
-                self._to_stop.set()
+            self._stop(shutdown(prober.probe.termination_grace_period))
         elif kind == "startup":
             self._started = True
             self._note("startup over", "container")
+            if not self._has_readiness:
+                self._set_ready(True)
 
     def _set_ready(self, ready: bool) -> None:
-        if ready != self._ready:
-            self._ready = ready
-            self.endpoints.set_ready(ready)
+        if ready == self._ready:
+            return
+        self._ready = ready
+        self._endpoints.set_ready(ready, pod=self._pod)
+        if ready and self._pod > 1 and not self.available.is_set():
+            self._note("available", "pod")
+            self.available.set()
+        else:
             self._note("in service" if ready else "out of service", "pod")
 
     # The container.
 
+    def _stop(self, how: Shutdown) -> None:
+        """Let the container be stopped; nothing more where it is being stopped already."""
+        if self._shutdown is None:
+            self._shutdown = how
+            self._to_stop.set()
+
+    def _boot_and_watch(self) -> None:
+        """The same of a new pod. The thread that starts a process counts as its parent."""
+        surge = self._server.surge
+        assert surge is not None, "a server that is rolled out has a surge"
+        with self._lock:
+            self._container = surge.create()
+            self._booted()
+        self._watch()
+
     def _watch(self) -> None:
-        container, back_off = self._server.container, BackOff()
+        container, back_off = self._container, BackOff()
+        assert container is not None, "a pod is watched once it has a container"
         while not self._over.is_set():
             self._to_stop.wait(LOOK)
             if self._over.is_set():
                 return
-            if self._grace_period is not None and not container.ended():
-                self._terminate(self._grace_period)
+            if self._shutdown is not None and not container.ended():
+                self._shut_down(container, self._shutdown)
             elif not container.ended():
                 continue
             if self._over.is_set():
@@ -182,41 +247,50 @@ class Kubelet:
             with self._lock:
                 self._running = False
                 self._note("ended", "container")
+                if self._deleted:
+                    return
                 self._set_ready(False)
             delay = back_off.next_delay(self._now() - self._since)
             if delay:
                 self._note("back-off", "container")
-            if self._over.wait(delay):
+            if self._over.wait(delay) or self._deleted:
                 return
-            self._start()
+            with self._lock:
+                container.restart()
+                self._note("started", "container")
+                self._booted()
 
-    def _terminate(self, grace_period: float) -> None:
-        """SIGTERM, and SIGKILL if the master has not ended in time."""
-        container = self._server.container
+    def _shut_down(self, container: Container, how: Shutdown) -> None:
+        """The hook, SIGTERM, and SIGKILL if the master has not ended in time."""
+        if how.pre_stop and self._ends_within(container, how.pre_stop):
+            return
         self._note("sent SIGTERM", "container")
         # The kernel drops what the first process of a container has no handler for.
-        if self._server.listens():
+        master = container.process.pid
+        if self._server.listens(master):
             with suppress(ProcessLookupError):
-                os.kill(container.process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + grace_period
-        while not container.ended() and time.monotonic() < deadline:
-            if self._over.wait(min(LOOK, max(0.0, deadline - time.monotonic()))):
-                return
-        if not container.ended():
+                os.kill(master, signal.SIGTERM)
+        if not self._ends_within(container, how.grace_period):
             self._note("sent SIGKILL", "container")
 
-    def _start(self) -> None:
-        with self._lock:
-            self._server.container.restart()
-            self._running = True
-            self._started = not self._has_startup
-            self._since = self._now()
-            self._grace_period = None
-            self._to_stop.clear()
-            for prober in self._probers:
-                prober.renew()
-            self._note("started", "container")
-            self._set_ready(not self._has_readiness)
+    def _ends_within(self, container: Container, seconds: float) -> bool:
+        """Wait so long for the master to end; whether it has, or nothing is done any more."""
+        deadline = time.monotonic() + seconds
+        while not container.ended() and time.monotonic() < deadline:
+            if self._over.wait(min(LOOK, max(0.0, deadline - time.monotonic()))):
+                return True
+        return container.ended()
+
+    def _booted(self) -> None:
+        """A container has just been started."""
+        self._running = True
+        self._started = not self._has_startup
+        self._since = self._now()
+        self._shutdown = None
+        self._to_stop.clear()
+        for prober in self._probers:
+            prober.renew()
+        self._set_ready(not self._has_readiness and self._started)
 
 
 def get(address: Address, io: float, cpu: float, timeout: float) -> tuple[int, bytes]:
@@ -256,32 +330,3 @@ def get(address: Address, io: float, cpu: float, timeout: float) -> tuple[int, b
         return RESET, b""
     # "Any code greater than or equal to 200 and less than 400 indicates success."
     return (OK if b"200" <= status < b"400" else ERROR_5XX), body
-
-
-def refuse_unplayable(experiment: Experiment) -> None:
-    """Refuse an experiment whose pod cannot be taken out of its Service.
-
-    Raises:
-        ExperimentError: when a real proxy stands between the clients and a readiness probe.
-    """
-    kinds = {probe.kind for probe in experiment.probes}
-    if "readiness" in kinds and experiment.proxy.kind == "nginx":
-        raise ExperimentError(
-            "the experiment has the proxy nginx and a readiness probe; expected one of them, or "
-            "the proxy alb: the rig cannot take a server out of a real nginx"
-        )
-
-
-@contextmanager
-def kubelet(
-    experiment: Experiment, replication: int, server: RunningServer
-) -> Iterator[Kubelet | None]:
-    """A `Kubelet` that ends with the ``with`` block; None where the experiment has no probes."""
-    if not experiment.probes:
-        yield None
-        return
-    playing = Kubelet(experiment, replication, server)
-    try:
-        yield playing
-    finally:
-        playing.end()

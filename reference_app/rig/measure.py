@@ -13,8 +13,8 @@ from reference_app.rig.address import Address
 from reference_app.rig.cgroup import difference
 from reference_app.rig.client import Progress
 from reference_app.rig.client_process import Replay, replay
+from reference_app.rig.deployment import deployment, refuse_unplayable
 from reference_app.rig.disturber import disturber
-from reference_app.rig.kubelet import kubelet, refuse_unplayable
 from reference_app.rig.memory import memory_of
 from reference_app.rig.nginx import running_nginx
 from reference_app.rig.releases import Gunicorn, quietly
@@ -55,28 +55,30 @@ def measure(
     with (
         running_server(experiment, gunicorn=gunicorn) as server,
         in_front(experiment.proxy, server.address) as address,
-        kubelet(experiment, replication, server) as probing,
+        deployment(experiment, replication, server) as pods,
     ):
-        with disturber(experiment.disturbances, server) as disturbing:
+        with disturber(experiment.disturbances, server, pods) as disturbing:
             before = _cpu_stat(server)
 
             def begin(start: float) -> None:
                 nonlocal before
                 before = _cpu_stat(server)
                 disturbing.begin(start)
-                if probing is not None:
-                    probing.begin(start)
+                if pods is not None:
+                    pods.begin(start)
 
-            endpoints = None if probing is None else probing.endpoints
-            result = replay(experiment, replication, address, begin, progress, endpoints)
+            endpoints = None if pods is None else pods.endpoints
+            # A rollout has no proxy with an address of its own: see `refuse_unplayable`.
+            addresses = (address, *server.addresses[1:])
+            result = replay(experiment, replication, addresses, begin, progress, endpoints)
             end = time.monotonic()
             after = _cpu_stat(server)
         census = _census(server)
         memory = memory_of(server)
         _read_answers(result, server)
-        done = [*disturbing.events, *(() if probing is None else probing.events)]
+        done = [*disturbing.events, *(() if pods is None else pods.events())]
         events = _events(server, result.start, end, done)
-        probed = () if probing is None else probing.probed()
+        probed = () if pods is None else pods.probed()
     return Run(
         "reference_app",
         to_dict(experiment),

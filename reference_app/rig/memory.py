@@ -65,7 +65,7 @@ def memory_of(server: RunningServer) -> Memory | None:
     own = [pages for pages in workers if pages is not None]
     master = None
     with suppress(psutil.NoSuchProcess):
-        master = _pages(psutil.Process(server.master_pid))
+        master = _pages(psutil.Process(server.containers()[-1].process.pid))
     if master is None or not own:
         return None
     files: Counter[str] = Counter()
@@ -113,7 +113,7 @@ def collect(server: RunningServer) -> None:
 
 def exercise(server: RunningServer, experiment: Experiment) -> None:
     """Keep every pool thread busy for a while."""
-    replay(experiment, 0, server.address, lambda _: None, lambda *_: None)
+    replay(experiment, 0, server.addresses, lambda _: None, lambda *_: None)
 
 
 def measure_memory(

@@ -14,9 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -28,14 +29,21 @@ from reference_app.launchdarkly.flag_process import FlagProcess, flag_process
 from reference_app.rig.address import HOST, Address, reserved_port
 from reference_app.rig.cgroup import CpuGroup, cpu_group
 from reference_app.rig.container import LOOK, Container, group
-from reference_app.rig.gunicorn_log import LogLine, log_lines, process_events, worker_pids
+from reference_app.rig.gunicorn_log import (
+    MASTER,
+    NEW_MASTER,
+    LogLine,
+    log_lines,
+    process_events,
+    worker_pids,
+)
 from reference_app.rig.pinning import pin, pinning
 from reference_app.rig.releases import Gunicorn, quietly
 from reference_app.rig.rig_config import GC_FREEZE, NO_POSTFORK, RIG_PID
 from reference_app.rig.traps import TRAPS, TrapBoard
 from sim.errors import ExperimentError
 from sim.experiment import MAX_UNIX_PATH, Experiment, Server
-from sim.experiment.disturbance import BootError, Crash, Hang
+from sim.experiment.disturbance import BootError, Crash, Hang, Rollout
 from sim.run import ProcessEvent
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,6 +111,32 @@ SERVICE = Application("reference_app.app:app")
 TRAPPED_SERVICE = Application("reference_app.rig.trapped_app:app")
 
 
+#: Starts a master that listens at an address.
+Start = Callable[[Address], subprocess.Popen[bytes]]
+
+
+class Surge:
+    """The pod that a rollout creates beside the first: the same Gunicorn at an address of its own.
+
+    State: ``container``; None until it is created.
+    """
+
+    def __init__(self, address: Address, start: Start) -> None:
+        self.address = address
+        self.container: Container | None = None
+        self._start = start
+
+    def create(self) -> Container:
+        """Start its container; in a thread that lives as long as the server."""
+        self.container = Container(partial(self._start, self.address))
+        return self.container
+
+    def stop(self) -> None:
+        """Kill its processes, if there are any."""
+        if self.container is not None:
+            self.container.stop(0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class RunningServer:
     """Gunicorn, ready for requests.
@@ -110,6 +144,7 @@ class RunningServer:
     Attributes:
         address: that it listens at: 127.0.0.1 and a free port, or the path of a Unix socket.
         container: its processes; a kubelet may start them again.
+        surge: the second pod, of a rollout; None without one.
         flag_service: that the workers' SDK talks to; None without LaunchDarkly.
         traps: that its workers look at; None where the experiment sets none.
         log: that all its processes write to.
@@ -122,11 +157,22 @@ class RunningServer:
     traps: TrapBoard | None
     log: IO[bytes]
     cpu_group: CpuGroup | None = None
+    surge: Surge | None = None
 
     @property
     def master_pid(self) -> int:
         """The pid of the master, which also is the process group of all its processes."""
         return self.container.process.pid
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """That of each pod; without a rollout there is one."""
+        return (self.address,) if self.surge is None else (self.address, self.surge.address)
+
+    def containers(self) -> list[Container]:
+        """Those of all pods so far, the last that was created last."""
+        new = None if self.surge is None else self.surge.container
+        return [self.container] if new is None else [self.container, new]
 
     @property
     def port(self) -> int:
@@ -148,13 +194,17 @@ class RunningServer:
         Args:
             start: the moment that the events count from, CLOCK_MONOTONIC s.
         """
-        return process_events(self.lines(), start, self.container.masters)
+        known = {
+            pid: name
+            for container, name in zip(self.containers(), (MASTER, NEW_MASTER), strict=False)
+            for pid in container.masters
+        }
+        return process_events(self.lines(), start, known)
 
-    def listens(self) -> bool:
-        """Whether the master listens: it has its signal handlers by then."""
+    def listens(self, master: int) -> bool:
+        """Whether the master with that pid listens: it has its signal handlers by then."""
         return any(
-            line.pid == self.master_pid and line.message.startswith("Listening at")
-            for line in self.lines()
+            line.pid == master and line.message.startswith("Listening at") for line in self.lines()
         )
 
     def workers(self) -> dict[int, int]:
@@ -164,17 +214,22 @@ class RunningServer:
     def pids(self) -> list[int]:
         """The pids of all processes that live, the masters' first."""
         workers = set(self.workers().values())
-        members = {process.pid for process in group(self.master_pid)}
+        members = {
+            process.pid
+            for container in self.containers()
+            for process in group(container.process.pid)
+        }
         return [*sorted(members - workers), *sorted(members & workers)]
 
     def living_workers(self) -> dict[int, psutil.Process]:
         """The workers that have not ended, by boot order."""
         living = {}
+        leaders = {container.process.pid for container in self.containers()}
         for number, pid in self.workers().items():
             with suppress(ProcessLookupError, psutil.NoSuchProcess):
                 process = psutil.Process(pid)
-                # A pid may come back, but not in this group.
-                if os.getpgid(pid) == self.master_pid and process.status() != psutil.STATUS_ZOMBIE:
+                # A pid may come back, but not in these groups.
+                if os.getpgid(pid) in leaders and process.status() != psutil.STATUS_ZOMBIE:
                     living[number] = process
         return living
 
@@ -217,19 +272,21 @@ def running_server(
         address = stack.enter_context(_own_address(experiment.server))
         if application is None:
             application = SERVICE if traps is None else TRAPPED_SERVICE
-        container = stack.enter_context(
-            _gunicorn(
-                experiment,
-                application,
-                gunicorn or quietly(experiment.server.gunicorn),
-                address,
-                flag_service,
-                traps,
-                log,
-                limited,
-            )
+        start = _starter(
+            experiment,
+            application,
+            gunicorn or quietly(experiment.server.gunicorn),
+            flag_service,
+            traps,
+            log,
+            limited,
         )
-        server = RunningServer(address, container, flag_service, traps, log, limited)
+        surge = None
+        if any(isinstance(it, Rollout) for it in experiment.disturbances):
+            surge = Surge(stack.enter_context(_own_address(experiment.server)), start)
+            stack.callback(surge.stop)
+        container = stack.enter_context(_gunicorn(experiment, partial(start, address)))
+        server = RunningServer(address, container, flag_service, traps, log, limited, surge)
         _wait_until_ready(experiment, container.process, log)
         yield server
 
@@ -255,29 +312,28 @@ def _own_address(server: Server) -> Iterator[Address]:
         yield path
 
 
-@contextmanager
-def _gunicorn(
+def _starter(
     experiment: Experiment,
     application: Application,
     gunicorn: Gunicorn,
-    address: Address,
     flag_service: FlagProcess | None,
     traps: TrapBoard | None,
     log: IO[bytes],
     limited: CpuGroup | None,
-) -> Iterator[Container]:
-    # Not `python -m gunicorn`: on SIGUSR2 that would run gunicorn/__main__.py as a script, which
-    # finds the package's own http where it looks for Python's, and the second master dies.
-    command = [sys.executable, str(gunicorn.script)]
-    command += ["--config", f"python:{application.config}"]
-    bind = f"unix:{address}" if isinstance(address, str) else f"{address[0]}:{address[1]}"
-    command += ["--bind", bind]
-    command += gunicorn_flags(experiment.server)
-    command += [application.target]
+) -> Start:
     pinned = pinning(experiment.host)
     environment = _environment(experiment, application, gunicorn, flag_service, traps)
 
-    def start() -> subprocess.Popen[bytes]:
+    def start(address: Address) -> subprocess.Popen[bytes]:
+        # Not `python -m gunicorn`: on SIGUSR2 that would run gunicorn/__main__.py as a script,
+        # which finds the package's own http where it looks for Python's, and the second master
+        # dies.
+        command = [sys.executable, str(gunicorn.script)]
+        command += ["--config", f"python:{application.config}"]
+        bind = f"unix:{address}" if isinstance(address, str) else f"{address[0]}:{address[1]}"
+        command += ["--bind", bind]
+        command += gunicorn_flags(experiment.server)
+        command += [application.target]
         process = subprocess.Popen(  # noqa: S603 - our own interpreter, validated settings
             command,
             cwd=application.directory,
@@ -304,6 +360,13 @@ def _gunicorn(
                 raise
         return process
 
+    return start
+
+
+@contextmanager
+def _gunicorn(
+    experiment: Experiment, start: Callable[[], subprocess.Popen[bytes]]
+) -> Iterator[Container]:
     container = Container(start)
     patience = 0.0
     try:

@@ -5,7 +5,8 @@
     fork --> ready: + threads --hang: - 1--> --hang over: + 1--> --accepts no more: - the rest-->
 
 Read from the process events alone, so a measured run has it too. A worker that no longer accepts
-has no capacity, even if its threads still serve: after SIGTERM to the master the capacity is 0.
+has no capacity, even if its threads still serve: after SIGTERM to the master the capacity is 0. In
+a rollout only the pod that the Service has counts: no new request reaches the other.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sim.analysis.lives import read
+from sim.analysis.lives import SECOND, Lives, read
 from sim.run import ProcessEvent
 
 #: Kinds of event of which the first ends what a worker can serve; see `sim.run.ProcessEvent`.
@@ -62,10 +63,40 @@ def capacity(events: Iterable[ProcessEvent], threads: int) -> list[Step]:
     Returns:
         Steps by time, no two at the same one.
     """
+    known = list(events)
+    workers = {event.process for event in known if event.kind == "ready" and event.time < 0}
+    lives = read(known, (), len(workers))
+    changes = _with_stops(known, lives)
+    if not lives.rolled_out:
+        return _steps(changes, threads)
+    new = {life.name for life in lives.lives if life.master == SECOND}
+    before = _steps([event for event in changes if event.process not in new], threads)
+    after = _steps([event for event in changes if event.process in new], threads)
+    at_switch = [step for step in after if step.time <= lives.switched]
+    return _changes(
+        [
+            *(step for step in before if step.time < lives.switched),
+            *(Step(lives.switched, step.threads) for step in at_switch[-1:] or [Step(0.0, 0)]),
+            *(step for step in after if step.time > lives.switched),
+        ]
+    )
+
+
+def _changes(steps: Iterable[Step]) -> list[Step]:
+    """Only those steps that change something; the first comes after 0 threads."""
+    changes: list[Step] = []
+    for step in steps:
+        if step.threads != (changes[-1].threads if changes else 0) and math.isfinite(step.time):
+            changes.append(step)
+    return changes
+
+
+def _steps(events: Iterable[ProcessEvent], threads: int) -> list[Step]:
+    """The capacity of all workers in these events together."""
     steps: list[Step] = []
     serving: dict[str, _Worker] = {}
     total = 0
-    for time, kind, process in _with_stops(list(events)):
+    for time, kind, process in events:
         total -= _threads(serving.get(process), threads)
         if kind == "ready":
             serving[process] = _Worker()
@@ -82,12 +113,11 @@ def capacity(events: Iterable[ProcessEvent], threads: int) -> list[Step]:
     return steps
 
 
-def _with_stops(events: list[ProcessEvent]) -> list[ProcessEvent]:
+def _with_stops(events: list[ProcessEvent], lives: Lives) -> list[ProcessEvent]:
     """The events, and one of kind `_STOPPED_ACCEPTING` where a worker stops accepting."""
-    workers = {event.process for event in events if event.kind == "ready" and event.time < 0}
     stops = [
         ProcessEvent(life.accepted_until, _STOPPED_ACCEPTING, life.name)
-        for life in read(events, (), len(workers)).lives
+        for life in lives.lives
         if math.isfinite(life.accepted_until)
     ]
     # After other events at the same time, which may have caused it.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from sim.analysis.lives import CONTAINER, read
+from sim.analysis.lives import MASTER_IN, read
 from sim.experiment import PROBES, ProbeKind
 from sim.experiment.probe import has_probes
 from sim.run import Run
@@ -33,7 +33,7 @@ class Kubelet:
 
     Attributes:
         probes: of each kind that was sent.
-        restarts: number of times that it started the container anew.
+        restarts: number of times that it started a container anew.
         not_ready_s: time in which the Service did not have the pod, s.
     """
 
@@ -53,7 +53,7 @@ def kubelet_of(run: Run, end: float) -> Kubelet | None:
             for kind in PROBES
             if (successes := [probed.success for probed in run.probes if probed.kind == kind])
         ),
-        sum(event.kind == "started" and event.process == CONTAINER for event in run.events),
+        sum(event.kind == "started" and event.process in MASTER_IN for event in run.events),
         sum(max(0.0, min(each.end, end) - each.begin) for each in unready),
     )
 

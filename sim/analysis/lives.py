@@ -24,6 +24,9 @@ The rules, each with its place in Gunicorn's source (in `arbiter.py` unless name
 A kubelet ends a container with all of its processes, and starts it again: from its first socket on,
 another master takes connections. What the kubelet does is caused by the disturbance that made the
 capacity fall last, or the traffic rise, before its probe failed.
+
+A rollout starts a second container, with a second master, beside the first, and stops the first.
+Connections go to the first until the Service has switched, and to the second from then on.
 """
 
 from __future__ import annotations
@@ -34,17 +37,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from sim.experiment.disturbance import ALL_PROCESSES, Disturbance, Rate
+from sim.experiment.disturbance import ALL_PROCESSES, DEPLOYMENT, Disturbance, Rate
 from sim.run import ProcessEvent
 
 #: s by which an interpreter may note a disturbance early: sums of floats are not exact.
 EARLY = 1e-6
 
-#: The master that USR2 starts.
+#: The master that USR2, or a rollout, starts.
 SECOND = "master 2"
 
 #: What a kubelet starts, ends and probes; see `sim.run.ProcessEvent`.
 CONTAINER, POD = "container", "pod"
+
+#: The same of the pod that a rollout starts.
+NEW_CONTAINER, NEW_POD = "container 2", "pod 2"
+
+#: The first master of each container.
+MASTER_IN = {CONTAINER: "master", NEW_CONTAINER: SECOND}
+
+#: What clients connect to, as events name it.
+SERVICE = "service"
 
 #: Begins the kind of an event that notes a signal of the experiment's.
 SENT = "sent SIG"
@@ -163,16 +175,21 @@ class Lives:
         blows: by time.
         stops: of masters, by their names.
         masters: names of all.
-        downs: what ended a container, and when the next one listened, s.
+        downs: of each time in which a container did not listen: its first master, what ended it or
+            the one before, and when it listened, s.
         unready: the times in which the Service did not have the pod, in order.
+        switched: when the Service went over to the pod of a rollout, s; infinity for never.
+        rolled_out: whether a rollout has started a second pod.
     """
 
     lives: list[Life] = field(default_factory=list)
     blows: list[Blow] = field(default_factory=list)
     stops: dict[str, Stop] = field(default_factory=dict)
     masters: list[str] = field(default_factory=lambda: ["master"])
-    downs: list[tuple[Stop, float]] = field(default_factory=list)
+    downs: list[tuple[str, Stop, float]] = field(default_factory=list)
     unready: list[Unready] = field(default_factory=list)
+    switched: float = math.inf
+    rolled_out: bool = False
 
     def unready_at(self, time: float) -> Unready | None:
         """The time without the pod in its Service in which ``time`` is; None without any."""
@@ -184,14 +201,18 @@ class Lives:
     def stopped(self, time: float) -> Stop | None:
         """What stopped the last master that still took connections, if that was before ``time``.
 
-        None where another container has listened since.
+        None where another container has listened since. Once there is a rollout, only the pod
+        counts to which clients connected at that ``time``.
         """
-        for stop, until in self.downs:
-            if stop.time - EARLY <= time < until:
+        masters = self.masters
+        if self.rolled_out:
+            masters = ["master" if time < self.switched else SECOND]
+        for master, stop, until in self.downs:
+            if master in masters and stop.time - EARLY <= time < until:
                 return stop
-        if any(master not in self.stops for master in self.masters):
+        if any(master not in self.stops for master in masters):
             return None
-        last = max(self.stops.values(), key=lambda stop: stop.time)
+        last = max((self.stops[master] for master in masters), key=lambda stop: stop.time)
         return last if last.time <= time + EARLY else None
 
 
@@ -225,9 +246,11 @@ class _Reader:
         self.hanging: dict[str, int | None] = {}
         self.frozen: dict[str, int | None] = {}
         self.boots: dict[str, int | None] = {}
-        # What the kubelet acts on, and when the container ended that it has started again.
-        self.judged: int | None = None
-        self.restarting: Stop | None = None
+        # What the kubelet acts on, by container; and by master, what ended a container that does
+        # not listen yet.
+        self.judged: dict[str, int | None] = {}
+        self.restarting: dict[str, Stop] = {}
+        self.rollout: int | None = None
         self.rises = _rises(disturbances)
 
     # Disturbances.
@@ -272,10 +295,14 @@ class _Reader:
 
     def event(self, event: ProcessEvent) -> None:
         time, kind, process = event
-        if process == CONTAINER:
-            self._container(time, kind)
-        elif process == POD:
+        if process in MASTER_IN:
+            self._container(time, kind, process)
+        elif process in (POD, NEW_POD):
             self._pod(time, kind)
+        elif process == DEPLOYMENT:
+            self.rollout = self._place(event)
+        elif process == SERVICE:
+            self.lives.switched = time
         elif kind.startswith(SENT):
             self._sent(event)
         elif kind == "crash set":
@@ -287,23 +314,39 @@ class _Reader:
         elif process.startswith("master"):
             self._master(time, kind, process)
 
-    def _container(self, time: float, kind: str) -> None:
-        """The kubelet does something to the container."""
+    def _container(self, time: float, kind: str, container: str) -> None:
+        """The kubelet does something to a container."""
         match kind:
             case "liveness failed" | "startup failed":
-                self.judged = self._latest(time)
+                self.judged[container] = self._latest(time)
             case "sent SIGTERM":
-                self.signals["TERM"] = self.judged
+                self.signals["TERM"] = self.judged.get(container)
             case "sent SIGKILL":
-                for life in [*self.alive.values()]:
-                    self._signal_worker(life, "KILL", time, self.judged)
+                for life in self._inside(container):
+                    self._signal_worker(life, "KILL", time, self.judged.get(container))
             case "ended":
-                self._end_all(time)
+                self._end_all(time, container)
             case "started":
-                self.targets = {"master": self.workers}
-                self.due = {"master": [_Fork(self.judged, self.workers)]}
-                self.reloading.clear()
-                self.unreplaced.clear()
+                self._start(MASTER_IN[container], self.judged.pop(container, None))
+
+    def _start(self, master: str, cause: int | None) -> None:
+        """A container is started, whose first master has that name."""
+        if not self.lives.rolled_out:
+            self.targets.clear()
+            self.due.clear()
+            self.reloading.clear()
+            self.unreplaced.clear()
+        self.targets[master] = self.workers
+        self.due.pop(master, None)
+        self.due[master] = [_Fork(cause, self.workers)]
+        self.reloading.pop(master, None)
+        self.unreplaced.pop(master, None)
+
+    def _inside(self, container: str) -> list[Life]:
+        """The living workers in a container."""
+        if self.lives.rolled_out:
+            return self._of(MASTER_IN[container])
+        return [*self.alive.values()]
 
     def _latest(self, time: float) -> int | None:
         """The disturbance that made the capacity fall last, or the traffic rise."""
@@ -311,28 +354,39 @@ class _Reader:
         before = [blow for blow in blows if blow.cause is not None and blow.time <= time]
         return max(before, key=lambda blow: blow.time).cause if before else None
 
-    def _end_all(self, time: float) -> None:
-        """The container has ended, and all processes with it."""
-        stops = self.lives.stops.values()
-        stop = min(stops, key=lambda stop: stop.time, default=None)
+    def _end_all(self, time: float, container: str) -> None:
+        """A container has ended, and all processes with it."""
+        master, stops = MASTER_IN[container], self.lives.stops
+        here = [master] if self.lives.rolled_out else self.lives.masters
+        ended = [stops[each] for each in here if each in stops]
+        stop = min(ended, key=lambda stop: stop.time, default=None)
         if stop is None:
-            killed = self.killed.get("master")
-            stop = Stop(time, self.judged if killed is None else killed.cause)
-        for life in [*self.alive.values()]:
+            stop = self.killed.get(master, Stop(time, self.judged.get(container)))
+        for life in self._inside(container):
             if life.why == "alive":
                 self._tell(life, time, "killed", stop.cause)
             life.with_master = life.for_good = True
             life.ending, life.ended = min(life.ending, time), time
-        self.alive.clear()
-        self.killed.clear()
-        self.lives.masters[:] = ["master"]
-        self.lives.stops = {"master": stop}
-        self.restarting = stop
+            del self.alive[life.name]
+        self.killed.pop(master, None)
+        if not self.lives.rolled_out:
+            self.killed.clear()
+            self.lives.masters[:] = [master]
+            stops.clear()
+        stops[master] = stop
+        self.restarting[master] = stop
 
     def _pod(self, time: float, kind: str) -> None:
-        if kind == "out of service":
+        if kind == "created":
+            self.lives.rolled_out = True
+            self.lives.masters.append(SECOND)
+            self.restarting[SECOND] = Stop(time, self.rollout)
+            self._start(SECOND, self.rollout)
+        elif kind == "deleted":
+            self.judged[CONTAINER] = self.rollout
+        elif kind == "out of service":
             self.lives.unready.append(Unready(time, math.inf, self._latest(time)))
-        elif self.lives.unready:
+        elif kind == "in service" and self.lives.unready:
             self.lives.unready[-1] = self.lives.unready[-1]._replace(end=time)
 
     def _worker(self, time: float, kind: str, name: str) -> None:
@@ -349,6 +403,8 @@ class _Reader:
         match kind:
             case "ready":
                 life.ready = time
+                # Without a socket of its own the master does not say that it listens.
+                self._listens(life.master, time)
             case "hang":
                 self.hanging[name] = self.hang_set.get(name)
                 self.lives.blows.append(Blow(time, self.hang_set.get(name)))
@@ -457,10 +513,8 @@ class _Reader:
                 self.unreplaced[life.master].append(life)
 
     def _master(self, time: float, kind: str, master: str) -> None:
-        if kind == "listening" and self.restarting is not None:
-            self.lives.downs.append((self.restarting, time))
-            self.lives.stops.clear()
-            self.restarting = self.judged = None
+        if kind == "listening":
+            self._listens(master, time)
         if master == SECOND:
             self._second(self.signals.get("USR2"))
         signal = kind.removeprefix("signal ").upper()
@@ -489,6 +543,13 @@ class _Reader:
                 for life in self._of(master):
                     life.ending, life.ended = min(life.ending, time), time
 
+    def _listens(self, master: str, time: float) -> None:
+        """The first master of a container takes connections from now on."""
+        if master not in self.restarting:
+            return
+        self.lives.downs.append((master, self.restarting.pop(master), time))
+        self.lives.stops.pop(master, None)
+
     def _second(self, cause: int | None) -> None:
         """Start the second master, which forks workers of its own."""
         if len(self.lives.masters) == 1:
@@ -508,6 +569,9 @@ class _Reader:
 
     def close(self) -> Lives:
         """The lives, with masters that were killed and left no worker to notice."""
+        # One that never listened.
+        for master, stop in self.restarting.items():
+            self.lives.stops.setdefault(master, stop)
         for master, killed in self.killed.items():
             ends = [life.accepted_until for life in self.lives.lives if life.master == master]
             at = max(killed.time, *ends) if ends else killed.time

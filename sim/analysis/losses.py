@@ -391,6 +391,9 @@ class _Court:
 
     def _refused(self, arrival: float, finished: float) -> Charge:
         stop = self.lives.stopped(finished)
+        if stop is None and arrival < self.lives.switched <= finished:
+            # It was for the old pod of a rollout.
+            stop = self.lives.stopped(arrival)
         if stop is not None:
             return Charge("not_listening", stop.cause)
         if self.reuse_port:

@@ -20,7 +20,7 @@ from sim.run import ProcessEvent, Run
 SCHEMA: Final = "gunicorn-picture/1"
 
 #: Begin the kind of what the experiment did to a process.
-_DONE: Final = ("sent SIG", "crash set", "hang set", "boot error set")
+_DONE: Final = ("sent SIG", "crash set", "hang set", "boot error set", "rollout")
 
 
 def picture(run: Run) -> dict[str, Any]:
@@ -110,4 +110,5 @@ def _done(event: ProcessEvent) -> str:
         "crash set": f"The next request of {name} will crash it",
         "hang set": f"The next requests of {name} will hang",
         "boot error set": "New workers cannot boot from now on",
+        "rollout": "A rollout creates a new pod",
     }[kind]

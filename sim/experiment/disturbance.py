@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
 from sim.errors import ExperimentError
+from sim.experiment.probe import GRACE_PERIOD
 
 #: Signals that each kind of process may be sent here, without ``SIG``.
 MASTER_SIGNALS = ("HUP", "TTIN", "TTOU", "TERM", "INT", "QUIT", "USR2", "KILL")
@@ -23,6 +24,7 @@ LONGEST_HANG = 86_400.0
 #: How `sim.run.ProcessEvent` names the parties that are no Gunicorn process.
 CLIENTS = "clients"
 FLAG_SERVICE = "flag service"
+DEPLOYMENT = "deployment"
 
 #: How it names the master and all workers, where they are sent one signal together.
 ALL_PROCESSES = "all processes"
@@ -239,9 +241,45 @@ class Rate:
         return Note(self.at, f"rate {self.rate:g}", CLIENTS)
 
 
-Disturbance = Signal | Crash | Hang | BootError | FlagService | Rate
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A Deployment replaces its only pod: a rolling update with ``maxSurge`` 1.
+
+    The new pod boots beside the old one. Once it is ready, the old one is deleted: it is taken out
+    of the Service, and its container is stopped, each without waiting for the other. Without a
+    readiness probe (`sim.experiment.probe.Probe`) a pod is ready as soon as its container runs.
+
+    Attributes:
+        at: when the new pod is started, s.
+        pre_stop: s that the container's ``preStop`` hook sleeps before it gets SIGTERM.
+        endpoints: s from the deletion until clients connect to the new pod and no longer to the old
+            one: every node and proxy has to learn of the Service's new list of endpoints. 1 s is
+            the least time between two changes of kube-proxy's rules (``minSyncPeriod``).
+        termination_grace_period: s from the deletion to SIGKILL, the hook included
+            (``terminationGracePeriodSeconds`` of the pod).
+    """
+
+    kind: ClassVar[str] = "rollout"
+
+    at: float
+    pre_stop: float = 0.0
+    endpoints: float = 1.0
+    termination_grace_period: float = GRACE_PERIOD
+
+    def __post_init__(self) -> None:
+        _at_least("at", self.at, 0)
+        _at_least("pre_stop", self.pre_stop, 0)
+        _at_least("endpoints", self.endpoints, 0)
+        _at_least("termination_grace_period", self.termination_grace_period, 0)
+
+    def event(self) -> Note:
+        """How it is noted among the process events."""
+        return Note(self.at, "rollout", DEPLOYMENT)
+
+
+Disturbance = Signal | Crash | Hang | BootError | FlagService | Rate | Rollout
 
 #: By what a document calls them: ``kind = "signal"``.
 KINDS: dict[str, type[Disturbance]] = {
-    cls.kind: cls for cls in (Signal, Crash, Hang, BootError, FlagService, Rate)
+    cls.kind: cls for cls in (Signal, Crash, Hang, BootError, FlagService, Rate, Rollout)
 }

@@ -10,6 +10,7 @@ from sim.experiment.disturbance import (
     FlagService,
     Hang,
     Rate,
+    Rollout,
     Signal,
 )
 
@@ -32,6 +33,11 @@ def describe(disturbance: Disturbance) -> str:
             changes = [] if reachable is None else ["is reachable" if reachable else "goes away"]
             changes += [] if latency is None else [f"has a latency of {latency:g} s"]
             text = f"the flag service {' and '.join(changes)}"
+        case Rollout(pre_stop=pre_stop, endpoints=endpoints, termination_grace_period=grace_period):
+            text = (
+                f"a rollout: preStop {pre_stop:g} s, endpoints {endpoints:g} s, grace period "
+                f"{grace_period:g} s"
+            )
         case Rate(rate=rate):
             text = f"{rate:g} requests/s from then on" if rate else "no more requests come"
     return text

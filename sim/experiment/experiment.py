@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from sim.errors import ExperimentError
 from sim.experiment.checks import check_whole
 from sim.experiment.costs import Costs
-from sim.experiment.disturbance import Disturbance, FlagService, Rate
+from sim.experiment.disturbance import Disturbance, FlagService, Rate, Rollout, Signal
 from sim.experiment.host import Host
 from sim.experiment.launchdarkly import LaunchDarkly
 from sim.experiment.memory_costs import MemoryCosts
@@ -92,6 +92,7 @@ class Experiment:
                     f"the disturbance at {disturbance.at:g} s changes launchdarkly, which is off; "
                     "expected it enabled"
                 )
+        self._check_rollout()
         if self.traffic.requests is None and len(self.rates) > 1:
             number = self.expected_requests
             if number > MAX_REQUESTS:
@@ -99,6 +100,31 @@ class Experiment:
                     f"the rates of the disturbances make {number:g} requests in "
                     f"{self.traffic.duration:g} s; expected at most {MAX_REQUESTS}"
                 )
+
+    def _check_rollout(self) -> None:
+        """Refuse what would need a third master, or a second cgroup."""
+        rollouts = [it.at for it in self.disturbances if isinstance(it, Rollout)]
+        upgrades = [
+            it.at for it in self.disturbances if isinstance(it, Signal) and it.signal == "USR2"
+        ]
+        if len(rollouts) > 1:
+            raise ExperimentError(f"there are {len(rollouts)} rollouts; expected at most one")
+        if rollouts and upgrades:
+            raise ExperimentError(
+                f"there are a rollout at {rollouts[0]:g} s and a SIGUSR2 at {upgrades[0]:g} s; "
+                "expected one of them"
+            )
+        if rollouts and self.host.cpu_limit is not None:
+            raise ExperimentError(
+                f"there are a rollout at {rollouts[0]:g} s and a cpu_limit of "
+                f"{self.host.cpu_limit:g}; expected one of them: each pod would have a limit of "
+                "its own"
+            )
+
+    @property
+    def in_kubernetes(self) -> bool:
+        """Whether a kubelet looks after the server: it has probes, or is replaced in a rollout."""
+        return bool(self.probes) or any(isinstance(it, Rollout) for it in self.disturbances)
 
     @property
     def expected_requests(self) -> float:

@@ -121,7 +121,6 @@ class Clients:
             clock,
             costs,
             parts.wheel,
-            parts.choose_listener,
             first_byte,
             body,
             self._lose,

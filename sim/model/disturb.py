@@ -6,40 +6,56 @@ from collections.abc import Generator, Sequence
 
 from simpy import Event
 
-from sim.experiment.disturbance import BootError, Crash, Disturbance, FlagService, Hang, Signal
-from sim.model.gunicorn.arbiter import Arbiter
+from sim.experiment.disturbance import (
+    BootError,
+    Crash,
+    Disturbance,
+    FlagService,
+    Hang,
+    Rollout,
+    Signal,
+)
+from sim.model.deployment import Deployment
 from sim.model.gunicorn.worker import Worker
+from sim.model.pod import Pod
 from sim.model.wiring import Wiring
 
 
 def disturb(
     disturbances: Sequence[Disturbance],
     wiring: Wiring,
-    masters: Sequence[Arbiter],
+    pods: Sequence[Pod],
     workers: Sequence[Worker],
+    deployment: Deployment | None,
 ) -> Generator[Event, object, None]:
     """Wait for each disturbance's time and do it; begin at the start of the run.
 
     Args:
         disturbances: by time.
         wiring: of the service.
-        masters: the first, and the second once there is one.
+        pods: of the service; a rollout adds one.
         workers: all that were ever forked, by boot order; it grows.
+        deployment: which does the rollout; None where there is none.
     """
     start = wiring.clock.time
     for disturbance in disturbances:
         yield wiring.clock.timeout(max(0.0, start + disturbance.at - wiring.clock.time))
         _, kind, process = disturbance.event()
         wiring.recorder.event(wiring.clock.time, kind, process)
-        _do(disturbance, wiring, masters, workers)
+        if isinstance(disturbance, Rollout):
+            assert deployment is not None, "an experiment with a rollout has a deployment"
+            deployment.roll_out(disturbance)
+        else:
+            _do(disturbance, wiring, pods, workers)
 
 
 def _do(
     disturbance: Disturbance,
     wiring: Wiring,
-    masters: Sequence[Arbiter],
+    pods: Sequence[Pod],
     workers: Sequence[Worker],
 ) -> None:
+    masters = [master for pod in pods for master in pod.masters]
     match disturbance:
         case Signal(to="master", signal=signal):
             masters[0].kill(signal)

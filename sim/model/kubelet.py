@@ -2,14 +2,15 @@
 
 ::
 
-    Prober --connect--> ListeningSocket --> worker --answer, close--> Clients --> Prober
+    Prober --connect--> ListeningSocket --> worker --answer, close--> Clients --> Probes --> Prober
        |
-       +-- readiness --> whether clients find the server
+       +-- readiness --> whether clients find the pod
        +-- liveness, startup --> SIGTERM to the master, grace period, SIGKILL to all, a new master
 
-The rules are in `sim.run.kubelet`. The container's first process is the master: where it ends, the
-kernel kills all others (`zap_pid_ns_processes`, kernel/pid_namespace.c). A signal that it has no
-handler for yet is dropped (`sig_task_ignored`, kernel/signal.c): SIGTERM to a master that still
+The rules are in `sim.run.kubelet`. A pod that a rollout deletes is stopped in the same way, and not
+started again (`sim.model.deployment`). The container's first process is the master: where it ends,
+the kernel kills all others (`zap_pid_ns_processes`, kernel/pid_namespace.c). A signal that it has
+no handler for yet is dropped (`sig_task_ignored`, kernel/signal.c): SIGTERM to a master that still
 imports does nothing, and SIGKILL comes when the grace period is over. A new container boots as the
 first did: import, LaunchDarkly, forks.
 
@@ -25,12 +26,12 @@ from typing import Final
 from simpy import Event
 
 from sim.experiment import ProbeKind
+from sim.experiment.shutdown import Shutdown, shutdown
 from sim.model.client import KUBELET
 from sim.model.connection import Connection
 from sim.model.engine.clock import Call
 from sim.model.gunicorn.arbiter import Arbiter
-from sim.model.gunicorn.worker import Worker
-from sim.model.linux.listening_socket import ListeningSocket
+from sim.model.pod import Pod
 from sim.model.wiring import Wiring
 from sim.run import OK, REFUSED, TIMEOUT, UNFINISHED, Probed, Requests
 from sim.run.kubelet import BackOff, Prober
@@ -43,21 +44,69 @@ POD: Final = "pod"
 LOOK: Final = 0.001
 
 
-class Kubelet:
-    """One kubelet with one pod of one container.
+class Probes:
+    """All probes of a run, of whichever pod; they are rows of the source.
 
-    Constants: ``wiring``, ``columns`` (the rows of the source), ``masters`` and ``workers`` (as
-    `sim.model.disturb.disturb` has them), ``choose_listener`` (the kernel's choice of a socket,
-    also while the pod is not ready), ``new_master`` (boots the container of that number),
-    ``probers``.
+    Constants: ``wiring``, ``columns`` (the source's rows).
 
     State:
         rows: the kind of each row that is a probe.
-        ready: whether the Service has the pod.
+        out: what ends the wait for a probe that is out, by row.
+    """
+
+    def __init__(self, wiring: Wiring, columns: Requests) -> None:
+        self.wiring = wiring
+        self.columns = columns
+        self.rows: dict[int, ProbeKind] = {}
+        self.out: dict[int, Event] = {}
+        wiring.clients.share_with(self)
+
+    def send(self, kind: ProbeKind, io: float, cpu: float) -> tuple[int, Event]:
+        """A new probe, now: its row, and the event of its outcome."""
+        row = self.columns.append(self._now(), io, cpu)
+        self.rows[row] = kind
+        self.out[row] = over = self.wiring.clock.event()
+        return row, over
+
+    def answered(self, connection: Connection, outcome: int) -> None:
+        """See `sim.model.client.ProbeEnds`."""
+        row, connection.row = connection.row, -1
+        receive = self.wiring.experiment.costs.receive
+        Call(self.wiring.clock, lambda _: self.over(row, outcome)).after(receive)
+
+    def over(self, row: int, outcome: int) -> None:
+        """See `sim.model.client.ProbeEnds`; too late after a timeout."""
+        out = self.out.pop(row, None)
+        if out is None:
+            return
+        assert self.columns.outcome[row] == UNFINISHED, "a probe ends once"
+        self.columns.finished[row] = self._now()
+        self.columns.outcome[row] = outcome
+        out.succeed(outcome)
+
+    def probed(self) -> tuple[Probed, ...]:
+        """All probes, by time."""
+        return tuple(Probed(kind, self.columns[row]) for row, kind in self.rows.items())
+
+    def _now(self) -> float:
+        return self.wiring.clock.time - self.wiring.recorder.start
+
+
+class Kubelet:
+    """One kubelet with one pod of one container.
+
+    Constants: ``wiring``, ``replication``, ``pod``, ``new_master`` (boots the container of that
+    number), ``probes`` (of all pods; None where the experiment has none).
+
+    State:
+        probers: of the pod.
+        ready: whether the Service may have the pod.
+        available: succeeds when that is so for the first time.
         running: whether the container runs.
         started: whether its startup probe has succeeded, if it has one.
         since: when it was started, s since the start of the run.
-        grace_period: s that a failed probe gives it to end; None while none has failed.
+        deleted: whether a rollout has deleted the pod.
+        shutdown: how the container is to be stopped; None while it is not.
         back_off: see there.
     """
 
@@ -65,78 +114,91 @@ class Kubelet:
         self,
         wiring: Wiring,
         replication: int,
-        columns: Requests,
-        masters: list[Arbiter],
-        workers: list[Worker],
-        choose_listener: Callable[[], ListeningSocket | None],
+        pod: Pod,
         new_master: Callable[[int], Arbiter],
+        probes: Probes | None,
     ) -> None:
         self.wiring = wiring
+        self.replication = replication
         self.clock = wiring.clock
         self.costs = wiring.experiment.costs
-        self.columns = columns
-        self.masters = masters
-        self.workers = workers
-        self.choose_listener = choose_listener
+        self.pod = pod
         self.new_master = new_master
-        probes = wiring.experiment.probes
-        self.probers = tuple(Prober(wiring.experiment, replication, probe) for probe in probes)
-        self._has_readiness = any(probe.kind == "readiness" for probe in probes)
-        self._has_startup = any(probe.kind == "startup" for probe in probes)
-        self.rows: dict[int, ProbeKind] = {}
-        self._out: dict[int, Event] = {}
-        self.ready = True
-        self.running = True
-        self.started = True
+        self.probes = probes
+        kinds = {probe.kind for probe in wiring.experiment.probes}
+        self._has_readiness = "readiness" in kinds
+        self._has_startup = "startup" in kinds
+        self.probers: tuple[Prober, ...] = ()
+        self.ready = False
+        self.available: Event = self.clock.event()
+        self.running = False
+        self.started = False
         self.since = -inf
+        self.deleted = False
         self.back_off = BackOff()
-        self.grace_period: float | None = None
+        self.shutdown: Shutdown | None = None
         self._to_stop: Event = self.clock.event()
-        wiring.clients.share_with(self)
 
     def begin(self) -> None:
         """Probe from the start of the run on, where the container has run for a while."""
+        self.ready = self.running = self.started = True
+        self._watch_and_probe(None)
+
+    def create(self) -> None:
+        """Start the first container of a new pod now, and probe it."""
+        self._note("created", POD)
+        self._boot(0)
+        self._watch_and_probe(self._now())
+
+    def delete(self, pre_stop: float, termination_grace_period: float) -> None:
+        """Stop the container now, and start no other."""
+        self.deleted = True
+        self._note("deleted", POD)
+        self._stop(shutdown(termination_grace_period, pre_stop))
+
+    def _watch_and_probe(self, created: float | None) -> None:
+        experiment = self.wiring.experiment
         self.clock.process(self._watch())
+        self.probers = tuple(
+            Prober(experiment, self.replication, probe, created) for probe in experiment.probes
+        )
         for prober in self.probers:
             self.clock.process(self._probe_for_ever(prober))
-
-    def probed(self) -> tuple[Probed, ...]:
-        """All probes, by time."""
-        return tuple(Probed(kind, self.columns[row]) for row, kind in self.rows.items())
 
     def _now(self) -> float:
         return self.clock.time - self.wiring.recorder.start
 
     def _note(self, kind: str, what: str) -> None:
-        self.wiring.recorder.event(self.clock.time, kind, what)
+        self.wiring.recorder.event(self.clock.time, kind, self.pod.named(what))
 
     # Probes.
 
     def _probe_for_ever(self, prober: Prober) -> Generator[Event, object, None]:
         began = -inf
-        while True:
+        while not self.deleted:
             due = prober.next_tick(began, self._now())
             yield self.clock.timeout(max(0.0, due - self._now()))
             began = self._now()
-            if not self.running or not prober.may_probe(began - self.since, started=self.started):
+            skips = not self.running or self.deleted
+            if skips or not prober.may_probe(began - self.since, started=self.started):
                 continue
             since = self.since
             outcome = yield from self._probe(prober)
-            if self.running and self.since == since:
+            if self.running and self.since == since and not self.deleted:
                 self._judge(prober, success=outcome == OK)
 
     def _probe(self, prober: Prober) -> Generator[Event, object, object]:
+        probes = self.probes
+        assert probes is not None, "where there is a prober there are probes"
         io, cpu = prober.demands()
-        row = self.columns.append(self._now(), io, cpu)
-        self.rows[row] = prober.probe.kind
-        self._out[row] = over = self.clock.event()
+        row, over = probes.send(prober.probe.kind, io, cpu)
         connection = Connection(row, KUBELET)
         connection.uploaded = 0.0
 
         def time_out(_: Call) -> None:
-            if row in self._out:
+            if row in probes.out:
                 connection.abandoned = True
-                self.over(row, TIMEOUT)
+                probes.over(row, TIMEOUT)
 
         Call(self.clock, time_out).after(prober.probe.timeout)
         self.clock.after(self.costs.connect, self._connect, connection)
@@ -146,26 +208,12 @@ class Kubelet:
     def _connect(self, connection: Connection) -> None:
         if connection.abandoned:
             return
-        clients, listener = self.wiring.clients, self.choose_listener()
+        assert self.probes is not None, "it is a probe's connection"
+        clients, listener = self.wiring.clients, self.pod.choose_listener()
         if listener is None or (clients.unix and listener.full()):
-            self.over(connection.row, REFUSED)
+            self.probes.over(connection.row, REFUSED)
         elif not listener.connect(connection):
             clients.handshakes.begin(connection, listener)
-
-    def answered(self, connection: Connection, outcome: int) -> None:
-        """See `sim.model.client.ProbeEnds`."""
-        row, connection.row = connection.row, -1
-        Call(self.clock, lambda _: self.over(row, outcome)).after(self.costs.receive)
-
-    def over(self, row: int, outcome: int) -> None:
-        """See `sim.model.client.ProbeEnds`; too late after a timeout."""
-        out = self._out.pop(row, None)
-        if out is None:
-            return
-        assert self.columns.outcome[row] == UNFINISHED, "a probe ends once"
-        self.columns.finished[row] = self._now()
-        self.columns.outcome[row] = outcome
-        out.succeed(outcome)
 
     def _judge(self, prober: Prober, *, success: bool) -> None:
         state = prober.judge(success=success)
@@ -176,68 +224,88 @@ class Kubelet:
             self._set_ready(state)
         elif not state:
             self._note(f"{kind} failed", CONTAINER)
-            if self.grace_period is None:
-                self.grace_period = prober.probe.termination_grace_period
-                self._to_stop.succeed()
+            self._stop(shutdown(prober.probe.termination_grace_period))
         elif kind == "startup":
             self.started = True
             self._note("startup over", CONTAINER)
+            if not self._has_readiness:
+                self._set_ready(True)
 
     def _set_ready(self, ready: bool) -> None:
-        if ready != self.ready:
-            self.ready = ready
+        if ready == self.ready:
+            return
+        self.ready = ready
+        if ready and self.pod.number > 1 and not self.available.triggered:
+            self._note("available", POD)
+            self.available.succeed()
+        else:
             self._note("in service" if ready else "out of service", POD)
 
     # The container.
 
+    def _stop(self, how: Shutdown) -> None:
+        """Let the container be stopped; nothing more where it is being stopped already."""
+        if self.shutdown is None:
+            self.shutdown = how
+            self._to_stop.succeed()
+
     def _watch(self) -> Generator[Event, object, None]:
-        """Restart the container whenever it has ended, or a probe asks for it."""
+        """Restart the container whenever it has ended, or a probe asks for it, or delete it."""
         number = 0
         while True:
-            master = self.masters[0]
+            master = self.pod.masters[0]
             yield self._to_stop | master.process
-            if self.grace_period is not None and not master.ended:
-                self._note("sent SIGTERM", CONTAINER)
-                if master.handles:
-                    master.kill("TERM")
-                yield master.process | self.clock.timeout(self.grace_period)
-                if not master.ended:
-                    self._note("sent SIGKILL", CONTAINER)
-                else:
-                    # Python's end, as of a worker.
-                    yield self.clock.timeout(self.costs.finalize)
+            if self.shutdown is not None and not master.ended:
+                yield from self._shut_down(master, self.shutdown)
             yield from self._end()
+            if self.deleted:
+                return
             delay = self.back_off.next_delay(self._now() - self.since)
             if delay:
                 self._note("back-off", CONTAINER)
                 yield self.clock.timeout(delay)
+            if self.deleted:
+                return
             number += 1
-            self._start(number)
+            self._note("started", CONTAINER)
+            self._boot(number)
+
+    def _shut_down(self, master: Arbiter, how: Shutdown) -> Generator[Event, object, None]:
+        if how.pre_stop:
+            yield master.process | self.clock.timeout(how.pre_stop)
+        if not master.ended:
+            self._note("sent SIGTERM", CONTAINER)
+            if master.handles:
+                master.kill("TERM")
+            yield master.process | self.clock.timeout(how.grace_period)
+        if not master.ended:
+            self._note("sent SIGKILL", CONTAINER)
+        else:
+            # Python's end, as of a worker.
+            yield self.clock.timeout(self.costs.finalize)
 
     def _end(self) -> Generator[Event, object, None]:
         """All processes of the container are killed that have not ended."""
-        for master in self.masters:
+        masters, workers = self.pod.masters, self.pod.workers
+        for master in masters:
             master.kill("KILL")
-        for worker in self.workers:
+        for worker in workers:
             worker.kill("KILL")
-        while not (all(it.ended for it in self.masters) and all(it.ended for it in self.workers)):
+        while not (all(it.ended for it in masters) and all(it.ended for it in workers)):
             yield self.clock.timeout(LOOK)
         self.running = False
         self._note("ended", CONTAINER)
-        self._set_ready(False)
+        if not self.deleted:
+            self._set_ready(False)
 
-    def _start(self, number: int) -> None:
-        """Start the container anew; disturbances that break its boot still do."""
-        boot_error = self.masters[0].boot_error
-        master = self.new_master(number)
-        master.boot_error = boot_error
-        self.masters[:] = [master]
+    def _boot(self, number: int) -> None:
+        """Boot a container; disturbances that break its boot still do."""
+        self.pod.masters[:] = [self.new_master(number)]
         self.running = True
         self.started = not self._has_startup
         self.since = self._now()
-        self.grace_period = None
+        self.shutdown = None
         self._to_stop = self.clock.event()
         for prober in self.probers:
             prober.renew()
-        self._note("started", CONTAINER)
-        self._set_ready(not self._has_readiness)
+        self._set_ready(not self._has_readiness and self.started)

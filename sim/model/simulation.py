@@ -8,6 +8,7 @@
 
     disturb --signals, traps, the flag service--> all of them
     Kubelet --probes--> ListeningSocket, --SIGTERM, SIGKILL, a new one--> Arbiter
+    Deployment --a new pod, in place of the old one--> Kubelet, Clients
 """
 
 from __future__ import annotations
@@ -29,18 +30,20 @@ from sim.model.caches.host_steps import HostSteps
 from sim.model.caches.pace import Pace
 from sim.model.client import ClientParts, Clients
 from sim.model.cpython.gil import Gil
+from sim.model.deployment import Deployment
 from sim.model.disturb import disturb
 from sim.model.engine.clock import ALL_CALLS, Clock
 from sim.model.gunicorn.arbiter import CHLD, Arbiter
 from sim.model.gunicorn.worker import Parent, Worker
 from sim.model.gunicorn.worker_classes import NEW_WORKER
-from sim.model.kubelet import Kubelet
+from sim.model.kubelet import Kubelet, Probes
 from sim.model.launchdarkly import CLIENT_THREADS, FlagService
 from sim.model.linux.cpu_limit import PERIOD, CpuLimit
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.linux.scheduler import Cores
 from sim.model.linux.timer_wheel import TimerWheel
 from sim.model.memory import predict_memory
+from sim.model.pod import Pod
 from sim.model.proxy import ProxiedClients
 from sim.model.recorder import Recorder
 from sim.model.wiring import Wiring
@@ -116,13 +119,11 @@ class _Simulation:
         self.clock = clock = Clock()
         self.source: Source = source(experiment, replication) if passing is None else passing
         self.recorder = Recorder(self.source.rows)
-        self.listeners: list[ListeningSocket] = []
-        # Those that a new connection finds: the kernel chooses one of them.
-        self._open: list[ListeningSocket] = []
-        self.workers: list[Worker] = []
-        self.masters: list[Arbiter] = []
-        self._accepts = self._chance("accept")
         self._hashes = self._chance("reuse_port")
+        self.pods = [Pod(1, self._hashes)]
+        # Of all pods, by boot order.
+        self.workers: list[Worker] = []
+        self._accepts = self._chance("accept")
         host = experiment.host
         # Of what connects to Gunicorn, which keeps a core busy while it does so.
         local = experiment.proxy.local or host.clients == "local"
@@ -146,21 +147,17 @@ class _Simulation:
             flag_service=FlagService(clock, experiment.launchdarkly),
             boot_orders=count(1),
             registrations=count(1),
-            listen=self._listen,
+            listen=lambda: self._listen(self.pods[0]),
             stream=self._chance,
         )
-        self.kubelet: Kubelet | None = None
+        self.probes: Probes | None = None
         if experiment.probes:
-            self.kubelet = Kubelet(
-                self.wiring,
-                replication,
-                self.source.rows,
-                self.masters,
-                self.workers,
-                self._choose_listener,
-                self._new_master,
-            )
-        self.masters.append(self._new_master(0))
+            self.probes = Probes(self.wiring, self.source.rows)
+        self.deployment: Deployment | None = None
+        if experiment.in_kubernetes:
+            first = self._new_kubelet(1)
+            self.deployment = Deployment(self.wiring, first, self._new_kubelet)
+        self.pods[0].masters.append(self._new_master(self.pods[0], 0))
         # Of an open loop: how many there are to be, about, and when the last is sent, s.
         passing_number = experiment.expected_requests if passing is not None else 0.0
         scheduled = self.source.rows.arrival
@@ -172,8 +169,33 @@ class _Simulation:
         )
         self._end = clock.process(self._life())
 
-    def _new_master(self, container: int) -> Arbiter:
-        return Arbiter(self.wiring, self._new_worker, self.masters.append, container=container)
+    def _new_master(self, pod: Pod, container: int) -> Arbiter:
+        new = NEW_WORKER[self.experiment.server.worker_class]
+
+        def new_worker(wiring: Wiring, parent: Parent, listener: ListeningSocket) -> Worker:
+            worker = new(wiring, parent, listener)
+            self.workers.append(worker)
+            pod.workers.append(worker)
+            return worker
+
+        surge = pod.number > 1
+        wiring = replace(self.wiring, listen=lambda: self._listen(pod)) if surge else self.wiring
+        master = Arbiter(wiring, new_worker, pod.masters.append, container=container, surge=surge)
+        # Disturbances that break the boot of workers break that of every container.
+        for before in self.pods[0].masters[:1]:
+            master.boot_error = before.boot_error
+        return master
+
+    def _new_kubelet(self, number: int) -> Kubelet:
+        """That of the first pod, or of one that a rollout creates."""
+        if number > len(self.pods):
+            self.pods.append(Pod(number, self._hashes))
+        pod = self.pods[number - 1]
+
+        def new_master(container: int) -> Arbiter:
+            return self._new_master(pod, container)
+
+        return Kubelet(self.wiring, self.replication, pod, new_master, self.probes)
 
     def _cpu_limit(self) -> CpuLimit | None:
         """The limit of the server's processes; when it refills is chance."""
@@ -203,7 +225,9 @@ class _Simulation:
             pace=Pace(costs),
             answer_pace=Pace(costs),
             choose_listener=(
-                self._choose_ready_listener if experiment.probes else self._choose_listener
+                self._choose_ready_listener
+                if experiment.in_kubernetes
+                else self.pods[0].choose_listener
             ),
             first_byte=slowness(experiment, replication, "first_byte"),
             body=slowness(experiment, replication, "body"),
@@ -221,7 +245,7 @@ class _Simulation:
     def _chance(self, of: str) -> Random:
         return stream(self.experiment, self.replication, f"variant {self.variant} {of}")
 
-    def _listen(self) -> ListeningSocket:
+    def _listen(self, pod: Pod) -> ListeningSocket:
         server, host = self.experiment.server, self.experiment.host
         listener = ListeningSocket(
             self.clock,
@@ -230,12 +254,13 @@ class _Simulation:
             self.wiring.cores,
             self._race_costs(),
             self._accepts,
-            self._open.remove,
+            pod.reachable.remove,
+            pod.choose_listener,
             fair=server.worker_class == "sync",
             cpu_limit=self.cpu_limit,
         )
-        self.listeners.append(listener)
-        self._open.append(listener)
+        pod.listeners.append(listener)
+        pod.reachable.append(listener)
         return listener
 
     def _race_costs(self) -> Costs:
@@ -245,29 +270,12 @@ class _Simulation:
             return replace(costs, wake_late=costs.proxy_late)
         return costs
 
-    def _choose_listener(self) -> ListeningSocket | None:
-        listeners = self._open
-        if len(self.listeners) == 1:
-            return listeners[0] if listeners else None
-        # `reuseport_select_sock` (net/core/sock_reuseport.c) takes a hash of the connection's
-        # addresses and ports, which is uniform over the client's ephemeral ports.
-        return self._hashes.choice(listeners) if listeners else None
-
     def _choose_ready_listener(self) -> ListeningSocket | None:
-        """The same for clients, whose Service refuses where no pod is ready.
-
-        The rules of kube-proxy for a Service without endpoints reject a new connection.
-        """
-        assert self.kubelet is not None, "there are probes"
-        return self._choose_listener() if self.kubelet.ready else None
-
-    def _new_worker(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> Worker:
-        worker = NEW_WORKER[self.experiment.server.worker_class](wiring, parent, listener)
-        self.workers.append(worker)
-        return worker
+        assert self.deployment is not None, "the experiment is in Kubernetes"
+        return self.deployment.choose_listener()
 
     def _life(self) -> Generator[Event, object, None]:
-        master = self.masters[0]
+        master = self.pods[0].masters[0]
         yield master.spawned
         for worker in self.workers:
             while not worker.booted:
@@ -281,10 +289,12 @@ class _Simulation:
         if self.cpu_limit is not None:
             self.cpu_stat = self.cpu_limit.stat()
         self.clock.process(
-            disturb(self.experiment.disturbances, self.wiring, self.masters, self.workers)
+            disturb(
+                self.experiment.disturbances, self.wiring, self.pods, self.workers, self.deployment
+            )
         )
-        if self.kubelet is not None:
-            self.kubelet.begin()
+        if self.deployment is not None:
+            self.deployment.serving.begin()
         self.clients.begin()
         yield self.clients.finished
 
@@ -309,18 +319,18 @@ class _Simulation:
     def run(self) -> Run:
         """What was recorded, once the run is over."""
         assert self._is_consistent()
-        kubelet = self.kubelet
+        probes = self.probes
         return Run(
             "sim",
             to_dict(self.experiment),
             self.replication,
-            self.source.rows if kubelet is None else self.source.rows.without(kubelet.rows),
+            self.source.rows if probes is None else self.source.rows.without(probes.rows),
             self.recorder.process_events(),
             self._queues(),
             self._census(),
             predict_memory(self.experiment),
             gunicorn=self.release.number,
-            probes=() if kubelet is None else kubelet.probed(),
+            probes=() if probes is None else probes.probed(),
             cpu_stat=self._cpu_stat(),
         )
 
@@ -341,9 +351,13 @@ class _Simulation:
     def _is_consistent(self) -> bool:
         """Assert what holds at the end of a run, as at any other time."""
         assert self.cores.is_consistent()
-        for listener in self.listeners:
+        for listener in self._listeners():
             assert len(listener.queue) <= listener.longest <= listener.limit, "a queue has a limit"
         return True
+
+    def _listeners(self) -> list[ListeningSocket]:
+        """All sockets that were ever opened."""
+        return [listener for pod in self.pods for listener in pod.listeners]
 
     def _queues(self) -> tuple[QueueLength, ...]:
         """Time averages by Little's law: the sum of all waits, divided by the time."""
@@ -351,8 +365,8 @@ class _Simulation:
         span = self.clock.time - self.recorder.start or math.inf
         accept = QueueLength(
             "accept queue",
-            sum(listener.waited for listener in self.listeners) / span,
-            max(listener.longest for listener in self.listeners),
+            sum(listener.waited for listener in self._listeners()) / span,
+            max(listener.longest for listener in self._listeners()),
         )
         inside = (
             QueueLength(f"worker {w.boot_order}", w.waited / span, w.longest) for w in self.workers

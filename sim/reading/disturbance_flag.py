@@ -22,6 +22,7 @@ FORMS: dict[str, str] = {
     "boot_error": "AT boot_error [exit_code 3 | 4]",
     "launchdarkly": "AT launchdarkly [reachable | unreachable] [latency S]",
     "traffic": "AT traffic rate PER_S",
+    "rollout": "AT rollout [pre_stop S] [endpoints S] [termination_grace_period S]",
 }
 
 #: Words that stand alone, by kind: the fields that each sets.
@@ -38,6 +39,7 @@ NUMBERS: dict[str, dict[str, type[int | float]]] = {
     "boot_error": {"exit_code": int},
     "launchdarkly": {"latency": float},
     "traffic": {"rate": float},
+    "rollout": {"pre_stop": float, "endpoints": float, "termination_grace_period": float},
 }
 
 

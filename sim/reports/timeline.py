@@ -47,6 +47,11 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "started": "is started again",
     "out of service": "is taken out of its Service",
     "in service": "is in its Service again",
+    "rollout": "begins a rollout",
+    "created": "is created",
+    "available": "is ready; the old pod is to go",
+    "deleted": "is deleted",
+    "switched": "sends connections to the new pod only",
 }
 
 #: Begins the kind of a signal that a master handles, and of one that the experiment sends.

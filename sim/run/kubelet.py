@@ -9,12 +9,14 @@ rig against real Gunicorn.
                                                                           |
     BackOff: 0, 10, 20, 40, ... 300 s --> a new container <--- SIGTERM, grace period, SIGKILL
 
-Read in Kubernetes' source: ``pkg/kubelet/prober/worker.go`` (`doProbe`, `run`) and
-``pkg/kubelet/kubelet.go`` (``MaxContainerBackOff``, ``backOffPeriod``); and in its documentation,
-"Pod Lifecycle", "Container restart policy".
+Read in Kubernetes' source: ``pkg/kubelet/prober/worker.go`` (`doProbe`, `run`),
+``pkg/kubelet/prober/prober_manager.go`` (`UpdatePodStatus`) and ``pkg/kubelet/kubelet.go``
+(``MaxContainerBackOff``, ``backOffPeriod``); and in its documentation, "Pod Lifecycle", "Container
+restart policy".
 
 Not in here: a pod that is not ready is probed at other times too; the kubelet takes up to a second
-to see that a container has ended; and the list of endpoints takes its time to reach every node.
+to see that a container has ended; the list of endpoints takes its time to reach every node, but for
+a rollout; and a ``preStop`` hook runs before any SIGTERM, not only that of a rollout.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ class Prober:
     """One probe of one container, which may be restarted.
 
     Its ticks are ``first``, ``first + period``, and so on, whichever container runs. A tick that
-    comes while a probe is out is made up for at once, and only one: Go's ticker holds one.
+    comes while a probe is out is made up for at once, and only one: Go's ticker holds one. A new
+    pod's ticks begin with it, so that its container misses the first.
 
     Constants: ``probe``, ``first`` (s since the start of the run), ``demands`` (draws what the
     next probe waits and computes in the application, s).
@@ -52,12 +55,21 @@ class Prober:
         on_hold: whether it has restarted the container, and waits for the new one.
     """
 
-    def __init__(self, experiment: Experiment, replication: int, probe: Probe) -> None:
+    def __init__(
+        self, experiment: Experiment, replication: int, probe: Probe, created: float | None = None
+    ) -> None:
+        """Probe a pod that was ``created`` then, s; None: long before the run.
+
+        Of such a pod nobody knows when its ticks come.
+        """
         self.probe = probe
-        # The container has run for a while when the run begins, and nobody knows for how long.
-        self.first = probe.period * stream(experiment, replication, f"{probe.kind} tick").random()
-        io = probe.io.sampler(stream(experiment, replication, f"{probe.kind} io"))
-        cpu = probe.cpu.sampler(stream(experiment, replication, f"{probe.kind} cpu"))
+        kind = probe.kind if created is None else f"new pod's {probe.kind}"
+        if created is None:
+            self.first = probe.period * stream(experiment, replication, f"{kind} tick").random()
+        else:
+            self.first = created + probe.period
+        io = probe.io.sampler(stream(experiment, replication, f"{kind} io"))
+        cpu = probe.cpu.sampler(stream(experiment, replication, f"{kind} cpu"))
         self.demands: Callable[[], tuple[float, float]] = lambda: (io(), cpu())
         self.succeeded: bool | None = None
         self.run = 0

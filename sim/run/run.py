@@ -35,6 +35,9 @@ class ProcessEvent(NamedTuple):
     ``startup over`` (the other probes begin). Of the pod: ``out of service`` and ``in service``
     (its Service has it not, or has it again).
 
+    Of a rollout: ``created`` and ``available`` (the new pod; it is ready for the first time),
+    ``deleted`` (the old one), ``switched`` (the Service has the new one instead).
+
     What the experiment did: see `sim.experiment.disturbance`. The kubelet's signals are noted in
     the same way.
 
@@ -43,8 +46,10 @@ class ProcessEvent(NamedTuple):
         kind: one of the above.
         process: ``master``, ``master 2`` (after USR2), ``worker N`` by boot order; workers of the
             second master are counted on. ``all processes`` is the masters and all workers.
-            ``clients`` and ``flag service`` are no processes of Gunicorn's; ``container`` and
-            ``pod`` hold them all. A container that has started again has a ``master`` again.
+            ``clients``, ``flag service``, ``deployment`` and ``service`` are no processes of
+            Gunicorn's; ``container`` and ``pod`` hold them all. A container that has started again
+            has a ``master`` again. What a rollout starts is ``pod 2``, with ``container 2`` and
+            ``master 2``; its workers are counted on.
     """
 
     time: float

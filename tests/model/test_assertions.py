@@ -209,7 +209,7 @@ def test_queues_are_consistent() -> None:
     clock, poller = Clock(), idle_worker()
     machine = Machine(cores=2)
     listener = ListeningSocket(
-        clock, 1, 4096, machine.cores, Costs(), Random(1), lambda _: None, fair=True
+        clock, 1, 4096, machine.cores, Costs(), Random(1), lambda _: None, lambda: None, fair=True
     )
     for _ in range(2):
         assert listener.connect(Connection(0, 0))

@@ -145,6 +145,7 @@ def _listening(backlog: int, somaxconn: int) -> ListeningSocket:
         costs,
         Random(1),
         lambda _: None,
+        lambda: None,
         fair=True,
     )
 

@@ -96,7 +96,7 @@ def test_a_written_log_is_gunicorns(case: str) -> None:
     )
     with running_server(experiment, gunicorn=gunicorn) as service:
         with disturber(experiment.disturbances, service) as disturbing:
-            result = replay(experiment, 0, service.address, disturbing.begin, lambda *_: None)
+            result = replay(experiment, 0, service.addresses, disturbing.begin, lambda *_: None)
         time.sleep(0.5)
         lines, events = service.lines(), service.events(result.start)
         port = f"127.0.0.1:{service.port}"

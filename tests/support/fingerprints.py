@@ -41,6 +41,7 @@ from sim.experiment.disturbance import (
     FlagService,
     Hang,
     Rate,
+    Rollout,
     Signal,
 )
 from sim.experiment.release import KNOWN
@@ -158,7 +159,12 @@ def probed(number: int) -> Experiment:
         )
         for kind in kinds[number % len(kinds)]
     )
-    return replace(drawn(number), probes=probes)
+    asked = replace(drawn(number), probes=probes)
+    upgraded = any(isinstance(it, Signal) and it.signal == "USR2" for it in asked.disturbances)
+    if number % 3 or upgraded:
+        return asked
+    rollout = Rollout(1.0, (0.0, 0.5)[number % 2], (0.0, 1.0)[number // 2 % 2], 3.0)
+    return replace(asked, disturbances=(*asked.disturbances, rollout))
 
 
 def limited(number: int) -> Experiment:

@@ -18,6 +18,7 @@ from sim.experiment.disturbance import (
     Crash,
     FlagService,
     Hang,
+    Rollout,
     Signal,
 )
 
@@ -131,6 +132,19 @@ disturbances = st.one_of(
         latency=st.sampled_from([None, 0.0, 0.2, 9.0]),
     ),
 )
+#: A rollout, and what may go wrong beside it.
+_rollouts = st.builds(
+    Rollout,
+    at=_times,
+    pre_stop=st.sampled_from([0.0, 1.0]),
+    endpoints=st.sampled_from([0.0, 1.0]),
+    termination_grace_period=st.sampled_from([0.0, 3.0]),
+)
+_during_rollouts = st.tuples(
+    _rollouts,
+    st.lists(disturbances.filter(lambda it: getattr(it, "signal", "") != "USR2"), max_size=3),
+).map(lambda both: (both[0], *both[1]))
+
 #: Clients who may give up, and clients who take their time.
 _impatient, _slow = (
     st.builds(
@@ -186,5 +200,5 @@ troubled = st.builds(
     ),
     costs=st.sampled_from([Costs(), FREE]),
     seed=st.integers(0, 1_000),
-    disturbances=st.lists(disturbances, max_size=4).map(tuple),
+    disturbances=st.one_of(st.lists(disturbances, max_size=4).map(tuple), _during_rollouts),
 )

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.errors import ExperimentError
-from sim.experiment import Experiment, LaunchDarkly, Traffic
+from sim.experiment import Experiment, Host, LaunchDarkly, Traffic
 from sim.experiment.disturbance import (
     KINDS,
     BootError,
@@ -22,6 +22,7 @@ from sim.experiment.disturbance import (
     FlagService,
     Hang,
     Rate,
+    Rollout,
     Signal,
 )
 from sim.experiment.document import to_dict
@@ -53,6 +54,11 @@ SAID: dict[str, tuple[str, Disturbance]] = {
     ),
     "5 traffic rate 80": ("rate = 80", Rate(5.0, 80.0)),
     "5 traffic rate 0": ("rate = 0", Rate(5.0, 0.0)),
+    "5 rollout": ("", Rollout(5.0, 0.0, 1.0, 30.0)),
+    "5 rollout pre_stop 4 endpoints 3 termination_grace_period 40": (
+        "pre_stop = 4\nendpoints = 3\ntermination_grace_period = 40",
+        Rollout(5.0, 4.0, 3.0, 40.0),
+    ),
 }
 
 ENABLED = Experiment(launchdarkly=LaunchDarkly(enabled=True))
@@ -205,6 +211,10 @@ SPECS_REFUSED: dict[str, str] = {
     "5 traffic rate -1": "rate is -1.0; expected a finite number >= 0",
     "5 launchdarkly": "neither reachable nor latency is given",
     "5 launchdarkly reachable unreachable": "'unreachable' is one too many",
+    "5 rollout prestop 4": "'prestop' is not understood; expected 'AT rollout [pre_stop S]",
+    "5 rollout pre_stop -1": "pre_stop is -1.0; expected a finite number >= 0",
+    "5 rollout endpoints inf": "endpoints is inf; expected a finite number >= 0",
+    "5 rollout termination_grace_period -2": "termination_grace_period is -2.0; expected a finite",
 }
 
 
@@ -244,6 +254,25 @@ def test_only_an_open_loop_has_a_rate_to_change(arrivals: str) -> None:
 def test_launchdarkly_changes_only_where_there_is_one() -> None:
     with pytest.raises(ExperimentError, match="at 2 s changes launchdarkly, which is off"):
         read("[[disturbance]]\nkind = 'launchdarkly'\nat = 2\nreachable = false", Experiment())
+
+
+@pytest.mark.parametrize(
+    ("disturbances", "host", "message"),
+    [
+        ((Rollout(1.0), Rollout(9.0)), Host(), "there are 2 rollouts; expected at most one"),
+        (
+            (Rollout(1.0), Signal(9.0, "USR2", "master")),
+            Host(),
+            "a rollout at 1 s and a SIGUSR2 at 9 s; expected one of them",
+        ),
+        ((Rollout(1.0),), Host(cpu_limit=0.5), "a rollout at 1 s and a cpu_limit of 0.5; expected"),
+    ],
+)
+def test_a_rollout_is_alone(
+    disturbances: tuple[Disturbance, ...], host: Host, message: str
+) -> None:
+    with pytest.raises(ExperimentError, match=message):
+        Experiment(host=host, disturbances=disturbances)
 
 
 @pytest.mark.parametrize(("at", "enough"), [(20.0, False), (29.9999, True), (50.0, True)])

@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from sim.analysis.capacity import Step, capacity
 from sim.analysis.kubelet import Kubelet, ProbeCount, combined_kubelets
 from sim.analysis.lives import Unready
 from sim.analysis.lives import read as lives_of
 from sim.analysis.summary import summarize
 from sim.experiment import Experiment, LaunchDarkly, Probe, Server, Traffic
-from sim.experiment.disturbance import Disturbance, Hang, Rate, Signal
+from sim.experiment.disturbance import Disturbance, Hang, Rate, Rollout, Signal
 from sim.experiment.document import to_dict
 from sim.reports.kubelet_text import kubelet_sentence
-from sim.run import BAD_GATEWAY, OK, REFUSED, TIMEOUT, Probed, ProcessEvent, Requests, Run
+from sim.run import BAD_GATEWAY, OK, REFUSED, RESET, TIMEOUT, Probed, ProcessEvent, Requests, Run
 
 BOOT = (
     ProcessEvent(-0.4, "listening", "master"),
@@ -185,3 +186,121 @@ def test_container_that_was_started_again_takes_connections() -> None:
     stops = [lives.stopped(time) for time in (4.0, 4.2, 6.4, 6.6)]
     assert [None if stop is None else stop.cause for stop in stops] == [None, 1, 1, None]
     assert lives.unready == [(6.1, 6.1, 1)]
+
+
+ROLLOUT = Rollout(1.0, pre_stop=2.0, endpoints=3.0)
+
+#: The new pod is ready at 2 s; SIGTERM comes at 4 s, and clients go over at 5 s.
+ROLLED = (
+    *BOOT,
+    ProcessEvent(*ROLLOUT.event()),
+    ProcessEvent(1.0, "created", "pod 2"),
+    ProcessEvent(1.5, "listening", "master 2"),
+    ProcessEvent(1.6, "fork", "worker 2"),
+    ProcessEvent(1.7, "ready", "worker 2"),
+    ProcessEvent(2.0, "available", "pod 2"),
+    ProcessEvent(2.0, "deleted", "pod"),
+    ProcessEvent(4.0, "sent SIGTERM", "container"),
+    ProcessEvent(4.0, "signal term", "master"),
+    ProcessEvent(4.1, "exit", "worker 1"),
+    ProcessEvent(4.2, "shutdown", "master"),
+    ProcessEvent(4.3, "ended", "container"),
+    ProcessEvent(5.0, "switched", "service"),
+)
+
+
+def test_rollout_stops_one_pod_and_not_the_other() -> None:
+    lives = lives_of(ROLLED, (ROLLOUT,), 1)
+    old, new = lives.lives
+    assert (old.master, old.why, old.cause, old.accepted_until) == ("master", "stopped", 0, 4.0)
+    assert (new.master, new.why, new.ready) == ("master 2", "alive", 1.7)
+    assert old.for_good
+    assert old.replacement is None
+    stops = [lives.stopped(time) for time in (1.2, 3.9, 4.1, 4.9, 5.1)]
+    assert [None if stop is None else stop.cause for stop in stops] == [None, None, 0, 0, None]
+    assert lives.unready == []
+
+
+def test_only_the_pod_that_the_service_has_counts_as_capacity() -> None:
+    assert capacity(ROLLED, 4) == [Step(-0.2, 4), Step(4.0, 0), Step(5.0, 4)]
+    # Clients go over before the new pod has booted.
+    early = [event for event in ROLLED if event.process != "service"]
+    early.append(ProcessEvent(1.2, "switched", "service"))
+    early.sort(key=lambda event: event.time)
+    assert capacity(early, 4) == [Step(-0.2, 4), Step(1.2, 0), Step(1.7, 4)]
+
+
+def test_losses_of_a_rollout_are_charged_to_it() -> None:
+    rows = [
+        (3.0, 3.1, OK),
+        (4.05, 4.11, RESET),
+        (4.5, 4.5, REFUSED),
+        # Sent to the old pod just before the switch.
+        (4.999, 5.001, REFUSED),
+        (6.0, 6.1, OK),
+    ]
+    run = run_of(ROLLED, rows, (ROLLOUT,))
+    losses = summarize([run]).losses
+    assert losses is not None
+    assert {(loss.cause, loss.requests, loss.at_s) for loss in losses} == {
+        ("stopped_backlog", 1, 1.0),
+        ("not_listening", 2, 1.0),
+    }
+    (recovery,) = summarize([run]).recovery
+    assert (recovery.capacity_restored_after_s, recovery.lost) == (4.0, 3)
+
+
+def test_new_pod_that_does_not_listen_yet_refuses_because_of_the_rollout() -> None:
+    events = (
+        *BOOT,
+        ProcessEvent(*ROLLOUT.event()),
+        ProcessEvent(1.0, "created", "pod 2"),
+        ProcessEvent(1.0, "available", "pod 2"),
+        ProcessEvent(1.0, "deleted", "pod"),
+        ProcessEvent(4.0, "switched", "service"),
+    )
+    for listens in ((), (ProcessEvent(6.0, "listening", "master 2"),)):
+        run = run_of((*events, *listens), [(0.5, 0.6, OK), (5.0, 5.0, REFUSED)], (ROLLOUT,))
+        assert causes(run) == {"not_listening": 1.0}
+
+
+def test_new_container_that_is_restarted_is_counted() -> None:
+    events = (
+        *ROLLED[:8],
+        ProcessEvent(1.8, "halt", "master 2"),
+        ProcessEvent(1.9, "ended", "container 2"),
+        ProcessEvent(1.9, "started", "container 2"),
+        ProcessEvent(2.5, "listening", "master 2"),
+    )
+    kubelet = summarize([run_of(events, [(0.5, 0.6, OK)], (ROLLOUT,))]).kubelet
+    assert kubelet is not None
+    assert kubelet.restarts == 1
+    lives = lives_of(events, (ROLLOUT,), 1)
+    assert [(life.master, life.why) for life in lives.lives] == [
+        ("master", "alive"),
+        ("master 2", "killed"),
+    ]
+    assert lives.stopped(3.0) is None
+
+
+def test_probe_that_fails_before_the_container_listens_is_the_cause_of_its_end() -> None:
+    """The kubelet has judged it by then; SIGTERM is dropped, and it listens in its grace period."""
+    kill = Signal(2.0, "KILL", "master")
+    events = (
+        *BOOT,
+        ProcessEvent(*kill.event()),
+        ProcessEvent(2.1, "ended", "container"),
+        ProcessEvent(2.1, "started", "container"),
+        ProcessEvent(4.2, "liveness failed", "container"),
+        ProcessEvent(4.2, "sent SIGTERM", "container"),
+        ProcessEvent(4.3, "listening", "master"),
+        ProcessEvent(6.2, "sent SIGKILL", "container"),
+        ProcessEvent(6.3, "ended", "container"),
+    )
+    # The first is refused before the kubelet sees that the container has ended.
+    rows = [(1.0, 1.1, OK), (2.05, 2.05, REFUSED), (3.0, 3.0, REFUSED), (8.0, 8.0, REFUSED)]
+    losses = summarize([run_of(events, rows, (kill,))]).losses
+    assert losses is not None
+    assert [(loss.cause, loss.at_s, loss.requests) for loss in losses] == [
+        ("not_listening", 2.0, 3)
+    ]

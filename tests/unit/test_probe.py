@@ -13,8 +13,9 @@ import pytest
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Probe, Server
 from sim.experiment.distribution import Distribution
-from sim.experiment.disturbance import Signal
+from sim.experiment.disturbance import Rollout, Signal
 from sim.experiment.document import to_dict
+from sim.experiment.shutdown import Shutdown, shutdown
 from sim.reading import probe_flag
 from sim.reading.experiment_file import from_dict, read
 from sim.reading.probe_notices import probe_notices
@@ -124,6 +125,31 @@ def test_ticks_keep_their_grid_and_one_that_was_missed_comes_at_once() -> None:
     assert of_two.next_tick(late, late + 0.1) == pytest.approx(first + 6)
 
 
+def test_ticks_of_a_new_pod_begin_with_it() -> None:
+    """Its container does not run yet at the first; the demands are drawn from other streams."""
+    probe = Probe("readiness", period=2.0, io=Distribution("exp", (0.01,)))
+    old, new = Prober(Experiment(), 0, probe), Prober(Experiment(), 0, probe, created=7.5)
+    assert new.next_tick(-inf, 7.5) == 9.5
+    assert new.next_tick(9.5, 9.6) == 11.5
+    assert new.demands() != old.demands()
+
+
+@pytest.mark.parametrize(
+    ("grace_period", "pre_stop", "expected"),
+    [
+        (30.0, 0.0, Shutdown(0.0, 30.0)),
+        (30.0, 5.0, Shutdown(5.0, 25.0)),
+        # The hook is given up, and SIGKILL comes 2 s after SIGTERM at the earliest.
+        (30.0, 29.0, Shutdown(29.0, 2.0)),
+        (30.0, 60.0, Shutdown(30.0, 2.0)),
+        (0.5, 0.0, Shutdown(0.0, 2.0)),
+        (0.0, 5.0, Shutdown(0.0, 2.0)),
+    ],
+)
+def test_shutdown_is_the_kubelets(grace_period: float, pre_stop: float, expected: Shutdown) -> None:
+    assert shutdown(grace_period, pre_stop) == expected
+
+
 def test_thresholds_count_results_in_a_row() -> None:
     ready = prober(kind="readiness", failure_threshold=3, success_threshold=2)
     results = [False, False, True, False, False, False, False, True, True, True]
@@ -187,3 +213,18 @@ def test_notices_name_what_a_restart_waits_for() -> None:
     (notice,) = probe_notices(stopped)
     assert notice.startswith("A signal stops the master of a container with probes")
     assert probe_notices(replace(stopped, probes=())) == []
+
+
+def test_notices_of_a_rollout() -> None:
+    ready, settled = (Probe("readiness"),), Server(graceful_timeout=20)
+    good = Rollout(1.0, pre_stop=5.0, endpoints=3.0, termination_grace_period=30.0)
+    fits = Experiment(settled, probes=ready, disturbances=(good,))
+    assert probe_notices(fits) == []
+    (notice,) = probe_notices(replace(fits, probes=()))
+    assert notice.startswith("The rollout has no readiness probe:")
+    (notice,) = probe_notices(replace(fits, disturbances=(replace(good, pre_stop=2.0),)))
+    assert notice.startswith("pre_stop = 2 s of the rollout is shorter than endpoints = 3 s:")
+    late = replace(fits, server=Server(graceful_timeout=25))
+    (notice,) = probe_notices(late)
+    assert notice.startswith("graceful_timeout = 25 is not below the 25 s that pre_stop leaves")
+    assert probe_notices(late, ["server.graceful_timeout"]) == []

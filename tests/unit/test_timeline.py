@@ -57,7 +57,7 @@ def test_no_event_is_no_line() -> None:
 
 
 #: How the names of processes begin, and of those that are none.
-PARTIES = ("master", "worker", "clients", "flag", "container", "pod")
+PARTIES = ("master", "worker", "clients", "flag", "deployment", "service", "container", "pod")
 
 
 def test_every_documented_kind_has_words() -> None:

@@ -69,10 +69,10 @@ class Arbiter:
     """One master process.
 
     Constants: ``wiring``, ``new_worker``, ``name``, ``container`` (that it runs in, from 0),
-    ``random`` (stream of the gaps between forks), ``reexeced`` (called with the second master, when
-    SIGUSR2 has started one). Of the release (see `sim.experiment.release.Release`):
-    ``one_socket``, ``reaps_at_once``, ``reaps``, ``waits_for_old``, ``may_hurry``,
-    ``signal_queue``.
+    ``surge`` (whether that is of the pod which a rollout creates), ``random`` (stream of the gaps
+    between forks), ``reexeced`` (called with the second master, when SIGUSR2 has started one). Of
+    the release (see `sim.experiment.release.Release`): ``one_socket``, ``reaps_at_once``,
+    ``reaps``, ``waits_for_old``, ``may_hurry``, ``signal_queue``.
 
     State, under Gunicorn's names where it has one:
         WORKERS: children that have not been reaped, by their age.
@@ -94,14 +94,17 @@ class Arbiter:
         reexeced: Callable[[Arbiter], None],
         first: Arbiter | None = None,
         container: int = 0,
+        *,
+        surge: bool = False,
     ) -> None:
         self.wiring = wiring
         self.new_worker = new_worker
         self.reexeced = reexeced
         self.first = first
-        self.name = "master" if first is None else "master 2"
-        # Not "master": the gaps of the first have been drawn from this stream all along.
+        self.name = "master" if first is None and not surge else "master 2"
         self.container = container
+        self.surge = surge
+        # Not "master": the gaps of the first have been drawn from this stream all along.
         self.random = self._stream("fork" if first is None else "fork of master 2")
         self.clock = wiring.clock
         self.recorder = wiring.recorder
@@ -137,7 +140,8 @@ class Arbiter:
     def _stream(self, purpose: str) -> Random:
         """The random stream of a purpose, another in each container."""
         of = f" of container {self.container}" if self.container else ""
-        return self.wiring.stream(purpose + of)
+        pod = " of a new pod" if self.surge else ""
+        return self.wiring.stream(purpose + of + pod)
 
     def _limited_gil(self) -> Gil | None:
         """Its own interpreter, where the CPU that it takes counts."""
@@ -237,7 +241,7 @@ class Arbiter:
     def start(self) -> Steps:
         """`setup()` and `start()`: import the application, then listen."""
         experiment = self.wiring.experiment
-        if self.first is not None or self.container:
+        if self.first is not None or self.container or self.surge:
             yield self._compute(self.costs.reexec)
         if self.server.preload_app:
             yield self._compute(self.costs.import_app)

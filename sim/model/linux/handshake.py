@@ -96,8 +96,8 @@ class Handshake:
 class Handshakes:
     """All handshakes that did not succeed at once.
 
-    Constants: ``clock``, ``costs``, ``wheel``, ``choose_listener``, ``first_byte`` and ``body``, as
-    in `sim.model.client.Clients`, ``lose`` (called with a connection that will never be, and the
+    Constants: ``clock``, ``costs``, ``wheel``, ``first_byte`` and ``body``, as in
+    `sim.model.client.Clients`, ``lose`` (called with a connection that will never be, and the
     outcome of its request), ``late`` (called when a connection comes without its request), ``rto``
     (`RTO_PER_S` in jiffies).
 
@@ -109,7 +109,6 @@ class Handshakes:
         clock: Clock,
         costs: Costs,
         wheel: TimerWheel,
-        choose_listener: Callable[[], ListeningSocket | None],
         first_byte: Callable[[int], float] | None,
         body: Callable[[int], float] | None,
         lose: Callable[[Connection, int], None],
@@ -119,7 +118,6 @@ class Handshakes:
         self.costs = costs
         self.wheel = wheel
         self.rto = wheel.hz // RTO_PER_S + 1
-        self.choose_listener = choose_listener
         self.first_byte = first_byte
         self.body = body
         self.lose = lose
@@ -148,7 +146,7 @@ class Handshakes:
             return
         if not handshake.listener.holders:
             # `__inet_lookup_listener` finds another socket of the port, if there is one.
-            other = self.choose_listener()
+            other = handshake.listener.other()
             if other is None:
                 self.lose(connection, REFUSED)
                 return

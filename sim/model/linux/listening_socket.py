@@ -71,7 +71,8 @@ class ListeningSocket:
 
     Constants: ``clock``, ``limit`` (connections that the accept queue holds), ``cores``, ``costs``,
     ``random`` (stream of the races between pollers), ``unreachable`` (called once with this, when
-    no new connection finds it any more), the CPU limit of those that wake up in vain.
+    no new connection finds it any more), ``other`` (the kernel's choice among the sockets of its
+    address; None where there is none), the CPU limit of those that wake up in vain.
 
     State:
         queue: connections that no worker has accepted yet, first come first served.
@@ -101,6 +102,7 @@ class ListeningSocket:
         "holders",
         "limit",
         "longest",
+        "other",
         "queue",
         "random",
         "reachable",
@@ -121,12 +123,14 @@ class ListeningSocket:
         costs: Costs,
         random: Random,
         unreachable: Callable[[ListeningSocket], None],
+        other: Callable[[], ListeningSocket | None],
         *,
         fair: bool,
         cpu_limit: CpuLimit | None = None,
     ) -> None:
         self.clock = clock
         self.unreachable = unreachable
+        self.other = other
         self.reachable = True
         # `sk_acceptq_is_full` (include/net/sock.h) and `unix_recvq_full` (net/unix/af_unix.c) let
         # one more in than `listen(2)` asked for.
