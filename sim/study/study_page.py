@@ -101,7 +101,8 @@ def first_replication(name: str, heading: str, experiment: Experiment) -> Sectio
         f"One replication of {traffic(experiment)}. The other numbers are means over all of them."
     ]
     if summary.latency is not None:
-        blocks.append(latency_figure(f"{name}-latency", summary, curve_of(run)))
+        curve = curve_of(run)
+        blocks.append(latency_figure(f"{name}-latency", summary, curve, tabled=True))
     parts = parts_figure(f"{name}-parts", summary)
     if parts is not None:
         blocks.append(parts)

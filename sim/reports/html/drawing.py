@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
@@ -57,13 +58,16 @@ def draw(figure: Figure) -> Chart:
             )
 
 
-def _chart(figure: Figure, drawn: object, height: int, rows: tuple[float, ...] = (1.0,)) -> Chart:
+def _chart(
+    figure: Figure, drawn: Callable[[Any], None], height: int, rows: tuple[float, ...] = (1.0,)
+) -> Chart:
+    # The page has the key, and the table behind it.
     return chart(
         figure.name,
         figure.title,
         figure.description,
         {},
-        drawn,  # type: ignore[arg-type]
+        drawn,
         key=(),
         height=height,
         rows=rows,
@@ -85,20 +89,25 @@ def _curves(axes: Axes, drawing: Curves) -> None:
         axes.axhline(drawing.limit[0], color=LOST, linewidth=1.2, linestyle=":")
     if drawing.log_y:
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.yaxis.set_major_formatter(_plain())
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.yaxis.set_major_formatter(_plain())
     if drawing.log_x:
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.xaxis.set_major_formatter(_plain())
         axes.xaxis.set_minor_formatter(NullFormatter())
     if drawing.ticks:
         places, names = zip(*drawing.ticks, strict=True)
         axes.set_xticks(places, [drawable(name) for name in names])
     axes.set_xlabel(drawable(drawing.x_label))
     axes.set_ylabel(drawable(drawing.y_label))
+
+
+def _plain() -> FuncFormatter:
+    """Writes the numbers of an axis as people do, however large they are."""
+    return FuncFormatter(lambda value, _: f"{value:,.10g}")
 
 
 def _dots(axes: Axes, series: Series, x: Sequence[float], y: Sequence[float], above: int) -> None:
@@ -132,7 +141,7 @@ def _rows(axes: Axes, drawing: Rows) -> None:
     axes.set_ylim(len(labels) - 0.45, -0.55)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.xaxis.set_major_formatter(_plain())
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(drawable(drawing.x_label))

@@ -14,6 +14,7 @@ from sim.analysis.summary import Queue, Route, Summary, Times, Worker
 from sim.experiment.notice import Assumption
 from sim.experiment.worker_class import TRAITS
 from sim.reports.html.numbers import (
+    NONE,
     UNKNOWN,
     milliseconds,
     number,
@@ -177,8 +178,17 @@ def side(summary: Summary) -> Colour:
     return "predicted" if summary.source == "sim" else "measured"
 
 
-def latency_figure(name: str, summary: Summary, curve: LatencyCurve) -> Figure:
-    """The curve of the latency and that of the ideal queue, with the estimates on it."""
+def latency_figure(
+    name: str, summary: Summary, curve: LatencyCurve, *, tabled: bool = False
+) -> Figure:
+    """The curve of the latency and that of the ideal queue, with the estimates on it.
+
+    Args:
+        name: unique in the page.
+        summary: of the runs.
+        curve: of the same.
+        tabled: whether the quantiles have a table behind the chart, as no other has them.
+    """
     latency = summary.latency
     assert latency is not None, "something is answered"
     colour = side(summary)
@@ -227,6 +237,21 @@ def latency_figure(name: str, summary: Summary, curve: LatencyCurve) -> Figure:
                 (_decades(share), f"{100 * share:g}") for share in TICKS if share <= last + 1e-9
             ),
             log_y=max(highest) > WIDE * 1000 * latency.p50.value > 0,
+        ),
+        _quantiles_table(latency, ideal, word) if tabled else None,
+    )
+
+
+def _quantiles_table(latency: Times, ideal: Times | None, word: str) -> Table:
+    def text(times: Times | None, measure: str) -> str:
+        return NONE if times is None else time(getattr(times, measure).value).text
+
+    return Table(
+        "Latency within which a part of the requests is answered",
+        ("% of the requests", word, "one ideal queue"),
+        tuple(
+            (f"{100 * share:g}", text(latency, measure), text(ideal, measure))
+            for measure, share in QUANTILES.items()
         ),
     )
 
