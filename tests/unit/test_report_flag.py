@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,37 @@ def test_no_two_flags_write_one_file(
     flags = f"{arguments[-4]} and {arguments[-2]}"
     said = capsys.readouterr().err
     assert said == f"error: {flags} are both 'same'; expected two different files\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def stop(*_: object) -> None:
+    """What Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place", "instead"),
+    [
+        (("--requests", "20"), "sim.study.prediction_page.neighbours", stop),
+        (("--requests", "20"), "sim.reports.html.render.html", stop),
+        (("sweep", "--over", "workers=1,2"), "sim.study.cli.carry_out", lambda *_: ({}, True)),
+    ],
+    ids=["its neighbours", "the page", "a study"],
+)
+def test_ctrl_c_leaves_the_answer_and_no_page(
+    arguments: tuple[str, ...],
+    place: str,
+    instead: Callable[..., object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(place, instead)
+    assert run_command(lambda: main([*arguments, "--report", "report.html"])) == 130
+    printed, said = capsys.readouterr()
+    assert "Gunicorn 27.0" in printed
+    assert said == ""
     assert list(tmp_path.iterdir()) == []
 
 
