@@ -16,7 +16,7 @@ from sim.reports.html.page import (
     Series,
     Table,
 )
-from sim.study.formatting import SCALE, heading, value_of
+from sim.study.formatting import NONE, SCALE, half_width_of, heading, value_of
 from sim.study.observation import estimate, split_measure, unit_of
 from sim.study.parameter import Point, formatted
 from sim.study.study_page import Told, dots, interval_cell, value_cell
@@ -73,7 +73,11 @@ def _best(rows: Sequence[Row], measure: str) -> tuple[str, ...]:
     if len(same) > 1:
         return (f"It is lowest at {len(same)} of {len(known)} points.",)
     value = estimate(row.observations, measure)
-    return (f"It is lowest at {_name(row.point)}: {heading(measure)}, {value_of(value, measure)}.",)
+    unit = heading(measure).rpartition(", ")
+    half = half_width_of(value, measure)
+    about = "" if half == NONE else f" \N{PLUS-MINUS SIGN} {half}"
+    end = f" {unit[2]}" if unit[1] else ""
+    return (f"It is lowest at {_name(row.point)}: {value_of(value, measure)}{about}{end}.",)
 
 
 def _name(point: Point) -> str:
