@@ -24,7 +24,7 @@ from sim.experiment import Server
 from sim.experiment.costs import PARTS, Costs
 from sim.experiment.release import NEWEST, release
 from sim.reading import costs_file
-from sim.reading.settings import worker_class_of
+from sim.reading.settings import named_worker_class
 from sim.study import race_fit
 from sim.whole_file import whole_file
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
         raise ExperimentError(f"--app is {args.app!r}; expected MODULE:APP, such as myapp:app")
     if not args.path.startswith("/"):
         raise ExperimentError(f"--path is {args.path!r}; expected one that begins with '/'")
-    worker_class = worker_class_of(args.worker_class)
+    worker_class = named_worker_class(args.worker_class)
     refuse_missing_packages(Server(worker_class=worker_class))
     gunicorn = _release(args.gunicorn)
     application = None if args.app is None else Application(args.app, directory=Path.cwd())

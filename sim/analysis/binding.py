@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim.analysis.summary import Summary, Times
-from sim.experiment.worker_class import TRAITS
+from sim.experiment.worker_class import TRAITS, Traits
 
 #: Part of the 99th percentile of the latency up to which waiting is nothing to speak of.
 SHORT = 0.1
@@ -24,21 +24,25 @@ def binding(summary: Summary) -> str:
     latency, wait, ideal = summary.latency, summary.wait, summary.ideal_wait
     if latency is None or wait is None or ideal is None:
         return "No request is answered."
-    slot = _slot(summary)
+    traits = TRAITS[summary.experiment["server"]["worker_class"]]
+    slot = traits.slot
     utilization = 0.0 if summary.utilization is None else summary.utilization.value
-    busy = f"{utilization * load.capacity:.1f} of {_count(load.capacity, slot)}"
+    if traits.bounded:
+        busy = f"{utilization * load.capacity:.1f} of {_count(load.capacity, slot)} are busy"
+    else:
+        busy = f"{utilization * load.capacity:.1f} requests are under way"
     throttling = summary.throttling
     if throttling is not None and throttling.binds:
         used = "" if throttling.used is None else f" and uses {throttling.used.value:.2f} of them"
         return (
             f"The CPU limit binds, not {slot}s: the server may use {throttling.cpu_limit:g} cores"
             f"{used}, and is throttled in {100 * throttling.share.value:.0f} of 100 periods of "
-            f"100 ms; {busy} are busy on average."
+            f"100 ms; {busy} on average."
         )
     if wait.p99.value <= SHORT * latency.p99.value:
         return (
-            f"Nothing binds: 99 of 100 requests start within {_ms(wait.p99.value)}; {busy} are "
-            "busy on average."
+            f"Nothing binds: 99 of 100 requests start within {_ms(wait.p99.value)}; {busy} on "
+            "average."
         )
     computing = 0.0 if load.computing is None else load.computing / load.processors
     if computing >= utilization:
@@ -47,24 +51,28 @@ def binding(summary: Summary) -> str:
             f"second, and the workers can use {_count(load.processors, 'processor')} at once (one "
             "each, because of the GIL)."
         )
-    return _queues_or_threads(summary, wait, ideal, busy)
+    return _queues_or_threads(summary, traits, wait, ideal, busy)
 
 
-def _queues_or_threads(summary: Summary, wait: Times, ideal: Times, busy: str) -> str:
+def _queues_or_threads(
+    summary: Summary, traits: Traits, wait: Times, ideal: Times, busy: str
+) -> str:
+    waits = _ms(wait.mean.value)
     if len(summary.workers) > 1 and ideal.mean.value <= APART * wait.mean.value:
         return (
-            f"Separate queues bind: {busy} are busy on average, and yet a request waits "
-            f"{_ms(wait.mean.value)} on average. If all {_slot(summary)}s took from one queue, it "
-            f"would wait {_ms(ideal.mean.value)}."
+            f"Separate queues bind: {busy} on average, and yet a request waits {waits} on average. "
+            f"If all {traits.slot if traits.bounded else 'worker'}s took from one queue, it would "
+            f"wait {_ms(ideal.mean.value)}."
+        )
+    if traits.event_loop:
+        return (
+            f"The event loop binds: {busy} on average, and a request waits {waits} on average "
+            "until its code runs."
         )
     return (
-        f"{_slot(summary).capitalize()}s bind: {busy} are busy on average, and a request waits "
-        f"{_ms(wait.mean.value)} on average until it gets one."
+        f"{traits.slot.capitalize()}s bind: {busy} on average, and a request waits {waits} on "
+        "average until it gets one."
     )
-
-
-def _slot(summary: Summary) -> str:
-    return TRAITS[summary.experiment["server"]["worker_class"]].slot
 
 
 def _ms(seconds: float) -> str:

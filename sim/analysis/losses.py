@@ -46,6 +46,7 @@ from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Disturbance, Rate, Signal
 from sim.experiment.proxy import proxy_of
 from sim.experiment.release import NEWEST, release
+from sim.experiment.worker_class import TRAITS, slots
 from sim.run import (
     BAD_GATEWAY,
     ERROR_5XX,
@@ -263,7 +264,7 @@ class _Court:
         # Runs that were saved before there were proxies, or slow clients, do not have these.
         proxy = proxy_of(experiment)
         kept = proxy.kept > 0 if proxy.present else traffic["connection"] == "keepalive"
-        self.keeps = kept and server["worker_class"] != "sync"
+        self.keeps = kept and TRAITS[server["worker_class"]].keeps
         slow = not proxy.present
         self.slow = slow and Distribution.parse(traffic.get("first_byte", "const:0")).mean > 0
         body = slow and Distribution.parse(traffic.get("body", "const:0")).mean > 0
@@ -439,7 +440,8 @@ def _bounded(
     A worker holds as many as it may: ``worker_connections``, a sync worker one. Of those that
     `graceful_timeout` seems to have cost, the first to arrive were held.
     """
-    holds = 1 if server["worker_class"] == "sync" else int(server["worker_connections"])
+    traits = TRAITS[server["worker_class"]]
+    holds = int(server["worker_connections"]) if traits.limit else slots(server)
     graceful_timeout = float(server["graceful_timeout"]) - TOLERANCE
     over = Counter(
         life.cause for life in lives.lives if life.ended - life.accepted_until >= graceful_timeout

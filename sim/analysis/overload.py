@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sim.experiment.worker_class import TRAITS, slots
+from sim.experiment.worker_class import TRAITS, Traits, slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,8 @@ def load_of(
     limit = host.get("cpu_limit")
     reasons: tuple[str, ...] = ()
     if offered is not None and computing is not None:
-        reasons = _reasons_server(
-            offered, capacity, TRAITS[server["worker_class"]].slot, computing, processors, limit
-        )
+        traits = TRAITS[server["worker_class"]]
+        reasons = _reasons_server(offered, capacity, traits, computing, processors, limit)
         reasons = reasons or _reasons_worker(offered, computing, server, shares)
     return Load(offered, capacity, computing, processors, reasons)
 
@@ -61,17 +60,17 @@ def load_of(
 def _reasons_server(
     offered: float,
     capacity: int,
-    slot: str,
+    traits: Traits,
     computing: float,
     processors: int,
     limit: float | None,
 ) -> tuple[str, ...]:
     """Why the server as a whole is overloaded."""
     reasons = []
-    if offered >= capacity:
+    if traits.bounded and offered >= capacity:
         reasons.append(
-            f"The requests would keep {offered:.2f} {slot}s busy but there {_are(capacity)}, so "
-            "the queue grows for as long as the traffic lasts."
+            f"The requests would keep {offered:.2f} {traits.slot}s busy but there "
+            f"{_are(capacity)}, so the queue grows for as long as the traffic lasts."
         )
     if computing >= processors:
         reasons.append(
@@ -106,8 +105,8 @@ def _reasons_worker(
     reasons = []
     worker = f"Worker {boot_order} gets {100 * share:.0f}% of the requests, which"
     threads = slots(server)
-    if share * offered >= threads:
-        plural = "threads" if threads > 1 else "thread"
+    if traits.bounded and share * offered >= threads:
+        plural = f"{traits.slot}s" if threads > 1 else traits.slot
         reasons.append(
             f"{worker} need {share * offered:.2f} of its {threads} {plural}, so its own queue "
             "grows while other workers have room."

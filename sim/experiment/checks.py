@@ -25,3 +25,9 @@ def check_choice(where: str, value: str, choices: tuple[str, ...]) -> None:
     """Refuse a ``value`` that is not one of the ``choices``."""
     if value not in choices:
         raise ExperimentError(f"{where} is {value!r}; expected one of {', '.join(choices)}")
+
+
+def check_part(where: str, value: float) -> None:
+    """Refuse a ``value`` that is no part of a whole, from 0 to 1."""
+    if not 0 <= value <= 1:
+        raise ExperimentError(f"{where} is {value}; expected a part, from 0 to 1")

@@ -56,6 +56,8 @@ Sigchld = Literal["in the handler", "never", "in the loop"]
 Sighup = Literal["return", "wait"]
 ReusePort = Literal["inherited", "each worker"]
 SecondSignal = Literal["ignored", "quick"]
+AsgiIdle = Literal["hold", "expire"]
+AsgiQuit = Literal["graceful", "quick"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,9 @@ class Release:
         reuse_port: whether `reuse_port` is one ``inherited`` socket or one of ``each worker``.
         second_signal: what SIGINT or SIGQUIT does to a master that stops already.
         signal_queue: signals that the master keeps until it comes to them; None is any number.
+        asgi_idle: whether an ``asgi`` worker will ``hold`` an idle kept connection until the client
+            closes it, or lets it ``expire`` after `keepalive` s; None where there is no such class.
+        asgi_quit: what SIGQUIT and SIGINT are to it; None as well.
     """
 
     number: str
@@ -113,6 +118,8 @@ class Release:
     reuse_port: ReusePort
     second_signal: SecondSignal
     signal_queue: int | None
+    asgi_idle: AsgiIdle | None
+    asgi_quit: AsgiQuit | None
 
     @property
     def may_starve(self) -> bool:
@@ -147,6 +154,8 @@ class Change:
 _GTHREAD = "workers/gthread.py"
 _SYNC = "workers/sync.py"
 _ARBITER = "arbiter.py"
+_ASGI = "asgi/protocol.py"
+_GASGI = "workers/gasgi.py"
 
 #: By field of `Release`, the oldest first.
 BEHAVIOURS: Final[dict[str, tuple[Change, ...]]] = {
@@ -319,6 +328,14 @@ BEHAVIOURS: Final[dict[str, tuple[Change, ...]]] = {
         Change("20.1.0", 5, _ARBITER, 192, "if len(self.SIG_QUEUE) < 5:"),
         Change("24.0.0", None, _ARBITER, 187, "self.SIG_QUEUE.put_nowait(sig)"),
     ),
+    "asgi_idle": (
+        Change("24.0.0", "hold", _ASGI, 135, "# Drain any unread body before next request"),
+        Change("25.2.0", "expire", _ASGI, 681, "self._arm_keepalive_timer()"),
+    ),
+    "asgi_quit": (
+        Change("24.0.0", "graceful", _GASGI, 125, '"""Handle SIGQUIT - immediate shutdown."""'),
+        Change("25.0.0", "quick", _GASGI, 127, "self._quick_shutdown = True"),
+    ),
 }
 
 
@@ -337,7 +354,8 @@ def release(number: str) -> Release:
     place = KNOWN.index(number)
     values: dict[str, Any] = {
         field: next(
-            change.value for change in reversed(changes) if KNOWN.index(change.since) <= place
+            (change.value for change in reversed(changes) if KNOWN.index(change.since) <= place),
+            None,
         )
         for field, changes in BEHAVIOURS.items()
     }

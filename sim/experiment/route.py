@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sim.errors import ExperimentError
-from sim.experiment.checks import check_number
+from sim.experiment.checks import check_choice, check_number, check_part
 from sim.experiment.distribution import Distribution
+from sim.experiment.endpoint import ENDPOINTS, Endpoint
 
 #: How far the sum of all shares may be from 1: shares are written with a few digits.
 ROUNDING = 1e-6
@@ -42,6 +43,8 @@ class Route:
         share: of all requests, above 0; the shares of all routes add up to 1.
         io: s that such a request waits, without the GIL.
         cpu: s that it computes, holding the GIL.
+        endpoint: see `Traffic.endpoint`, which holds where this is None.
+        blocking_io: see `Traffic.blocking_io`, which holds where this is None.
         elsewhere: whether another server gets these requests. They are drawn all the same, so that
             the requests of all other routes stay as they are.
 
@@ -54,6 +57,8 @@ class Route:
     io: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
     cpu: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
     elsewhere: bool = False
+    endpoint: Endpoint | None = None
+    blocking_io: float | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -62,6 +67,10 @@ class Route:
             raise ExperimentError(
                 f"route {self.name!r}: share is {self.share:g}; expected a part of 1"
             )
+        if self.endpoint is not None:
+            check_choice(f"route {self.name!r}: endpoint", self.endpoint, ENDPOINTS)
+        if self.blocking_io is not None:
+            check_part(f"route {self.name!r}: blocking_io", self.blocking_io)
 
 
 def check_routes(routes: Sequence[Route]) -> None:

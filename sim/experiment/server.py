@@ -8,7 +8,14 @@ from sim.errors import ExperimentError
 from sim.experiment.address import UNIX, check_address
 from sim.experiment.checks import check_choice, check_whole
 from sim.experiment.release import NEWEST, release
-from sim.experiment.worker_class import TRAITS, WORKER_CLASSES, Traits, WorkerClass
+from sim.experiment.worker_class import (
+    TRAITS,
+    UNLIMITED,
+    WORKER_CLASSES,
+    Traits,
+    WorkerClass,
+    is_in,
+)
 
 #: The field of `Server` that is no setting.
 RELEASE = "gunicorn"
@@ -29,7 +36,8 @@ class Server:
         threads: pool threads in each worker; more than 1 turns ``sync`` into ``gthread``, as
             `gunicorn.config.Config.worker_class` does.
         worker_class: one of `sim.experiment.worker_class.WORKER_CLASSES`.
-        worker_connections: connections that one worker holds at most; a sync worker has one.
+        worker_connections: connections that one worker holds at most; a sync worker has one, and
+            asgi and uvicorn ignore it.
         timeout: s without a heartbeat after which the master kills a worker; 0 is never.
         graceful_timeout: s that a stopping worker may take.
         keepalive: s that an idle connection is kept; 0 closes after each response.
@@ -78,6 +86,12 @@ class Server:
         for address in self.addresses:
             check_address(address)
         release(self.gunicorn)
+        if not is_in(self.worker_class, self.gunicorn):
+            raise ExperimentError(
+                f"worker_class is {self.worker_class!r}, which Gunicorn {self.gunicorn} does not "
+                f"have; expected Gunicorn {self.traits.since} or later, or "
+                "uvicorn_worker.UvicornWorker, which runs the same applications"
+            )
         if self.unix and self.reuse_port:
             raise ExperimentError(
                 f"reuse_port is on and bind is {self.addresses[0]!r}; expected one of them: Linux "
@@ -98,9 +112,13 @@ class Server:
 
     @property
     def concurrency(self) -> int:
-        """Requests that can run at once: workers x threads, or x connections in event loops."""
-        each = self.worker_connections if self.traits.event_loop else self.threads
-        return self.workers * each
+        """Requests that can run at once: workers x threads, or x connections in event loops.
+
+        x `UNLIMITED` where nothing limits these.
+        """
+        if not self.traits.event_loop:
+            return self.workers * self.threads
+        return self.workers * (self.worker_connections if self.traits.limit else UNLIMITED)
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
 from sim.errors import ExperimentError
-from sim.experiment.checks import check_choice, check_number, check_whole
+from sim.experiment.checks import check_choice, check_number, check_part, check_whole
 from sim.experiment.distribution import Distribution
+from sim.experiment.endpoint import ENDPOINTS, Endpoint
 from sim.experiment.route import MAX_ROUTES, Route, check_name, check_routes
 
 Arrivals = Literal["poisson", "constant", "closed", "trace"]
@@ -86,6 +87,11 @@ class Traffic:
         reads_body: whether the application reads that body, before its I/O and computing.
         read: s that it takes to read the response, which fits into the socket's buffers, before it
             closes the connection or uses it again.
+        endpoint: how the code of an ASGI application is declared, see `sim.experiment.endpoint`;
+            worker classes that run WSGI applications do not read it.
+        blocking_io: part of ``io``, from 0 to 1, that a request waits in code which does not return
+            to the event loop: a driver that gevent has not patched, `time.sleep` in an
+            ``async def``. All that the worker holds waits with it. Only event loops read it.
     """
 
     arrivals: Arrivals = "poisson"
@@ -107,10 +113,14 @@ class Traffic:
     body: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
     reads_body: bool = True
     read: Distribution = field(default_factory=lambda: Distribution("const", (0.0,)))
+    endpoint: Endpoint = "async"
+    blocking_io: float = 0.0
 
     def __post_init__(self) -> None:
         check_choice("arrivals", self.arrivals, ARRIVALS)
         check_choice("connection", self.connection, CONNECTIONS)
+        check_choice("endpoint", self.endpoint, ENDPOINTS)
+        check_part("blocking_io", self.blocking_io)
         check_number("rate", self.rate, 0, above=True)
         check_number("duration", self.duration, 0, above=True)
         check_number("drain", self.drain, 0)
@@ -179,6 +189,27 @@ class Traffic:
         return tuple(dict.fromkeys(row.route for row in self.trace if row.route))
 
     @property
+    def kinds(self) -> tuple[tuple[Endpoint, float], ...]:
+        """``endpoint`` and ``blocking_io`` of the requests of each of `route_names`, in that order.
+
+        Last those of requests without a route.
+        """
+        own = (self.endpoint, self.blocking_io)
+        routes = {route.name: route for route in self.routes}
+        return (
+            *(
+                own
+                if name not in routes
+                else (
+                    routes[name].endpoint or self.endpoint,
+                    _first(routes[name].blocking_io, self.blocking_io),
+                )
+                for name in self.route_names
+            ),
+            own,
+        )
+
+    @property
     def sent_share(self) -> float:
         """The part of the requests that this server gets, from 0 to 1."""
         return 1.0 - sum(route.share for route in self.routes if route.elsewhere)
@@ -201,6 +232,10 @@ class Traffic:
             for route in self.routes
             if not route.elsewhere
         )
+
+
+def _first(value: float | None, default: float) -> float:
+    return default if value is None else value
 
 
 #: Demands of a traffic with routes, which says nothing of its own.

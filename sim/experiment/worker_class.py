@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-WorkerClass = Literal["sync", "gthread", "gevent"]
+from sim.experiment.release import KNOWN
+
+WorkerClass = Literal["sync", "gthread", "gevent", "asgi", "uvicorn"]
 
 #: All that are modelled, Gunicorn's default first.
-WORKER_CLASSES: Final[tuple[WorkerClass, ...]] = ("sync", "gthread", "gevent")
+WORKER_CLASSES: Final[tuple[WorkerClass, ...]] = ("sync", "gthread", "gevent", "asgi", "uvicorn")
 
 #: Those that `size` chooses from unless it is told others: they need no other package.
 USUAL_CLASSES: Final[tuple[WorkerClass, ...]] = ("sync", "gthread")
@@ -21,8 +23,13 @@ class Traits:
     """What a worker class is, as far as others than its model ask.
 
     Attributes:
-        spellings: what Gunicorn takes for it: an alias, or the path of the class.
+        spellings: what Gunicorn takes for it: an alias, or the path of the class. The first is what
+            a configuration is written with.
         event_loop: whether one thread runs all requests of a worker, each until it waits.
+        asgi: whether it runs ASGI applications, and no WSGI application.
+        limit: whether ``worker_connections`` bounds the connections that a worker holds; without,
+            it holds any number, or one in each thread.
+        since: the first release of Gunicorn that has it.
         threads: whether it has a pool of ``threads`` threads.
         keeps: whether it keeps a connection after a response.
         slot: what holds one request that it has begun.
@@ -33,6 +40,9 @@ class Traits:
 
     spellings: tuple[str, ...]
     event_loop: bool = False
+    asgi: bool = False
+    limit: bool = False
+    since: str = KNOWN[0]
     threads: bool = False
     keeps: bool = True
     slot: str = "thread"
@@ -40,29 +50,77 @@ class Traits:
     extra: str | None = None
     packages: tuple[str, ...] = ()
 
+    @property
+    def bounded(self) -> bool:
+        """Whether anything bounds the requests that one worker has begun."""
+        return self.limit or not self.event_loop
+
+
+#: Connections that `asyncio.loop.create_server` asks `listen(2)` for, and accepts at once.
+ASYNCIO_BACKLOG: Final = 100
+
+#: Requests that a worker without a limit counts as able to begin at once: more than any has, for
+#: whoever divides by it.
+UNLIMITED: Final = 10_000
 
 #: By worker class.
 TRAITS: Final = MappingProxyType(
     {
         "sync": Traits(("sync", "gunicorn.workers.sync.SyncWorker"), keeps=False),
-        "gthread": Traits(("gthread", "gunicorn.workers.gthread.ThreadWorker"), threads=True),
+        "gthread": Traits(
+            ("gthread", "gunicorn.workers.gthread.ThreadWorker"), limit=True, threads=True
+        ),
         "gevent": Traits(
             ("gevent", "gunicorn.workers.ggevent.GeventWorker"),
             event_loop=True,
+            limit=True,
             slot="connection",
             waits_for="the event loop",
             extra="gevent",
             packages=("gevent", "packaging"),
         ),
+        # `ASGIProtocol.connection_made` counts `nr_conns`, which nothing compares with
+        # `worker_connections` (gunicorn/asgi/protocol.py).
+        "asgi": Traits(
+            ("asgi", "gunicorn.workers.gasgi.ASGIWorker"),
+            event_loop=True,
+            asgi=True,
+            since="24.0.0",
+            slot="request",
+            waits_for="the event loop",
+        ),
+        # `UvicornWorker.__init__` passes no limit to `uvicorn.Config`, whose `limit_concurrency`
+        # is None then. The H11 variants are what the others become without uvloop and httptools.
+        "uvicorn": Traits(
+            (
+                "uvicorn_worker.UvicornWorker",
+                "uvicorn_worker.UvicornH11Worker",
+                "uvicorn.workers.UvicornWorker",
+                "uvicorn.workers.UvicornH11Worker",
+            ),
+            event_loop=True,
+            asgi=True,
+            slot="request",
+            waits_for="the event loop",
+            extra="asgi",
+            packages=("uvicorn", "uvicorn_worker"),
+        ),
     }
 )
 
-_POSSIBLE: Final = "sync, gthread or gevent, the worker classes modelled"
+_POSSIBLE: Final = (
+    "sync, gthread, gevent, asgi or uvicorn_worker.UvicornWorker, the worker classes modelled"
+)
 
 #: What to use instead of classes that are not modelled, by spelling.
 INSTEAD: Final = MappingProxyType(
     {
+        "uvicorn": "Gunicorn has no alias for uvicorn's worker",
         "eventlet": "Gunicorn 26 removed it; gevent serves the same applications",
+        "gunicorn.workers.geventlet.EventletWorker": (
+            "Gunicorn 26 removed it; gevent serves the same applications"
+        ),
+        "gunicorn.workers.gtornado.TornadoWorker": "gthread serves WSGI applications",
         "tornado": "gthread serves WSGI applications",
         "gevent_pywsgi": "gevent serves the same applications",
         "gevent_wsgi": "gevent serves the same applications",
@@ -73,11 +131,20 @@ INSTEAD: Final = MappingProxyType(
 def slots(server: Mapping[str, Any]) -> int:
     """Requests that one worker can have begun at once: its threads, or an event loop's connections.
 
+    `UNLIMITED` where nothing limits them.
+
     Args:
         server: settings, as `sim.experiment.document.to_dict` writes them.
     """
-    event_loop = TRAITS[server["worker_class"]].event_loop
-    return int(server["worker_connections"] if event_loop else server["threads"])
+    traits = TRAITS[server["worker_class"]]
+    if not traits.event_loop:
+        return int(server["threads"])
+    return int(server["worker_connections"]) if traits.limit else UNLIMITED
+
+
+def is_in(worker_class: WorkerClass, number: str) -> bool:
+    """Whether release ``number`` of Gunicorn has a worker class."""
+    return KNOWN.index(number) >= KNOWN.index(TRAITS[worker_class].since)
 
 
 def expected(spelling: object) -> str:

@@ -8,7 +8,17 @@ from sim.run import Requests
 class Columns:
     """The columns of `Requests` that the model reads and fills in, under the same names."""
 
-    __slots__ = ("accepted", "cpu", "finished", "io", "outcome", "started", "thread", "worker")
+    __slots__ = (
+        "accepted",
+        "cpu",
+        "finished",
+        "io",
+        "outcome",
+        "route",
+        "started",
+        "thread",
+        "worker",
+    )
 
     def __init__(self, requests: Requests) -> None:
         self.accepted = requests.accepted
@@ -19,3 +29,4 @@ class Columns:
         self.outcome = requests.outcome
         self.io = requests.io
         self.cpu = requests.cpu
+        self.route = requests.route

@@ -352,7 +352,8 @@ class _Simulation:
         """Assert what holds at the end of a run, as at any other time."""
         assert self.cores.is_consistent()
         for listener in self._listeners():
-            assert len(listener.queue) <= listener.longest <= listener.limit, "a queue has a limit"
+            longest = listener.longest
+            assert len(listener.queue) <= longest <= listener.highest_limit, "a queue has a limit"
         return True
 
     def _listeners(self) -> list[ListeningSocket]:

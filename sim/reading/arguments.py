@@ -24,7 +24,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.errors import ExperimentError
-from sim.experiment import ARRIVALS, RELEASE, WORKER_CLASSES, Experiment, Probe, Server
+from sim.experiment import (
+    ARRIVALS,
+    RELEASE,
+    WORKER_CLASSES,
+    Experiment,
+    Probe,
+    Server,
+    WorkerClass,
+)
 from sim.experiment.disturbance import Disturbance
 from sim.experiment.notice import Assumption
 from sim.experiment.release import KNOWN, NEWEST
@@ -260,7 +268,7 @@ def described_by(
         notices += more
     elif args.literal:
         raise ExperimentError("--literal is given without a configuration; expected --config FILE")
-    notices += _take_environment(environment, known, changes)
+    notices += _take_environment(args, environment, known, changes)
     _take_flags(args, changes)
     log = _take_access_log(
         args,
@@ -285,7 +293,7 @@ def described_by(
     ]
     notices += limit_notices([experiment.server])
     notices += unmeasured(experiment, varied)
-    notices += gunicorn_flags.other_flags(args, known, COMMAND_LINE)
+    notices += gunicorn_flags.other_flags(args, known, COMMAND_LINE, experiment.server.worker_class)
     if f"server.{RELEASE}" not in varied:
         release = experiment.server.gunicorn
         if config is not None:
@@ -315,7 +323,9 @@ def _take_config(
     notices = [
         *config.notices,
         *(each.text for each in config.misspelt),
-        *gunicorn_flags.not_modelled(location, config.ignored, config.harmless),
+        *gunicorn_flags.not_modelled(
+            location, (*config.ignored, *config.harmless), _worker_class(args, changes)
+        ),
         *_take_release(args, changes),
     ]
     return config, notices
@@ -445,8 +455,17 @@ def _server_flags(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _worker_class(args: argparse.Namespace, changes: experiment_file.Changes) -> WorkerClass:
+    """The worker class, as far as it has been said: flags come last."""
+    given: WorkerClass | None = args.worker_class
+    return given or changes.get("server", {}).get("worker_class", Server().worker_class)
+
+
 def _take_environment(
-    environment: argparse.Namespace, known: dict[str, Any], changes: experiment_file.Changes
+    args: argparse.Namespace,
+    environment: argparse.Namespace,
+    known: dict[str, Any],
+    changes: experiment_file.Changes,
 ) -> list[str]:
     """Add to ``changes`` what ``GUNICORN_CMD_ARGS`` says; returns its notices."""
     given = _server_flags(environment)
@@ -455,7 +474,9 @@ def _take_environment(
     except ExperimentError as error:
         raise ExperimentError(f"environment variable {command_args.CMD_ARGS}: {error}") from None
     changes.setdefault("server", {}).update(given)
-    notices = gunicorn_flags.other_flags(environment, known, command_args.CMD_ARGS)
+    notices = gunicorn_flags.other_flags(
+        environment, known, command_args.CMD_ARGS, _worker_class(args, changes)
+    )
     if given:
         values = ", ".join(f"{name} = {value}" for name, value in given.items())
         notices.insert(

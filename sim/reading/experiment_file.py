@@ -208,6 +208,6 @@ def _with_addresses(server: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _worker_class(value: str, where: str) -> str:
     try:
-        return settings.worker_class_of(value)
+        return settings.named_worker_class(value)
     except ExperimentError as error:
         raise ExperimentError(f"{where}: [server] {error}") from None

@@ -11,6 +11,7 @@ from sim.errors import ExperimentError
 from sim.experiment import ARRIVALS, CLIENTS, CONNECTIONS, PROXIES, Experiment
 from sim.experiment.distribution import SYNTAX, Distribution
 from sim.experiment.document import plain
+from sim.experiment.endpoint import ENDPOINTS
 
 
 class Flag(NamedTuple):
@@ -90,6 +91,23 @@ FLAGS: tuple[Flag, ...] = (
         Distribution,
         "DIST",
         "s that a request computes and holds the GIL",
+    ),
+    Flag(
+        "--endpoint",
+        "traffic",
+        "endpoint",
+        ENDPOINTS,
+        None,
+        "how an ASGI application declares its endpoints: async def, or def, which runs in a thread",
+    ),
+    Flag(
+        "--blocking-io",
+        "traffic",
+        "blocking_io",
+        float,
+        "PART",
+        "part of the I/O that holds a whole event loop, from 0 to 1: an unpatched driver under "
+        "gevent, a blocking call in an async def",
     ),
     Flag(
         "--drain", "traffic", "drain", float, "S", "s to wait for responses after the last arrival"

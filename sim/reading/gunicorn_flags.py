@@ -8,7 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from sim.errors import ExperimentError
+from sim.experiment import WorkerClass
 from sim.reading import gunicorn_config, settings
+from sim.reading.class_settings import audit
 from sim.reading.flags import reader
 
 #: Begins the attribute of a Gunicorn flag that is not modelled, so that it hides no flag of ours.
@@ -54,17 +56,17 @@ class _Option:
 
 def _worker_class(text: str) -> str:
     try:
-        return settings.worker_class_of(text)
+        return settings.named_worker_class(text)
     except ExperimentError as error:
         raise argparse.ArgumentError(None, str(error)) from None
 
 
-def other_flags(args: argparse.Namespace, known: dict[str, Any], where: str) -> list[str]:
+def other_flags(
+    args: argparse.Namespace, known: dict[str, Any], where: str, worker_class: WorkerClass
+) -> list[str]:
     """A notice of the Gunicorn flags that were given and are not modelled."""
     flags = given(args, known)
-    harmless = tuple(name for name in flags if name in settings.HARMLESS)
-    ignored = tuple(name for name in flags if name not in settings.HARMLESS)
-    return not_modelled(where, ignored, harmless, flags)
+    return not_modelled(where, tuple(flags), worker_class, flags)
 
 
 def given(args: argparse.Namespace, known: dict[str, Any]) -> dict[str, str]:
@@ -79,25 +81,36 @@ def given(args: argparse.Namespace, known: dict[str, Any]) -> dict[str, str]:
 
 
 def not_modelled(
-    where: str, ignored: Sequence[str], harmless: Sequence[str], flags: Mapping[str, str] = NO_FLAGS
+    where: str,
+    names: Sequence[str],
+    worker_class: WorkerClass,
+    flags: Mapping[str, str] = NO_FLAGS,
 ) -> list[str]:
     """A notice of settings that the prediction will not show; none without any.
 
     Args:
         where: they were given.
-        ignored: settings that are not modelled, of which the notice says what they do.
-        harmless: settings without an effect on queueing.
+        names: settings that the model does not have; of those that are not modelled the notice says
+            what they do.
+        worker_class: of the server.
         flags: how each was written, if not by its name.
     """
-    why: dict[str, list[str]] = {}
-    for name in ignored:
-        why.setdefault(settings.NOT_MODELLED.get(name, ""), []).append(flags.get(name, name))
+    audits = {name: audit(name, worker_class) for name in names}
     parts = []
-    if why:
-        groups = (
-            ", ".join(names) + (f" ({reason})" if reason else "") for reason, names in why.items()
-        )
-        parts.append(f"not modelled: {', '.join(groups)}")
-    if harmless:
-        parts.append(f"no effect on queueing: {', '.join(flags.get(n, n) for n in harmless)}")
+    for status, said in (
+        ("not modelled", "not modelled"),
+        ("ignored", f"ignored by {worker_class} workers"),
+        ("no effect on queueing", "no effect on queueing"),
+    ):
+        why: dict[str, list[str]] = {}
+        for name, found in audits.items():
+            if found.status == status:
+                reason = "" if status == "no effect on queueing" else found.why
+                why.setdefault(reason, []).append(flags.get(name, name))
+        groups = [
+            ", ".join(written) + (f" ({reason})" if reason else "")
+            for reason, written in why.items()
+        ]
+        if groups:
+            parts.append(f"{said}: {', '.join(groups)}")
     return [f"{where}: {'; '.join(parts)}"] if parts else []

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sim.experiment import Experiment
 from sim.experiment.release import release
+from sim.experiment.worker_class import ASYNCIO_BACKLOG
 from sim.reading.experiment_file import Changes
 
 
@@ -161,12 +162,12 @@ RULES: tuple[Rule, ...] = (
         "cpu_limit = {host.cpu_limit:g} lets the server use no more than that: the rule counts the "
         "limit, not the machine",
     ),
-    Rule(  # GeventWorker.run: Pool(self.worker_connections), and no thread.
+    Rule(  # GeventWorker.run: Pool(self.worker_connections); no event loop reads `threads`.
         ("server.threads",),
         _SYNC,
         lambda it: it.server.traits.event_loop and it.server.threads > 1,
         "threads = {server.threads} does nothing: a {server.worker_class} worker runs all requests "
-        "in the one thread of its event loop, up to worker_connections at once",
+        "in the one thread of its event loop",
     ),
     Rule(  # What is behind a proxy has connections of the proxy's only.
         ("server.keepalive",),
@@ -187,6 +188,62 @@ RULES: tuple[Rule, ...] = (
         "preload_app imports the application before gevent patches the standard library (its log "
         "has MonkeyPatchWarning): what was imported by name stays unpatched, and blocks the event "
         "loop; the application can call gevent.monkey.patch_all() first",
+    ),
+    Rule(  # gasgi.py: nothing compares `nr_conns`; UvicornWorker passes no limit_concurrency.
+        ("server.worker_connections",),
+        _SYNC,
+        lambda it: it.server.traits.event_loop and not it.server.traits.limit,
+        "worker_connections = {server.worker_connections} does nothing: {server.worker_class} "
+        "ignores it, and each worker accepts whatever comes",
+    ),
+    Rule(  # ASGIWorker._serve: create_server() without a backlog
+        ("server.backlog",),
+        (*_SYNC, "server.backlog"),
+        lambda it: it.server.worker_class == "asgi" and it.server.backlog != ASYNCIO_BACKLOG,
+        f"backlog = {{server.backlog}} ends with the first boot of a worker: asgi listens once "
+        f"more, with asyncio's default of {ASYNCIO_BACKLOG}",
+    ),
+    Rule(  # Server.shutdown waits for timeout_graceful_shutdown, which is None.
+        ("server.graceful_timeout",),
+        _SYNC,
+        lambda it: it.server.worker_class == "uvicorn",
+        "graceful_timeout = {server.graceful_timeout} bounds only a stop of the master: a uvicorn "
+        "worker that restarts or reloads waits for its connections as long as they take, but no "
+        "longer than timeout, as it sends no heartbeat meanwhile",
+    ),
+    Rule(
+        ("traffic.endpoint",),
+        (*_SYNC, "traffic.endpoint"),
+        lambda it: not it.server.traits.asgi,
+        "endpoint = {traffic.endpoint} does nothing: a {server.worker_class} worker runs WSGI "
+        "applications, whose code is plain functions; --worker-class asgi and uvicorn read it",
+    ),
+    Rule(
+        ("traffic.blocking_io",),
+        (*_SYNC, "traffic.blocking_io"),
+        lambda it: not it.server.traits.event_loop and it.traffic.blocking_io > 0,
+        "blocking_io = {traffic.blocking_io:g} does nothing: without an event loop all I/O holds "
+        "its own thread only; --worker-class gevent, asgi and uvicorn read it",
+    ),
+    Rule(  # anyio.to_thread: its own thread waits
+        ("traffic.blocking_io",),
+        (*_SYNC, "traffic.blocking_io", "traffic.endpoint"),
+        lambda it: (
+            it.server.traits.asgi
+            and it.traffic.endpoint == "def"
+            and it.traffic.blocking_io > 0
+            and not it.traffic.routes
+        ),
+        "blocking_io = {traffic.blocking_io:g} does nothing: endpoints declared with def run in "
+        "threads, and hold up only those",
+    ),
+    Rule(  # UvicornWorker.__init__: "timeout_notify": self.timeout, which is half of the setting
+        ("server.timeout",),
+        (*_SYNC, "server.timeout"),
+        lambda it: it.server.worker_class == "uvicorn" and it.server.timeout > 0,
+        "timeout = {server.timeout} may be over after little more than half of it: a uvicorn "
+        "worker sends its next heartbeat only when the last one is timeout / 2 old, and none while "
+        "its loop computes or blocks",
     ),
 )
 
@@ -239,5 +296,10 @@ def fields_in(given: Changes) -> set[str]:
 
 
 def _sentence(text: str, experiment: Experiment) -> str:
-    filled = text.format(server=experiment.server, host=experiment.host, proxy=experiment.proxy)
+    filled = text.format(
+        server=experiment.server,
+        host=experiment.host,
+        proxy=experiment.proxy,
+        traffic=experiment.traffic,
+    )
     return f"{filled}."

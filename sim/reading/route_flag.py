@@ -11,9 +11,15 @@ from sim.experiment.distribution import Distribution
 from sim.reading import word_pairs
 
 #: How a route is written; what is in brackets may be left out.
-FORM = "NAME share=PART [io=DIST] [cpu=DIST]"
+FORM = "NAME share=PART [io=DIST] [cpu=DIST] [endpoint=async|def] [blocking_io=PART]"
 
-_HINTS: dict[str, type] = {"share": float, "io": Distribution, "cpu": Distribution}
+_HINTS: dict[str, type] = {
+    "share": float,
+    "io": Distribution,
+    "cpu": Distribution,
+    "endpoint": str,
+    "blocking_io": float,
+}
 
 
 def parse(text: str) -> Route:

@@ -193,3 +193,13 @@ def worker_class_of(value: object) -> WorkerClass:
     if not isinstance(path, str) or path not in WORKER_CLASS_SPELLINGS:
         raise ExperimentError(f"worker_class is {path!r}; expected {expected(path)}")
     return WORKER_CLASS_SPELLINGS[path]
+
+
+def named_worker_class(text: str) -> WorkerClass:
+    """The same of a flag or an experiment file, which may also have our own short name for it.
+
+    Raises:
+        ExperimentError: as `worker_class_of`.
+    """
+    named: Mapping[str, WorkerClass] = {name: name for name in WORKER_CLASSES}
+    return named[text] if text in named else worker_class_of(text)

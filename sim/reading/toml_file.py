@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from sim.errors import ExperimentError
 from sim.experiment.distribution import Distribution
@@ -96,7 +96,10 @@ def parse(value: object, hint: Any, where: str) -> Any:  # noqa: ANN401 - a type
     Raises:
         ExperimentError: when the value is of another type.
     """
-    if isinstance(hint, types.UnionType):  # An optional field: absent from the document, or set.
+    if get_origin(hint) in (
+        Union,
+        types.UnionType,
+    ):  # An optional field: absent from the document, or set.
         hint = next(option for option in get_args(hint) if option is not types.NoneType)
     origin = get_origin(hint)
     if origin is tuple and isinstance(value, list):

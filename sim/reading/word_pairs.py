@@ -17,7 +17,7 @@ def parse(pairs: Iterable[str], hints: Mapping[str, type]) -> dict[str, Any]:
 
     Args:
         pairs: the words.
-        hints: the type of each key: `int`, `float` or `Distribution`.
+        hints: the type of each key: `int`, `float`, `str` or `Distribution`.
 
     Raises:
         ExperimentError: when a key is unknown or given twice, or a value is not of its type.

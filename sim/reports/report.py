@@ -19,7 +19,7 @@ from sim.analysis.summary import Queue, Route, Summary, Times, Worker
 from sim.experiment import UNIX
 from sim.experiment.distribution import Distribution
 from sim.experiment.document import ROUTE
-from sim.experiment.worker_class import TRAITS, Traits
+from sim.experiment.worker_class import TRAITS, UNLIMITED, Traits
 from sim.reports.kubelet_text import kubelet_sentence
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.reports.proxy_text import connections, race_paragraph
@@ -182,14 +182,16 @@ def _workers_table(summary: Summary, plus_minus: str) -> Table:
     rows = sorted(busiest, key=_boot_order)
     visible = any(_place(worker) in queues for worker in rows)
     waiting = ("waiting in it", "at most") if visible else ()
-    table = _new_table("worker", "requests", "share", f"{_traits(summary).slot}s busy", *waiting)
+    traits = _traits(summary)
+    busy = f"{traits.slot}s busy" if traits.bounded else "under way"
+    table = _new_table("worker", "requests", "share", busy, *waiting)
     for worker in rows:
         queue = queues.get(_place(worker))
         table.add_row(
             str(worker.boot_order),
             _whole(worker.requests.value),
             _percent(worker.share, plus_minus),
-            _percent(worker.utilization, plus_minus),
+            _busy(worker, traits, plus_minus),
             *(_queue_cells(queue) if visible else ()),
         )
     rest = len(summary.workers) - len(rows)
@@ -199,6 +201,13 @@ def _workers_table(summary: Summary, plus_minus: str) -> Table:
         )
         table.add_row(f"{rest} more", _whole(requests), "", "", *("" for _ in waiting))
     return table
+
+
+def _busy(worker: Worker, traits: Traits, plus_minus: str) -> str:
+    """How busy it is, or where there is no limit how many requests it has begun on average."""
+    if traits.bounded or worker.utilization is None:
+        return _percent(worker.utilization, plus_minus)
+    return f"{worker.utilization.value * UNLIMITED:,.1f}"
 
 
 def _new_table(first: str, *columns: str) -> Table:
@@ -221,9 +230,14 @@ def single_numbers(summary: Summary, plus_minus: str) -> list[str]:
     if summary.throughput is not None:
         rate = _with_half_width(summary.throughput, 1, plus_minus)
         lines.append(f"Throughput: {rate} responses/s.")
-    load, slot = summary.load, _traits(summary).slot
+    load, traits = summary.load, _traits(summary)
+    slot = traits.slot
     busy = "" if summary.utilization is None else _percent(summary.utilization, plus_minus)
-    if load.offered is not None:
+    if not traits.bounded:
+        if summary.utilization is not None:
+            under_way = summary.utilization.value * load.capacity
+            lines.append(f"Load: {under_way:,.1f} requests under way on average, without a limit.")
+    elif load.offered is not None:
         offered = f"the requests need {load.offered:.2f} of {_count(load.capacity, slot)}"
         lines.append(f"Load: {offered}" + (f", {busy} busy." if busy else "."))
     elif busy:
@@ -287,8 +301,9 @@ def gap_to_ideal(summary: Summary) -> list[str]:
     traits = _traits(summary)
     servers = _count(summary.load.capacity, traits.slot)
     same = f"The same {servers}" if summary.load.capacity > 1 else f"The same {traits.slot}"
+    same = f"{same} behind one ideal queue" if traits.bounded else "A server without any queue"
     text = (
-        f"{same} behind one ideal queue would have a mean latency of {_ms(ideal.mean.value)} "
+        f"{same} would have a mean latency of {_ms(ideal.mean.value)} "
         f"and a p95 of {_ms(ideal.p95.value)}: "
     )
     gap = latency.mean.value - ideal.mean.value

@@ -14,7 +14,7 @@ from typing import Any
 
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host, Server
-from sim.experiment.worker_class import TRAITS, USUAL_CLASSES
+from sim.experiment.worker_class import TRAITS, USUAL_CLASSES, WorkerClass, is_in
 from sim.study.parameter import Point, Value
 
 #: bytes that the server of an experiment takes at most.
@@ -108,7 +108,7 @@ def candidates(
         ExperimentError: when there is none, or too many to try.
     """
     values: dict[str, Sequence[Value]] = {
-        "worker_class": USUAL_CLASSES,
+        "worker_class": _classes(base.server),
         "workers": default_workers(base.host),
         "threads": THREADS,
         "reuse_port": (False,) if base.server.unix else (False, True),
@@ -136,6 +136,17 @@ def candidates(
     if most_memory is not None:
         return _within(list(within_limits), most_memory)
     return tuple(sorted(within_limits, key=_size))
+
+
+def _classes(server: Server) -> tuple[WorkerClass, ...]:
+    """The worker classes that are looked at unless ``--over`` says others.
+
+    They run the application, and need no package but those of the class that it has now.
+    """
+    if not server.traits.asgi:
+        return USUAL_CLASSES
+    classes: tuple[WorkerClass, ...] = ("asgi", server.worker_class)
+    return tuple(dict.fromkeys(name for name in classes if is_in(name, server.gunicorn)))
 
 
 def _connections(server: Server) -> tuple[int, ...]:

@@ -17,7 +17,8 @@ from sim.study.sizing_report import headline
 
 #: What each searched setting is for.
 ABOUT = {
-    "worker_class": "sync: one request at a time in each worker; gthread: one in each thread.",
+    "worker_class": "sync: one request at a time in each worker; gthread: one in each thread; all "
+    "others: an event loop in each worker, for as many as wait.",
     "workers": "Processes. Each has a GIL of its own, so as many can compute at once.",
     "threads": "Requests that each worker runs at once.",
     "worker_connections": "Connections that a gthread worker holds at most, waiting ones included.",
@@ -73,7 +74,10 @@ def text(answer: Answer, best: Choice) -> str:
         lines += _wrapped(ABOUT[name])
         if name == "worker_connections":
             lines += chain.from_iterable(map(_wrapped, limit_notices([server])))
-        lines += [f"{name} = {getattr(server, name)!r}", ""]
+        value = getattr(server, name)
+        if name == "worker_class":
+            value = server.traits.spellings[0]
+        lines += [f"{name} = {value!r}", ""]
     others = [
         f"{field.name} = {getattr(server, field.name)!r}"
         for field in fields(Server)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sim.experiment import MAX_THREADS, MAX_WORKERS
+from sim.experiment.worker_class import TRAITS
 from sim.study.parameter import Point, Value
 from sim.study.question import Judged, Question, judged
 from sim.study.trial import Known
@@ -60,7 +61,8 @@ def _moves(question: Question, closest: Point) -> dict[Limit, Mapping[str, Value
         if candidate.server.threads == values["threads"]
     }:
         moves["memory"] = {"workers": workers}
-    if limits.threads < threads <= MAX_THREADS:
+    loop = TRAITS[str(values["worker_class"])].event_loop
+    if not loop and limits.threads < threads <= MAX_THREADS:
         moves["threads"] = {"threads": threads, "worker_class": "gthread"}
     return moves
 

@@ -25,7 +25,7 @@ from sim.analysis.sample import Sample, sample_of
 from sim.analysis.summary import Summary, summary_of
 from sim.cli import COMMANDS, NOT_KEPT, is_long
 from sim.errors import ExperimentError
-from sim.experiment import Experiment
+from sim.experiment import Experiment, Server
 from sim.experiment.document import to_dict
 from sim.model.simulation import PausedPrediction, predict
 from sim.reading import gunicorn_config, gunicorn_flags
@@ -261,7 +261,11 @@ def configuration(text: str, cores: int) -> str:
         flags.append(("--gc-freeze", None))
     notices = [
         *read.notices,
-        *gunicorn_flags.not_modelled(CONFIGURATION, read.ignored, read.harmless),
+        *gunicorn_flags.not_modelled(
+            CONFIGURATION,
+            (*read.ignored, *read.harmless),
+            read.settings.get("worker_class", Server().worker_class),
+        ),
     ]
     return json.dumps({"flags": flags, "notices": notices})
 

@@ -130,6 +130,18 @@ ROWS: Final[dict[str, Row]] = {
         "closing a connection of a `sync` worker",
         {"at once": "is done at once", "linger": "waits up to 2 s for the client to close"},
     ),
+    "asgi_idle": Row(
+        "`asgi`",
+        "an idle kept connection",
+        {"hold": "stays until the client closes it", "expire": "is closed after `keepalive`"},
+        (f"{_MODEL}how_long_an_asgi_worker_keeps_a_connection",),
+    ),
+    "asgi_quit": Row(
+        "`asgi`",
+        "SIGQUIT or SIGINT to a worker",
+        {"graceful": "does what SIGTERM does", "quick": "ends its requests within a second"},
+        (f"{_MODEL}what_a_quick_stop_of_an_asgi_worker_loses",),
+    ),
     "heartbeat_clock": Row(
         "master",
         "a worker that hangs before its first heartbeat, such as in `post_fork`,",

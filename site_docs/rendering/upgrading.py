@@ -65,6 +65,8 @@ ADVICE: Final[Mapping[str, tuple[str, ...]]] = {
     "reuse_port": ("Set `reuse_port = False`: a worker that restarts resets its queue",),
     "second_signal": ("Send a second SIGINT only to end at once",),
     "signal_queue": ("Nothing",),
+    "asgi_idle": ("Nothing; raise `keepalive` above what a proxy keeps",),
+    "asgi_quit": ("Stop with SIGTERM where requests are to be finished",),
 }
 
 #: Experiments whose toll the page shows by release, and what goes wrong in each.

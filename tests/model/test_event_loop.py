@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from event_loops import ROUNDING, TO_WORKER, events, mean_latency, outcomes, traced
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from strategies import FREE, troubled
 
-from sim.analysis.summary import summarize
-from sim.experiment import Experiment, Host, Proxy, Server, TraceRow, Traffic
+from sim.experiment import Experiment, Host, Proxy, Server, Traffic, WorkerClass
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Crash, Hang, Signal
+from sim.experiment.endpoint import ENDPOINTS, Endpoint
+from sim.model.cpython.event_loop import EPOLL_TICK
 from sim.model.simulation import predict
-from sim.run import Run
 
 SERVICE = 0.05
 
-#: s by which sums of the same times in another order may differ.
-ROUNDING = 1e-9
 NOTHING = Distribution("const", (0.0,))
 DEMANDS = {
     "exponential": Distribution("exp", (SERVICE,)),
@@ -33,53 +33,52 @@ UTILIZATION = 0.5
 
 GEVENT = Server(worker_class="gevent")
 
-#: Signals to the first worker, by name.
-TO_WORKER = {
-    name: Signal(1.0, to="worker", signal=name)
-    for name in ("TERM", "QUIT", "INT", "ABRT", "STOP", "CONT")
-}
+LOOPS: tuple[WorkerClass, ...] = ("gevent", "asgi", "uvicorn")
 
 
-def traced(server: Server, *rows: tuple[float, float, float], **traffic: object) -> Experiment:
-    """Requests at given times (s) that wait and compute for given times (s)."""
-    trace = tuple(TraceRow(*row) for row in rows)
-    of = Traffic(arrivals="trace", trace=trace, **traffic)  # type: ignore[arg-type]
-    return Experiment(server, Host(clients="remote"), of, costs=FREE)
+def experiment(
+    worker_class: WorkerClass, io: Distribution, cpu: Distribution, blocking_io: float = 0.0
+) -> Experiment:
+    traffic = Traffic(
+        rate=UTILIZATION / SERVICE,
+        requests=3000,
+        io=io,
+        cpu=cpu,
+        drain=600.0,
+        blocking_io=blocking_io,
+    )
+    server = Server(worker_class=worker_class)
+    return Experiment(server, Host(clients="remote"), traffic, costs=FREE)
 
 
-def mean_latency(asked: Experiment) -> tuple[float, float]:
-    """The ends of the confidence interval of the mean latency, s."""
-    summary = summarize([predict(asked, number) for number in range(5)])
-    assert summary.outcomes["ok"] == summary.requests
-    assert summary.latency is not None
-    mean = summary.latency.mean
-    assert mean.low is not None
-    assert mean.high is not None
-    return mean.low - ROUNDING, mean.high + ROUNDING
-
-
-def events(run: Run, kind: str) -> list[tuple[float, str]]:
-    return [(event.time, event.process) for event in run.events if event.kind == kind]
-
-
-def experiment(io: Distribution, cpu: Distribution) -> Experiment:
-    traffic = Traffic(rate=UTILIZATION / SERVICE, requests=3000, io=io, cpu=cpu, drain=600.0)
-    return Experiment(GEVENT, Host(clients="remote"), traffic, costs=FREE)
+def pollaczek_khinchine(name: str) -> float:
+    """Mean latency of M/G/1, first come first served, s."""
+    return SERVICE + UTILIZATION / (1 - UTILIZATION) * SERVICE * (1 + VARIATION[name]) / 2
 
 
 @pytest.mark.parametrize("name", DEMANDS)
-def test_requests_that_compute_are_one_queue_of_one_server(name: str) -> None:
-    """M/G/1, first come first served: Pollaczek and Khinchine."""
-    low, high = mean_latency(experiment(NOTHING, DEMANDS[name]))
-    wait = UTILIZATION / (1 - UTILIZATION) * SERVICE * (1 + VARIATION[name]) / 2
-    assert low <= SERVICE + wait <= high
+@pytest.mark.parametrize("worker_class", LOOPS)
+def test_requests_that_compute_are_one_queue_of_one_server(
+    worker_class: WorkerClass, name: str
+) -> None:
+    low, high = mean_latency(experiment(worker_class, NOTHING, DEMANDS[name]))
+    assert low <= pollaczek_khinchine(name) <= high
+
+
+@pytest.mark.parametrize("worker_class", LOOPS)
+def test_so_are_requests_that_block(worker_class: WorkerClass) -> None:
+    low, high = mean_latency(experiment(worker_class, DEMANDS["exponential"], NOTHING, 1.0))
+    assert low <= pollaczek_khinchine("exponential") <= high
 
 
 @pytest.mark.parametrize("name", DEMANDS)
-def test_requests_that_wait_hold_up_nobody(name: str) -> None:
-    """M/G/infinity."""
-    low, high = mean_latency(experiment(DEMANDS[name], NOTHING))
-    assert low <= SERVICE <= high
+@pytest.mark.parametrize("worker_class", LOOPS)
+def test_requests_that_wait_hold_up_nobody(worker_class: WorkerClass, name: str) -> None:
+    """M/G/infinity; asyncio's loop sleeps for whole milliseconds."""
+    low, high = mean_latency(experiment(worker_class, DEMANDS[name], NOTHING))
+    ticks = 0.0 if worker_class == "gevent" else EPOLL_TICK
+    assert low <= SERVICE + ticks
+    assert high >= SERVICE
 
 
 def test_requests_are_served_in_the_order_in_which_they_came() -> None:
@@ -182,17 +181,31 @@ def test_idle_connections_are_closed_after_keepalive() -> None:
     assert [row.outcome for row in run.requests] == ["reset"]
 
 
-def on_event_loops(asked: Experiment) -> Experiment:
-    return replace(asked, server=replace(asked.server, worker_class="gevent", threads=1))
+def on_event_loops(
+    asked: Experiment, worker_class: WorkerClass, endpoint: Endpoint, blocking_io: float
+) -> Experiment:
+    return replace(
+        asked,
+        server=replace(asked.server, worker_class=worker_class, threads=1),
+        traffic=replace(asked.traffic, endpoint=endpoint, blocking_io=blocking_io),
+    )
 
 
 @settings(
-    max_examples=200,
+    max_examples=400,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-@given(troubled.map(on_event_loops))
+@given(
+    st.builds(
+        on_event_loops,
+        troubled,
+        st.sampled_from(LOOPS),
+        st.sampled_from(ENDPOINTS),
+        st.sampled_from([0.0, 0.0, 0.5, 1.0]),
+    )
+)
 def test_whatever_goes_wrong_every_request_has_one_outcome(asked: Experiment) -> None:
     run = predict(asked)
     for row in run.requests:
@@ -204,10 +217,6 @@ def test_whatever_goes_wrong_every_request_has_one_outcome(asked: Experiment) ->
     assert times == sorted(times)
     births = {event.process for event in run.events if event.kind == "fork"}
     assert {f"worker {row.worker}" for row in run.requests if row.worker} <= births
-
-
-def outcomes(asked: Experiment) -> list[str]:
-    return [row.outcome for row in predict(asked).requests]
 
 
 def test_an_abort_in_the_hub_ends_the_process() -> None:

@@ -20,7 +20,9 @@ from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server, TraceRow, Traffic
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Disturbance, Hang, Signal
+from sim.experiment.release import KNOWN
 from sim.experiment.release_defaults import default_costs
+from sim.experiment.worker_class import TRAITS
 from sim.model.simulation import predict
 from sim.reading import experiment_file
 from sim.run import Run
@@ -351,3 +353,39 @@ def test_a_spinning_worker_sees_an_idle_connection_expire_when_it_does(
     monkeypatch.setattr("sim.model.gunicorn.gthread_old.SPIN", 0.002)
     finer = predict(asked)
     assert finer.requests.finished == pytest.approx(usual.requests.finished, abs=0.02)
+
+
+#: Those of each group that have the worker class `asgi`.
+WITH_ASGI = tuple(
+    number for number in ALL if KNOWN.index(number) >= KNOWN.index(TRAITS["asgi"].since)
+)
+
+
+@pytest.mark.parametrize("number", OLD)
+def test_no_asgi_worker_before_24(number: str) -> None:
+    with pytest.raises(ExperimentError, match="does not have; expected Gunicorn 24"):
+        Server(worker_class="asgi", gunicorn=number)
+    assert Server(worker_class="uvicorn", gunicorn=number).traits.asgi
+
+
+@pytest.mark.parametrize("number", WITH_ASGI)
+def test_how_long_an_asgi_worker_keeps_a_connection(number: str) -> None:
+    """Nobody uses it any more, and a worker that stops waits for it."""
+    server = Server(worker_class="asgi", gunicorn=number, keepalive=1, graceful_timeout=6)
+    traffic = replace(quiet(20.0), connection="keepalive")
+    term = Signal(3.0, "TERM", to="worker")
+    run = predict(Experiment(server, traffic=traffic, disturbances=(term,)))
+    closes_itself = KNOWN.index(number) >= KNOWN.index("25.2.0")
+    assert (when(run, "exiting", "worker 1") < 5.0) == closes_itself
+
+
+@pytest.mark.parametrize("number", WITH_ASGI)
+def test_what_a_quick_stop_of_an_asgi_worker_loses(number: str) -> None:
+    """A request of 5 s; 24 waits for it."""
+    rows = (TraceRow(0.5, 5.0, 0.0), TraceRow(12.0, 0.01, 0.0))
+    traffic = Traffic(arrivals="trace", trace=rows, drain=20.0)
+    server = Server(worker_class="asgi", gunicorn=number)
+    quit_ = Signal(1.0, "QUIT", to="worker")
+    run = predict(Experiment(server, traffic=traffic, disturbances=(quit_,)))
+    lost = KNOWN.index(number) >= KNOWN.index("25.0.0")
+    assert run.requests[0].outcome == ("reset" if lost else "ok")

@@ -16,10 +16,12 @@ import pytest
 
 from sim.experiment import Experiment, Server, TraceRow, Traffic
 from sim.experiment.costs import PARTS, Costs
+from sim.model.gunicorn.gasgi import ASGIWorker
 from sim.model.gunicorn.ggevent import GeventWorker
 from sim.model.gunicorn.gthread import ThreadWorker
 from sim.model.gunicorn.gthread_old import OldThreadWorker
 from sim.model.gunicorn.sync import SyncWorker
+from sim.model.gunicorn.uvicorn_worker import UvicornWorker
 from sim.model.gunicorn.worker import Worker
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.simulation import predict
@@ -70,6 +72,8 @@ def table_of(docstring: str) -> list[Row]:
         (OldThreadWorker, Server(worker_class="gthread", workers=1, gunicorn="23.0.0")),
         (SyncWorker, Server(worker_class="sync", workers=1)),
         (GeventWorker, Server(worker_class="gevent", workers=1)),
+        (ASGIWorker, Server(worker_class="asgi", workers=1)),
+        (UvicornWorker, Server(worker_class="uvicorn", workers=1)),
     ],
 )
 def test_a_request_takes_the_steps_of_the_table(

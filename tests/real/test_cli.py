@@ -240,7 +240,7 @@ def test_ctrl_c_leaves_no_half_of_a_file(tmp_path: Path) -> None:
         ("measure --trace no.csv", "no.csv: cannot be read (No such file or directory)"),
         (
             "compare --worker-class tornado",
-            "worker_class is 'tornado'; expected sync, gthread or gevent",
+            "worker_class is 'tornado'; expected sync, gthread, gevent, asgi or uvicorn_worker.",
         ),
     ],
 )

@@ -44,7 +44,9 @@ from sim.experiment.disturbance import (
     Rollout,
     Signal,
 )
+from sim.experiment.endpoint import ENDPOINTS
 from sim.experiment.release import KNOWN
+from sim.experiment.worker_class import is_in
 from sim.model.cpython import gil
 from sim.model.simulation import predict
 from sim.reading.experiment_file import read
@@ -58,6 +60,9 @@ DRAWN = 240
 
 #: Every so many of them are of event loops.
 EVENT_LOOPS = 5
+
+#: Which those are, by turns.
+LOOPS: tuple[WorkerClass, ...] = ("gevent", "asgi", "uvicorn")
 
 #: How many of them run on another release than the newest, too.
 ELSEWHERE = 40
@@ -92,8 +97,12 @@ def drawn(number: int) -> Experiment:
     choice = random.choice
     worker_class: WorkerClass = choice(("sync", "gthread", "gthread"))
     if number % EVENT_LOOPS == 0:
-        worker_class = "gevent"
+        worker_class = LOOPS[number // EVENT_LOOPS % len(LOOPS)]
     traffic = _traffic(random)
+    if worker_class in LOOPS:
+        traffic = replace(
+            traffic, endpoint=choice(ENDPOINTS), blocking_io=choice((0.0, 0.0, 0.3, 1.0))
+        )
     return Experiment(
         Server(
             workers=choice((1, 2, 2, 3, 4, 8)),
@@ -121,9 +130,12 @@ def drawn(number: int) -> Experiment:
 def elsewhere(number: int) -> Experiment:
     """The `drawn` experiment on an older release, the one in turn, and at its limit sometimes."""
     asked = drawn(number)
+    gunicorn = KNOWN[number % (len(KNOWN) - 1)]
+    if not is_in(asked.server.worker_class, gunicorn):
+        gunicorn = asked.server.traits.since
     server = replace(
         asked.server,
-        gunicorn=KNOWN[number % (len(KNOWN) - 1)],
+        gunicorn=gunicorn,
         worker_connections=(2, 8, 1000)[number % 3],
         timeout=30,
     )

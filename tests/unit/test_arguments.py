@@ -352,7 +352,7 @@ def test_gunicorn_cmd_args_says_what_flags_say(monkeypatch: pytest.MonkeyPatch) 
         ("-b ''", "bind is ''"),
         ("-w 0", "workers is 0; expected a whole number from 1"),
         ("--rate 5", "unrecognized arguments: --rate"),
-        ("-k tornado", "worker_class is 'tornado'; expected sync, gthread or gevent"),
+        ("-k tornado", "worker_class is 'tornado'; expected sync, gthread, gevent"),
     ],
 )
 def test_a_bad_gunicorn_cmd_args_is_refused(

@@ -59,7 +59,7 @@ CASES: dict[str, str] = {
     "--experiment disturbance.toml": "disturbance.toml: [[disturbance]] 1 at is -1.0; expected a",
     "--hz 249": "hz is 249; expected one of 100, 250, 300, 1000",
     "--hz fast": "hz is 'fast'; expected a whole number",
-    "--worker-class tornado": "worker_class is 'tornado'; expected sync, gthread or gevent",
+    "--worker-class tornado": "worker_class is 'tornado'; expected sync, gthread, gevent",
     "--no-such-flag": "unrecognized arguments: --no-such-flag",
     "--trace empty.csv": "empty.csv: is empty; expected the header",
     "--trace no_rows.csv": "no_rows.csv: has no rows; expected requests",

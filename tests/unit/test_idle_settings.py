@@ -137,6 +137,49 @@ CASES = {
         "preload_app imports the application before gevent patches the standard library",
         "-k gthread --preload",
     ),
+    "connections of a loop without a limit": (
+        18,
+        "-k uvicorn --worker-connections 50",
+        "worker_connections = 50 does nothing: uvicorn ignores it",
+        "-k gevent --worker-connections 50",
+    ),
+    "backlog of asgi": (
+        19,
+        "-k asgi --backlog 512",
+        "backlog = 512 ends with the first boot of a worker: asgi listens once more, with "
+        "asyncio's default of 100",
+        "-k uvicorn --backlog 512",
+    ),
+    "graceful_timeout of uvicorn": (
+        20,
+        "-k uvicorn --graceful-timeout 9",
+        "graceful_timeout = 9 bounds only a stop of the master",
+        "-k asgi --graceful-timeout 9",
+    ),
+    "endpoints of a WSGI application": (
+        21,
+        "-k gevent --endpoint def",
+        "endpoint = def does nothing: a gevent worker runs WSGI applications",
+        "-k asgi --endpoint def",
+    ),
+    "blocking without a loop": (
+        22,
+        "--threads 4 --blocking-io 0.5",
+        "blocking_io = 0.5 does nothing: without an event loop",
+        "-k gevent --blocking-io 0.5",
+    ),
+    "blocking in threads": (
+        23,
+        "-k asgi --endpoint def --blocking-io 0.5",
+        "blocking_io = 0.5 does nothing: endpoints declared with def",
+        "-k asgi --blocking-io 0.5",
+    ),
+    "half the timeout of uvicorn": (
+        24,
+        "-k uvicorn --timeout 20",
+        "timeout = 20 may be over after little more than half of it",
+        "-k asgi --timeout 20",
+    ),
 }
 
 

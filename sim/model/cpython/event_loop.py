@@ -7,21 +7,36 @@
       |                             a callback computes: all others wait       |
       +---- timers and sockets that became ready meanwhile --------------------+
 
-A callback that computes holds up all others. One that waits for I/O returns to the loop, and holds
-up nobody.
+A callback that computes holds up all others, and so does one that blocks: it waits, without the GIL
+and a core, for something that the loop knows nothing of. One that waits for I/O returns to the
+loop, and holds up nobody.
 
 gevent's hub and asyncio's loop both work like this: they run what is ready, then poll once for
-timers and sockets, and run that.
+timers and sockets, and run that. What callbacks make ready meanwhile comes before gevent's next
+poll, and after asyncio's (`BaseEventLoop._run_once`, asyncio/base_events.py).
+
+Where other threads of the process wait for the GIL, each system call of the loop's thread may lose
+it, for system calls are made without it: a poll, an `accept(2)`, a `recv(2)`, a `send(2)`.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from math import ceil
+from typing import Any, Final
 
-from sim.model.cpython.gil import Gil, Then
+from sim.model.cpython.gil import ROUNDING, Gil, Then
 from sim.model.engine.clock import Clock
+
+#: s of which asyncio's sleeps in `epoll_wait(2)` are whole multiples: it rounds them up
+#: (`EpollSelector.select`, selectors.py).
+EPOLL_TICK: Final = 0.001
+
+
+def never() -> bool:
+    """No system call loses the GIL: the process has no other thread that computes."""
+    return False
 
 
 class EventLoop:
@@ -29,20 +44,27 @@ class EventLoop:
 
     Constants: ``clock``, ``gil`` (of its process), ``on_poll`` (called as the loop polls; it may
     add to ``callbacks``), ``on_sleep`` (called as it finds nothing to do), ``on_wake`` (called as
-    it has slept, and something is to do).
+    it has slept, and something is to do), ``polls_between`` (whether it polls before it runs what
+    callbacks made ready), ``taken`` (called where a system call finds other threads waiting for the
+    GIL: whether one of them takes it), ``slack`` (s that it sleeps longer than it asks for).
 
     State:
         callbacks: what runs before the next poll, in this order.
         events: timers and sockets that have become ready since the last poll.
         asleep: whether the loop sleeps in its poll.
+        slept_at: when it last went to sleep, s.
         stopped: whether the loop has been left for good.
     """
 
     __slots__ = (
         "_busy",
+        "_then_due",
         "_then_next",
         "_then_over",
+        "_then_poll",
+        "_then_unblocked",
         "_turn",
+        "_until_poll",
         "asleep",
         "callbacks",
         "clock",
@@ -51,7 +73,11 @@ class EventLoop:
         "on_poll",
         "on_sleep",
         "on_wake",
+        "polls_between",
+        "slack",
+        "slept_at",
         "stopped",
+        "taken",
     )
 
     def __init__(
@@ -61,6 +87,10 @@ class EventLoop:
         on_poll: Callable[[], None],
         on_sleep: Callable[[], None],
         on_wake: Callable[[], None],
+        *,
+        polls_between: bool = False,
+        taken: Callable[[], bool] = never,
+        slack: float = 0.0,
     ) -> None:
         self.clock = clock
         self.gil = gil
@@ -69,13 +99,22 @@ class EventLoop:
         self.on_sleep = on_sleep
         self.callbacks: deque[tuple[Then, Any]] = deque()
         self.events: deque[tuple[Then, Any]] = deque()
+        self.polls_between = polls_between
+        self.taken = taken
+        self.slack = slack
         self.asleep = True
+        self.slept_at = clock.time
         self.stopped = False
         self._busy = False
+        # Of those in `callbacks`, how many run before the next poll.
+        self._until_poll = 0
         # Counts what the thread was thrown out of: what comes of that later is not for it.
         self._turn = 0
         self._then_next = self._next
         self._then_over = self._over
+        self._then_poll = self._poll
+        self._then_due = self._due
+        self._then_unblocked = self._unblocked
 
     def ready(self, function: Then, argument: Any) -> None:  # noqa: ANN401 - of `function`
         """Run ``function(argument)`` after the next poll: its timer or its socket is ready now."""
@@ -87,7 +126,27 @@ class EventLoop:
         if self.asleep and not self.stopped:
             self.on_wake()
             self.asleep = False
-            self.gil.compute(0.0, self._then_next, self._turn)
+            self.gil.compute(0.0, self._then_poll, self._turn)
+
+    def later(self, seconds: float, function: Then, argument: Any) -> None:  # noqa: ANN401 - of `function`
+        """`loop.call_later()`: run ``function(argument)`` in ``seconds`` s, or a little later.
+
+        A loop that sleeps until then does so for whole `EPOLL_TICK`, and ``slack`` longer.
+        """
+        self.clock.after(seconds, self._then_due, (function, argument))
+
+    def _due(self, timer: tuple[Then, Any]) -> None:
+        self.events.append(timer)
+        if self.asleep and not self.stopped:
+            slept = self.clock.time - self.slept_at
+            ticks = ceil(slept / EPOLL_TICK - ROUNDING)
+            late = max(0.0, ticks * EPOLL_TICK - slept) + self.slack
+            self.clock.after(late, self._wake_for, None)
+
+    def _wake_for(self, _: None) -> None:
+        # Something else may have woken it before.
+        if self.events:
+            self.wake()
 
     def compute(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
         """From within a callback: compute for ``seconds``, then call ``then(argument)``.
@@ -97,6 +156,30 @@ class EventLoop:
         assert not self._busy, "a callback computes one thing at a time"
         self._busy = True
         self.gil.go_on(seconds, self._then_over, (self._turn, then, argument))
+
+    def call(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
+        """The same after a system call, which may lose the GIL."""
+        if self.gil.waiting and self.taken():
+            self.let_go(seconds, then, argument)
+        else:
+            self.compute(seconds, then, argument)
+
+    def let_go(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
+        """The same after a system call that has lost the GIL."""
+        assert not self._busy, "a callback computes one thing at a time"
+        self._busy = True
+        work = (self._turn, then, argument)
+        self.gil.let_go(seconds, self._then_over, work, self.gil.main_thread)
+
+    def block(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
+        """From within a callback: hold the thread for ``seconds``, without the GIL and a core."""
+        assert not self._busy, "a callback computes or blocks"
+        self._busy = True
+        self.clock.after(seconds, self._then_unblocked, (self._turn, then, argument))
+
+    def _unblocked(self, callback: tuple[int, Then, Any]) -> None:
+        if callback[0] == self._turn:
+            self.gil.compute(0.0, self._then_over, callback)
 
     def throw_out(self) -> None:
         """Forget the present callback, which an exception has ended, and go on with the next."""
@@ -124,17 +207,34 @@ class EventLoop:
             self._next(turn)
 
     def _next(self, turn: int) -> None:
-        """Run callbacks until one computes, or there is nothing to do."""
+        """Run callbacks until one computes or blocks, or there is nothing to do."""
         callbacks = self.callbacks
         while turn == self._turn:
-            if not callbacks:
-                self.on_poll()
-                if not callbacks:
-                    if not self.stopped:
-                        self.asleep = True
-                        self.on_sleep()
+            if not callbacks or (self.polls_between and not self._until_poll):
+                if self.gil.waiting and self.taken():
+                    self.gil.let_go(0.0, self._then_poll, turn, self.gil.main_thread)
                     return
+                if not self._polled():
+                    return
+            self._until_poll -= 1
             function, argument = callbacks.popleft()
             function(argument)
             if self._busy:
                 return
+
+    def _poll(self, turn: int) -> None:
+        """The thread has the GIL again after a poll that lost it."""
+        if turn == self._turn and self._polled():
+            self._next(turn)
+
+    def _polled(self) -> bool:
+        """Take what the poll has found; False: the thread sleeps in it, or has left the loop."""
+        self.on_poll()
+        self._until_poll = len(self.callbacks)
+        if self._until_poll:
+            return True
+        if not self.stopped:
+            self.asleep = True
+            self.slept_at = self.clock.time
+            self.on_sleep()
+        return False

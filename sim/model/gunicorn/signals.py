@@ -37,7 +37,7 @@ class Signals:
         """SIG``signal`` has been sent to a process that has not ended."""
         worker = self._worker
         if signal == "KILL":
-            self._die()
+            self.die()
         elif signal == "CONT":
             self._continue()
         elif self.stopped_at < inf:
@@ -47,11 +47,11 @@ class Signals:
         elif worker.finalizing or (signal == "ABRT" and not self.handled):
             # The default action: there is no handler. The master, which forked it, has none of
             # SIGABRT either.
-            self._die()
+            self.die()
         elif self.handled:
             self._handle(signal)
 
-    def _die(self) -> None:
+    def die(self) -> None:
         """End the process a moment later: right after `kill(2)` the master still finds it alive."""
         worker = self._worker
         Call(worker.clock, lambda _: worker.end(None)).after(worker.life_costs.kill)
@@ -83,5 +83,7 @@ class Signals:
             self._worker.handle_exit()
         elif signal == "ABRT":
             self._worker.handle_abort()
+        elif signal == "INT":
+            self._worker.handle_interrupt()
         else:
             self._worker.handle_quit()

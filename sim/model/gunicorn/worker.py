@@ -391,13 +391,17 @@ class Worker(Poller):
             self.look_up()
 
     def handle_quit(self) -> None:
-        """SIGQUIT and SIGINT: `sys.exit(0)`, wherever the main thread is."""
+        """SIGQUIT, and SIGINT mostly: `sys.exit(0)`, wherever the main thread is."""
         if not self.exiting:
             self.notified = self.last_update()
             self.alive = False
             self.in_handler = True
             self.listener.forget(self)
             Call(self.clock, lambda _: self._thrown_out(0)).after(QUIT_SLEEP)
+
+    def handle_interrupt(self) -> None:
+        """SIGINT, which has SIGQUIT's handler in Gunicorn's own classes."""
+        self.handle_quit()
 
     def handle_abort(self) -> None:
         """SIGABRT: `sys.exit(1)`, wherever the main thread is."""

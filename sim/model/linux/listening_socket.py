@@ -69,12 +69,13 @@ class Holder(Protocol):
 class ListeningSocket:
     """One listening socket, shared by master and workers or, with ``--reuse-port``, of one worker.
 
-    Constants: ``clock``, ``limit`` (connections that the accept queue holds), ``cores``, ``costs``,
-    ``random`` (stream of the races between pollers), ``unreachable`` (called once with this, when
-    no new connection finds it any more), ``other`` (the kernel's choice among the sockets of its
-    address; None where there is none), the CPU limit of those that wake up in vain.
+    Constants: ``clock``, ``cores``, ``costs``, ``random`` (stream of the races between pollers),
+    ``unreachable`` (called once with this, when no new connection finds it any more), ``other``
+    (the kernel's choice among the sockets of its address; None where there is none), the host's
+    ``somaxconn``, the CPU limit of those that wake up in vain.
 
     State:
+        limit: connections that the accept queue takes; ``highest_limit`` is the highest so far.
         queue: connections that no worker has accepted yet, first come first served.
         sleeping: pollers that wait for a connection, in the order in which they are woken.
         waited: sum of the times that accepted connections have spent in the queue, s.
@@ -96,9 +97,11 @@ class ListeningSocket:
         "_last_winner",
         "_order",
         "_since",
+        "_somaxconn",
         "clock",
         "cores",
         "costs",
+        "highest_limit",
         "holders",
         "limit",
         "longest",
@@ -132,9 +135,9 @@ class ListeningSocket:
         self.unreachable = unreachable
         self.other = other
         self.reachable = True
-        # `sk_acceptq_is_full` (include/net/sock.h) and `unix_recvq_full` (net/unix/af_unix.c) let
-        # one more in than `listen(2)` asked for.
-        self.limit = min(backlog, somaxconn) + 1
+        self._somaxconn = somaxconn
+        self.limit = self.highest_limit = 0
+        self.listen(backlog)
         self.cores = cores
         self.costs = RaceCosts(costs)
         self.random = Chance(random)
@@ -155,6 +158,13 @@ class ListeningSocket:
         self._since = -inf
         self._last = -1
         self._last_winner: Poller | None = None
+
+    def listen(self, backlog: int) -> None:
+        """`listen(2)`, also of a socket that listens already: what is queued stays."""
+        # `sk_acceptq_is_full` (include/net/sock.h) and `unix_recvq_full` (net/unix/af_unix.c) let
+        # one more in than was asked for.
+        self.limit = min(backlog, self._somaxconn) + 1
+        self.highest_limit = max(self.highest_limit, self.limit)
 
     def connect(self, connection: Connection) -> bool:
         """Take a connection into the accept queue and wake the pollers; False: it is full."""
@@ -217,7 +227,7 @@ class ListeningSocket:
         connection = self.queue.popleft()
         now = self.clock.time
         assert connection.queued <= now, "a connection is accepted after it came"
-        assert len(self.queue) < self.limit, "the accept queue holds no more than its limit"
+        assert len(self.queue) < self.highest_limit, "the accept queue holds no more than its limit"
         connection.accepted = now
         self.waited += now - connection.queued
         return connection

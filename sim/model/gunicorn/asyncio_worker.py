@@ -1,0 +1,310 @@
+"""What both workers with asyncio's loop do: `gasgi.py` and `uvicorn_worker.py` have the rest.
+
+::
+
+    accept queue --_accept_connection--> all of it, up to a backlog, in one callback
+                          |
+                   _connection_made --> data_received --> handle_request --> run_asgi
+                   (each in a later turn of the loop, which polls in between)
+                                                             |
+                      async def: in the loop <---------------+
+                      def: FIFO queue --> 40 threads --> back into the loop: response
+
+An application on Starlette or FastAPI runs plain functions in threads of anyio's: a limiter lets 40
+of them run at once (`current_default_thread_limiter`, anyio/_backends/_asyncio.py), and the thread
+that idled last is next. The loop reads and responds for them. All threads share the GIL, so that a
+function which computes delays the loop too, and all that the worker holds.
+
+Nothing limits the connections of a worker: it accepts whatever comes.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import deque
+from math import inf
+from typing import Final
+
+from sim.model.connection import Connection
+from sim.model.cpython.gil import ROUNDING
+from sim.model.engine.chance import Chance
+from sim.model.fitted.gil import CROWDED, SEND_TAKEN_BY_ONE, SEND_TAKEN_BY_SEVERAL, TAKEN
+from sim.model.gunicorn.event_loop_worker import EventLoopWorker
+from sim.model.gunicorn.pool_thread import PoolThread
+from sim.model.gunicorn.worker import Parent
+from sim.model.linux.listening_socket import ListeningSocket
+from sim.model.wiring import Wiring
+
+#: Tokens of anyio's default limiter: plain functions that run at once.
+TOTAL_TOKENS: Final = 40
+
+
+class AsyncioWorker(EventLoopWorker):
+    """A worker with asyncio's loop; see `EventLoopWorker` for what every event loop has.
+
+    Constants: ``_backlog`` (that it asks `listen(2)` for, and the most that it accepts at once),
+    ``_races`` (stream of the races for the GIL).
+
+    State:
+        served: requests that it has responded to; ``max_served`` of them are its last.
+        running: connections whose request has been read, and has no response yet.
+        requests: connections whose plain function waits for a thread, and since when, s.
+        threads: anyio's, in the order in which they were started.
+        idle_threads: those without a request; the last of them runs next.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_has_threads",
+        "_races",
+        "_then_called",
+        "_then_computed",
+        "_then_connection_made",
+        "_then_in_thread",
+        "_then_reported",
+        "_then_returned",
+        "_then_run_asgi",
+        "_then_send",
+        "_then_slept",
+        "_then_woken",
+        "idle_threads",
+        "max_served",
+        "requests",
+        "running",
+        "served",
+        "threads",
+    )
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        parent: Parent,
+        listener: ListeningSocket,
+        sleep: float,
+        backlog: int,
+    ) -> None:
+        """A worker whose `run()` sleeps for ``sleep`` s, and which listens with ``backlog``."""
+        super().__init__(
+            wiring, parent, listener, sleep, backlog, polls_between=True, taken=self._taken
+        )
+        self._backlog = backlog
+        self._races = Chance(wiring.stream(f"{self.name} races"))
+        self._has_threads = any(kind[0] == "def" for kind in self.kinds)
+        # Counted here when they end, and by `call_application` when they begin.
+        self.max_served = self.max_requests
+        self.max_requests = inf
+        self._then_connection_made = self._connection_made
+        self._then_run_asgi = self.run_asgi
+        self._then_computed = self._computed
+        self._then_send = self._send
+        self._then_in_thread = self._in_thread
+        self._then_slept = self._slept
+        self._then_returned = self._returned
+        self._then_reported = self._report_result
+        self._then_woken = self._after_io
+        self._then_called = self._after_call
+        self.served = 0
+        self.running: dict[Connection, None] = {}
+        self.requests: deque[tuple[Connection, float]] = deque()
+        self.threads: list[PoolThread] = []
+        self.idle_threads: list[PoolThread] = []
+
+    def busy(self) -> bool:
+        """See `Worker`: anyio's threads are no daemons, and Python joins them."""
+        return len(self.idle_threads) < len(self.threads)
+
+    def _taken(self) -> bool:
+        """Whether a system call of the loop finds the GIL taken, as in a gthread worker."""
+        waiting = len(self.gil.waiting)
+        return self._loses(TAKEN[min(waiting, len(TAKEN)) - 1])
+
+    def _loses(self, taken: float) -> bool:
+        if self.cores.crowded():
+            taken *= CROWDED
+        return self._races.random() < taken
+
+    def _listen(self) -> None:
+        """`Server._start_serving()` (asyncio/base_events.py) calls `listen(2)` once more."""
+        self.listener.listen(self._backlog)
+        self._start_accepting()
+
+    # Connections.
+
+    def _has_accepted(self, connection: Connection) -> None:
+        """`_accept_connection2()` is a task: its transport is made in a later turn."""
+        self.loop.callbacks.append((self._then_connection_made, connection))
+
+    def _connection_made(self, connection: Connection) -> None:
+        """The connection is registered with the loop, which finds what has come in its next poll.
+
+        No timer runs on a connection that has not sent a request yet.
+        """
+        if connection.row >= 0 and connection.ready <= self.clock.time + ROUNDING:
+            self.loop.events.append((self._then_begin, connection))
+            return
+        self.waiting[connection] = None
+        if connection.row >= 0:
+            # A client that is slow on a new connection tells nobody when it sends.
+            self.clock.after(connection.ready - self.clock.time, self._sent, connection)
+
+    def _wait_for_request(self, connection: Connection) -> None:
+        """The connection is kept: the loop finds the next request in its next poll, or later."""
+        if connection.row >= 0 and connection.ready <= self.clock.time:
+            self.loop.events.append((self._then_begin, connection))
+        else:
+            self.waiting[connection] = None
+
+    def _close_after(self, seconds: float, connection: Connection) -> None:
+        """Close a kept connection unless a request comes within ``seconds`` s."""
+        connection.timeout = self.clock.time + seconds
+        self.clock.after(seconds, self._time_out, (connection, connection.timeout))
+
+    def _end(self, connection: Connection) -> None:
+        super()._end(connection)
+        self.running.pop(connection, None)
+
+    # The steps of a request in the loop.
+
+    def _begin_request(self, connection: Connection) -> None:
+        """`data_received()`."""
+        if connection in self.conns:
+            self.running[connection] = None
+            super()._begin_request(connection)
+
+    def handle_request(self, connection: Connection) -> None:
+        """The request is parsed: a task will run the application."""
+        self.loop.callbacks.append((self._then_run_asgi, connection))
+
+    def run_asgi(self, connection: Connection) -> None:
+        """The task runs: call the application, in the loop or in a thread."""
+        if connection not in self.conns:
+            return
+        kind = self.kinds[self.rows.route[connection.row] if self.routed else -1]
+        if kind[0] == "def":
+            self.requests.append((connection, self.clock.time))
+            self._start_threads()
+            if len(self.requests) > self.longest:  # noqa: PLR1730 - the call would cost more
+                self.longest = len(self.requests)
+            return
+        self._run(connection, self.call_application(connection))
+
+    def _begin_io(self, connection: Connection, io: float) -> None:
+        """`await asyncio.sleep(io)`, or another wait that returns to the loop."""
+        self.loop.later(io, self._then_woken, connection)
+
+    def _compute_response(self, connection: Connection) -> None:
+        """See `EventLoopWorker`; in two steps where a thread may take the GIL between them."""
+        if not self._has_threads:
+            super()._compute_response(connection)
+            return
+        self.end_io(connection)
+        self.loop.compute(self.rows.cpu[connection.row], self._then_computed, connection)
+
+    def _computed(self, connection: Connection) -> None:
+        self.end_pace.computing.computed(self.rows.cpu[connection.row])
+        self._begin_response(connection)
+
+    def _begin_response(self, connection: Connection) -> None:
+        """The application has returned; the response's first `send(2)` is without the GIL."""
+        seconds = self.costs.respond * connection.pace
+        waiting = len(self.gil.waiting)
+        taken = SEND_TAKEN_BY_ONE if waiting == 1 else SEND_TAKEN_BY_SEVERAL
+        if waiting and self._loses(taken):
+            self.loop.let_go(seconds, self._then_send, connection)
+        else:
+            self.loop.compute(seconds, self._then_send, connection)
+
+    def _send(self, connection: Connection) -> None:
+        """The response is sent, and the request counts."""
+        del self.running[connection]
+        self.served += 1
+        connection.keep = self._keeps() and self.clients.keep
+        super()._send(connection)
+
+    @abstractmethod
+    def _keeps(self) -> bool:
+        """Whether the connection of the request that was just responded to is kept."""
+
+    @abstractmethod
+    def _keep(self, connection: Connection) -> None:
+        """Wait for another request on a connection."""
+
+    def _finish(self, connection: Connection) -> None:
+        """See `EventLoopWorker`."""
+        self._finished()
+        if connection.keep:
+            self._keep(connection)
+        else:
+            self._end(connection)
+
+    # The steps of a request in a thread.
+
+    def _start_threads(self) -> None:
+        """Give requests to threads, as long as the limiter has tokens."""
+        while self.requests and (self.idle_threads or len(self.threads) < TOTAL_TOKENS):
+            connection, since = self.requests.popleft()
+            if connection not in self.conns:
+                continue
+            if self.idle_threads:
+                thread = self.idle_threads.pop()
+            else:
+                thread = PoolThread(len(self.threads) + 1, self.cores.home())
+                self.threads.append(thread)
+                self.pool_size = len(self.threads)
+            thread.connection = connection
+            self.waited += self.clock.time - since
+            self.gil.compute(0.0, self._then_in_thread, thread, thread)
+
+    def _in_thread(self, thread: PoolThread) -> None:
+        """The thread has woken up, and calls the function, which begins with its I/O."""
+        connection = thread.connection
+        assert connection is not None, "a thread that runs has a connection"
+        io = self.call_application(connection)
+        if not connection.abandoned:
+            self.rows.thread[connection.row] = thread.number
+        if io > 0:
+            self.clock.after(io + self.costs.timer_slack, self._then_slept, thread)
+        elif io == 0:
+            self.end_io(connection)
+            self.gil.go_on(self.rows.cpu[connection.row], self._then_returned, thread)
+
+    def _slept(self, thread: PoolThread) -> None:
+        connection = thread.connection
+        if connection is None:
+            return  # The process has ended.
+        self.end_io(connection)
+        self.gil.compute(self.rows.cpu[connection.row], self._then_returned, thread, thread)
+
+    def _returned(self, thread: PoolThread) -> None:
+        """The function has returned: `call_soon_threadsafe()` wakes the loop."""
+        connection = thread.connection
+        assert connection is not None, "a thread that runs has a connection"
+        self.end_pace.computing.computed(self.rows.cpu[connection.row])
+        if self.loop.stopped:
+            self._report_result(thread)
+            self.end_if_idle()
+        else:
+            self.loop.ready(self._then_reported, thread)
+
+    def _report_result(self, thread: PoolThread) -> None:
+        """In the loop: the thread idles, and its request's task goes on in the next turn."""
+        connection, thread.connection = thread.connection, None
+        assert connection is not None, "a thread that runs has a connection"
+        self.idle_threads.append(thread)
+        assert len(self.idle_threads) <= len(self.threads), "a thread idles once"
+        self.loop.callbacks.append((self._then_called, connection))
+        self._start_threads()
+
+    def _after_call(self, connection: Connection) -> None:
+        if connection in self.conns:
+            self._begin_response(connection)
+
+    # The end.
+
+    def _forget_requests(self) -> None:
+        super()._forget_requests()
+        self.requests.clear()
+        self.running.clear()
+        if self.ended:
+            for thread in self.threads:
+                thread.connection = None

@@ -1,0 +1,209 @@
+"""`UvicornWorker` (uvicorn_worker/_workers.py) and uvicorn's `Server` (uvicorn/server.py).
+
+======== ======================= ==================== =====================================
+step     costs                   is over in           is followed by
+======== ======================= ==================== =====================================
+accept   accept                  _accepted            parse, two turns of the loop later
+parse    request, first_request  handle_request       I/O, a turn later
+I/O      io, timer_slack         _after_io            compute, send
+send     cpu, respond            _respond             finish
+finish   finish                  _finish              the next request of the connection
+======== ======================= ==================== =====================================
+
+Such are the steps of an endpoint that is declared with ``async def``; see
+`sim.model.gunicorn.asyncio_worker` for the others, and for what it shares with Gunicorn's own.
+
+`main_loop()` is a task: `on_tick()` looks whether it is to stop ten times a second, and heartbeats
+once a second, but only if the last heartbeat is more than half of `timeout` old (`timeout_notify`).
+So a request that computes or blocks for little more than half of `timeout` may be too long. SIGABRT
+has no handler: it ends the process at once, and all that it held is lost.
+
+`shutdown()` closes the listener and idle connections, and waits for all requests, however long they
+take (`timeout_graceful_shutdown` is None). It does not heartbeat meanwhile: the master ends the
+wait with SIGABRT when `timeout` is over, or with SIGKILL when `graceful_timeout` is, if it stops
+too.
+
+It has no eye on its master: one that was left alone serves on.
+
+Read in uvicorn 0.54 and uvicorn-worker 0.4.
+"""
+
+from __future__ import annotations
+
+from math import floor, inf
+from typing import Final
+
+from sim.model.connection import Connection
+from sim.model.gunicorn.asyncio_worker import AsyncioWorker
+from sim.model.gunicorn.worker import Parent
+from sim.model.linux.listening_socket import ListeningSocket
+from sim.model.wiring import Wiring
+
+#: s of `asyncio.sleep(0.1)` in `main_loop()` and in `shutdown()`.
+SLEEP: Final = 0.1
+
+#: Of the ticks of `main_loop()`, one in so many may heartbeat.
+NOTIFIES: Final = 10
+
+
+class UvicornWorker(AsyncioWorker):
+    """One worker of uvicorn's; see `AsyncioWorker` for what it shares with Gunicorn's own.
+
+    Constants: ``timeout_notify`` (s that a heartbeat is to be older than before the next). With a
+    ``keepalive`` of 0 it closes right after each response, of which it has not told the client.
+
+    State:
+        should_exit: whether a signal has come.
+        force_exit: whether a second one has, so that it waits for nothing.
+        captured: whether the process ends by the signal that has come, not by itself.
+        counter: ticks of `main_loop()` so far.
+        ticked_at: when the last of them was, s.
+    """
+
+    __slots__ = (
+        "captured",
+        "counter",
+        "force_exit",
+        "should_exit",
+        "ticked_at",
+        "timeout_notify",
+    )
+
+    def __init__(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> None:
+        server = wiring.experiment.server
+        sleep = SLEEP + wiring.experiment.costs.timer_slack
+        super().__init__(wiring, parent, listener, sleep, server.backlog)
+        self.timeout_notify = server.timeout / 2
+        self.should_exit = False
+        self.force_exit = False
+        self.captured = False
+        self.counter = 0
+        self.ticked_at = 0.0
+
+    def run(self) -> None:
+        """`serve()`: listen, and enter the main loop, whose first tick heartbeats."""
+        self.notified = self.ticked_at = self.clock.time
+        self._listen()
+        self.loop.wake()
+
+    # Connections.
+
+    def _keeps(self) -> bool:
+        """`on_response_complete()` counts the request; `on_tick()` looks for `max_requests`."""
+        if self.served == self.max_served:
+            self._look_later()
+        return self.stopping_since == inf
+
+    def _keep(self, connection: Connection) -> None:
+        """See `AsyncioWorker`: the timer runs until data comes, which 0 s leave no time for."""
+        self._wait_for_request(connection)
+        self._close_after(self.keepalive, connection)
+
+    # `main_loop()`.
+
+    def last_update(self) -> float:
+        """See `Worker`; of a worker that sleeps, with the ticks that it has had by now."""
+        if self.asleep() and not self.silent:
+            self._tick_over(min(self.clock.time, self.signals.stopped_at))
+        return self.notified
+
+    def _tick_over(self, now: float) -> None:
+        """`on_tick()`, as often as it was due by ``now``.
+
+        Only a loop that sleeps has had more than one tick since it was last asked for.
+        """
+        ticks = floor((now - self.ticked_at) / self.poll_timeout)
+        if ticks <= 0 or self.silent:
+            return
+        if not self.loop.asleep:
+            # It was late, and counts from now.
+            self._count(1, now - self.poll_timeout)
+            return
+        self._count(ticks, self.ticked_at)
+
+    def _count(self, ticks: int, since: float) -> None:
+        """Count ticks, the first of them a sleep after ``since``, and heartbeat at those due."""
+        looks = (self.counter + ticks) // NOTIFIES - self.counter // NOTIFIES
+        first = since + (NOTIFIES - self.counter % NOTIFIES) * self.poll_timeout
+        for look in range(looks):
+            time = first + look * NOTIFIES * self.poll_timeout
+            if time - self.notified > self.timeout_notify:
+                self.notified = time
+        self.counter += ticks
+        self.ticked_at = since + ticks * self.poll_timeout
+
+    def _next_tick(self) -> float:
+        """See `EventLoopWorker`."""
+        self.last_update()
+        return self.ticked_at + self.poll_timeout
+
+    def _look(self, tick: int) -> None:
+        """`on_tick()` finds that it is to stop, or `shutdown()` has slept."""
+        if tick != self.ticks or self.exiting or self.ended:
+            return
+        if self.stopping_since == inf:
+            if not self.should_exit:
+                self.reach_max_requests()
+            self._shutdown()
+        elif self.force_exit or not self.conns:
+            self._end_of_run()
+            return
+        self._look_after(self.poll_timeout)
+
+    def reach_max_requests(self) -> None:
+        """See `Worker`; it is `on_tick()` that finds so."""
+        self.note("max_requests")
+        self.alive = False
+
+    def _shutdown(self) -> None:
+        """Close the listener, and every connection without a request that has begun."""
+        self.silent = True
+        self._stop_accepting()
+        for connection in list(self.conns):
+            if connection not in self.running:
+                self._expire(connection)
+
+    def _end_of_run(self) -> None:
+        """`capture_signals()` raises again what it has captured, whose default is to end."""
+        if self.captured:
+            self.loop.stop()
+            self.signals.die()
+        else:
+            self._leave()
+
+    def lose_parent(self) -> None:
+        """See `Worker`: nothing compares its ppid."""
+        self.parent_alive = False
+
+    # Signals. `init_signals()` leaves them all at their defaults, until `serve()` begins.
+
+    def handle_exit(self) -> None:
+        """SIGTERM, and SIGINT: stop when `on_tick()` next looks."""
+        if self.exiting or not self.booted:
+            self.signals.die()
+            return
+        self.captured = True
+        self._should_exit()
+
+    def _should_exit(self) -> None:
+        if not self.should_exit:
+            self.should_exit = True
+            self.alive = False
+            self._look_later()
+
+    def handle_quit(self) -> None:
+        """SIGQUIT, whose handler stays until the process ends: it does what SIGTERM does."""
+        if self.exiting or not self.booted:
+            self.signals.die()
+            return
+        self._should_exit()
+
+    def handle_interrupt(self) -> None:
+        """SIGINT: the second signal waits for nothing."""
+        if self.should_exit:
+            self.force_exit = True
+        self.handle_exit()
+
+    def handle_abort(self) -> None:
+        """SIGABRT, whose default is to end the process."""
+        self.signals.die()

@@ -1,0 +1,350 @@
+"""Workers with asyncio's loop: what each does in trouble, and what plain functions cost.
+
+Goal: hold `asgi` and uvicorn's worker to their sources. Method: a handful of requests by the
+moment, where no step of Gunicorn's costs time, so that each moment can be told in advance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from event_loops import TO_WORKER, events, outcomes, traced
+from strategies import FREE
+
+from sim.experiment import Experiment, Host, Route, Server, Traffic, WorkerClass
+from sim.experiment.distribution import Distribution
+from sim.experiment.disturbance import Hang, Signal
+from sim.experiment.worker_class import ASYNCIO_BACKLOG
+from sim.model.gunicorn.asyncio_worker import TOTAL_TOKENS
+from sim.model.simulation import predict
+
+CLASSES: tuple[WorkerClass, ...] = ("asgi", "uvicorn")
+ASGI, UVICORN = (Server(worker_class=name) for name in CLASSES)
+
+both = pytest.mark.parametrize("server", [ASGI, UVICORN], ids=CLASSES)
+
+
+# Connections.
+
+
+@both
+def test_nothing_limits_its_connections(server: Server) -> None:
+    limited = replace(server, worker_connections=1)
+    run = predict(traced(limited, *((0.0, 1.0, 0.0) for _ in range(50))))
+    assert [row.finished for row in run.requests] == pytest.approx([1.0] * 50, abs=0.002)
+
+
+def test_only_uvicorn_listens_with_the_backlog_that_is_asked_for() -> None:
+    """Both compute for 2 s while 150 connect; asyncio's default makes room for 101."""
+    queued = {}
+    for server in (ASGI, UVICORN):
+        run = predict(traced(server, (0.0, 0.0, 2.0), *((1.0, 0.0, 0.0) for _ in range(150))))
+        queued[server.worker_class] = run.queues[0].largest
+        assert {row.outcome for row in run.requests} == {"ok"}
+    assert queued == {"asgi": ASYNCIO_BACKLOG + 1, "uvicorn": 150}
+
+
+@both
+def test_a_worker_takes_all_that_has_queued(server: Server) -> None:
+    """The first that is free accepts until EAGAIN, also where there are several."""
+    rows = ((0.0, 0.0, 0.5), (0.0, 0.0, 0.6), *((0.1, 0.0, 0.01) for _ in range(20)))
+    run = predict(traced(replace(server, workers=2), *rows))
+    (first,) = {row.worker for row in list(run.requests)[2:]}
+    assert first == run.requests[0].worker
+
+
+@both
+def test_idle_connections_expire(server: Server) -> None:
+    """What the client uses within `keepalive` s is kept, and a silent one is kept for ever."""
+    rows = ((0.0, 0, 0), (1.9, 0, 0), (5.0, 0, 0))
+    assert outcomes(traced(server, *rows, connection="keepalive")) == ["ok"] * 3
+    silent = Distribution("const", (30.0,))
+    assert outcomes(traced(server, (0.0, 0, 0), first_byte=silent)) == ["ok"]
+
+
+@both
+def test_a_keepalive_of_0_closes_after_the_response(server: Server) -> None:
+    rows = tuple((number / 2, 0.01, 0) for number in range(4))
+    asked = traced(replace(server, keepalive=0), *rows, connection="keepalive")
+    assert outcomes(asked) == ["ok"] * 4
+
+
+# The heartbeat.
+
+
+@pytest.mark.parametrize("busy", ["computes", "blocks"])
+def test_an_asgi_worker_that_is_busy_for_the_timeout_is_killed(busy: str) -> None:
+    """SIGABRT is a callback of the loop: the process ends by SIGKILL, a second later."""
+    times = (0.0, 8.0) if busy == "computes" else (8.0, 0.0)
+    asked = traced(replace(ASGI, timeout=3), (0.5, *times), (1.0, 0.0, 0.0), blocking_io=1.0)
+    run = predict(asked)
+    ((timeout, _),) = events(run, "timeout")
+    ((gone, _),) = events(run, "exit")
+    # It heartbeats once a second, the last time before the request began.
+    assert 2.4 < timeout <= 4.6
+    assert timeout + 0.9 <= gone <= timeout + 1.2
+    assert [row.outcome for row in run.requests] == ["reset", "ok"]
+
+
+@both
+def test_all_that_a_killed_worker_held_is_lost(server: Server) -> None:
+    rows = ((0.0, 20.0, 0.0), (0.2, 20.0, 0.0), (0.5, 0.0, 8.0))
+    run = predict(traced(replace(server, timeout=3), *rows))
+    assert [row.outcome for row in run.requests] == ["reset"] * 3
+
+
+def test_a_uvicorn_worker_may_be_killed_after_half_the_timeout() -> None:
+    """It heartbeats when the last one is older than half of it: 5.5 s may be too long for 8 s."""
+    killed, spared = (
+        events(predict(traced(replace(UVICORN, timeout=8), (at, 0.0, 5.5))), "timeout")
+        for at in (4.5, 0.2)
+    )
+    assert len(killed) == 1
+    assert not spared
+    # Nothing of the kind happens to Gunicorn's own.
+    assert not events(predict(traced(replace(ASGI, timeout=8), (4.5, 0.0, 5.5))), "timeout")
+
+
+def test_sigabrt_ends_a_uvicorn_worker_at_once() -> None:
+    run = predict(traced(replace(UVICORN, timeout=2), (0.5, 30.0, 0), (1.0, 0.0, 9.0)))
+    ((timeout, _),) = events(run, "timeout")
+    assert [row.outcome for row in run.requests] == ["reset", "reset"]
+    assert run.requests[1].finished == pytest.approx(timeout, abs=0.05)
+
+
+@both
+def test_a_hang_of_one_request_is_noticed_by_nobody(server: Server) -> None:
+    asked = replace(
+        traced(replace(server, timeout=2), (1.0, 0.1, 0), (1.1, 0.1, 0)),
+        disturbances=(Hang(0.5, worker=1, threads=1, seconds=20.0),),
+    )
+    run = predict(asked)
+    assert [row.finished for row in run.requests] == pytest.approx([21.1, 1.2], abs=0.002)
+    assert not events(run, "timeout")
+
+
+# Signals.
+
+
+def test_an_asgi_worker_that_stops_waits_for_every_connection() -> None:
+    """An idle kept connection holds it until `keepalive` is over, and nobody heartbeats."""
+    asked = traced(replace(ASGI, keepalive=4), (0.5, 0.1, 0), connection="keepalive")
+    run = predict(replace(asked, disturbances=(TO_WORKER["TERM"],)))
+    # The run is over before, unless something else is to come.
+    assert [row.outcome for row in run.requests] == ["ok"]
+    longer = traced(
+        replace(ASGI, keepalive=4), (0.5, 0.1, 0), (9.0, 0.1, 0), connection="keepalive"
+    )
+    run = predict(replace(longer, disturbances=(TO_WORKER["TERM"],)))
+    ((exiting, name),) = events(run, "exiting")
+    assert name == "worker 1"
+    assert 4.6 <= exiting <= 4.9
+    assert [row.outcome for row in run.requests] == ["ok", "ok"]
+
+
+def test_a_uvicorn_worker_that_stops_closes_idle_connections() -> None:
+    rows = ((0.5, 0.1, 0), (0.9, 0.5, 0), (9.0, 0.1, 0))
+    asked = traced(replace(UVICORN, keepalive=60), *rows, connection="keepalive")
+    run = predict(replace(asked, disturbances=(TO_WORKER["TERM"],)))
+    assert [row.outcome for row in run.requests] == ["ok"] * 3
+    ((gone, name),) = events(run, "exit")
+    assert name == "worker 1"
+    assert 1.4 <= gone <= 1.7
+    # It dies by the signal that it has captured, and not by Python's own end.
+    assert not events(run, "exiting")
+
+
+def test_graceful_timeout_ends_the_wait_of_asgi_only() -> None:
+    gone = {}
+    for server in (ASGI, UVICORN):
+        asked = traced(replace(server, graceful_timeout=2), (0.5, 9.0, 0), (12.0, 0, 0))
+        run = predict(replace(asked, disturbances=(TO_WORKER["TERM"],)))
+        gone[server.worker_class] = run.requests[0].outcome
+    assert gone == {"asgi": "reset", "uvicorn": "ok"}
+
+
+@both
+def test_who_stops_does_not_heartbeat(server: Server) -> None:
+    """A request that takes longer than `timeout` after a SIGTERM is lost."""
+    asked = traced(replace(server, timeout=4), (0.5, 9.0, 0), (12.0, 0, 0))
+    run = predict(replace(asked, disturbances=(TO_WORKER["TERM"],)))
+    assert [row.outcome for row in run.requests] == ["reset", "ok"]
+    ((timeout, _),) = events(run, "timeout")
+    assert 3.0 <= timeout <= 7.0
+
+
+@pytest.mark.parametrize("signal", ["QUIT", "INT"])
+def test_a_quick_stop_loses_what_an_asgi_worker_holds(signal: str) -> None:
+    asked = traced(ASGI, (0.5, 5.0, 0), (4.0, 0, 0))
+    run = predict(replace(asked, disturbances=(TO_WORKER[signal],)))
+    assert [row.outcome for row in run.requests] == ["reset", "ok"]
+    assert 1.0 <= run.requests[0].finished <= 2.1
+
+
+def test_a_uvicorn_worker_waits_at_sigquit_too_and_not_at_a_second_sigint() -> None:
+    asked = traced(UVICORN, (0.5, 5.0, 0), (8.0, 0, 0))
+    assert outcomes(replace(asked, disturbances=(TO_WORKER["QUIT"],))) == ["ok", "ok"]
+    twice = (TO_WORKER["INT"], replace(TO_WORKER["INT"], at=1.5))
+    assert outcomes(replace(asked, disturbances=twice)) == ["reset", "ok"]
+
+
+def test_an_abort_in_an_idle_loop() -> None:
+    """Both lose what they hold: Gunicorn's own when the loop comes round, which is at once."""
+    for server in (ASGI, UVICORN):
+        asked = traced(server, (0.5, 5.0, 0), (3.0, 0, 0))
+        run = predict(replace(asked, disturbances=(TO_WORKER["ABRT"],)))
+        assert [row.outcome for row in run.requests] == ["reset", "ok"]
+        assert run.requests[0].finished == pytest.approx(1.0, abs=0.2)
+
+
+def test_only_an_asgi_worker_sees_that_its_master_is_gone() -> None:
+    killed = Signal(1.0, to="master", signal="KILL")
+    for server, orphaned in ((ASGI, 1), (UVICORN, 0)):
+        asked = traced(server, (0.5, 3.0, 0), (1.0, 0, 0), (6.0, 0, 0))
+        run = predict(replace(asked, disturbances=(killed,)))
+        assert len(events(run, "orphaned")) == orphaned
+        last = "refused" if orphaned else "ok"
+        assert [row.outcome for row in run.requests] == ["ok", "ok", last]
+
+
+@pytest.mark.parametrize("signal", ["TERM", "QUIT", "INT", "ABRT"])
+@both
+def test_signals_reach_a_worker_that_boots(server: Server, signal: str) -> None:
+    """It imports the application for a second; another one serves in its place."""
+    asked = replace(
+        traced(server, (0.0, 0.1, 0), (3.0, 0, 0)),
+        costs=replace(FREE, import_app=1.0),
+        disturbances=(
+            Signal(0.5, to="worker", signal="KILL"),
+            Signal(1.0, to="worker", signal=signal, worker=2),
+        ),
+    )
+    run = predict(asked)
+    assert [row.outcome for row in run.requests] == ["ok", "ok"]
+    assert run.requests[1].worker == 3
+
+
+@both
+def test_a_stopped_worker_goes_on_where_it_was(server: Server) -> None:
+    asked = replace(
+        traced(replace(server, timeout=0), (0.5, 0, 1.0), (1.5, 0.1, 0)),
+        disturbances=(TO_WORKER["STOP"], replace(TO_WORKER["CONT"], at=3.0)),
+    )
+    finished = [row.finished for row in predict(asked).requests]
+    assert finished == pytest.approx([3.5, 3.6], abs=0.002)
+
+
+# max_requests.
+
+
+@both
+def test_max_requests_counts_responses(server: Server) -> None:
+    """It is seen when the main loop next looks; until then the worker serves on."""
+    rows = tuple((0.55 + number / 10, 0.01, 0) for number in range(60))
+    run = predict(traced(replace(server, max_requests=5), *rows))
+    assert {row.outcome for row in run.requests} == {"ok"}
+    reached = [time for time, name in events(run, "max_requests") if name == "worker 1"]
+    assert reached
+    served = sum(row.worker == 1 for row in run.requests)
+    if server is UVICORN:
+        # It looks ten times a second.
+        assert 5 <= served <= 7
+    else:
+        assert 5 <= served <= 16
+
+
+# Plain functions.
+
+
+def functions(server: Server, *rows: tuple[float, float, float], **traffic: object) -> Experiment:
+    return traced(server, *rows, endpoint="def", **traffic)
+
+
+@both
+def test_plain_functions_run_in_40_threads(server: Server) -> None:
+    run = predict(functions(server, *((0.0, 1.0, 0.0) for _ in range(TOTAL_TOKENS + 1))))
+    finished = sorted(row.finished for row in run.requests)
+    assert finished[:TOTAL_TOKENS] == pytest.approx([1.0] * TOTAL_TOKENS, abs=0.002)
+    assert finished[TOTAL_TOKENS] == pytest.approx(2.0, abs=0.004)
+    assert {row.thread for row in run.requests} == set(range(1, TOTAL_TOKENS + 1))
+    assert run.queues[1].largest == 1
+
+
+@both
+def test_the_thread_that_idled_last_is_next(server: Server) -> None:
+    rows = ((0.0, 0.5, 0.0), (0.1, 0.1, 0.0), (0.3, 0.1, 0.0), (0.35, 0.1, 0.0))
+    run = predict(functions(server, *rows))
+    assert [row.thread for row in run.requests] == [1, 2, 2, 3]
+
+
+@both
+def test_functions_that_compute_share_the_gil_with_the_loop(server: Server) -> None:
+    """Two compute for 0.3 s each, in turns; the loop reads the third within a few intervals."""
+    rows = ((0.0, 0.0, 0.3), (0.0, 0.0, 0.3), (0.1, 0.2, 0.0))
+    run = predict(functions(server, *rows))
+    first, second, third = run.requests
+    assert max(first.finished, second.finished) == pytest.approx(0.6, abs=0.03)
+    assert min(first.finished, second.finished) > 0.5
+    assert third.started - 0.1 < 0.1
+
+
+@both
+def test_the_heartbeat_goes_on_while_functions_compute(server: Server) -> None:
+    run = predict(functions(replace(server, timeout=2), (0.5, 0.0, 9.0)))
+    assert [row.outcome for row in run.requests] == ["ok"]
+    assert not events(run, "timeout")
+
+
+@both
+def test_functions_that_hang_stop_the_others_of_their_kind_only(server: Server) -> None:
+    """The route that hangs has all 40 threads after a second; coroutines go on as before."""
+    traffic = Traffic(
+        arrivals="constant",
+        rate=100.0,
+        requests=400,
+        routes=(
+            Route("/hangs", 0.5, io=Distribution("const", (3600.0,)), endpoint="def"),
+            Route("/function", 0.25, endpoint="def"),
+            Route("/coroutine", 0.25),
+        ),
+        drain=5.0,
+    )
+    run = predict(Experiment(server, Host(clients="remote"), traffic, costs=FREE))
+    late = [row for row in run.requests if row.arrival > 2.0]
+    by_route = {
+        name: {row.outcome for row in late if row.route == name}
+        for name in ("/hangs", "/function", "/coroutine")
+    }
+    stuck = {"unfinished"}
+    assert by_route == {"/hangs": stuck, "/function": stuck, "/coroutine": {"ok"}}
+
+
+def test_sigterm_waits_for_functions() -> None:
+    for server in (ASGI, UVICORN):
+        asked = functions(server, (0.5, 3.0, 0), (6.0, 0, 0))
+        assert outcomes(replace(asked, disturbances=(TO_WORKER["TERM"],))) == ["ok", "ok"]
+
+
+def test_an_asgi_worker_cannot_cancel_functions() -> None:
+    """After a SIGQUIT it waits for them, and closes their connections without a response."""
+    asked = functions(ASGI, (0.5, 4.0, 0), (8.0, 0, 0))
+    run = predict(replace(asked, disturbances=(TO_WORKER["QUIT"],)))
+    assert [row.outcome for row in run.requests] == ["reset", "ok"]
+    assert run.requests[0].finished == pytest.approx(4.5, abs=0.01)
+
+
+def test_an_async_endpoint_that_blocks_holds_up_the_others_and_a_function_does_not() -> None:
+    rows = ((0.0, 1.0, 0.0), (0.1, 0.0, 0.0))
+    for server in (ASGI, UVICORN):
+        blocked = predict(traced(server, *rows, blocking_io=1.0))
+        assert [row.finished for row in blocked.requests] == pytest.approx([1.0, 1.0], abs=0.002)
+        threads = predict(functions(server, *rows, blocking_io=1.0))
+        assert [row.finished for row in threads.requests] == pytest.approx([1.0, 0.1], abs=0.002)
+
+
+def test_a_part_of_the_io_may_block() -> None:
+    rows = ((0.0, 1.0, 0.0), (0.1, 0.0, 0.0))
+    for server in (ASGI, UVICORN, Server(worker_class="gevent")):
+        run = predict(traced(server, *rows, blocking_io=0.25))
+        assert [row.finished for row in run.requests] == pytest.approx([1.0, 0.25], abs=0.002)
