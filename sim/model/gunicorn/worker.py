@@ -242,8 +242,9 @@ class Worker(Poller):
             if self.ldclient is not None and launchdarkly.postfork:
                 connected = yield from self.ldclient.start(launchdarkly.start_wait)
                 yield from self._compute(self.life_costs.postfork)
-                if self._left():
-                    return
+                # It has no handlers yet that could make it exit, and one that has ended computes
+                # nothing.
+                assert not self._left(), "what computes has not ended"
                 self.note("postfork" if connected else "postfork failed")
             self.signals.handled = True
         else:
