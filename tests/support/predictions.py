@@ -14,6 +14,7 @@ from rank_test import VARIANTS, Seen
 from sim.experiment import Experiment
 from sim.experiment.costs import Costs
 from sim.run import Run
+from sim.study.observation import Observation, observe
 
 #: Predictions that say what is judged, besides the `VARIANTS` that are judged.
 CONTEXT = 10
@@ -31,6 +32,13 @@ def predicted_run(experiment: Experiment, variant: int) -> Run:
     from sim.model.simulation import predict  # noqa: PLC0415
 
     return predict(experiment, 0, variant)
+
+
+def predicted_observation(experiment: Experiment, replication: int, variant: int) -> Observation:
+    """One replication in numbers, with one seed of the server's randomness."""
+    from sim.model.simulation import predict  # noqa: PLC0415 - as above
+
+    return observe(predict(experiment, replication, variant))
 
 
 def predicted_replication(experiment: Experiment, replication: int) -> Run:
