@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -13,11 +11,9 @@ from host_costs import HostCosts
 from reference_app import cli
 from reference_app.calibration import calibrate, shares
 from reference_app.calibration.handover import COMPUTES, handover
-from reference_app.calibration.memory import occupy
 from reference_app.calibration.requests import application_costs
-from reference_app.rig.memory import experiment_of
 from reference_app.rig.processor import processor
-from reference_app.rig.server import Application, running_server
+from reference_app.rig.server import Application
 from sim.experiment.costs import Costs
 from sim.experiment.memory_costs import MemoryCosts
 from sim.experiment.release import NEWEST
@@ -109,48 +105,8 @@ def test_the_command_writes_a_file_that_predicts(
     assert [entry.name for entry in tmp_path.iterdir()] == ["costs.toml"]
 
 
-def test_every_thread_runs_also_where_the_application_answers_at_once(tmp_path: Path) -> None:
-    answer = """
-def app(environ, start_response):
-    start_response("200 OK", [("Content-Length", "2")])
-    return [b"ok"]
-"""
-    (tmp_path / "quick.py").write_text(answer, encoding="utf-8")
-    experiment = experiment_of(2, 16, preload=True, launchdarkly=False)
-    with running_server(experiment, Application("quick:app", directory=tmp_path)) as server:
-        occupy(server.port, "/", experiment)
-        threads = [worker.num_threads() for worker in server.living_workers().values()]
-    assert threads == [17, 17]
-
-
 def life_and_request_names() -> set[str]:
     return {cost.name for cost in fields(Costs) if not cost.name.startswith("wake_")}
-
-
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        (["--app", "nonsense"], "--app is 'nonsense'; expected MODULE:APP"),
-        (["--app", "no_such_module:app"], "before its 2 workers were ready"),
-        (["--path", "no-slash"], "--path is 'no-slash'"),
-        (["--out", "."], "is a directory"),
-    ],
-)
-def test_what_cannot_be_used_is_refused(flags: list[str], said: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "reference_app", "calibrate", *flags],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert done.stderr.count("error: ") == 1
-    assert "Traceback" not in done.stderr
-    assert not list(tmp_path.iterdir())
 
 
 def test_the_file_names_the_machine() -> None:

@@ -1,85 +1,20 @@
-"""Recorded demand is what requests took, on real Gunicorn, whatever happens to its workers.
+"""A recording keeps every request, on real Gunicorn, whatever happens to its workers.
 
-Goal: a recording is a trace that can be believed, and costs no request. Method: requests whose
-times are known, on two workers with two threads; a worker is killed and the master reloads
-meanwhile; then a file that is full and one that cannot be opened.
+Goal: a recording is a trace that can be believed, and costs no request. Method: two workers with
+two threads; a worker is killed and the master reloads meanwhile; then a file that is full and one
+that cannot be opened. That the times are right is held in `test_recorded_times.py`.
 """
 
 from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 
-import pytest
-from plain_gunicorn import PlainGunicorn, plain_gunicorn
+from recorded_service import ask, recorded, recording
 from waiting import wait_for
 
-from sim.experiment import TraceRow
-from sim.reading import trace_file
 from sim.reading.recorder import HEADER
-from sim.study.fit.demand import fitted
-
-APPLICATION = """
-import time
-from urllib.parse import parse_qs
-
-def app(environ, start_response):
-    asked = parse_qs(environ["QUERY_STRING"])
-    time.sleep(float(asked.get("io", ["0"])[0]))
-    until = time.thread_time() + float(asked.get("cpu", ["0"])[0])
-    while time.thread_time() < until:
-        pass
-    start_response("200 OK", [("Content-Length", "2")])
-    return [b"ok"]
-"""
-
-CONFIG = """
-from sim.reading.recorder import record; pre_request, post_request = record({path!r}, {more})
-"""
-
-SERVER = ("--workers", "2", "--threads", "2", "--config", "gunicorn.conf.py")
-
-
-@contextmanager
-def recording(folder: Path, path: str, more: str = "") -> Iterator[PlainGunicorn]:
-    (folder / "application.py").write_text(APPLICATION, encoding="utf-8")
-    config = CONFIG.format(path=path, more=more)
-    (folder / "gunicorn.conf.py").write_text(config, encoding="utf-8")
-    with plain_gunicorn(folder, "application:app", *SERVER) as server:
-        yield server
-
-
-def recorded(file: Path) -> list[TraceRow]:
-    """The rows of a recording, but for the request that finds out whether the server is up."""
-    return [row for row in trace_file.read(file) if row.route != "/"]
-
-
-def ask(server: PlainGunicorn, *paths: str) -> None:
-    with ThreadPoolExecutor(4) as clients:
-        assert [status for status, _ in clients.map(server.get, paths)] == [200] * len(paths)
-
-
-def test_times_and_routes_are_those_of_the_requests(tmp_path: Path) -> None:
-    file = tmp_path / "demand.csv"
-    with recording(tmp_path, str(file)) as server:
-        ask(server, *(f"/users/{number}?io=0.05" for number in range(20)))
-        ask(server, *["/report?cpu=0.03&io=0.02"] * 10)
-    rows = recorded(file)
-    by_route = {demand.name: demand for demand in fitted(rows).demands}
-    assert {name: demand.requests for name, demand in by_route.items()} == {
-        "/users/:id": 20,
-        "/report": 10,
-    }
-    assert by_route["/users/:id"].io.distribution.mean == pytest.approx(0.05, abs=0.015)
-    assert by_route["/users/:id"].cpu.distribution.mean < 0.005
-    # What waits for the GIL does not compute.
-    assert by_route["/report"].cpu.distribution.mean == pytest.approx(0.03, abs=0.006)
-    assert all(before.arrival_s <= after.arrival_s for before, after in pairwise(rows))
 
 
 def test_no_line_is_lost_when_workers_are(tmp_path: Path) -> None:
