@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from kinds import Kind, kind_of, kinds_for
 
 from sim.compiled import INTERPRETED
 from sim.experiment.release import NEWEST
@@ -29,39 +30,15 @@ for _name in ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY"):
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
-#: Fixtures of `tests/site`.
-pytest_plugins = ("built_site",)
+#: Fixtures of `tests/site`, and what is measured of the tests themselves.
+pytest_plugins = ("built_site", "cpu_clock", "traced_tests")
 
-#: Folders whose tests start no Gunicorn and judge no time: they may run beside each other.
-COMPUTES = frozenset({"model", "site", "unit"})
+#: Processes of a session without arguments: two of tests that compute, as many as CI has cores,
+#: and three of tests that wait more than they compute.
+PROCESSES = 5
 
-#: Files of `tests/real` whose tests judge times by half a second and more, and processes by whose
-#: children they are: three at a time may run.
-SERVES = frozenset(
-    f"test_{name}"
-    for name in (
-        *("faq_balance", "faq_launchdarkly", "faq_logs", "faq_sockets", "faq_start", "faq_threads"),
-        *(
-            "abandoned",
-            "access_log",
-            "cli",
-            "disturber",
-            "measure",
-            "event_loops",
-            "proxies",
-            "release_behaviours",
-            "release_predictions",
-            "releases_rig",
-            "route_mix",
-            "server",
-            "service",
-            "silent_clients",
-            "timeline_cli",
-            "unix_server",
-        ),
-        *("validation_run", "written_log"),
-    )
-)
+#: Of processes that compute beside servers.
+NICENESS = 19
 
 #: Files of `tests/unit` about `sim.analysis`, which CI runs with a tracer.
 TRACED = frozenset(
@@ -87,6 +64,15 @@ NOT_TRACED = frozenset(
     for name in ("compiled", "faq_rules", "learnt_costs", "model_theory", "rank_test")
 )
 
+#: Tests of those files that judge the time or the memory of what they run, without a tracer's.
+OF_THEMSELVES = frozenset(
+    {
+        "test_many_requests_and_disturbances_are_read_quickly",
+        "test_many_requests_are_summarized_quickly",
+        "test_memory_does_not_grow_with_the_requests",
+    }
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--no-skips``, for machines that have all that a test may ask for, and other options."""
@@ -99,15 +85,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by folder and file; those that neither compute nor serve measure."""
-    for item in items:
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run all tests in several processes; ``-n0`` and a choice of tests run them in one."""
+    option = config.option
+    chosen = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+    if not (chosen or option.keyword or option.markexpr or option.collectonly or option.usepdb):
+        option.numprocesses = PROCESSES if option.numprocesses is None else option.numprocesses
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Which of several processes runs which test."""
+    from scheduling import KindScheduling  # noqa: PLC0415 - see above
+
+    return KindScheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests by kind, and leave the cores to servers where this process only computes."""
+    kinds = [kind_of(item.path) for item in items]
+    for item, kind in zip(items, kinds, strict=True):
+        item.add_marker(kind.value)
         if _is_covered(item):
             item.add_marker("covered")
-        if item.path.parent.name in COMPUTES:
-            item.add_marker("computes")
-        elif item.path.stem in SERVES:
-            item.add_marker("serves")
+    worker = getattr(config, "workerinput", None)
+    if worker is not None and Kind.SERVES in kinds:
+        number = int(worker["workerid"].removeprefix("gw"))
+        if kinds_for(number, worker["workercount"], set(kinds)) == (Kind.COMPUTES,):
+            os.nice(NICENESS)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -127,9 +133,11 @@ def play_seconds(request: pytest.FixtureRequest) -> float:
 
 
 def _is_covered(item: pytest.Item) -> bool:
-    """Whether CI measures what the test covers: no property test, whose examples are chance."""
+    """Whether CI measures what a test covers: not of property tests, whose examples are chance."""
     folder, name = item.path.parent.name, item.path.stem
     named = name in TRACED if folder == "unit" else folder == "model" and name not in NOT_TRACED
+    if item.name in OF_THEMSELVES:
+        return False
     return named and not getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
 
 

@@ -1,0 +1,136 @@
+"""How a session of several processes runs its tests: each once, and what measures alone.
+
+Goal: no measurement is disturbed by another test, and no limit on the tests' CPU is overlooked.
+Method: a small tree of tests that note when they ran and where, in real sessions of pytest-xdist.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from kinds import SERVING, SPREAD, Kind, kind_of, kinds_for
+
+SUPPORT = Path(__file__).parents[1] / "support"
+TESTS = SUPPORT.parent
+
+CONFTEST = """
+import pytest
+
+pytest_plugins = ("cpu_clock",)
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from scheduling import KindScheduling
+    return KindScheduling(config, log)
+"""
+
+#: Files, and the tests in each.
+FILES = {
+    "unit/test_one.py": 4,
+    "unit/test_other.py": 3,
+    "real/test_cli.py": 3,
+    "real/test_server.py": 1,
+    "real/test_release_behaviours.py": 4,
+    "real/test_reality.py": 3,
+    "real/test_boot.py": 2,
+}
+
+TEST = """
+def test_{number}():
+    import os, time
+    began = time.monotonic()
+    time.sleep(0.05)
+    with open({notes!r}, "a") as notes:
+        notes.write(f"{name} {{os.getpid()}} {{began}} {{time.monotonic()}}\\n")
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A test that ran in a process, from one time to another, s."""
+
+    file: str
+    process: int
+    began: float
+    ended: float
+
+    @property
+    def kind(self) -> Kind:
+        """Of its file."""
+        return kind_of(Path(self.file))
+
+
+def session(folder: Path, *options: str) -> tuple[subprocess.CompletedProcess[str], list[Ran]]:
+    """A session of `FILES`, and what ran in it."""
+    notes = folder / "notes.txt"
+    (folder / "conftest.py").write_text(CONFTEST, encoding="utf-8")
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    for file, number in FILES.items():
+        path = folder / "tests" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = (TEST.format(number=it, notes=str(notes), name=file) for it in range(number))
+        path.write_text("".join(text), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(SUPPORT), "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    lines = [line.split() for line in notes.read_text(encoding="utf-8").splitlines()]
+    ran = [Ran(name, int(pid), float(began), float(end)) for name, pid, began, end in lines]
+    return done, ran
+
+
+@pytest.mark.parametrize("processes", [1, 2, 5])
+def test_every_test_runs_once_and_what_measures_runs_alone(processes: int, tmp_path: Path) -> None:
+    done, ran = session(tmp_path, "-n", str(processes), "--most-cpu", "tests/unit=50")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"tests/unit took \d s of CPU\n", done.stdout), done.stdout
+    counts: defaultdict[str, int] = defaultdict(int)
+    for each in ran:
+        counts[each.file] += 1
+    assert counts == FILES
+    measuring = [each for each in ran if each.kind is Kind.MEASURES]
+    assert len({each.process for each in measuring}) == 1
+    for one, other in combinations(ran, 2):
+        if Kind.MEASURES in (one.kind, other.kind):
+            assert one.ended <= other.began or other.ended <= one.began, (one, other)
+    # They come last, so that the others need not wait for them.
+    assert max(each.ended for each in ran) == max(each.ended for each in measuring)
+    if processes == 5:
+        of = {
+            kind: {each.process for each in ran if each.kind is kind}
+            for kind in (Kind.COMPUTES, Kind.SERVES)
+        }
+        assert not of[Kind.COMPUTES] & of[Kind.SERVES]
+
+
+def test_tests_that_take_too_much_cpu_fail_the_session(tmp_path: Path) -> None:
+    done, _ = session(tmp_path, "-n", "2", "--most-cpu", "tests/unit=0")
+    assert done.returncode == 1
+    assert "error: expected at most 0 s" in done.stdout
+
+
+def test_every_kind_has_a_process() -> None:
+    for processes in range(1, 9):
+        for kinds in (set(Kind), {Kind.COMPUTES, Kind.MEASURES}, {Kind.MEASURES}):
+            shares = [kinds_for(number, processes, kinds) for number in range(processes)]
+            assert {kind for share in shares for kind in share} == kinds
+            assert sum(Kind.MEASURES in share for share in shares) == 1
+
+
+def test_every_file_that_is_named_exists() -> None:
+    """Or a test that was renamed would run with others that it must not run with."""
+    assert sorted(SERVING - {path.stem for path in (TESTS / "real").glob("*.py")}) == []
+    assert sorted(SPREAD - {path.stem for path in TESTS.glob("*/test_*.py")}) == []
