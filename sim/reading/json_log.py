@@ -17,7 +17,7 @@ from typing import Any
 
 from sim.errors import ExperimentError
 from sim.reading import log_keys
-from sim.reading.log_format import LogFormat, Template
+from sim.reading.log_format import LogFormat, Template, scaled
 
 #: Keys on the way to a value.
 Path = tuple[str, ...]
@@ -86,6 +86,18 @@ def detect(lines: Sequence[str], given: Keys = Keys()) -> JsonLog:
     columns = _columns(documents(lines))
     keys, assumed = given, ""
     unit = "as the format says"
+    producer = log_keys.producer_of({log_keys.plain(path[0]) for path in columns})
+    if producer is not None and keys.duration is None:
+        of_key = {log_keys.plain(path[0]): path for path in columns if len(path) == 1}
+        keys = replace(
+            keys,
+            duration=of_key.get(producer.duration),
+            time=of_key.get(producer.time),
+            read=scaled(log_keys.UNITS[producer.unit]),
+        )
+        unit = f"in {producer.unit}, as {producer.name}"
+    else:
+        producer = None
     if keys.duration is None:
         path, meaning = _duration(columns)
         keys = replace(keys, duration=path, read=meaning.read)
@@ -115,8 +127,8 @@ def detect(lines: Sequence[str], given: Keys = Keys()) -> JsonLog:
             duration=_seconds(keys.read),
             whole_times=None,
             whole_durations=False,
-            begins=False,
-            queueing=None,
+            begins=producer is not None and producer.begins,
+            queueing=None if producer is None else True,
             has=frozenset(has),
         ),
         assumed,

@@ -80,6 +80,23 @@ _CLASSIC = re.compile(
 )
 
 
+#: Envoy's default (documentation, "Access logging"), and Istio's, which has more about the response
+#: (`pilot/pkg/model/telemetry_logging.go`, EnvoyTextLogFormat).
+_ENVOY = re.compile(
+    rf'\[(?P<time>{ISO})\] "(?P<request>{QUOTED})" \d+ \S+ '
+    rf'(?:\S+ \S+ "{QUOTED}" )?\d+ \d+ \d+ (?P<duration>\d+|-) '
+    rf'"{QUOTED}" "(?P<agent>{QUOTED})"(?: .*)?'
+)
+
+#: HAProxy's HTTP format (configuration manual, 8.2.3), behind whatever syslog writes: the times are
+#: those of the request, the queue, the connection, the response and all.
+_HAPROXY = re.compile(
+    r"(?:.* )?\S+:\d+ \[(?P<time>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d\.\d{3})\] \S+ \S+ "
+    r"-?\d+/-?\d+/(?P<duration>-?\d+/-?\d+)/\+?-?\d+ -?\d+ \+?\d+ \S+ \S+ \S{4} [\d/+]+ \d+/\d+ "
+    rf'(?:\{{[^}}]*\}} )*"(?P<request>{QUOTED})".*'
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """How a log is read.
@@ -409,6 +426,42 @@ def _aws_format(name: str, pattern: re.Pattern[str], *, begins: bool, time: str)
     )
 
 
+def _whole_ms(text: str) -> float | None:
+    """Read Envoy's ms; ``-`` is a request that no upstream answered."""
+    return None if text == "-" else float(text) * 1e-3
+
+
+def _connected_ms(text: str) -> float | None:
+    """Read HAProxy's ms to connect and to respond; -1 is one that did not happen."""
+    connect, respond = map(int, text.split("/"))
+    return None if min(connect, respond) < 0 else (connect + respond) * 1e-3
+
+
+def _haproxy_time(text: str) -> float:
+    """Read ``06/Feb/2009:12:14:14.655``, s since the epoch; without a zone, it is UTC."""
+    whole, _, ms = text.partition(".")
+    return clf_time(f"{whole} +0000") + int(ms) * 1e-3
+
+
+def _proxy_format(
+    name: str,
+    pattern: re.Pattern[str],
+    time: Callable[[Any], float],
+    duration: Callable[[Any], float | None],
+) -> LogFormat:
+    return LogFormat(
+        name=name,
+        fields=pattern.fullmatch,
+        time=time,
+        duration=duration,
+        whole_times=False,
+        whole_durations=False,
+        begins=True,
+        queueing=True,
+        has=frozenset(pattern.groupindex) - {"time", "duration"},
+    )
+
+
 def _ingress_format(*parts: str) -> LogFormat:
     format_ = log_format.parse(_INGRESS.format(*parts))
     return LogFormat(
@@ -431,6 +484,15 @@ _FIXED_FORMATS: tuple[LogFormat, ...] = (
     _ingress_format("[$the_real_ip] - ", "[$proxy_alternative_upstream_name] ", " $req_id"),
     _ingress_format("[$the_real_ip] - ", "", " $req_id"),
     _ingress_format("[$the_real_ip] - ", "", ""),
+    _proxy_format(
+        "Envoy's or Istio's default, request time X-ENVOY-UPSTREAM-SERVICE-TIME in ms",
+        _ENVOY,
+        iso_time,
+        _whole_ms,
+    ),
+    _proxy_format(
+        "HAProxy's HTTP format, request time Tc + Tr in ms", _HAPROXY, _haproxy_time, _connected_ms
+    ),
     # The time when the response was made (AWS's guide to Application Load Balancers).
     _aws_format(
         "an Application Load Balancer's", _ALB, begins=False, time="target_processing_time"

@@ -8,7 +8,7 @@ decimal point); a value may say it too (``"12.5ms"``). Any other unit is unknown
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 from sim.reading.log_format import UPSTREAM, clf_time, iso_time, scaled, upstream_seconds
@@ -155,6 +155,54 @@ PATHS = (
 )
 
 PIDS = ("pid", "p", "worker_pid", "process_id", "process")
+
+
+class Producer(NamedTuple):
+    """A proxy that writes JSON lines whose keys do not say the unit.
+
+    Attributes:
+        name: of the proxy.
+        keys: by which its lines are known, as `plain` writes them.
+        duration: the key of the time that the application took.
+        unit: what its numbers are in.
+        time: the key of the time.
+        begins: whether that is the request's beginning.
+    """
+
+    name: str
+    keys: frozenset[str]
+    duration: str
+    unit: str
+    time: str
+    begins: bool
+
+
+#: Traefik: the documentation of its access logs. Envoy: its documentation, "Access logging", and
+#: the keys of Istio's JSON encoding. Caddy: `caddyhttp.Server.logRequest`, which logs s.
+PRODUCERS = (
+    Producer(
+        "Traefik",
+        frozenset({"origin_duration", "origin_status", "start_utc"}),
+        "origin_duration",
+        "ns",
+        "start_utc",
+        True,
+    ),
+    Producer(
+        "Envoy's",
+        frozenset({"response_flags", "upstream_service_time", "start_time"}),
+        "upstream_service_time",
+        "ms",
+        "start_time",
+        True,
+    ),
+    Producer("Caddy", frozenset({"resp_headers", "bytes_read"}), "duration", "s", "ts", False),
+)
+
+
+def producer_of(names: Collection[str]) -> Producer | None:
+    """The proxy that writes lines with keys of these plain names."""
+    return next((each for each in PRODUCERS if each.keys <= set(names)), None)
 
 
 def any_time(value: object) -> float:
