@@ -46,6 +46,7 @@ STUDIES = {
 
 CHECK = "check"
 FIT = "fit"
+BACKTEST = "backtest"
 
 #: All commands, and what they do.
 COMMANDS = {
@@ -53,6 +54,7 @@ COMMANDS = {
     **STUDIES,
     CHECK: "find what a configuration does to a service",
     FIT: "find distributions of what requests demand",
+    BACKTEST: "predict half of an access log from the other half",
     "compile": "make predictions about three times as fast",
     "sensitivity": "how far figures move with each fitted number",
 }
@@ -84,6 +86,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from sim.study.fit.command import main as fit  # noqa: PLC0415 - as above
 
         fit(given)
+        return
+    if given and given[0] == BACKTEST:
+        from sim.study.backtest.command import main as backtest  # noqa: PLC0415 - as above
+
+        backtest(given)
         return
     if given and given[0] == "compile":
         from sim.compiled.command import main as compile_model  # noqa: PLC0415

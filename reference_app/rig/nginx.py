@@ -39,7 +39,8 @@ pid $directory/pid;
 error_log stderr error;
 events { worker_connections 8192; }
 http {
-    access_log off;
+    log_format wait '[$$time_local] $$msec "$$request" $$status $$upstream_response_time';
+    access_log $access_log;
     client_body_temp_path $directory/body;
     proxy_temp_path $directory/proxy;
     fastcgi_temp_path $directory/fastcgi;
@@ -89,7 +90,13 @@ def _program() -> str:
     return program
 
 
-def configuration(proxy: Proxy, directory: str, upstream: Address, listen: Address) -> str:
+def configuration(
+    proxy: Proxy,
+    directory: str,
+    upstream: Address,
+    listen: Address,
+    access_log: Path | None = None,
+) -> str:
     """The nginx.conf of a ``proxy`` that listens at ``listen`` and passes on to ``upstream``."""
     keepalive = version = ""
     if proxy.kept:
@@ -100,6 +107,7 @@ def configuration(proxy: Proxy, directory: str, upstream: Address, listen: Addre
         version = 'proxy_http_version 1.1; proxy_set_header Connection "";'
     return CONFIGURATION.substitute(
         directory=directory,
+        access_log="off" if access_log is None else f"{access_log} wait",
         upstream=_written(upstream),
         listen=_written(listen),
         keepalive=keepalive,
@@ -114,8 +122,15 @@ def _written(address: Address) -> str:
 
 
 @contextmanager
-def running_nginx(proxy: Proxy, upstream: Address) -> Iterator[Address]:
+def running_nginx(
+    proxy: Proxy, upstream: Address, access_log: Path | None = None
+) -> Iterator[Address]:
     """Run nginx in front of ``upstream``; the block gets the address that it listens at.
+
+    Args:
+        proxy: its settings.
+        upstream: where Gunicorn listens.
+        access_log: file that it logs each request to; None for none.
 
     Raises:
         ExperimentError: when nginx is not installed, or does not come up.
@@ -124,7 +139,7 @@ def running_nginx(proxy: Proxy, upstream: Address) -> Iterator[Address]:
     with tempfile.TemporaryDirectory() as directory, reserved_port(reuse_port=False) as port:
         listen = (HOST, port)
         file = Path(directory, "nginx.conf")
-        file.write_text(configuration(proxy, directory, upstream, listen))
+        file.write_text(configuration(proxy, directory, upstream, listen, access_log))
         log = Path(directory, "error.log")
         command = [program, "-p", directory, "-c", str(file)]
         with log.open("wb") as errors:

@@ -95,7 +95,10 @@ DEFAULT_CONFIG = "gunicorn.conf.py"
 
 
 def add_experiment_arguments(
-    parser: argparse.ArgumentParser, *, replications: int | None = None
+    parser: argparse.ArgumentParser,
+    *,
+    replications: int | None = None,
+    common: Mapping[str, str] = COMMON,
 ) -> None:
     """Add every flag of an experiment, and switch abbreviations off.
 
@@ -106,12 +109,13 @@ def add_experiment_arguments(
         parser: of the command.
         replications: what holds without ``--replications``, whatever a file says; None leaves it
             to the file.
+        common: the flags that ``--help`` shows beside the command's own; see `COMMON`.
 
     Raises:
         ExperimentError: when the environment gives Gunicorn a default that it refuses.
     """
     if isinstance(parser, OneLineParser):
-        parser.shorten_help(COMMON)
+        parser.shorten_help(common)
     parser.allow_abbrev = False
     parser.set_defaults(**{pasted.PASTED: None})
     files = parser.add_argument_group("files", "each overrides the one above; flags override all")

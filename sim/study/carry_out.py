@@ -26,9 +26,7 @@ def add_where(parser: argparse.ArgumentParser) -> None:
     """Add ``--jobs``, ``--dask`` and ``--resume``."""
     work = parser.add_argument_group("where and how")
     where = work.add_mutually_exclusive_group()
-    where.add_argument(
-        "--jobs", type=_jobs, metavar="N", help="processes that predict [all processors]"
-    )
+    add_jobs(where)
     where.add_argument(
         "--dask", metavar="ADDRESS", help="scheduler of a Dask cluster that predicts instead"
     )
@@ -36,6 +34,13 @@ def add_where(parser: argparse.ArgumentParser) -> None:
         "--resume",
         metavar="FILE",
         help="keep predictions in a file, and take those that it has from there",
+    )
+
+
+def add_jobs(group: argparse._ActionsContainer) -> None:
+    """Add ``--jobs``."""
+    group.add_argument(
+        "--jobs", type=_jobs, metavar="N", help="processes that predict [all processors]"
     )
 
 

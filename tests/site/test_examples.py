@@ -49,6 +49,21 @@ FILES = {
         f'"{("curl/8.5.0", "kube-probe/1.31")[number % 10 == 0]}" {0.02 + number % 7 / 100:.6f}\n'
         for number in range(200)
     ),
+    "gunicorn.log": "".join(
+        f'10.0.0.1 - - [24/Nov/2026:10:00:{number // 10:02} +0000] "GET /items/{number} HTTP/1.1" '
+        f'200 12 "-" "curl/8.5.0" {20_000 + number * 7919 % 60_000} <{number % 2 + 7}>\n'
+        for number in range(200)
+    ),
+    "nginx.log": "".join(
+        f'10.0.0.1 - - [24/Nov/2026:10:00:{number // 10:02} +0000] "GET /items/{number} HTTP/1.1" '
+        f'200 12 "-" "curl/8.5.0" {0.022 + number * 7919 % 60_000 / 1e6:.3f}\n'
+        for number in range(200)
+    ),
+    "demand.csv": "recorded_s,io_s,cpu_s,path\n"
+    + "".join(
+        f"{number / 10:.6f},{0.02 + number % 7 / 100:.6f},0.001000,/items/{number}\n"
+        for number in range(200)
+    ),
     "experiment.toml": "[server]\nworkers = 2\nthreads = 2\n[traffic]\nrate = 40.0\n",
     "costs.toml": (ROOT / "sim" / "experiment" / "default_costs.toml").read_text(encoding="utf-8"),
 }

@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "validation": {"sim.analysis", "sim.experiment", "sim.run", "sim.whole_file"},
     "study": {
         *("sim.analysis", "sim.command", "sim.compiled", "sim.experiment", "sim.model"),
-        *("sim.reading", "sim.reports", "sim.run", "sim.whole_file"),
+        *("sim.reading", "sim.reports", "sim.run", "sim.validation", "sim.whole_file"),
     },
 }
 

@@ -1,0 +1,133 @@
+"""The two halves of a log: demand is taken from the first, the second is predicted and judged."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sim.errors import ExperimentError
+from sim.reading.logged_requests import LoggedRequests
+
+#: Fewest requests of a half: with fewer, chance alone moves a mean by a tenth.
+LEAST = 20
+
+#: Before the judged requests come others, so that the server is not empty at the first of them: so
+#: many s of them, and at most such a part of the judged ones.
+LEAD, MOST_LEAD = 30.0, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What of a log is used, and for what. Times are in s since the epoch.
+
+    Attributes:
+        learnt: requests of the first half, from which demand is taken.
+        arrivals: requests that are predicted, those before ``begin`` included.
+        begin: from there on requests are judged.
+        end: up to there requests are judged.
+        served: the judged requests as Gunicorn logged them; None where only a proxy did.
+        passed: the judged requests as the proxy in front of it logged them; None without one.
+        total: requests of the second half, of which the judged are the busiest stretch.
+    """
+
+    learnt: LoggedRequests
+    arrivals: LoggedRequests
+    begin: float
+    end: float
+    served: LoggedRequests | None
+    passed: LoggedRequests | None
+    total: int
+
+    @property
+    def judged(self) -> LoggedRequests:
+        """The judged requests, as the log has them that knows when they came."""
+        judged = self.served if self.passed is None else self.passed
+        assert judged is not None, "one log is there"
+        return judged
+
+
+def halves(
+    log: LoggedRequests, proxy: LoggedRequests | None, window: int, *, queueing: bool
+) -> Past:
+    """Split a log in the middle of its requests.
+
+    Args:
+        log: by arrival.
+        proxy: log of the proxy in front of Gunicorn, by arrival; None without one.
+        window: most requests of each half that are used: of the first the last ones, of the second
+            the stretch in which they came fastest.
+        queueing: whether request times of ``log`` include the wait, as a proxy's do.
+
+    Raises:
+        ExperimentError: when a half has too few requests, or the logs have no time in common.
+    """
+    log, proxy = _common(log, proxy)
+    middle = len(log) // 2
+    if middle < LEAST:
+        raise ExperimentError(
+            f"the log has {len(log)} requests; expected at least {2 * LEAST}: half of them are "
+            "predicted from the others"
+        )
+    split = log.arrival[middle]
+    coming = log if proxy is None else proxy
+    first = bisect_left(coming.arrival, split)
+    if len(coming) - first < LEAST:
+        raise ExperimentError(
+            f"the second half of the log has {len(coming) - first} requests; expected at least "
+            f"{LEAST}"
+        )
+    start, stop = _busiest(coming.arrival, first, window)
+    begin, end = coming.arrival[start], coming.arrival[stop - 1]
+    before = bisect_left(coming.arrival, begin - LEAD)
+    before = max(before, start - int(MOST_LEAD * (stop - start)))
+    served = proxy_part = None
+    if proxy is not None:
+        proxy_part = coming.part(start, stop)
+    if proxy is not None or not queueing:
+        served = _between(log, begin, end)
+    else:
+        proxy_part = coming.part(start, stop)
+    return Past(
+        learnt=log.part(max(0, middle - window), middle),
+        arrivals=coming.part(before, stop),
+        begin=begin,
+        end=end,
+        served=served,
+        passed=proxy_part,
+        total=len(coming) - first,
+    )
+
+
+def _common(
+    log: LoggedRequests, proxy: LoggedRequests | None
+) -> tuple[LoggedRequests, LoggedRequests | None]:
+    """The requests of the time that both logs have."""
+    if proxy is None:
+        return log, None
+    begin = max(log.arrival[0], proxy.arrival[0])
+    end = min(log.arrival[-1], proxy.arrival[-1])
+    if begin >= end:
+        raise ExperimentError(
+            "the access log and the one of --against have no time in common; expected two logs of "
+            "the same requests"
+        )
+    return _between(log, begin, end), _between(proxy, begin, end)
+
+
+def _between(log: LoggedRequests, begin: float, end: float) -> LoggedRequests:
+    """The requests from ``begin`` to ``end``, with both."""
+    stop = bisect_left(log.arrival, end)
+    while stop < len(log) and log.arrival[stop] == end:
+        stop += 1
+    return log.part(bisect_left(log.arrival, begin), stop)
+
+
+def _busiest(arrivals: Sequence[float], first: int, window: int) -> tuple[int, int]:
+    """The stretch of ``window`` requests from row ``first`` on that came in the shortest time."""
+    stop = len(arrivals)
+    if stop - first <= window:
+        return first, stop
+    starts = range(first, stop - window + 1)
+    start = min(starts, key=lambda row: arrivals[row + window - 1] - arrivals[row])
+    return start, start + window
