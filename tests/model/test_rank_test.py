@@ -213,7 +213,7 @@ def _sleepers(workers: int) -> Experiment:
     """The low load of `test_reality`: nothing but who accepts."""
     server = Server(workers=workers, threads=8, worker_class="gthread", preload_app=True)
     experiment = _traffic(server, 50.0, "const:0.005")
-    return replace(experiment, traffic=replace(experiment.traffic, requests=300))
+    return replace(experiment, traffic=replace(experiment.traffic, requests=max(300, 75 * workers)))
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ LATENCIES = {
 #: So low a load that nearly always every worker sleeps, and a thread for every request: nothing but
 #: who accepts.
 SHARES = {
-    f"shares of {workers}": _load(_gthread(workers, 8), 50.0, 300, CONST_5MS)
+    f"shares of {workers}": _load(_gthread(workers, 8), 50.0, max(300, 75 * workers), CONST_5MS)
     for workers in (2, 4, 8)
 }
 

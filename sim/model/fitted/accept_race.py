@@ -71,6 +71,19 @@ COPYING: Final = 0.035
 #: s until the client sleeps after it has connected: 0.25-0.46 ms in the scheduler's traces.
 CLIENT_LEAVES: Final = 0.00035
 
+#: Probability, for each other poller that the client has not drawn to its core, that it accepts a
+#: second connection before the worker which has had the first comes back to its poll, where the
+#: client has not slept between the two and no core idles. It was woken for the first one, and may
+#: still wait for that worker's core. On 23.0.0, of 216 second connections 167 went to the same one
+#: of 2 workers, and 73 to the same one of 4.
+BEFORE_WINNER: Final = 0.3
+
+#: Probability that a main thread which has handed a connection to an idle pool thread accepts the
+#: next, which is there already, before that thread takes the GIL: `epoll_wait(2)` returns at once,
+#: and the pool thread has yet to wake up. On 27.0.1, where each connection is handed over at once,
+#: 126 and 60 of 216 went to the same worker, instead of 167 and 73.
+ACCEPTS_ON: Final = 0.75
+
 #: Mean number of pollers on each other core that wake up for a connection which is gone before they
 #: accept: EAGAIN. Counted on 23.0.0, per connection: 0.26, 0.51 and 0.47 of 2 workers, 0.33 of 4,
 #: all on 2 cores.
@@ -79,6 +92,7 @@ WOKEN_FOR_NOTHING: Final = 0.4
 #: What several numbers were fitted to.
 _TRACES: Final = "scheduler traces of 11,000 connections to 2, 4 and 8 workers"
 _SHARES: Final = "shares of 2, 3 and 4 workers at two loads"
+_PAIRS: Final = "864 pairs of connections to 2 and 4 workers, 0.1 to 0.3 ms apart"
 _BOOTS: Final = "first and second connections after a boot"
 
 #: All of them as a table, with the fields of `Costs` that belong to them.
@@ -100,6 +114,8 @@ FITTED: Final[tuple[Fitted, ...]] = (
     Fitted("accept race", "APART_OWED", __name__, _SHARES, XEON),
     Fitted("accept race", "APART_OVERTAKE", __name__, _SHARES, XEON),
     Fitted("accept race", "COPYING", __name__, _BOOTS, probability=False),
+    Fitted("accept race", "BEFORE_WINNER", __name__, _PAIRS),
+    Fitted("accept race", "ACCEPTS_ON", __name__, _PAIRS),
     Fitted("accept race", "CLIENT_LEAVES", __name__, "scheduler traces", probability=False),
     Fitted("accept race", "wake_first", COSTS, _SHARES),
     Fitted("accept race", "wake_owed", COSTS, _SHARES),

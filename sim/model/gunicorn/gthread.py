@@ -45,6 +45,7 @@ from typing import Final
 from sim.model.connection import Connection
 from sim.model.cpython.gil import ROUNDING
 from sim.model.engine.clock import Call
+from sim.model.fitted.accept_race import ACCEPTS_ON
 from sim.model.fitted.gil import (
     CALLS_KEPT,
     CALLS_NEW,
@@ -373,9 +374,31 @@ class ThreadWorker(Worker):
         assert self.to_read <= len(self.readable), "only this turn reads from connections"
         connection = self.in_hand
         if connection is not None:
+            if self._accepts_on():
+                return
             self.in_hand = None
             self.accept(connection)
         self._finish_requests(None)
+
+    def _accepts_on(self) -> bool:
+        """Whether the main thread accepts once more before the pool thread has the GIL.
+
+        The next turn of its loop then is part of this one.
+        """
+        first = self.in_hand
+        if (
+            first is None
+            or not self.listener.queue
+            or not self.idle_threads
+            or self.nr_conns + 1 >= self.worker_connections
+            or self._races.random() >= ACCEPTS_ON
+        ):
+            return False
+        self._begin_accept()
+        seconds = self.costs.accept * self.start_pace.at(self.clock.time)
+        self.gil.go_on(seconds, self._then_dispatch, None)
+        self.accept(first)
+        return True
 
     def _finish_requests(self, _: None) -> None:
         """`run_callbacks()`: finish the requests that were done when the turn began.

@@ -196,6 +196,8 @@ class OldThreadWorker(ThreadWorker):
             return
         connection = self.in_hand
         if connection is not None:
+            if not self.poller_first and self._accepts_on():
+                return
             self.in_hand = None
             self.accept(connection)
         while self.to_read:

@@ -43,11 +43,9 @@ This is how it goes where client and server are in one of the scheduler's groups
 own, such as a session each has (``kernel.sched_autogroup_enabled``), owe each other time too, and
 what comes of that changes by the hour.
 
-Missing: a second connection within half a millisecond of the first. The model wakes another worker
-for it, because the first one is still accepting. A real client has one of two cores and
-the first worker the other, so that worker often takes both: of the pairs less than 0.5 ms apart,
-56 % (27.0.1) and 66 % (23.0.0) with two workers, 10 % and 44 % with four, in one run each of 300
-pairs; the model has none.
+A second connection that comes before the client has slept finds the pollers still on their way, and
+the worker that has had the first still awake. Where no core idles, that worker is often back at its
+poll before any of them runs (`before_winner`).
 """
 
 from __future__ import annotations
@@ -64,6 +62,7 @@ from sim.model.fitted.accept_race import (
     APART_OWED,
     APART_OWED_AFTER_ACCEPT,
     APART_OWED_AFTER_FINISH,
+    BEFORE_WINNER,
     COLDER,
     COPYING,
     DELAY,
@@ -155,13 +154,13 @@ def winner(
         )
     else:
         # Bit k: whether the k-th to be woken stays on the client's core, or on another.
+        if not elsewhere:
+            return max(preempting(sleeping, last, since, cores, costs, random), 0)
         here, there = 1, 0
         if pollers > 1 + elsewhere:
             here |= _stay_here(1 + elsewhere, sleeping, last, since, cores, random)
             there = (1 << pollers) - (1 << 1 + elsewhere) & ~here
         preempts = _first_owed(here, sleeping, last, since, costs, random)
-        if not elsewhere:
-            return max(preempts, 0)
         if preempts < 0 and random.random() < costs.wake_late:
             return 0
         # Who is ahead on another core; all those are alike.
@@ -182,6 +181,48 @@ def winner(
     if sleeping[ahead].fresh or sleeping[rival].fresh:
         return _after_copying(ahead, rival, sleeping, last, since - now, random)
     return ahead
+
+
+def preempting(
+    sleeping: list[S],
+    last: int,
+    since: float,
+    cores: int,
+    costs: RaceCosts,
+    random: Chance,
+) -> int:
+    """Draw which poller preempts the client where no other core idles; -1: none does.
+
+    Args:
+        sleeping: all pollers that sleep, at least one, in the order in which they are woken.
+        last: place of who has won the connection before; -1 if it does not sleep.
+        since: when that came, s.
+        cores: of the host.
+        costs: its ``wake_*`` values.
+        random: where chance comes from.
+    """
+    here = 1
+    if len(sleeping) > 1:
+        here |= _stay_here(1, sleeping, last, since, cores, random)
+    return _first_owed(here, sleeping, last, since, costs, random)
+
+
+def before_winner(pollers: int, last: int, random: Chance, *, drawn: bool) -> int:
+    """Draw who comes before the winner of the connection before, if no core idles; -1: nobody.
+
+    The client has not slept since that connection, which has woken all of them: those on its core
+    wait for that, others wait for the winner's.
+
+    Args:
+        pollers: how many sleep.
+        last: place of that winner; -1 if it is awake.
+        random: where chance comes from.
+        drawn: whether the first of them is the one that the client draws to its core.
+    """
+    for place in range(int(drawn), pollers):
+        if place != last and random.random() < BEFORE_WINNER:
+            return place
+    return -1
 
 
 def _after_copying(

@@ -29,7 +29,7 @@ from sim.model.engine.chance import Chance
 from sim.model.engine.clock import Clock
 from sim.model.engine.ordered import bisect
 from sim.model.fitted.accept_race import CLIENT_LEAVES, WOKEN_FOR_NOTHING
-from sim.model.linux.accept_race import RaceCosts, Sleeper, winner
+from sim.model.linux.accept_race import RaceCosts, Sleeper, before_winner, preempting, winner
 from sim.model.linux.cpu_limit import CpuLimit
 from sim.model.linux.scheduler import Cores, Thread
 
@@ -98,6 +98,7 @@ class ListeningSocket:
         "_order",
         "_since",
         "_somaxconn",
+        "_then_core",
         "clock",
         "cores",
         "costs",
@@ -158,6 +159,7 @@ class ListeningSocket:
         self._since = -inf
         self._last = -1
         self._last_winner: Poller | None = None
+        self._then_core = self._on_core
 
     def listen(self, backlog: int) -> None:
         """`listen(2)`, also of a socket that listens already: what is queued stays."""
@@ -177,14 +179,15 @@ class ListeningSocket:
             self.longest = waiting + 1
         self._since, self._connected = self._connected, now
         sleeping = self.sleeping
-        if len(sleeping) > 1 and not self._fair:
-            self._idle = self.cores.idle_elsewhere(CLIENT_LEAVES)
         queue.append(connection)
-        # All wake up; those that lose find nothing and sleep again, which costs them less than the
-        # winner needs for its accept. So only the winner leaves the list, and whoever would have
-        # won but must wait for its GIL first: it looks for a connection when it has it.
-        while sleeping and queue:
-            self._wake(self._winner())
+        if sleeping:
+            busy = self.cores.busy_until(now + CLIENT_LEAVES)
+            if busy > now and not self._fair:
+                self._wake_on_busy_cores(busy)
+            else:
+                if len(sleeping) > 1 and not self._fair:
+                    self._idle = self.cores.idle_elsewhere(CLIENT_LEAVES)
+                self._wake_all()
         if self._cpu_limit is not None:
             for poller in sleeping:
                 if poller.main_thread is not None:
@@ -270,6 +273,46 @@ class ListeningSocket:
             self.reachable = False
             self.unreachable(self)
 
+    def _wake_all(self) -> None:
+        """Let a poller accept each connection that waits.
+
+        All wake up; those that lose find nothing and sleep again, which costs them less than the
+        winner needs for its accept. So only the winner leaves the list, and whoever would have won
+        but must wait for its GIL first: it looks for a connection when it has it.
+        """
+        while self.sleeping and self.queue:
+            self._wake(self._winner())
+
+    def _wake_on_busy_cores(self, until: float) -> None:
+        """Wake the pollers where no core idles, and none will before ``until``.
+
+        One may preempt the client, or come before the worker that has had the connection before.
+        Otherwise they wait for a core, and who is awake may come back to its poll before.
+        """
+        slept = self._connected - self._since > CLIENT_LEAVES
+        while self.sleeping and self.queue:
+            last = self._place_of_last()
+            if slept:
+                place = preempting(
+                    self.sleeping, last, self._since, self.cores.number, self.costs, self.random
+                )
+            else:
+                place = before_winner(
+                    len(self.sleeping), last, self.random, drawn=self._first_is_drawn()
+                )
+            if place < 0:
+                break
+            self._won(place)
+            self._wake(place)
+        if self.sleeping and self.queue:
+            self.clock.after(until - self.clock.time, self._then_core, None)
+
+    def _on_core(self, _: None) -> None:
+        """A core has become free for the pollers that were woken, the client's or another."""
+        if len(self.sleeping) > 1:
+            self._idle = self.cores.idle_elsewhere(CLIENT_LEAVES)
+        self._wake_all()
+
     def _wake(self, place: int) -> None:
         """Let the poller at ``place`` in `sleeping` go to look for a connection."""
         self._order.pop(place)
@@ -296,12 +339,9 @@ class ListeningSocket:
             return 0
         if self._fair:
             return int(self.random.random() * number)
-        last, sleeping = self._last, self.sleeping
-        if last >= number or sleeping[last] is not self._last_winner:
-            last = -1
-        self._last = place = winner(
-            sleeping,
-            last,
+        place = winner(
+            self.sleeping,
+            self._place_of_last(),
             self._since,
             self._connected,
             self.cores.number,
@@ -309,5 +349,22 @@ class ListeningSocket:
             self.random,
             idle=self._idle,
         )
-        self._last_winner = sleeping[place]
+        self._won(place)
         return place
+
+    def _place_of_last(self) -> int:
+        """The place in `sleeping` of who won the connection before; -1 if it does not sleep."""
+        last, sleeping = self._last, self.sleeping
+        if last >= len(sleeping) or sleeping[last] is not self._last_winner:
+            return -1
+        return last
+
+    def _first_is_drawn(self) -> bool:
+        """Whether the first in `sleeping` was the first to be woken for the connection before."""
+        winner = self._last_winner
+        return winner is None or self.sleeping[0].registration > winner.registration
+
+    def _won(self, place: int) -> None:
+        """Remember who has won a connection."""
+        self._last = place
+        self._last_winner = self.sleeping[place]

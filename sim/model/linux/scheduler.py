@@ -181,6 +181,20 @@ class Cores:
                 return 1
         return 0
 
+    def busy_until(self, limit: float) -> float:
+        """When a core is free for a thread that wakes up besides a client's, ``limit`` at most.
+
+        Now, if one idles; also where the client is remote, or has the host's only core.
+        """
+        now = self.clock.time
+        if self.free or self._interrupted or self.number == 1:
+            return now
+        for core in self.each:
+            running = core.running
+            if running and not (core.queue or running.is_over()) and running.end < limit:
+                limit = max(running.end, now)
+        return limit
+
     def is_consistent(self) -> bool:
         """Assert what holds whenever no thread is just changing its core."""
         idle = sum(core.running is None for core in self.each)
