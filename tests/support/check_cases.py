@@ -53,6 +53,11 @@ def _gthread(workers: int, threads: int, **settings: Any) -> dict[str, Any]:  # 
     return {"workers": workers, "threads": threads, "worker_class": "gthread", **settings}
 
 
+def _gevent(workers: int, **settings: Any) -> dict[str, Any]:  # noqa: ANN401
+    # The application is imported in each worker, once gevent has patched what it waits with.
+    return {"workers": workers, "worker_class": "gevent", "preload_app": False, **settings}
+
+
 def _post_fork(server: object, worker: object) -> None:
     """Stands for a hook that calls something."""
 
@@ -96,6 +101,20 @@ CASES: dict[str, Service] = {
     "timeout-kills-long-requests": Service(
         {"workers": 3, "timeout": 1},
         traffic(10.0, 5.0, io=Distribution.parse("bimodal:0.95,0.02,4")),
+    ),
+    "event-loop-is-held-past-the-timeout": Service(
+        # Not 1: a heartbeat comes once a second, and may be a little late.
+        _gevent(2, timeout=2),
+        traffic(
+            6.0,
+            6.0,
+            io=Distribution.parse("const:0"),
+            cpu=Distribution.parse("bimodal:0.96,0,4.5"),
+            drain=20.0,
+        ),
+    ),
+    "blocking-io-holds-the-event-loop": Service(
+        _gevent(1), traffic(12.0, 5.0, io=Distribution.parse("const:0.05"), blocking_io=1.0)
     ),
     "one-death-is-an-outage": Service(
         {"workers": 1, "preload_app": True},

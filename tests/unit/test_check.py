@@ -20,6 +20,7 @@ from check_cases import CASES, clean, subject
 
 from sim.cli import main
 from sim.command import run_command
+from sim.experiment.distribution import Distribution
 from sim.model.simulation import predict
 from sim.study.check.finding import Finding
 from sim.study.check.linting import findings, linting
@@ -77,6 +78,8 @@ def test_what_does_not_matter_is_no_finding(name: str) -> None:
     quiet = subject(name)
     experiment = quiet.experiment
     traffic = replace(experiment.traffic, rate=1.0, duration=10.0)
+    if name == "event-loop-is-held-past-the-timeout":
+        traffic = replace(traffic, cpu=Distribution.parse("const:0.11"))
     if name in ("kept-connections-are-closed", "timeout-kills-long-requests"):
         traffic = replace(traffic, io=subject("sync-workers-wait").experiment.traffic.io)
     if name == "more-workers-than-cores-can-run":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sim.study.check.rule import Rule
 from sim.study.check.rules.connections import CONNECTIONS
+from sim.study.check.rules.event_loops import EVENT_LOOPS
 from sim.study.check.rules.load import LOAD
 from sim.study.check.rules.memory import MEMORY
 from sim.study.check.rules.restarts import RESTARTS
@@ -11,4 +12,12 @@ from sim.study.check.rules.start import START
 from sim.study.check.rules.stuck import STUCK
 
 #: All rules, in the order of reports.
-RULES: tuple[Rule, ...] = (*CONNECTIONS, *STUCK, *RESTARTS, *START, *LOAD, *MEMORY)
+RULES: tuple[Rule, ...] = (
+    *CONNECTIONS,
+    *STUCK,
+    *EVENT_LOOPS,
+    *RESTARTS,
+    *START,
+    *LOAD,
+    *MEMORY,
+)

@@ -103,7 +103,10 @@ def _keeping(subject: Subject) -> Effect:
     keepalive = max(now.server.keepalive, Server().keepalive)
     if now.proxy.present:
         keepalive = _enough(now)
-    mended = served(now, worker_class="gthread", keepalive=keepalive)
+    worker_class = now.server.worker_class
+    if worker_class == "sync":
+        worker_class = "gthread"
+    mended = served(now, worker_class=worker_class, keepalive=keepalive)
     return Effect(now, mended, ("mean", "p99"))
 
 
@@ -219,7 +222,11 @@ CONNECTIONS: tuple[Rule, ...] = (
             + " closes it after each response."
         ),
         effect=_keeping,
-        mend=lambda _: "worker_class = 'gthread' with a keepalive above 0.",
+        mend=lambda it: (
+            "worker_class = 'gthread' with a keepalive above 0."
+            if it.experiment.server.worker_class == "sync"
+            else "a keepalive above 0."
+        ),
         page="choosing/#what-each-setting-does",
     ),
     Rule(

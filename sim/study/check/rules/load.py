@@ -150,7 +150,8 @@ LOAD: tuple[Rule, ...] = (
         calm=None,
         releases="all",
         applies=lambda it: (
-            it.experiment.server.threads > 1
+            it.experiment.server.traits.threads
+            and it.experiment.server.threads > 1
             and _computing(it) > MOSTLY
             and it.experiment.server.workers < it.experiment.host.cores
         ),
