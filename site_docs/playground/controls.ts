@@ -18,7 +18,7 @@ interface Field {
   /** The flag that sets it. Without that flag in the command there is no such control. */
   flag: string;
   /** Whether the experiment has a use for it; else it is not shown. */
-  shown?: (experiment: Experiment) => boolean;
+  shown?: (experiment: Experiment, about: About) => boolean;
 }
 
 interface Quantity extends Field {
@@ -83,7 +83,7 @@ const SERVER: Row[] = [
     label: "Worker class",
     path: "server.worker_class",
     flag: "--worker-class",
-    options: (about) => named(about.worker_classes),
+    options: (about) => named(Object.keys(about.worker_classes)),
     // Gunicorn makes gthread of sync with more than one thread.
     also: (flags, value) => (value === "sync" ? set(flags, "--threads", "1") : flags),
   },
@@ -106,6 +106,7 @@ const SERVER: Row[] = [
     max: 4096,
     whole: true,
     slider: 16,
+    shown: (experiment, about) => !traits(experiment, about)?.event_loop,
   },
   {
     kind: "number",
@@ -115,6 +116,10 @@ const SERVER: Row[] = [
     min: 1,
     max: 100000,
     whole: true,
+    shown: (experiment, about) => {
+      const its = traits(experiment, about);
+      return !its?.event_loop || its.limit;
+    },
   },
   { kind: "toggle", label: "preload_app", path: "server.preload_app", flag: "--preload" },
   { kind: "toggle", label: "reuse_port", path: "server.reuse_port", flag: "--reuse-port" },
@@ -201,6 +206,26 @@ const TRAFFIC: Row[] = [
       ],
     ],
     add: (flags, line) => set(without(flags, "--io", "--cpu"), "--route", line),
+  },
+  {
+    kind: "choice",
+    label: "Endpoints",
+    path: "traffic.endpoint",
+    flag: "--endpoint",
+    options: () => [
+      ["async", "async def: in the event loop"],
+      ["def", "def: in a thread"],
+    ],
+    shown: (experiment, about) => traits(experiment, about)?.asgi === true,
+  },
+  {
+    kind: "number",
+    label: "Part of the I/O that blocks the event loop",
+    path: "traffic.blocking_io",
+    flag: "--blocking-io",
+    min: 0,
+    max: 1,
+    shown: (experiment, about) => traits(experiment, about)?.event_loop === true,
   },
   {
     kind: "choice",
@@ -355,13 +380,13 @@ function group(name: string, contents: HTMLElement[]): HTMLElement {
 function control(row: Row, about: About, change: Change): Control {
   switch (row.kind) {
     case "number":
-      return number(row, change);
+      return number(row, about, change);
     case "choice":
       return choice(row, about, change);
     case "toggle":
       return toggle(row, change);
     case "distribution":
-      return distribution(row, change);
+      return distribution(row, about, change);
     case "lines":
       return lines(row, change);
   }
@@ -389,6 +414,11 @@ function valueAt(experiment: Experiment, path: string): unknown {
   return field === undefined ? value : value?.[field];
 }
 
+/** What the experiment's worker class is. */
+function traits(experiment: Experiment, about: About): About["worker_classes"][string] | undefined {
+  return about.worker_classes[String(valueAt(experiment, "server.worker_class"))];
+}
+
 /** Routes have demands of their own; there is none for all requests then. */
 function withoutRoutes(experiment: Experiment): boolean {
   return ((valueAt(experiment, "traffic.route") ?? []) as unknown[]).length === 0;
@@ -404,7 +434,7 @@ function edited(element: HTMLElement): boolean {
   return document.activeElement === element;
 }
 
-function number(row: Quantity, change: Change): Control {
+function number(row: Quantity, about: About, change: Change): Control {
   const { label, flag, min, max, whole = false, slider, scale = 1, placeholder = "" } = row;
   const input = h("input", {
     type: "number",
@@ -449,7 +479,7 @@ function number(row: Quantity, change: Change): Control {
       const value = valueAt(experiment, row.path);
       const text =
         value === undefined || value === null ? "" : scale === 1 ? String(value) : short(scale * Number(value));
-      element.hidden = !(row.shown?.(experiment) ?? true);
+      element.hidden = !(row.shown?.(experiment, about) ?? true);
       for (const each of range === null ? [input] : [input, range]) {
         each.disabled = fromLog(flag, flags);
         if (!edited(each)) {
@@ -472,9 +502,11 @@ function choice(row: Choice, about: About, change: Change): Control {
       const chosen = set(flags, row.flag, select.value);
       return row.also?.(chosen, select.value) ?? chosen;
     });
+  const element = labelled(row.label, select);
   return {
-    element: labelled(row.label, select),
+    element,
     show(experiment) {
+      element.hidden = !(row.shown?.(experiment, about) ?? true);
       select.value = String(valueAt(experiment, row.path) ?? row.options(about)[0]?.[0]);
     },
   };
@@ -531,7 +563,7 @@ function launchDarkly(change: Change): Control {
   };
 }
 
-function distribution(row: Shape, change: Change): Control {
+function distribution(row: Shape, about: About, change: Change): Control {
   const { label, flag } = row;
   const select = h(
     "select",
@@ -580,7 +612,7 @@ function distribution(row: Shape, change: Change): Control {
   return {
     element,
     show(experiment, flags) {
-      element.hidden = !(row.shown?.(experiment) ?? true);
+      element.hidden = !(row.shown?.(experiment, about) ?? true);
       if (element.hidden) {
         return;
       }

@@ -165,7 +165,8 @@ export interface About {
   }[];
   experiment: Experiment;
   releases: string[];
-  worker_classes: string[];
+  /** What each is, by name; see `sim.experiment.worker_class.Traits`. */
+  worker_classes: Record<string, { event_loop: boolean; asgi: boolean; limit: boolean }>;
   newest: string;
   examples: { file: string; about: string }[];
 }

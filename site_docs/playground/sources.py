@@ -18,6 +18,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from sim.experiment import WORKER_CLASSES, Experiment
 from sim.experiment.document import to_dict
 from sim.experiment.release import KNOWN, NEWEST
+from sim.experiment.worker_class import TRAITS
 from site_docs.playground import in_page
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +74,14 @@ def about() -> bytes:
             "flags": [*_flags()],
             "experiment": to_dict(Experiment()),
             "releases": [*reversed(KNOWN)],
-            "worker_classes": [*WORKER_CLASSES],
+            "worker_classes": {
+                name: {
+                    "event_loop": TRAITS[name].event_loop,
+                    "asgi": TRAITS[name].asgi,
+                    "limit": TRAITS[name].limit,
+                }
+                for name in WORKER_CLASSES
+            },
             "newest": NEWEST,
             "examples": [*_examples()],
         }

@@ -25,8 +25,9 @@ from markdown.extensions.toc import slugify
 from sim.analysis.summary import summarize
 from sim.analysis.visits import behind_busy, waits_beside_idle
 from sim.errors import ExperimentError
-from sim.experiment import Server
+from sim.experiment import WORKER_CLASSES, Server
 from sim.experiment.release import NEWEST
+from sim.reading import class_settings
 from sim.reading.settings import HARMLESS, NOT_MODELLED
 from sim.reports.html.chart import Chart
 from sim.reports.timeline import describe
@@ -439,6 +440,22 @@ def settings() -> list[dict[str, str]]:
     return rows
 
 
+def settings_by_class() -> str:
+    """The settings that not all worker classes treat alike, a row each."""
+    lines = [
+        f"| setting | {' | '.join(f'`{name}`' for name in WORKER_CLASSES)} |",
+        f"| --- |{' --- |' * len(WORKER_CLASSES)}",
+    ]
+    for setting in class_settings.differing():
+        cells = []
+        for worker_class in WORKER_CLASSES:
+            found = class_settings.audit(setting, worker_class)
+            own = found.status == "ignored" or setting in class_settings.OWN.get(worker_class, {})
+            cells.append(f"{found.status}: {found.why}" if own else "")
+        lines.append(f"| `{setting}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def _default(setting: Any) -> str:  # noqa: ANN401 - Gunicorn has no types
     value = setting.default
     if callable(value):
@@ -494,6 +511,7 @@ _VOCABULARY: dict[str, Any] = {
     "sections": sections,
     "sensitivity": sensitivity,
     "settings": settings,
+    "settings_by_class": settings_by_class,
     "slug": slug,
     "tally": tally,
     "timeline": timeline,
