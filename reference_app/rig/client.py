@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from selectors import EpollSelector, SelectorKey
 from urllib.parse import quote
 
+from reference_app.paths import PLAIN_WORK, WORK
 from reference_app.rig.address import Address
 from reference_app.rig.endpoints import Endpoints
 from sim.experiment import Experiment, Proxy
@@ -109,6 +110,11 @@ class LoadGenerator:
         self._first_byte = slowness(experiment, replication, "first_byte")
         self._body = slowness(experiment, replication, "body")
         self._read = slowness(experiment, replication, "read")
+        # Of each route, and last of requests without one.
+        self._asks = [
+            (PLAIN_WORK if endpoint == "def" else WORK, f"&blocking={part!r}" if part else "")
+            for endpoint, part in experiment.traffic.kinds
+        ]
         # For the server's access log; the service does what `io` and `cpu` say.
         self._routes = [f"&route={quote(name, safe='')}" for name in source.rows.routes]
         self._idle: defaultdict[int, list[tuple[StreamReader, StreamWriter]]] = defaultdict(list)
@@ -191,8 +197,10 @@ class LoadGenerator:
         route = ""
         if self._routes and rows.route[row] != NO_ROUTE:
             route = self._routes[rows.route[row]]
+        path, blocking = self._asks[rows.route[row] if self._routes else NO_ROUTE]
+        query = f"io={rows.io[row]!r}&cpu={rows.cpu[row]!r}{blocking}{reads}{route}"
         request = (
-            f"{method} /work?io={rows.io[row]!r}&cpu={rows.cpu[row]!r}{reads}{route} HTTP/1.1\r\n"
+            f"{method} {path}?{query} HTTP/1.1\r\n"
             f"Host: {self._host}\r\nConnection: {hold}\r\n{length}\r\n"
         ).encode()
         outcome = await self._attempt(row, client, request, fresh=False)

@@ -75,6 +75,7 @@ _WORKER = (
 #: Lines about the worker that logs them.
 _SELF = (
     (re.compile(r"Autorestarting worker after current request"), "max_requests"),
+    (re.compile(r"Maximum request limit of \d+ exceeded"), "max_requests"),  # uvicorn's
     (re.compile(r"Parent changed, shutting down"), "orphaned"),
 )
 

@@ -58,17 +58,20 @@ STOP = 5.0
 
 
 def refuse_missing_packages(server: Server) -> None:
-    """Check that the packages of the server's worker class are here.
+    """Check that the packages of the server's worker class, and of our service on it, are here.
 
     Raises:
         ExperimentError: when one is missing; it says which extra brings it.
     """
     traits = server.traits
-    missing = [name for name in traits.packages if find_spec(name) is None]
+    # What our service is written with comes with the extra `asgi` too; Flask does with `app`.
+    packages = (*traits.packages, *(("starlette",) if traits.asgi else ()))
+    missing = [name for name in packages if find_spec(name) is None]
     if missing:
+        extra = traits.extra or "asgi"
         raise ExperimentError(
             f"worker_class is {server.worker_class!r}, and {' and '.join(missing)} cannot be "
-            f"imported; expected the extra {traits.extra!r}: pip install -e '.[{traits.extra}]'"
+            f"imported; expected the extra {extra!r}: pip install -e '.[{extra}]'"
         )
 
 
@@ -77,7 +80,7 @@ def gunicorn_flags(server: Server) -> list[str]:
     valued = {
         "--workers": server.workers,
         "--threads": server.threads,
-        "--worker-class": server.worker_class,
+        "--worker-class": server.traits.spellings[0],
         "--worker-connections": server.worker_connections,
         "--timeout": server.timeout,
         "--graceful-timeout": server.graceful_timeout,
@@ -107,8 +110,24 @@ class Application:
     directory: Path = ROOT
 
 
-SERVICE = Application("reference_app.app:app")
-TRAPPED_SERVICE = Application("reference_app.rig.trapped_app:app")
+#: Our service for worker classes that run WSGI applications, and for those that run ASGI ones; and
+#: the same with traps.
+SERVICES = {False: "reference_app.app:app", True: "reference_app.asgi_app:app"}
+TRAPPED_SERVICES = {
+    False: "reference_app.rig.trapped_app:app",
+    True: "reference_app.rig.trapped_asgi_app:app",
+}
+
+
+def our_service(server: Server, *, trapped: bool = False) -> Application:
+    """Our service as the server's worker class calls it.
+
+    Args:
+        server: that serves it.
+        trapped: whether an experiment may make its requests crash or hang.
+    """
+    services = TRAPPED_SERVICES if trapped else SERVICES
+    return Application(services[server.traits.asgi])
 
 
 #: Starts a master that listens at an address.
@@ -271,7 +290,7 @@ def running_server(
         log = stack.enter_context(tempfile.TemporaryFile())
         address = stack.enter_context(_own_address(experiment.server))
         if application is None:
-            application = SERVICE if traps is None else TRAPPED_SERVICE
+            application = our_service(experiment.server, trapped=traps is not None)
         start = _starter(
             experiment,
             application,

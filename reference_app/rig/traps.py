@@ -3,7 +3,7 @@
 The rig and the workers share a page of memory, which the rig's `TrapBoard` writes and theirs
 reads. A trap names its worker by pid, as the kernel does. The service itself knows nothing of
 this: only under the rig, and only where the experiment asks for it, Gunicorn is given
-`reference_app.rig.trapped_app` in place of the service's own module.
+`reference_app.rig.trapped_app` or `trapped_asgi_app` in place of the service's own module.
 """
 
 from __future__ import annotations

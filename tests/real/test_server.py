@@ -220,7 +220,7 @@ def test_ctrl_c_while_it_boots_ends_everything_at_once() -> None:
 
 
 def test_a_server_that_does_not_boot_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "SERVICE", Application("reference_app.app:missing"))
+    monkeypatch.setitem(server_module.SERVICES, False, "reference_app.app:missing")
     before = set(psutil.Process().children(recursive=True))
     with pytest.raises(ExperimentError) as caught, running_server(SMALL):
         pytest.fail("it cannot have booted")

@@ -37,7 +37,9 @@ SERVING = frozenset(
         *(
             "abandoned",
             "access_log",
+            "asgi_service",
             "calibrate_needs",
+            "class_trouble",
             "cli",
             "container",
             "disturber",
