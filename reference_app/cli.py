@@ -174,7 +174,7 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--app",
         metavar="MODULE:APP",
-        help="WSGI application to measure [the reference service]",
+        help="application to measure, of the kind that the class runs [the reference service]",
     )
     parser.add_argument("--path", default="/", help="path to request from it [/]")
     parser.add_argument(

@@ -108,7 +108,8 @@ def calibrate(
         tell: told of each step.
         gunicorn: the release to run. The shares of the accepts are the scheduler's, and measured
             with the newest release that the model knows.
-        worker_class: whose steps of a request to measure. All else is measured with the usual ones.
+        worker_class: whose steps of a request and of a process's life to measure. Shares and memory
+            are measured with ``gthread``.
 
     Raises:
         ExperimentError: when the application does not boot or answer.
@@ -120,7 +121,14 @@ def calibrate(
     for number in range(1, ROUNDS + 1):
         steps.begin(f"boots, signals and ends, round {number} of {ROUNDS}")
         # Somebody else's application may start a LaunchDarkly client; we cannot know its flags.
-        rounds.add(life_costs(application, launchdarkly=application is None, gunicorn=gunicorn))
+        rounds.add(
+            life_costs(
+                application,
+                launchdarkly=application is None,
+                gunicorn=gunicorn,
+                worker_class=worker_class,
+            )
+        )
         steps.advance(LIFE_S)
         steps.begin(f"the steps of a request, round {number} of {ROUNDS}")
         of_requests = request_costs(gunicorn, worker_class) | {"handover": handover()}

@@ -15,10 +15,14 @@ from reference_app.rig.server import Application, RunningServer, running_server
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server
 from sim.experiment.release import NEWEST
+from sim.experiment.worker_class import WorkerClass
 from sim.run import ProcessEvent
 
 #: Times that each step is measured.
 TIMES = 2
+
+#: Times at most, until one of a worker's ends could be measured.
+MOST_TIMES = 6
 
 #: Longest time (s) until a signal shows an effect.
 PATIENCE = 10.0
@@ -29,11 +33,15 @@ LOOK = 0.01
 #: Time (s) that a server rests after a step.
 CALM = 0.15
 
-_SERVER = Server(workers=2, threads=2, worker_class="gthread", preload_app=True)
+_SERVER = Server(workers=2, threads=2, preload_app=True)
 
 
 def life_costs(
-    application: Application | None, *, launchdarkly: bool, gunicorn: str = NEWEST
+    application: Application | None,
+    *,
+    launchdarkly: bool,
+    gunicorn: str = NEWEST,
+    worker_class: WorkerClass = "gthread",
 ) -> dict[str, float]:
     """Measure, on real Gunicorn, the fields of `Costs` that are about processes, in s.
 
@@ -41,18 +49,20 @@ def life_costs(
         application: to serve; our service, if None.
         launchdarkly: whether it starts a LaunchDarkly client, as ours does.
         gunicorn: the release to run.
+        worker_class: that serves it.
 
     Raises:
         ExperimentError: when the server does not boot, or does not do what a signal asks for.
     """
     flags = LaunchDarkly(enabled=launchdarkly, latency=0.0)
-    experiment = Experiment(server=replace(_SERVER, gunicorn=gunicorn), launchdarkly=flags)
+    server_of_class = replace(_SERVER, gunicorn=gunicorn, worker_class=worker_class)
+    experiment = Experiment(server=server_of_class, launchdarkly=flags)
     with running_server(experiment, application) as server:
         # Killed workers first: all others have the same life up to here.
         kills = [_time_to_die(server) for _ in range(TIMES)]
         forks: list[float] = []
         ends: list[float] = []
-        while len(forks) < TIMES or not ends:
+        while len(forks) < TIMES or (not ends and len(forks) < MOST_TIMES):
             end, fork_time = _end_and_fork(server)
             forks.append(fork_time)
             if end is not None:
@@ -65,11 +75,12 @@ def life_costs(
     boot = median(time - begins[name] for name, time in _times(events, "ready").items())
     costs = {
         "kill": median(kills),
-        "finalize": min(ends),
         "reload": max(0.0, median(reloads) - fork),
         "fork": fork,
         "boot": boot,
     }
+    if ends:
+        costs["finalize"] = min(ends)
     if launchdarkly:
         costs["postfork"] = median(time - births[name] for name, time in begins.items())
     return costs | _start_costs(experiment, application, boot)
@@ -112,20 +123,21 @@ def _end_and_fork(server: RunningServer) -> tuple[float | None, float]:
     """From a worker's last line until its process is gone, and what the next fork takes, s.
 
     The first is None where a second SIGTERM of the master met Python without its handlers, and
-    ended it at once: one of ten times.
+    ended it at once: one of ten times. uvicorn's worker always ends by the signal, without a line.
     """
     ready = len(_times(server.events(), "ready"))
     number, process = min(server.living_workers().items())
     name = f"worker {number}"
     gone = _signal_and_wait(process.pid, server.master_pid, signal.SIGTTOU)
-    exiting = _times(server.events(), "exiting")[name]
+    exiting = _times(server.events(), "exiting").get(name)
     _wait_for(server, "an exit", lambda: name in _times(server.events(), "exit"))
     os.kill(server.master_pid, signal.SIGTTIN)
     _wait_for(server, "a new worker", lambda: len(_times(server.events(), "ready")) > ready)
     events = server.events()
     asked = _times(events, "signal ttin")["master"]
     cut = f"(pid:{process.pid}) was sent SIGTERM" in server.text()
-    return None if cut else gone - exiting, max(_times(events, "fork").values()) - asked
+    lasted = None if cut or exiting is None else gone - exiting
+    return lasted, max(_times(events, "fork").values()) - asked
 
 
 def _reload(server: RunningServer) -> float:

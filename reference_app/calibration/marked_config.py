@@ -8,20 +8,25 @@ r"""Gunicorn's configuration under calibration: the rig's, and a clock at each s
                         \               ^                              \
     pool thread:         handle --> app +                               handle --> app --> finish
 
-A gevent worker does all of that in one thread, accept, handle and app. What its hub does from the
-end of one `handle` to the next accept is its finish.
+A worker with an event loop does all of that in one thread, accept, handle and app. What it does
+from the end of one `handle` to the next accept is its finish. With ASGI, `handle` begins with the
+request's first bytes, and ends as the last of the response are sent.
 
 Each step notes the wall clock and its thread's CPU clock. Of each request, `handled` also notes
-when its handling began and the CPU that it took. A worker writes its notes as a line when it exits.
+when its handling began and the CPU that it took. A worker writes its notes as a line when it gets
+the signal `WRITE`: not when it exits, for uvicorn's ends by the very signal that stops it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from asyncio.selector_events import BaseSelectorEventLoop
+from collections.abc import Awaitable, Callable, Iterable
+from importlib import import_module
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -38,13 +43,15 @@ from reference_app.rig.rig_config import (
 )
 
 if TYPE_CHECKING:
-    from gunicorn.arbiter import Arbiter
     from gunicorn.workers.base import Worker
 
-__all__ = ["child_exit", "logger_class", "post_fork", "post_worker_init", "worker_exit"]
+__all__ = ["child_exit", "logger_class", "post_fork", "post_worker_init"]
 
 #: What the line begins with.
 MARKS = "MARKS "
+
+#: Makes a worker write it; neither Gunicorn nor the rig has a use for this signal.
+WRITE = signal.SIGRTMIN + 1
 
 #: Where each release runs these two steps: names of a class in `gunicorn.workers.gthread` and of
 #: its method. The first that the release has counts.
@@ -114,6 +121,68 @@ def _put_clocks_into_threads() -> None:
     _put_clocks("finish", _FINISH)
 
 
+#: A step of an ASGI application, or of the server that calls it.
+_Coroutine = Callable[..., Awaitable[None]]
+
+#: By the module of a worker class on asyncio: the module and name of what has a connection there,
+#: and the worker's attribute with the application.
+_ON_ASYNCIO = {
+    "gunicorn.workers.gasgi": ("gunicorn.asgi.protocol", "ASGIProtocol", "asgi"),
+    "uvicorn_worker._workers": ("uvicorn.protocols.http.auto", "AutoHTTPProtocol", "wsgi"),
+}
+
+
+def _put_clocks_into_coroutines(worker: Worker, module: str, protocol: str, has: str) -> None:
+    """Put them into asyncio's loop, which accepts, and into what reads a request."""
+    loop: Any = BaseSelectorEventLoop
+    accept, take = loop._accept_connection, loop._accept_connection2
+    began = 0.0, 0.0
+
+    def accepting(*args: Any, **named: Any) -> None:  # noqa: ANN401 - asyncio's own
+        nonlocal began
+        began = time.monotonic(), time.thread_time()
+        accept(*args, **named)
+
+    def taking(*args: Any, **named: Any) -> Any:  # noqa: ANN401 - as above
+        nonlocal began
+        # It accepts all that wait: the next of them begins here.
+        _marks["accept_begins"].append(began)
+        _note("accept_ends")
+        began = _marks["accept_ends"][-1]
+        return take(*args, **named)
+
+    loop._accept_connection, loop._accept_connection2 = accepting, taking
+    connection = getattr(import_module(module), protocol)
+    receive = connection.data_received
+
+    def received(*args: Any) -> None:  # noqa: ANN401 - as above
+        _note("handle_begins")
+        receive(*args)
+
+    connection.data_received = received
+    setattr(worker, has, _clocked_coroutine(getattr(worker, has)))
+
+
+def _clocked_coroutine(application: _Coroutine) -> _Coroutine:
+    async def clocked(scope: dict[str, Any], receive: _Coroutine, send: _Coroutine) -> None:
+        if scope["type"] != "http":
+            await application(scope, receive, send)
+            return
+        _note("app_begins")
+
+        async def noted(message: dict[str, Any]) -> None:
+            last = message["type"] == "http.response.body" and not message.get("more_body")
+            if last:
+                _note("app_ends")
+            await send(message)
+            if last:
+                _note("handle_ends")
+
+        await application(scope, receive, noted)
+
+    return clocked
+
+
 def _put_clocks_into_greenlets(worker_class: Any) -> None:  # noqa: ANN401 - gunicorn has no types
     from gevent.server import StreamServer  # noqa: PLC0415 - of the extra gevent
 
@@ -121,8 +190,21 @@ def _put_clocks_into_greenlets(worker_class: Any) -> None:  # noqa: ANN401 - gun
     worker_class.handle = _handled(_between("handle", worker_class.handle))
 
 
+def _write(*_: object) -> None:
+    """Write the notes, as a line of the log's file."""
+    line = f"{MARKS}{json.dumps(_marks)}\n".encode()
+    while line:
+        line = line[os.write(sys.stderr.fileno(), line) :]
+
+
 def post_worker_init(worker: Worker) -> None:
     """Put the clocks in; the worker is about to enter its loop."""
+    signal.signal(WRITE, _write)
+    on_asyncio = _ON_ASYNCIO.get(type(worker).__module__)
+    if on_asyncio is not None:
+        _put_clocks_into_coroutines(worker, *on_asyncio)
+        _ready(worker)
+        return
     if isinstance(worker, ThreadWorker):
         _put_clocks_into_threads()
     else:
@@ -139,10 +221,3 @@ def post_worker_init(worker: Worker) -> None:
 
     worker.wsgi = clocked
     _ready(worker)
-
-
-def worker_exit(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001 - Gunicorn's signature
-    """Write the notes, as a line of the log's file."""
-    line = f"{MARKS}{json.dumps(_marks)}\n".encode()
-    while line:
-        line = line[os.write(sys.stderr.fileno(), line) :]

@@ -10,6 +10,9 @@ Releases 21 to 23 poll between `accept` and `handle`::
 
     accept --accept--> poll --follow--> dispatch --dispatch--> handle
 
+An event loop has one thread, and may poll between two steps. Its steps are what that thread's CPU
+clock says, and `connect` is all else until the application's code runs.
+
 CPU is measured apart from waiting and waking up: after a gap, the caches lose the one in another
 way than the other cools, see `caches`.
 
@@ -24,7 +27,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import signal
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,10 +39,10 @@ from typing import Any
 
 from reference_app.calibration import caches
 from reference_app.calibration.caches import own_part
-from reference_app.calibration.marked_config import MARKS
+from reference_app.calibration.marked_config import MARKS, WRITE
 from reference_app.rig.address import HOST
 from reference_app.rig.client_process import Replay, replay
-from reference_app.rig.server import SERVICE, Application, RunningServer, running_server
+from reference_app.rig.server import Application, RunningServer, our_service, running_server
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.distribution import Distribution
@@ -64,6 +66,9 @@ IO = 0.005
 
 #: s that a worker may take to write its notes, and that an application may take to answer.
 PATIENCE = 30.0
+
+#: Time (s) after which a worker is done with a request that its client has.
+CALM = 0.2
 
 #: What is tried for `Costs.warm` and for `Costs.cooling`, s.
 _WARM = tuple(number / 50 for number in range(1, 51))
@@ -105,6 +110,21 @@ class Steps:
         That is finishing it and its polls: from the end of its accept to the beginning of the next.
         """
         return _apart(_clocks(self.accepted[:-1]), _clocks(self.accept[1:]))
+
+    def accepting_in_loop(self) -> list[float]:
+        """CPU of an event loop from each accept until it has the request's first bytes, s."""
+        return _apart(_clocks(self.accept), _clocks(self.handle))
+
+    def parsing_in_loop(self, began: Sequence[float]) -> list[float]:
+        """CPU of an event loop from there until the application's code runs, s.
+
+        Args:
+            began: when that ran, CLOCK_MONOTONIC s.
+        """
+        to_application = _apart(_clocks(self.handle), _clocks(self.app))
+        # The framework's part: it computes, and waits for nothing.
+        framework = _apart(_walls(self.app), began)
+        return [sum(parts) for parts in zip(to_application, framework, strict=True)]
 
     def finishing_in_loop(self) -> list[float]:
         """CPU of an event loop from the end of each request but the last to the next accept, s."""
@@ -152,7 +172,7 @@ def cache_costs(gunicorn: str = NEWEST) -> dict[str, float]:
     """
     server = replace(caches.SERVER, gunicorn=gunicorn)
     experiment = Experiment(server=server, traffic=caches.traffic())
-    with running_server(experiment, replace(SERVICE, config=MARKED)) as running:
+    with running_server(experiment, replace(our_service(server), config=MARKED)) as running:
         _replay(experiment, running)
         return caches.fit(sorted(notes["handled"]) for notes in _notes(running))
 
@@ -192,7 +212,7 @@ def request_costs(
         """Cold cost of a step that computes, which took so long for each request, s."""
         return _cold(taken, _gaps(moments), numbers, lambda idle: own_part(idle, caching))
 
-    request = computed(_apart(handle, began), arrival)
+    request = computed(steps.parsing_in_loop(began) if loop else _apart(handle, began), arrival)
     sending = _apart(ended, handled)
 
     def ending(taken: Sequence[float]) -> float:
@@ -201,9 +221,12 @@ def request_costs(
     costs = _loops_steps(steps, ending) if loop else _gunicorns_steps(known, steps, ending)
     releasing = costs.pop("release")
     respond = computed(sending, ended) + releasing
-    accepting, dispatch = computed(_apart(accept, handle), arrival), 0.0
-    polled = known.new_connection == "poller" and not loop
-    in_pool = known.finished_by == "pool thread" and not loop
+    accepting = computed(steps.accepting_in_loop() if loop else _apart(accept, handle), arrival)
+    dispatch = 0.0
+    polled, in_pool = (
+        known.new_connection == "poller" and not loop,
+        known.finished_by == "pool thread" and not loop,
+    )
     if polled:
         dispatched = _walls(steps.dispatch)
         accepting = computed(_apart(_clocks(steps.accept), _clocks(steps.dispatch)), arrival)
@@ -234,7 +257,7 @@ def request_costs(
         return _cold(taken, _gaps(moments), numbers, lambda idle: part(idle, warm, cooling))
 
     receiving = _apart(sending, _apart(ended, finished))
-    connect = cold(_apart(arrival, accept), arrival)
+    connect = cold(woken(new, of_new) if loop else _apart(arrival, accept), arrival)
     first = fmean(_to_start(result)[0] for result in (new, kept))
     # Whoever waits for it in an event loop goes on: nothing is handed over.
     of_kept = request + (0.0 if loop else dispatch or costs["finish"])
@@ -258,7 +281,7 @@ def request_costs(
             "first_request": max(0.0, first - connect - of_new),
             "respond": respond,
             "receive": max(0.0, cold(receiving, ended) - releasing),
-            "timer_slack": median(_apart(began, ended)[WARM_UP:]) - IO,
+            "timer_slack": median([*_slack(new), *_slack(kept)]),
             "warm": warm,
             "cooling": cooling,
         }
@@ -347,6 +370,12 @@ def _to_start(result: Replay) -> list[float]:
     return _apart(arrival, _noted(result, "started"))
 
 
+def _slack(result: Replay) -> list[float]:
+    """How much longer than asked for each request but the first ones slept, s."""
+    slept = _apart(_noted(result, "started"), _noted(result, "ended"))
+    return _apart(result.requests.io, slept)[WARM_UP:]
+
+
 def _noted(result: Replay, name: str) -> list[float]:
     """What each answer says of its request, s of the monotonic clock."""
     return [json.loads(body)[name] for body in result.answers]
@@ -373,7 +402,7 @@ _AT_ONCE = Traffic(arrivals="closed", users=1, think=NONE, requests=150, duratio
 
 def _replayed(worker: Server, *traffics: Traffic) -> tuple[list[Replay], Steps]:
     """Send one traffic after the other to one worker; its notes are about all of them."""
-    application = replace(SERVICE, config=MARKED)
+    application = replace(our_service(worker), config=MARKED)
     with running_server(Experiment(server=worker), application) as server:
         results = [
             _replay(Experiment(server=worker, traffic=traffic), server) for traffic in traffics
@@ -450,10 +479,16 @@ def gunicorns_costs(
     def cold(taken: Sequence[float]) -> float:
         return _cold(taken, gaps, range(WARM_UP, len(gaps)), lambda idle: own_part(idle, caching))
 
-    to_application = _apart(_walls(steps.handle), _walls(steps.app))
+    to_application = (
+        steps.parsing_in_loop(_walls(steps.app))
+        if loop
+        else _apart(_walls(steps.handle), _walls(steps.app))
+    )
     request = cold(to_application)
     costs = _loops_steps(steps, cold) if loop else _gunicorns_steps(known, steps, cold)
-    accept = cold(_apart(_walls(steps.accept), _walls(steps.handle)))
+    accept = cold(
+        steps.accepting_in_loop() if loop else _apart(_walls(steps.accept), _walls(steps.handle))
+    )
     if known.new_connection == "poller" and not loop:
         accept = cold(_apart(_clocks(steps.accept), _clocks(steps.dispatch)))
         costs["dispatch"] = cold(_apart(_walls(steps.dispatch), _walls(steps.handle)))
@@ -492,7 +527,7 @@ def _get(port: int, path: str) -> None:
 
 
 def _steps(server: RunningServer) -> Steps:
-    """Let the worker exit, and read its notes."""
+    """Let the worker write its notes, and read them."""
     (marks,) = _notes(server)
     return Steps(
         marks["accept_begins"],
@@ -508,16 +543,16 @@ def _steps(server: RunningServer) -> Steps:
 
 
 def _notes(server: RunningServer) -> list[dict[str, Any]]:
-    """Let the workers exit, and read the notes of each."""
+    """Let the workers write their notes, and read those of each."""
     processes = server.living_workers().values()
+    # The client has the last response; the worker may not be done with it.
+    time.sleep(CALM)
     for process in processes:
-        os.kill(process.pid, signal.SIGTERM)
+        os.kill(process.pid, WRITE)
     deadline = time.monotonic() + PATIENCE
     while True:
         lines = (line for line in server.text().split("\n")[:-1] if line.startswith(MARKS))
         notes = [json.loads(line.removeprefix(MARKS)) for line in lines]
-        # The workers that take their places have none, if they have exited at all.
-        notes = [marks for marks in notes if marks["app_begins"]]
         if len(notes) == len(processes):
             return notes
         if time.monotonic() > deadline:
