@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from reference_app.commands.named_class import named_class
 from sim.command import writable, write_stdout
 from sim.errors import ExperimentError
-from sim.experiment import Host
+from sim.experiment import Host, Server, WorkerClass
 from sim.experiment.costs import Costs
 from sim.experiment.release import NEWEST
 from sim.reading import costs_file
@@ -18,6 +19,7 @@ from sim.reports.output import show_report
 from sim.study import race_fit
 from sim.study.replications import predictions
 from sim.validation import rows as validation_rows
+from sim.validation.class_grid import CLASSES
 from sim.validation.release_grid import Planned, cells_of
 from sim.validation.verdict import validation
 
@@ -45,6 +47,11 @@ def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
         "--one-core",
         action="store_true",
         help="the cells with the server on one core, and its clients on others",
+    )
+    parser.add_argument(
+        "--worker-class",
+        metavar="CLASS",
+        help=f"the cells of a worker class with an event loop: {', '.join(CLASSES)}",
     )
     parser.add_argument("--cells", metavar="1,5-8", help="only these cells [all]")
     parser.add_argument("--again", action="store_true", help="also cells that the rows have")
@@ -78,16 +85,19 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
         SystemExit: with `MISSED`, when the rows miss a target.
     """
     gunicorn = args.gunicorn or NEWEST
-    grid = {
-        "nginx": args.behind_nginx,
-        "limited": args.cpu_limited,
-        "one_core": args.one_core,
-    }
-    if sum(grid.values()) > 1:
+    worker_class = None if args.worker_class is None else named_class(args.worker_class)
+    if sum((args.behind_nginx, args.cpu_limited, args.one_core, worker_class is not None)) > 1:
         raise ExperimentError(
-            "--behind-nginx, --cpu-limited and --one-core are grids of their own; expected one"
+            "--behind-nginx, --cpu-limited, --one-core and --worker-class are grids of their own; "
+            "expected one"
         )
-    cells = cells_of(gunicorn, **grid)
+    cells = cells_of(
+        gunicorn,
+        nginx=args.behind_nginx,
+        limited=args.cpu_limited,
+        one_core=args.one_core,
+        worker_class=worker_class,
+    )
     numbers = _numbers(args.cells, len(cells))
     if args.list:
         _list(cells, numbers, host)
@@ -105,8 +115,11 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
     from reference_app.commands.validation_report import print_validation  # noqa: PLC0415
     from reference_app.rig import cgroup, nginx, releases  # noqa: PLC0415
     from reference_app.rig.progress_line import print_progress  # noqa: PLC0415
+    from reference_app.rig.server import refuse_missing_packages  # noqa: PLC0415
     from reference_app.validation import validate  # noqa: PLC0415
 
+    if worker_class is not None:
+        refuse_missing_packages(Server(worker_class=worker_class))
     releases.gunicorn(gunicorn, print_progress)
     if args.predict_again:
         if args.again or args.disturbed_again or args.cells is not None:
@@ -125,11 +138,12 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
                 nginx.version() if args.behind_nginx else None,
                 cgroup.version() if args.cpu_limited else None,
                 one_core=args.one_core,
+                worker_class=worker_class,
             ),
             numbers,
-            lambda number: validate.experiment_of(number, host, gunicorn, **grid),
+            lambda number: validate.experiment_of(cells[number - 1], number, host, gunicorn),
             costs,
-            partial(_calibrated, host.cores, gunicorn),
+            partial(_calibrated, host.cores, gunicorn, worker_class or "gthread"),
             predictions,
             runs_in,
             sys.stderr,
@@ -171,9 +185,14 @@ def _list(cells: Sequence[Planned], numbers: list[int], host: Host) -> None:
     write_stdout("".join(lines))
 
 
-def _calibrated(cores: int, gunicorn: str, tell: Callable[[str, float, float], None]) -> Costs:
-    """The costs of this machine and a release, in this minute."""
+def _calibrated(
+    cores: int,
+    gunicorn: str,
+    worker_class: WorkerClass,
+    tell: Callable[[str, float, float], None],
+) -> Costs:
+    """The costs of this machine, a release and a worker class, in this minute."""
     from reference_app.calibration.calibrate import calibrate  # noqa: PLC0415 - needs the extra `app`
 
-    found = calibrate(None, "/", tell, gunicorn)
+    found = calibrate(None, "/", tell, gunicorn, worker_class)
     return race_fit.fitted(found.measured, found.shares, cores)

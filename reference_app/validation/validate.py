@@ -38,12 +38,19 @@ from sim.reading.experiment_file import from_dict
 from sim.run import Run, save
 from sim.validation import rows as validation_rows
 from sim.validation.comparison import ideal_run, values_of
-from sim.validation.release_grid import cells_of
+from sim.validation.release_grid import Planned, cells_of
 from sim.validation.rows import Header, Measurement, Row, Values, rows_of
 from sim.validation.verdict import QUIET, Result
 
 #: Packages whose versions a reader of the rows wants to know.
 PACKAGES = ("gunicorn-sim", "gunicorn", "flask", "simpy")
+
+#: The same of a grid of one worker class.
+CLASS_PACKAGES = {
+    "gevent": ("gevent",),
+    "asgi": ("starlette",),
+    "uvicorn": ("starlette", "uvicorn", "uvicorn-worker"),
+}
 
 #: Runs after which the machine is calibrated again: about five minutes.
 LEARNT_FOR = 32
@@ -64,6 +71,7 @@ def header_of(
     cgroup: str | None = None,
     *,
     one_core: bool = False,
+    worker_class: str | None = None,
 ) -> Header:
     """The header of rows that are made here and now.
 
@@ -75,7 +83,9 @@ def header_of(
         nginx: the release of that which stands in front; None for none.
         cgroup: the version of the cgroup that limits the server's CPU; None for none.
         one_core: whether the server is kept on one core, and its clients on others.
+        worker_class: whose grid it is; None for a grid of several classes.
     """
+    own = CLASS_PACKAGES.get(worker_class or "", ())
     return Header(
         begun=_now(),
         machine={
@@ -87,7 +97,7 @@ def header_of(
         },
         versions={
             "python": platform.python_version(),
-            **{package: version(package) for package in PACKAGES},
+            **{package: version(package) for package in (*PACKAGES, *own)},
             "gunicorn": gunicorn,
             **({} if nginx is None else {"nginx": nginx}),
             **({} if cgroup is None else {"cgroup": cgroup}),
@@ -95,6 +105,7 @@ def header_of(
         repeats=repeats,
         variants=variants,
         model=_commit(),
+        worker_class=worker_class,
     )
 
 
@@ -110,18 +121,9 @@ def _commit() -> str | None:
     return None if done.returncode or described.endswith("-dirty") else described
 
 
-def experiment_of(
-    number: int,
-    host: Host,
-    gunicorn: str = NEWEST,
-    *,
-    nginx: bool = False,
-    limited: bool = False,
-    one_core: bool = False,
-) -> Experiment:
+def experiment_of(cell: Planned, number: int, host: Host, gunicorn: str = NEWEST) -> Experiment:
     """The experiment of a release's cell of that ``number``, which also is its seed."""
-    cells = cells_of(gunicorn, nginx=nginx, limited=limited, one_core=one_core)
-    experiment = cells[number - 1].experiment(host, seed=number)
+    experiment = cell.experiment(host, seed=number)
     return replace(experiment, server=replace(experiment.server, gunicorn=gunicorn))
 
 
@@ -183,6 +185,7 @@ def run_cells(
             nginx=header.nginx,
             limited=header.cpu_limited,
             one_core=header.one_core,
+            worker_class=header.worker_class,
         )
         while due := next_pass(numbers, measurements, header.repeats, noisy_again=noisy_again):
             asked = {number: experiment(number) for number in due}

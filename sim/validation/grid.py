@@ -101,12 +101,7 @@ class Cell:
     def experiment(self, host: Host, seed: int) -> Experiment:
         """The cell as an experiment of one replication on ``host``."""
         workers, threads = self.shape
-        whole, half, nothing = (self._demand(MEAN * part) for part in (1.0, 0.5, 0.0))
-        io, cpu = {
-            "io": (whole, nothing),
-            "half cpu": (half, half),
-            "cpu": (nothing, whole),
-        }[self.demand]
+        io, cpu = demands(self.service, self.demand)
         rate = self.rate(host.cores)
         return Experiment(
             Server(
@@ -129,19 +124,26 @@ class Cell:
             replications=1,
         )
 
-    def _demand(self, mean: float) -> Distribution:
-        """The service with another mean, s."""
-        if mean == 0:
-            return Distribution("const", (0.0,))
-        unit = SERVICES[self.service]
-        times = {"lognorm": (0,), "bimodal": (1, 2)}.get(unit.kind, (0,))
-        return Distribution(
-            unit.kind,
-            tuple(
-                number * mean if place in times else number
-                for place, number in enumerate(unit.parameters)
-            ),
-        )
+
+def demands(service: Service, demand: Demand) -> tuple[Distribution, Distribution]:
+    """Distributions of the I/O and of the CPU of a request, s."""
+    whole, half, nothing = (_demand(service, MEAN * part) for part in (1.0, 0.5, 0.0))
+    return {"io": (whole, nothing), "half cpu": (half, half), "cpu": (nothing, whole)}[demand]
+
+
+def _demand(service: Service, mean: float) -> Distribution:
+    """The service with another mean, s."""
+    if mean == 0:
+        return Distribution("const", (0.0,))
+    unit = SERVICES[service]
+    times = {"lognorm": (0,), "bimodal": (1, 2)}.get(unit.kind, (0,))
+    return Distribution(
+        unit.kind,
+        tuple(
+            number * mean if place in times else number
+            for place, number in enumerate(unit.parameters)
+        ),
+    )
 
 
 #: The levels of every field of `Cell`.

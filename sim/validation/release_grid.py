@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host
 from sim.experiment.release import NEWEST
+from sim.validation.class_grid import CLASSES, class_cells
 from sim.validation.grid import Cell, sample
 from sim.validation.limited_grid import limited as limited_cells
 from sim.validation.one_core_grid import on_one_core
@@ -76,7 +77,12 @@ class Planned(Protocol):
 
 @cache
 def cells_of(
-    gunicorn: str, *, nginx: bool = False, limited: bool = False, one_core: bool = False
+    gunicorn: str,
+    *,
+    nginx: bool = False,
+    limited: bool = False,
+    one_core: bool = False,
+    worker_class: str | None = None,
 ) -> tuple[Planned, ...]:
     """The cells of a release, in the order to run them.
 
@@ -85,10 +91,13 @@ def cells_of(
         nginx: those behind nginx.
         limited: those with a CPU limit.
         one_core: those on one core.
+        worker_class: those of a class with a grid of its own; None for the others.
 
     Raises:
-        ExperimentError: when there are none of that release.
+        ExperimentError: when there are none of that release, or of that class.
     """
+    if worker_class is not None:
+        return _cells_of_class(worker_class, gunicorn)
     for given, flag, cells in (
         (nginx, "--behind-nginx", proxied),
         (limited, "--cpu-limited", limited_cells),
@@ -110,3 +119,18 @@ def cells_of(
         )
     grid = GRIDS[gunicorn]
     return tuple(islice(filter(grid.counts, sample(grid.seed)), grid.cells))
+
+
+def _cells_of_class(worker_class: str, gunicorn: str) -> tuple[Planned, ...]:
+    if gunicorn != NEWEST:
+        raise ExperimentError(
+            f"--worker-class is given with --gunicorn {gunicorn}; expected {NEWEST}, which its "
+            "grid is of"
+        )
+    for each in CLASSES:
+        if each == worker_class:
+            return class_cells(each)
+    raise ExperimentError(
+        f"--worker-class is {worker_class!r}; expected one that has a grid of its own: "
+        f"{', '.join(CLASSES)}"
+    )

@@ -37,6 +37,7 @@ class Header:
         predicted: when all were predicted again, ISO 8601; None where each was predicted just
             before it was measured.
         model: commit of the code that predicted; None where it is not known.
+        worker_class: whose grid it is; None for a grid of several classes.
     """
 
     begun: str
@@ -46,6 +47,7 @@ class Header:
     variants: int
     predicted: str | None = None
     model: str | None = None
+    worker_class: str | None = None
 
     @property
     def nginx(self) -> bool:

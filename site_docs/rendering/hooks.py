@@ -18,6 +18,7 @@ from sim.experiment.release_notices import LIMIT_UNSAFE
 from site_docs.assertions import statements
 from site_docs.charts import catalogue
 from site_docs.rendering import (
+    class_validation,
     example_report,
     host_cells,
     language,
@@ -72,7 +73,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, f"data/measured/{path.name}", abs_src_path=str(path)))
     for path in (validated.FILE, *map(release_validation.path_of, release_validation.measured())):
         files.append(File.generated(config, f"data/{path.name}", abs_src_path=str(path)))
-    for path in host_cells.files():
+    for path in (*host_cells.files(), *map(class_validation.path_of, class_validation.measured())):
         files.append(File.generated(config, f"data/{path.name}", abs_src_path=str(path)))
     files.append(File.generated(config, "data/validation.csv", content=validated.as_csv()))
     files.append(File.generated(config, example_report.URI, content=example_report.example()))

@@ -38,6 +38,7 @@ from site_docs.assertions.verdicts import boxes, counted, sections, tally, verdi
 from site_docs.charts import catalogue
 from site_docs.rendering import (
     check_rules,
+    class_validation,
     host_cells,
     limited,
     limits,
@@ -505,6 +506,7 @@ _VOCABULARY: dict[str, Any] = {
     "recoveries": recoveries,
     "recovery": recovery,
     "release_validation": release_validation,
+    "class_validation": class_validation,
     "host_cells": host_cells,
     "releases": release_table,
     "reproduce": reproduce,

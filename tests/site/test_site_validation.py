@@ -16,7 +16,7 @@ from sim.validation.rows import Header, Measurement, Row, Values
 from sim.validation.verdict import Off, Result
 from site_docs.charts.agreement import agreement
 from site_docs.charts.misses import misses
-from site_docs.rendering import limits, release_validation, validated
+from site_docs.rendering import class_validation, limits, release_validation, validated
 
 MACHINE = {"cores": 2, "processor": "a processor", "system": "Linux-6.18.44-fc-x86_64"}
 HEADER = Header("2026-01-02T03", MACHINE, {"python": "3", "gunicorn": "27.0.1"}, 2, 2)
@@ -242,6 +242,28 @@ def test_a_release_is_told_with_its_cells_misses_and_commit(
     missed = release_validation.misses().splitlines()[2:]
     assert [line.split(" | ")[2:4] for line in missed] == [["mean", "+29.4 %"], ["p95", "+29.4 %"]]
     assert "by commit `0123abc`" in release_validation.where()
+
+
+def test_a_worker_class_is_told_with_its_cells_and_misses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = cells_of("27.0.1", worker_class="gevent")[4].name
+    versions = {"python": "3", "gunicorn": "27.0.1", "gevent": "26.9.0"}
+    header = replace(HEADER, versions=versions, model="0123abc", worker_class="gevent")
+    measurements = [
+        replace(measurement, cell=5, name=name) for measurement in row(5, 1.3).measurements
+    ]
+    monkeypatch.setattr(class_validation, "FILE", tmp_path / "validation.jsonl")
+    assert class_validation.measured() == ()
+    validation_rows.write(class_validation.path_of("gevent"), header, measurements)
+    assert class_validation.measured() == ("gevent",)
+    (line,) = class_validation.table().splitlines()[2:]
+    assert line.startswith("| `gevent` | 1 of 18 | ")
+    (cell,) = class_validation.cells("gevent").splitlines()[2:]
+    assert cell.startswith(f"| 5: {name} | ")
+    assert cell.endswith("| mean off by 29 %, p95 off by 29 % |")
+    assert "gevent 26.9.0; " in class_validation.where()
+    assert "by commit `0123abc`" in class_validation.where()
 
 
 def test_a_model_that_is_wrong_would_be_rejected_where_the_server_does_not_repeat_itself() -> None:

@@ -9,8 +9,9 @@ from itertools import product
 import pytest
 
 from sim.errors import ExperimentError
-from sim.experiment import Host
+from sim.experiment import Host, WorkerClass
 from sim.experiment.release import NEWEST
+from sim.validation.class_grid import CLIENT, SERVER, ClassCell, class_cells
 from sim.validation.grid import (
     DURATION,
     FACTORS,
@@ -36,6 +37,14 @@ RELEASE_GRIDS = {
     "25.3.0": "ec1a7d8c96aa128c",
     "26.2.0": "1a27b28764476522",
 }
+
+#: The same of each worker class's grid.
+CLASS_GRIDS: dict[WorkerClass, str] = {
+    "gevent": "c94fdac51849",
+    "asgi": "f344e5e7be80",
+    "uvicorn": "8ec795d1ea95",
+}
+
 BUSY = Cell("gthread", (2, 2), 0.8, "exponential", "io", "new", "default", False)
 
 
@@ -171,3 +180,43 @@ def test_the_grid_on_one_core_is_fixed_and_has_remote_clients() -> None:
     assert {each.server.worker_class for each in experiments} == {"sync", "gthread"}
     with pytest.raises(ExperimentError, match="--one-core is given with --gunicorn"):
         cells_of("23.0.0", one_core=True)
+
+
+@pytest.mark.parametrize("worker_class", CLASS_GRIDS)
+def test_the_grid_of_a_worker_class_is_fixed_and_has_every_size_demand_and_connection(
+    worker_class: WorkerClass,
+) -> None:
+    cells = class_cells(worker_class)
+    assert (
+        cells
+        == cells_of(NEWEST, worker_class=worker_class)
+        == class_cells.__wrapped__(worker_class)
+    )
+    names = "\n".join(cell.name for cell in cells)
+    assert sha256(names.encode()).hexdigest()[:12] == CLASS_GRIDS[worker_class]
+    assert {(cell.workers, cell.demand, cell.connection) for cell in cells} == set(
+        product((1, 2, 4), ("io", "half cpu", "cpu"), ("new", "keepalive"))
+    )
+    assert {cell.worker_class for cell in cells} == {worker_class}
+    for levels in (Counter(c.load for c in cells), Counter(c.service for c in cells)):
+        assert len(levels) == 4
+        assert max(levels.values()) - min(levels.values()) == 1
+
+
+@pytest.mark.parametrize("cell", class_cells("gevent"), ids=lambda cell: cell.name)
+def test_a_cell_of_a_class_asks_for_its_load_of_the_cpu(cell: ClassCell) -> None:
+    experiment = cell.experiment(HOST, 1)
+    server, traffic = experiment.server, experiment.traffic
+    assert (server.workers, server.worker_class) == (cell.workers, "gevent")
+    assert traffic.io.mean + traffic.cpu.mean == pytest.approx(MEAN)
+    computed = traffic.rate * (traffic.cpu.mean + SERVER)
+    of_workers = computed / server.workers
+    of_cores = (computed + traffic.rate * CLIENT) / HOST.cores
+    assert max(of_workers, of_cores) == pytest.approx(cell.load)
+
+
+def test_other_classes_and_releases_have_no_grid_of_their_own() -> None:
+    with pytest.raises(ExperimentError, match="--worker-class is 'gthread'; expected one that has"):
+        cells_of(NEWEST, worker_class="gthread")
+    with pytest.raises(ExperimentError, match="--worker-class is given with --gunicorn 23"):
+        cells_of("23.0.0", worker_class="gevent")
