@@ -1,0 +1,257 @@
+"""Trouble by worker class: what real workers with an event loop do, and what the model says of it.
+
+Goal: the model has the ends that real requests and processes have. Method: each scenario is a
+trace, measured once and predicted `PREDICTIONS` times with the default costs. A worker looks once a
+second whether it is to stop, and in which part of its second trouble comes is chance: so each
+prediction begins in another part of it. All are measured beside each other, so times are judged by
+half a second and requests by a few.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import pytest
+
+from reference_app.rig.measure import measure
+from sim.experiment import Experiment, LaunchDarkly, Server, TraceRow, Traffic, WorkerClass
+from sim.experiment.disturbance import Disturbance, FlagService, Hang, Signal
+from sim.model.simulation import predict
+from sim.run import OUTCOMES, Run
+
+#: Servers that are measured at the same time: they sleep more than they compute.
+AT_ONCE = 4
+
+PREDICTIONS = 8
+
+CLASSES: tuple[WorkerClass, ...] = ("gevent", "asgi", "uvicorn")
+
+#: When trouble begins, s; and gap (s) between two of the requests that are always there.
+AT = 1.0
+GAP = 0.05
+
+#: When a request comes that waits for long: its worker holds it when trouble begins, s.
+LONG_AT = 0.52
+
+#: When a request of a scenario's own comes, s: when no other is under way.
+OWN_AT = AT + 0.7 * GAP
+
+#: Requests that may end in another way than predicted, and s that an event may be early or late.
+REQUESTS_OFF = 3
+TIME_OFF = 0.5
+
+#: Latency (s) from which a request counts as late.
+LATE = 0.2
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Something that goes wrong, with any worker class.
+
+    Attributes:
+        own: requests beside those that are always there: arrival, I/O, CPU, s each.
+        duration: time (s) for which those come.
+        timeout: Gunicorn's, s.
+        shows: what the real server must have done for the scenario to be one.
+    """
+
+    shows: Callable[[Run], bool]
+    disturbances: tuple[Disturbance, ...] = ()
+    own: tuple[TraceRow, ...] = ()
+    duration: float = 3.0
+    drain: float = 2.0
+    connection: str = "new"
+    blocking_io: float = 0.0
+    server: Server = field(default_factory=lambda: Server(workers=2, preload_app=True))
+    launchdarkly: LaunchDarkly = field(default_factory=LaunchDarkly)
+
+    def experiment(self, worker_class: WorkerClass, later: float = 0.0) -> Experiment:
+        """The scenario as an experiment of one replication, which begins so much later (s)."""
+        usual = [
+            TraceRow(GAP * number, 0.02, 0.001) for number in range(round(self.duration / GAP))
+        ]
+        rows = [
+            replace(row, arrival_s=row.arrival_s + later)
+            for row in sorted([*usual, *self.own], key=lambda row: row.arrival_s)
+        ]
+        return Experiment(
+            replace(self.server, worker_class=worker_class),
+            traffic=Traffic(
+                arrivals="trace",
+                trace=tuple(rows),
+                drain=self.drain,
+                connection=self.connection,  # type: ignore[arg-type]
+                blocking_io=self.blocking_io,
+            ),
+            launchdarkly=self.launchdarkly,
+            disturbances=tuple(replace(each, at=each.at + later) for each in self.disturbances),
+            seed=3,
+            replications=1,
+        )
+
+
+def _ends(run: Run) -> Counter[str]:
+    return Counter(OUTCOMES[code] for code in run.requests.outcome)
+
+
+def _number(outcome: str, run: Run) -> int:
+    return _ends(run)[outcome]
+
+
+def _late(run: Run) -> int:
+    rows = run.requests
+    return sum(
+        OUTCOMES[outcome] == "ok" and finished - arrival > LATE
+        for outcome, finished, arrival in zip(
+            rows.outcome, rows.finished, rows.arrival, strict=True
+        )
+    )
+
+
+def _times(run: Run, kind: str) -> list[float]:
+    """When events of a kind came, s since the first request."""
+    times = (event.time - run.requests.arrival[0] for event in run.events if event.kind == kind)
+    return [time for time in times if time >= 0]
+
+
+def _occurrences(kind: str, run: Run) -> int:
+    return len(_times(run, kind))
+
+
+def _all_served(run: Run) -> bool:
+    return set(_ends(run)) == {"ok"}
+
+
+def _killed(run: Run) -> bool:
+    return bool(_times(run, "timeout")) and _ends(run)["ok"] < len(run.requests)
+
+
+#: uvicorn's worker heartbeats every second and a little: a `timeout` of 1 kills it for nothing.
+IMPATIENT = Server(workers=2, preload_app=True, timeout=2)
+FLAGS_AWAY = LaunchDarkly(enabled=True, reachable=False, start_wait=1.0)
+
+SCENARIOS = {
+    "worker killed": Scenario(
+        lambda run: bool(_times(run, "fork")), (Signal(at=AT, signal="KILL", worker=1),)
+    ),
+    # The master looks once a second, so the worker lives for up to four.
+    "a request computes for longer than timeout": Scenario(
+        _killed,
+        own=(TraceRow(LONG_AT, 4.0, 0.0), TraceRow(OWN_AT, 0.0, 8.0)),
+        server=replace(IMPATIENT, workers=1),
+        duration=4.5,
+        drain=4.0,
+    ),
+    "a request blocks the event loop": Scenario(
+        lambda run: _all_served(run) and _late(run) > 0,
+        own=(TraceRow(OWN_AT, 1.0, 0.0),),
+        blocking_io=1.0,
+        server=Server(preload_app=True),
+    ),
+    "a request blocks the event loop for longer than timeout": Scenario(
+        _killed,
+        own=(TraceRow(OWN_AT, 8.0, 0.0),),
+        blocking_io=1.0,
+        server=IMPATIENT,
+        duration=4.5,
+        drain=3.0,
+    ),
+    "one request hangs": Scenario(
+        lambda run: not _times(run, "timeout") and _ends(run)["ok"] == len(run.requests) - 1,
+        (Hang(at=AT, worker=1, threads=1, seconds=60.0),),
+        server=IMPATIENT,
+    ),
+    "reload with kept connections": Scenario(
+        lambda run: len(_times(run, "fork")) == 2,
+        (Signal(at=AT, signal="HUP", to="master"),),
+        duration=4.0,
+        connection="keepalive",
+    ),
+    "stop with kept connections": Scenario(
+        lambda run: _ends(run)["refused"] > 0,
+        (Signal(at=AT, signal="TERM", to="master"),),
+        connection="keepalive",
+    ),
+    "quit": Scenario(
+        lambda run: _ends(run)["refused"] > 0,
+        (Signal(at=AT, signal="QUIT", to="master"),),
+        server=Server(workers=2, preload_app=True, graceful_timeout=1),
+    ),
+    "max_requests": Scenario(
+        lambda run: bool(_times(run, "max_requests")),
+        server=Server(workers=2, preload_app=True, max_requests=15),
+        duration=4.5,
+    ),
+    "LaunchDarkly is away at boot, and a worker dies": Scenario(
+        lambda run: len(_times(run, "postfork failed")) == 1,
+        (Signal(at=AT, signal="KILL", worker=1),),
+        launchdarkly=FLAGS_AWAY,
+    ),
+    "LaunchDarkly comes back": Scenario(
+        lambda run: len(_times(run, "postfork")) == 1,
+        (FlagService(at=0.5, reachable=True), Signal(at=AT, signal="KILL", worker=1)),
+        launchdarkly=FLAGS_AWAY,
+    ),
+}
+
+CASES = [(worker_class, name) for worker_class in CLASSES for name in SCENARIOS]
+
+
+@pytest.fixture(scope="module")
+def measured() -> Iterator[dict[tuple[WorkerClass, str], Future[Run]]]:
+    """All scenarios, the longest first."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        longest_first = sorted(CASES, key=lambda case: -SCENARIOS[case[1]].duration)
+        yield {
+            (worker_class, name): pool.submit(
+                measure, SCENARIOS[name].experiment(worker_class), 0, lambda *_: None
+            )
+            for worker_class, name in longest_first
+        }
+        pool.shutdown(cancel_futures=True)
+
+
+def _strange(found: Run, predictions: Sequence[Run]) -> list[str]:
+    """What of a measured run is in no prediction, or near one."""
+    complaints = []
+
+    def count(what: str, number: Callable[[Run], int], off: int) -> None:
+        numbers = [number(run) for run in predictions]
+        if not min(numbers) - off <= number(found) <= max(numbers) + off:
+            complaints.append(f"{what}: {number(found)}, predicted {sorted(set(numbers))}")
+
+    runs = (found, *predictions)
+    for outcome in sorted({end for run in runs for end in _ends(run)}):
+        count(f"requests {outcome}", partial(_number, outcome), REQUESTS_OFF)
+    count("late requests", _late, REQUESTS_OFF)
+    for kind in sorted({event.kind for run in runs for event in run.events if event.time >= 0}):
+        count(f"events {kind}", partial(_occurrences, kind), 0)
+        for number, time in enumerate(_times(found, kind)):
+            each = (_times(run, kind) for run in predictions)
+            of_it = [times[number] for times in each if len(times) > number]
+            if of_it and not min(of_it) - TIME_OFF <= time <= max(of_it) + TIME_OFF:
+                complaints.append(
+                    f"{kind} {number} at {time:.2f} s, predicted {min(of_it):.2f} to "
+                    f"{max(of_it):.2f} s"
+                )
+    return complaints
+
+
+@pytest.mark.parametrize(("worker_class", "name"), CASES)
+def test_trouble_is_as_predicted(
+    worker_class: WorkerClass,
+    name: str,
+    measured: dict[tuple[WorkerClass, str], Future[Run]],
+) -> None:
+    scenario = SCENARIOS[name]
+    found = measured[worker_class, name].result()
+    assert scenario.shows(found), (_ends(found), found.events)
+    predictions = [
+        predict(scenario.experiment(worker_class, variant / PREDICTIONS), 0, variant)
+        for variant in range(PREDICTIONS)
+    ]
+    assert _strange(found, predictions) == []
