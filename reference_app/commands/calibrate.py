@@ -25,6 +25,25 @@ from sim.experiment.costs import PARTS, Costs
 from sim.experiment.release import NEWEST, release
 from sim.reading import costs_file
 from sim.reading.settings import named_worker_class
+from sim.study import race_fit
+from sim.whole_file import whole_file
+
+#: A module and a callable in it, as on Gunicorn's command line.
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(\(\))?")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the command; the file appears whole, at the end, or not at all.
+
+    Raises:
+        ExperimentError: when an argument cannot be used, or the application does not answer.
+    """
+    path = writable(Path(args.out))
+    if args.app is not None and not _TARGET.fullmatch(args.app):
+        raise ExperimentError(f"--app is {args.app!r}; expected MODULE:APP, such as myapp:app")
+    if not args.path.startswith("/"):
+        raise ExperimentError(f"--path is {args.path!r}; expected one that begins with '/'")
+    worker_class = named_worker_class(args.worker_class)
     refuse_missing_packages(Server(worker_class=worker_class))
     gunicorn = _release(args.gunicorn)
     application = None if args.app is None else Application(args.app, directory=Path.cwd())

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from reference_app.commands.named_class import named_class
 from sim.command import writable, write_stdout
 from sim.errors import ExperimentError
 from sim.experiment import Host, Server, WorkerClass
 from sim.experiment.costs import Costs
 from sim.experiment.release import NEWEST
 from sim.reading import costs_file
+from sim.reading.settings import named_worker_class
 from sim.reports.output import show_report
 from sim.study import race_fit
 from sim.study.replications import predictions
@@ -85,7 +85,7 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
         SystemExit: with `MISSED`, when the rows miss a target.
     """
     gunicorn = args.gunicorn or NEWEST
-    worker_class = None if args.worker_class is None else named_class(args.worker_class)
+    worker_class = None if args.worker_class is None else named_worker_class(args.worker_class)
     if sum((args.behind_nginx, args.cpu_limited, args.one_core, worker_class is not None)) > 1:
         raise ExperimentError(
             "--behind-nginx, --cpu-limited, --one-core and --worker-class are grids of their own; "

@@ -24,15 +24,8 @@ RELEASES: Final[dict[str, dict[str, float]]] = {
     for entry in _tables("release_costs.toml")["release"]
 }
 
-_CLASSES = _tables("class_costs.toml")["worker_class"]
-
 #: By worker class with costs of its own: multiples of ``DEFAULTS["costs"]``, by key.
 CLASSES: Final[dict[str, dict[str, float]]] = {
     entry["name"]: {key: float(value) for key, value in entry["times"].items()}
-    for entry in _CLASSES
+    for entry in _tables("class_costs.toml")["worker_class"]
 }
-
-#: Worker classes whose costs are those of another class, as nobody has measured theirs.
-UNMEASURED: Final = frozenset(
-    entry["name"] for entry in _CLASSES if not entry.get("measured", True)
-)

@@ -7,12 +7,10 @@ wrong there; to add a case is to add a row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from sim.experiment import Experiment, Host, Server
-from sim.experiment.default_costs import UNMEASURED
-from sim.experiment.release_defaults import are_default
 
 
 class Rule(NamedTuple):
@@ -80,22 +78,7 @@ def unmeasured(experiment: Experiment, varied: Collection[str] = ()) -> list[str
         experiment: that is to be predicted.
         varied: fields that a study varies, as ``table.field``.
     """
-    notices = [f"{rule.text}." for rule in RULES if _holds(rule, experiment, set(varied))]
-    if are_default(experiment.costs):
-        notices += unmeasured_classes([experiment.server])
-    return notices
-
-
-def unmeasured_classes(servers: Iterable[Server]) -> list[str]:
-    """A notice if one of the ``servers`` has a worker class whose costs were never measured."""
-    classes = sorted({server.worker_class for server in servers} & UNMEASURED)
-    if not classes:
-        return []
-    return [
-        f"What a request costs in {' and '.join(classes)} workers was never measured: the costs of "
-        "gevent stand in. `python -m reference_app calibrate --worker-class "
-        f"{classes[0]}` measures them."
-    ]
+    return [f"{rule.text}." for rule in RULES if _holds(rule, experiment, set(varied))]
 
 
 def _holds(rule: Rule, experiment: Experiment, varied: set[str]) -> bool:

@@ -14,12 +14,10 @@ from sim.command import called, writable, write_stdout
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.document import to_dict
-from sim.experiment.release_defaults import are_default
 from sim.experiment.release_notices import limit_notices
 from sim.model.memory import predict_memory
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser, said_by
-from sim.reading.unmeasured import unmeasured_classes
 from sim.reports.again import command_line
 from sim.reports.output import (
     add_report_argument,
@@ -171,9 +169,7 @@ def _size(args: argparse.Namespace) -> None:
     answer = sizing.conclude(question, known)
     notices = (
         *notices,
-        *_about_servers(
-            experiment, [choice.candidate.server for choice in _choices(answer)], notices
-        ),
+        *_about_servers([choice.candidate.server for choice in _choices(answer)], notices),
         *_about_trace(experiment),
         *interruption(args, len(known), stopped=stopped),
     )
@@ -281,7 +277,7 @@ def _sweep(args: argparse.Namespace) -> None:
     rows = sweep.rows(varied, known)
     notices = (
         *notices,
-        *_about_servers(experiment, [at(experiment, row.point).server for row in rows], notices),
+        *_about_servers([at(experiment, row.point).server for row in rows], notices),
         *_about_trace(experiment),
         *interruption(args, len(known), stopped=stopped),
     )
@@ -445,13 +441,9 @@ def _choices(answer: Answer) -> tuple[Choice, ...]:
     return answer.alternatives if first is None else (first, *answer.alternatives)
 
 
-def _about_servers(
-    base: Experiment, servers: Sequence[Server], notices: Sequence[str]
-) -> tuple[str, ...]:
+def _about_servers(servers: Sequence[Server], notices: Sequence[str]) -> tuple[str, ...]:
     """What has to be said of some of the ``servers``, unless the notices have said so."""
     said = [*limit_notices(servers), *_about_applications(servers)]
-    if are_default(base.costs):
-        said += unmeasured_classes(servers)
     return tuple(notice for notice in said if notice not in notices)
 
 

@@ -74,10 +74,9 @@ def test_so_are_requests_that_block(worker_class: WorkerClass) -> None:
 @pytest.mark.parametrize("name", DEMANDS)
 @pytest.mark.parametrize("worker_class", LOOPS)
 def test_requests_that_wait_hold_up_nobody(worker_class: WorkerClass, name: str) -> None:
-    """M/G/infinity; asyncio's loop sleeps for whole milliseconds."""
+    """M/G/infinity; a loop sleeps for whole milliseconds."""
     low, high = mean_latency(experiment(worker_class, DEMANDS[name], NOTHING))
-    ticks = 0.0 if worker_class == "gevent" else EPOLL_TICK
-    assert low <= SERVICE + ticks
+    assert low <= SERVICE + EPOLL_TICK
     assert high >= SERVICE
 
 

@@ -18,7 +18,7 @@ from gunicorn.config import Config
 
 from reference_app.rig import server as server_module
 from reference_app.rig.gunicorn_log import log_lines, process_events, worker_pids
-from reference_app.rig.server import Application, RunningServer, gunicorn_flags, running_server
+from reference_app.rig.server import RunningServer, gunicorn_flags, running_server
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server
 

@@ -29,7 +29,7 @@ from typing import Any, Final
 from sim.model.cpython.gil import ROUNDING, Gil, Then
 from sim.model.engine.clock import Clock
 
-#: s of which asyncio's sleeps in `epoll_wait(2)` are whole multiples: it rounds them up
+#: s of which sleeps in `epoll_wait(2)` are whole multiples. asyncio rounds them up, as libev does
 #: (`EpollSelector.select`, selectors.py).
 EPOLL_TICK: Final = 0.001
 

@@ -117,12 +117,11 @@ class GeventWorker(EventLoopWorker):
         self._run(connection, io)
 
     def _begin_io(self, connection: Connection, io: float) -> None:
-        """The application sleeps: its greenlet waits for a timer of the hub."""
-        self.clock.after(io + self.costs.timer_slack, self._io_over, connection)
+        """The application sleeps: its greenlet waits for a timer of the hub.
 
-    def _io_over(self, connection: Connection) -> None:
-        if connection in self.conns:
-            self.loop.ready(self._then_after_io, connection)
+        libev polls for whole milliseconds, as asyncio does (``EV_TS_TO_MSEC``, libev/ev_epoll.c).
+        """
+        self.loop.later(io, self._then_after_io, connection)
 
     def _finish(self, connection: Connection) -> None:
         """See `EventLoopWorker`."""
