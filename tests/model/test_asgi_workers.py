@@ -182,9 +182,10 @@ def test_a_quick_stop_loses_what_an_asgi_worker_holds(signal: str) -> None:
     assert 1.0 <= run.requests[0].finished <= 2.1
 
 
-def test_a_uvicorn_worker_waits_at_sigquit_too_and_not_at_a_second_sigint() -> None:
+def test_a_uvicorn_worker_lives_on_after_sigquit_and_waits_not_at_a_second_sigint() -> None:
     asked = traced(UVICORN, (0.5, 5.0, 0), (8.0, 0, 0))
-    assert outcomes(replace(asked, disturbances=(TO_WORKER["QUIT"],))) == ["ok", "ok"]
+    lives_on = predict(replace(asked, disturbances=(TO_WORKER["QUIT"],)))
+    assert [(row.outcome, row.worker) for row in lives_on.requests] == [("ok", 1), ("ok", 1)]
     twice = (TO_WORKER["INT"], replace(TO_WORKER["INT"], at=1.5))
     assert outcomes(replace(asked, disturbances=twice)) == ["reset", "ok"]
 

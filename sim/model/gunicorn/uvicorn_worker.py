@@ -183,20 +183,15 @@ class UvicornWorker(AsyncioWorker):
             self.signals.die()
             return
         self.captured = True
-        self._should_exit()
-
-    def _should_exit(self) -> None:
         if not self.should_exit:
             self.should_exit = True
             self.alive = False
             self._look_later()
 
     def handle_quit(self) -> None:
-        """SIGQUIT, whose handler stays until the process ends: it does what SIGTERM does."""
+        """SIGQUIT: its handler is `Worker.handle_exit()`, and nothing here reads what that sets."""
         if self.exiting or not self.booted:
             self.signals.die()
-            return
-        self._should_exit()
 
     def handle_interrupt(self) -> None:
         """SIGINT: the second signal waits for nothing."""
