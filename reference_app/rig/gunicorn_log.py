@@ -80,6 +80,11 @@ _SELF = (
 )
 
 
+#: Events that a process has once, however many lines tell of it: Gunicorn and the rig's hook both
+#: tell of an end, and an asgi worker says at every request that it has had its last.
+ONCE = frozenset({"exit", "max_requests"})
+
+
 class LogLine(NamedTuple):
     """One line of the log.
 
@@ -154,7 +159,7 @@ def process_events(
     # A pid can come back, so it means the worker that was forked with it last.
     names: dict[int, str] = {}
     masters = dict(known or {})
-    ended: set[str] = set()
+    once: set[tuple[str, str]] = set()
     for line in lines:
         if birth := _birth(line):
             names[birth.pid] = f"worker {boot_orders[birth]}"
@@ -162,10 +167,10 @@ def process_events(
         if found is None:
             continue
         kind, process = found
-        if kind == "exit":
-            if process in ended:
+        if kind in ONCE:
+            if found in once:
                 continue
-            ended.add(process)
+            once.add(found)
         events.append(ProcessEvent(line.time - start, kind, process))
     return tuple(events)
 
