@@ -97,6 +97,8 @@ class Release:
         asgi_idle: whether an ``asgi`` worker will ``hold`` an idle kept connection until the client
             closes it, or lets it ``expire`` after `keepalive` s; None where there is no such class.
         asgi_quit: what SIGQUIT and SIGINT are to it; None as well.
+        asgi_grace: s from the end of a client's connection until an ``asgi`` worker cancels its
+            request, with the default of ``asgi_disconnect_grace_period``; None as well.
     """
 
     number: str
@@ -120,6 +122,7 @@ class Release:
     signal_queue: int | None
     asgi_idle: AsgiIdle | None
     asgi_quit: AsgiQuit | None
+    asgi_grace: float | None
 
     @property
     def may_starve(self) -> bool:
@@ -335,6 +338,16 @@ BEHAVIOURS: Final[dict[str, tuple[Change, ...]]] = {
     "asgi_quit": (
         Change("24.0.0", "graceful", _GASGI, 125, '"""Handle SIGQUIT - immediate shutdown."""'),
         Change("25.0.0", "quick", _GASGI, 127, "self._quick_shutdown = True"),
+    ),
+    "asgi_grace": (
+        Change("24.0.0", 0.0, _ASGI, 81, "self._task.cancel()"),
+        Change(
+            "25.0.2",
+            3.0,
+            _ASGI,
+            127,
+            "grace_period = getattr(self.cfg, 'asgi_disconnect_grace_period', 3)",
+        ),
     ),
 }
 

@@ -274,6 +274,8 @@ class Clients:
         def give_up(_: Call) -> None:
             if connection.row == row and not connection.abandoned:
                 connection.abandoned = True
+                if connection.worker is not None:
+                    connection.worker.client_left(connection)
                 self._over(row, connection.client, TIMEOUT)
 
         Call(self.clock, give_up).after(timeout)

@@ -198,6 +198,8 @@ class Kubelet:
         def time_out(_: Call) -> None:
             if row in probes.out:
                 connection.abandoned = True
+                if connection.worker is not None:
+                    connection.worker.client_left(connection)
                 probes.over(row, TIMEOUT)
 
         Call(self.clock, time_out).after(prober.probe.timeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sim.experiment import Experiment
+from sim.experiment.endpoint import TOTAL_TOKENS
 from sim.run import Memory
 
 
@@ -33,7 +34,7 @@ def predict_memory(experiment: Experiment) -> Memory:
             max(0.0, master - copied),
             max(0.0, worker - copied),
         )
-    worker += costs.thread * (server.threads - 1)
+    worker += costs.thread * (_threads(experiment) - 1)
     if experiment.launchdarkly.enabled:
         worker += costs.flag_client
     total = shared + master + server.workers * worker
@@ -44,3 +45,13 @@ def predict_memory(experiment: Experiment) -> Memory:
         worker=round(worker),
         total_at_first=(None if experiment.gc_freeze else round(total - server.workers * copied)),
     )
+
+
+def _threads(experiment: Experiment) -> int:
+    """Threads of a worker that run requests, once all of them have."""
+    traits = experiment.server.traits
+    if traits.threads:
+        return experiment.server.threads
+    if traits.asgi and any(endpoint == "def" for endpoint, _ in experiment.traffic.kinds):
+        return TOTAL_TOKENS
+    return 1

@@ -244,6 +244,8 @@ class ProxiedClients(Clients):
         connection, exchange.connection = exchange.connection, None
         if connection is not None:
             connection.abandoned = True
+            if connection.worker is not None:
+                connection.worker.client_left(connection)
 
     def _over(self, row: int, client: int, outcome: int) -> None:  # noqa: ARG002 - the proxy
         """See `Clients`: Gunicorn has refused the connection, or closed it without a response."""

@@ -98,7 +98,7 @@ OWN: Final[Mapping[str, Mapping[str, Audit]]] = MappingProxyType(
         "asgi": {
             "asgi_disconnect_grace_period": Audit(
                 "not modelled",
-                "a request whose client has gone is cancelled so many s later; here it goes on",
+                "a request whose client has gone is cancelled so many s later; here always 3",
             ),
             "asgi_lifespan": Audit("no effect on queueing", "it runs before the first request"),
             "asgi_loop": Audit("not modelled", "another loop takes other times for each step"),

@@ -142,6 +142,12 @@ ROWS: Final[dict[str, Row]] = {
         {"graceful": "does what SIGTERM does", "quick": "ends its requests within a second"},
         (f"{_MODEL}what_a_quick_stop_of_an_asgi_worker_loses",),
     ),
+    "asgi_grace": Row(
+        "`asgi`",
+        "a request whose client has gone",
+        {0.0: "is cancelled at once", 3.0: "is cancelled 3 s later"},
+        (f"{_MODEL}when_an_asgi_worker_cancels_a_request",),
+    ),
     "heartbeat_clock": Row(
         "master",
         "a worker that hangs before its first heartbeat, such as in `post_fork`,",

@@ -66,6 +66,7 @@ ADVICE: Final[Mapping[str, tuple[str, ...]]] = {
     "second_signal": ("Send a second SIGINT only to end at once",),
     "signal_queue": ("Nothing",),
     "asgi_idle": ("Nothing; raise `keepalive` above what a proxy keeps",),
+    "asgi_grace": ("Nothing; `asgi_disconnect_grace_period` is new, and can be 0",),
     "asgi_quit": ("Stop with SIGTERM where requests are to be finished",),
 }
 

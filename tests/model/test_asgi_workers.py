@@ -15,8 +15,8 @@ from strategies import FREE
 from sim.experiment import Experiment, Host, Route, Server, Traffic, WorkerClass
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Hang, Signal
+from sim.experiment.endpoint import TOTAL_TOKENS
 from sim.experiment.worker_class import ASYNCIO_BACKLOG
-from sim.model.gunicorn.asyncio_worker import TOTAL_TOKENS
 from sim.model.simulation import predict
 
 CLASSES: tuple[WorkerClass, ...] = ("asgi", "uvicorn")
@@ -349,3 +349,27 @@ def test_a_part_of_the_io_may_block() -> None:
     for server in (ASGI, UVICORN, Server(worker_class="gevent")):
         run = predict(traced(server, *rows, blocking_io=0.25))
         assert [row.finished for row in run.requests] == pytest.approx([1.0, 0.25], abs=0.002)
+
+
+def test_only_gunicorns_own_cancels_what_nobody_waits_for() -> None:
+    """3 s after its client has left; the 4 s that it would compute for are never begun."""
+    row = (0.5, 10.0, 4.0)
+    for server, ends in ((ASGI, 4.5), (UVICORN, 14.5)):
+        asked = traced(server, row, (30.0, 0.0, 0.0), timeout=1.0)
+        run = predict(replace(asked, disturbances=(replace(TO_WORKER["TERM"], at=2.0),)))
+        assert run.requests[0].outcome == "timeout"
+        gone = max(time for time, name in events(run, "exit") if name == "worker 1")
+        assert gone == pytest.approx(ends, abs=0.7)
+
+
+@both
+def test_plain_functions_take_the_memory_of_their_threads(server: Server) -> None:
+    of_loop, of_threads = (
+        predict(traced(server, (0.0, 0.0, 0.0), endpoint=endpoint)).memory
+        for endpoint in ("async", "def")
+    )
+    assert of_loop is not None
+    assert of_threads is not None
+    assert of_threads.worker > of_loop.worker
+    more = predict(traced(replace(server, threads=8), (0.0, 0.0, 0.0))).memory
+    assert more == of_loop

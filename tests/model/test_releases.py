@@ -355,9 +355,10 @@ def test_a_spinning_worker_sees_an_idle_connection_expire_when_it_does(
     assert finer.requests.finished == pytest.approx(usual.requests.finished, abs=0.02)
 
 
-#: Those of each group that have the worker class `asgi`.
-WITH_ASGI = tuple(
-    number for number in ALL if KNOWN.index(number) >= KNOWN.index(TRAITS["asgi"].since)
+#: Those that have the worker class `asgi`, and one of a group that differs only in it.
+WITH_ASGI = (
+    "25.0.1",
+    *(number for number in ALL if KNOWN.index(number) >= KNOWN.index(TRAITS["asgi"].since)),
 )
 
 
@@ -389,3 +390,17 @@ def test_what_a_quick_stop_of_an_asgi_worker_loses(number: str) -> None:
     run = predict(Experiment(server, traffic=traffic, disturbances=(quit_,)))
     lost = KNOWN.index(number) >= KNOWN.index("25.0.0")
     assert run.requests[0].outcome == ("reset" if lost else "ok")
+
+
+@pytest.mark.parametrize("number", WITH_ASGI)
+def test_when_an_asgi_worker_cancels_a_request(number: str) -> None:
+    """Its client leaves after 0.5 s of 5; the worker that stops then waits for nothing else."""
+    rows = (TraceRow(0.0, 5.0, 0.0), TraceRow(20.0, 0.01, 0.0))
+    traffic = Traffic(arrivals="trace", trace=rows, timeout=0.5, drain=20.0)
+    server = Server(worker_class="asgi", gunicorn=number)
+    term = Signal(1.0, "TERM", to="worker")
+    run = predict(Experiment(server, traffic=traffic, disturbances=(term,)))
+    assert run.requests[0].outcome == "timeout"
+    waits = KNOWN.index(number) >= KNOWN.index("25.0.2")
+    gone = when(run, "exiting", "worker 1")
+    assert gone == pytest.approx(3.6 if waits else 1.6, abs=0.6)

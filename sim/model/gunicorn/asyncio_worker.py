@@ -23,8 +23,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import deque
 from math import inf
-from typing import Final
 
+from sim.experiment.endpoint import TOTAL_TOKENS
 from sim.model.connection import Connection
 from sim.model.cpython.gil import ROUNDING
 from sim.model.engine.chance import Chance
@@ -34,9 +34,6 @@ from sim.model.gunicorn.pool_thread import PoolThread
 from sim.model.gunicorn.worker import Parent
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.wiring import Wiring
-
-#: Tokens of anyio's default limiter: plain functions that run at once.
-TOTAL_TOKENS: Final = 40
 
 
 class AsyncioWorker(EventLoopWorker):
@@ -254,6 +251,9 @@ class AsyncioWorker(EventLoopWorker):
             thread.connection = connection
             self.waited += self.clock.time - since
             self.gil.compute(0.0, self._then_in_thread, thread, thread)
+
+    def _in_a_thread(self, connection: Connection) -> bool:
+        return any(thread.connection is connection for thread in self.threads)
 
     def _in_thread(self, thread: PoolThread) -> None:
         """The thread has woken up, and calls the function, which begins with its I/O."""

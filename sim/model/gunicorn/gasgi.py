@@ -50,7 +50,8 @@ class ASGIWorker(AsyncioWorker):
     """One asgi worker; see `AsyncioWorker` for what it shares with uvicorn's.
 
     Constants, of the release: ``expires`` (whether idle connections do, after ``keepalive`` s),
-    ``can_hurry`` (whether SIGQUIT and SIGINT end requests). With a ``keepalive`` of 0 it closes
+    ``can_hurry`` (whether SIGQUIT and SIGINT end requests), ``grace`` (s until it cancels the
+    request of a client that has left). With a ``keepalive`` of 0 it closes
     after each response.
 
     State:
@@ -59,12 +60,14 @@ class ASGIWorker(AsyncioWorker):
         cleaning: whether `_cleanup()` waits for plain functions, which it cannot cancel.
     """
 
-    __slots__ = ("aborting", "can_hurry", "cleaning", "expires", "quick")
+    __slots__ = ("aborting", "can_hurry", "cleaning", "expires", "grace", "quick")
 
     def __init__(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> None:
         super().__init__(wiring, parent, listener, SLEEP, ASYNCIO_BACKLOG)
         self.expires = wiring.release.asgi_idle == "expire"
         self.can_hurry = wiring.release.asgi_quit == "quick"
+        grace = wiring.release.asgi_grace
+        self.grace = 0.0 if grace is None else grace
         self.quick = False
         self.aborting = False
         self.cleaning = False
@@ -92,6 +95,31 @@ class ASGIWorker(AsyncioWorker):
         self._wait_for_request(connection)
         if self.expires:
             self._close_after(self.keepalive, connection)
+
+    def client_left(self, connection: Connection) -> None:
+        """`connection_lost()`: cancel the request's task, after a grace period."""
+        if connection in self.running:
+            self.clock.after(self.grace, self._grace_over, (connection, connection.row))
+
+    def _begin_request(self, connection: Connection) -> None:
+        super()._begin_request(connection)
+        if connection.abandoned:
+            # Its client had left before.
+            self.client_left(connection)
+
+    def _grace_over(self, of: tuple[Connection, int]) -> None:
+        """`_cancel_task_if_pending()`; a plain function cannot be cancelled."""
+        connection, row = of
+        if connection in self.running and connection.row == row:
+            self.loop.ready(self._cancel, connection)
+
+    def _cancel(self, connection: Connection) -> None:
+        if connection not in self.running or self._in_a_thread(connection):
+            return
+        if connection.hangs:
+            connection.hangs = False
+            self.note("hang over")
+        self._expire(connection)
 
     # `_serve()` and `_shutdown()`.
 

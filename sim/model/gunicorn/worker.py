@@ -478,6 +478,9 @@ class Worker(Poller):
     def hang_up(self, connection: Connection) -> None:
         """The client has closed a kept connection that was idle."""
 
+    def client_left(self, connection: Connection) -> None:
+        """The client has closed a connection with a request on it; most classes do not notice."""
+
     def close_listener(self) -> None:
         """Close this process's copy of the listening socket."""
         for connection in self.listener.close(self):
