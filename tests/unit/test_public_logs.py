@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
+from sim.cli import main
 from sim.reading.access_log import Reading, read
 
 
@@ -109,6 +110,18 @@ def test_a_published_line_is_read(name: str, tmp_path: Path) -> None:
     within = 1.0 if log.whole else 1e-6
     assert requests.arrival[0] == pytest.approx(line.came + within / 2, abs=within / 2 + 1e-6)
     assert {requests.name(row) for row in range(30)} == {line.path}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_check_takes_it(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "log"
+    path.write_text(f"{LINES[name].text}\n" * 30, encoding="utf-8")
+    words = ["check", "--workers", "2", "--access-log", str(path), "--replications", "3"]
+    main([*words, "--jobs", "1", "--fail-on", "never", "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert document["experiment"]["traffic"]["arrivals"] == "trace"
+    # Thirty at once are too many for two.
+    assert "sync-workers-wait" in {finding["rule"] for finding in document["findings"]}
 
 
 def test_what_no_upstream_answered_is_left_out(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sim.study.backtest.cpu_part import Guess
 from sim.study.backtest.figures import PASSED, SERVED
 from sim.study.backtest.judgement import Figure, Judgement
 from sim.validation.verdict import MEDIAN, WORST
@@ -29,6 +30,7 @@ class Known:
         restarts: whether more processes served the requests than there are workers.
         whole: whether the times of arrivals were drawn within whole seconds.
         unknown: part of the judged requests whose routes the first half does not have.
+        guess: which part of the demand computes, as far as the log tells.
     """
 
     calibrated: bool
@@ -39,6 +41,7 @@ class Known:
     restarts: bool
     whole: bool
     unknown: float
+    guess: Guess | None = None
 
 
 def advice(judgement: Judgement, known: Known) -> tuple[str, ...]:
@@ -57,7 +60,14 @@ def advice(judgement: Judgement, known: Known) -> tuple[str, ...]:
             f"{known.unknown:.0%} of the judged requests are of routes that the first half does "
             "not have, and got the demand of all requests; a longer log has more of them."
         )
-    if not known.cpu:
+    if not known.cpu and known.guess is not None:
+        said.append(
+            f"Request times are {known.guess.growth:.0%} longer in the busier half of the learnt "
+            f"time, as if {known.guess.part:.0%} of them were CPU: try --log-cpu "
+            f"{known.guess.part:.2f}. A database that slows down looks the same; the one line of "
+            "sim.reading.recorder in gunicorn.conf.py tells them apart, with --demand FILE.csv."
+        )
+    elif not known.cpu:
         said.append(
             "A log does not say how much of a request time computes, so all of it is taken for "
             "I/O. Record both with the one line of sim.reading.recorder in gunicorn.conf.py, and "

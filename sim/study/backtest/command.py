@@ -23,6 +23,7 @@ from sim.reading.one_line_parser import OneLineParser
 from sim.reports.output import show_document, show_report
 from sim.study.backtest.advice import Known, advice
 from sim.study.backtest.answer import Answer
+from sim.study.backtest.cpu_part import guessed
 from sim.study.backtest.demand import Demands, learnt, recorded
 from sim.study.backtest.document import document
 from sim.study.backtest.figures import Figures, figures_of
@@ -110,6 +111,9 @@ def main(arguments: Sequence[str]) -> None:
         args, [(replay, demands, args.replications), (replay, own, OWN_REPLICATIONS)]
     )
     judgement = judge(_logged(past, replay), runs, own_runs)
+    guess = None
+    if recording is None and args.log_cpu is None and not queueing:
+        guess = guessed(base, past.learnt)
     known = Known(
         calibrated=args.costs is not None,
         cpu=recording is not None or args.log_cpu is not None,
@@ -118,6 +122,7 @@ def main(arguments: Sequence[str]) -> None:
         workers=bool(processes_seen) or base.server.workers == 1,
         restarts=len(processes_seen) > base.server.workers,
         whole=(log if against is None else against).whole,
+        guess=guess,
         unknown=demands.unknown(replay.routes) / len(replay.routes),
     )
     told = [*notices, *described.notices, *(() if against is None else against.notices)]

@@ -82,7 +82,17 @@ def recorded(rows: Iterable[TraceRow]) -> Demands:
 def learnt(
     base: Experiment, requests: LoggedRequests, cpu_part: float, *, queueing: bool
 ) -> Demands:
-    """The demands of logged requests.
+    """The demands of logged requests; arguments as of `demand_of_each`."""
+    demand = demand_of_each(base, requests, cpu_part, queueing=queueing)
+    names = (requests.name(row) for row in range(len(requests)))
+    pairs = (((1 - cpu_part) * each, cpu_part * each) for each in demand)
+    return pooled(zip(names, pairs, strict=True))
+
+
+def demand_of_each(
+    base: Experiment, requests: LoggedRequests, cpu_part: float, *, queueing: bool
+) -> array[float]:
+    """What each logged request waited and computed, s.
 
     Args:
         base: the server; its traffic is not read.
@@ -91,7 +101,6 @@ def learnt(
         queueing: whether the logged times include the wait.
     """
     demand = array("d", requests.duration)
-    names = [requests.name(row) for row in range(len(requests))]
     passes = PASSES["queues" if queueing else "computes" if cpu_part else "waits"]
     damping = 1.0 if passes == 1 else DAMPING
     first = requests.arrival[0]
@@ -105,8 +114,7 @@ def learnt(
             if predicted is not None:
                 target = max(0.0, requests.duration[row] - (predicted - demand[row]))
                 demand[row] += damping * (target - demand[row])
-    pairs = (((1 - cpu_part) * each, cpu_part * each) for each in demand)
-    return pooled(zip(names, pairs, strict=True))
+    return demand
 
 
 def _times(views: Views, number: int, *, queueing: bool) -> list[float | None]:
