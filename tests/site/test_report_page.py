@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from logged_past import GUNICORN, NGINX, requests_of, served, write_logs
 
 from reference_app.commands.comparison_page import comparison_page
 from sim.analysis.summary import summarize
 from sim.cli import main
 from sim.command import run_command
-from sim.experiment import Experiment, Server, Traffic
+from sim.experiment import Experiment, Proxy, Server, Traffic
 from sim.experiment.disturbance import Signal
 from sim.model.simulation import predict
 from sim.reports.document import document as summary_document
@@ -209,6 +210,22 @@ def test_every_number_of_a_check_is_the_documents(
             for side in ("now", "mended", "difference"):
                 if measure[side] is not None:
                     assert measure[side]["value"] in page.numbers
+
+
+def test_every_number_of_a_backtest_is_the_documents(command: Command, tmp_path: Path) -> None:
+    server = Server(workers=3, worker_class="sync")
+    write_logs(tmp_path, served(requests_of(600, 40.0), server, Proxy("nginx")))
+    document, page, _ = command(
+        *("backtest", "--access-log", str(tmp_path / "gunicorn.log"), "--log-format", GUNICORN),
+        *("--against", str(tmp_path / "nginx.log"), "--against-format", NGINX),
+        *("--workers", "3", "--replications", "2", "--jobs", "1"),
+    )
+    assert len(page.numbers) > 60
+    assert set(page.numbers) <= set(numbers_of(document))
+    for figure in document["figures"]:
+        assert {figure["logged"], figure["predicted"], figure["error"]} <= {*page.numbers, None}
+    for sentence in document["advice"]:
+        assert sentence in page.text
 
 
 def test_every_number_of_a_measurement_beside_a_prediction_is_the_documents() -> None:

@@ -69,6 +69,7 @@ COMMANDS = {
     "compare": ("compare", "a.toml", "a.toml"),
     "check": ("check", "--rate", "20"),
     "fit": ("fit", "t.csv"),
+    "backtest": ("backtest", "access.log"),
 }
 
 

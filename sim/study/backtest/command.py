@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pickle
 import sys
 from array import array
@@ -20,7 +21,14 @@ from sim.reading.access_log import AccessLog, Reading
 from sim.reading.arguments import COMMON, add_experiment_arguments, described_by, read_log
 from sim.reading.logged_requests import NO_WORKER, LoggedRequests
 from sim.reading.one_line_parser import OneLineParser
-from sim.reports.output import show_document, show_report
+from sim.reports.again import command_line
+from sim.reports.output import (
+    add_report_argument,
+    report_path,
+    show_document,
+    show_report,
+    write_page,
+)
 from sim.study.backtest.advice import Known, advice
 from sim.study.backtest.answer import Answer
 from sim.study.backtest.cpu_part import guessed
@@ -83,6 +91,7 @@ def main(arguments: Sequence[str]) -> None:
         SystemExit: with status 1, if the figures are off and ``--fail-on off`` is given.
     """
     args = _parser().parse_args(arguments[1:])
+    page = report_path(args)
     _refuse_unread(args)
     if args.FILE:
         args.access_log = [*(args.access_log or ()), *args.FILE]
@@ -149,6 +158,10 @@ def main(arguments: Sequence[str]) -> None:
         from sim.study.backtest.report import print_backtest  # noqa: PLC0415 - it brings rich
 
         show_report(lambda console: print_backtest(console, answer))
+    if page is not None:
+        from sim.study.backtest.page import backtest_page  # noqa: PLC0415 - as above
+
+        write_page(backtest_page(answer, command_line("sim", arguments, os.environ)), page)
     if args.fail_on == judgement.trust:
         sys.exit(OFF)
 
@@ -189,6 +202,7 @@ def _parser() -> OneLineParser:
         help="exit with status 1 if mean, p50, p95, wait or shares are off [never]",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document, no report")
+    add_report_argument(parser)
     add_jobs(parser)
     add_experiment_arguments(parser, replications=REPLICATIONS, common=COMMON_HERE)
     return parser

@@ -38,7 +38,7 @@ def print_backtest(console: Console, answer: Answer) -> None:
     print_assumptions(console, answer.notices)
     judgement, past = answer.judgement, answer.past
     print_prose(console, sentence(judgement), STYLES[judgement.trust])
-    print_prose(console, _what(answer), "dim")
+    print_prose(console, conditions(answer), "dim")
     console.print()
     print_table(console, _figures(judgement.figures, several=answer.replications > 1))
     print_prose(
@@ -87,12 +87,13 @@ def sentence(judgement: Judgement) -> str:
             f"the median. Each is within {WORST:.0%}, or within what predicted runs differ by."
         )
     figures = ", ".join(
-        f"{figure.name} {_off(figure.name, figure.error)}" for figure in judgement.misses[:3]
+        f"{figure.name} {off_by(figure.name, figure.error)}" for figure in judgement.misses[:3]
     )
     return f"Do not trust it for this service yet. Off: {figures}."
 
 
-def _what(answer: Answer) -> str:
+def conditions(answer: Answer) -> str:
+    """What was learnt from, what is judged, and the release that was predicted."""
     past = answer.past
     source = (
         f"Demand of {count(answer.learnt, 'recorded request')}"
@@ -126,15 +127,15 @@ def _figures(figures: Sequence[Figure], *, several: bool) -> Table:
     ranges = ("range",) if several else ()
     table = _table("", "logged", "predicted", *ranges, "off by", "own demand", "verdict")
     for figure in figures:
-        low, high = _value(figure.name, figure.low), _value(figure.name, figure.high)
+        low, high = value_text(figure.name, figure.low), value_text(figure.name, figure.high)
         spread = (NONE if figure.low is None else f"{low} to {high}",) if several else ()
         table.add_row(
             figure.name,
-            _value(figure.name, figure.logged),
-            _value(figure.name, figure.predicted),
+            value_text(figure.name, figure.logged),
+            value_text(figure.name, figure.predicted),
             *spread,
-            _off(figure.name, figure.error),
-            _off(figure.name, figure.own_error),
+            off_by(figure.name, figure.error),
+            off_by(figure.name, figure.own_error),
             figure.verdict or NONE,
         )
     return table
@@ -172,7 +173,8 @@ def _pairs(beside: Beside) -> tuple[float | None, ...]:
     return beside.logged.mean, beside.mean, beside.logged.p95, beside.p95
 
 
-def _value(name: str, value: float | None) -> str:
+def value_text(name: str, value: float | None) -> str:
+    """A value of the figure of that name, with its unit."""
     if value is None:
         return NONE
     if name.startswith(SHARE):
@@ -182,7 +184,8 @@ def _value(name: str, value: float | None) -> str:
     return f"{value:.1f}/s" if name == THROUGHPUT else f"{value:.2f}"
 
 
-def _off(name: str, error: float | None) -> str:
+def off_by(name: str, error: float | None) -> str:
+    """An error of the figure of that name, with its sign."""
     if error is None:
         return NONE
     return f"{100 * error:+.1f} points" if name.startswith(SHARE) else f"{100 * error:+.1f}%"
