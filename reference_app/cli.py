@@ -157,6 +157,9 @@ def _parser() -> argparse.ArgumentParser:
         validate, "--repeat", 3, "times that each cell is measured; noisy ones twice as often"
     )
     _add_count(validate, "--variants", 15, "times that each run is predicted")
+    _add_count(
+        validate, "--sample", 1, "which sample of the grid; the model was mended for what 1 showed"
+    )
     add_gunicorn(validate)
     add_validate_arguments(validate)
     return parser

@@ -97,6 +97,7 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
         limited=args.cpu_limited,
         one_core=args.one_core,
         worker_class=worker_class,
+        sample_seed=args.sample,
     )
     numbers = _numbers(args.cells, len(cells))
     if args.list:
@@ -139,9 +140,12 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
                 cgroup.version() if args.cpu_limited else None,
                 one_core=args.one_core,
                 worker_class=worker_class,
+                sample=args.sample,
             ),
             numbers,
-            lambda number: validate.experiment_of(cells[number - 1], number, host, gunicorn),
+            lambda number: validate.experiment_of(
+                cells[number - 1], number, host, gunicorn, args.sample
+            ),
             costs,
             partial(_calibrated, host.cores, gunicorn, worker_class or "gthread"),
             predictions,

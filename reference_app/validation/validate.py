@@ -55,6 +55,9 @@ CLASS_PACKAGES = {
 #: Runs after which the machine is calibrated again: about five minutes.
 LEARNT_FOR = 32
 
+#: Cells of one sample have seeds below this.
+SEEDS_OF_A_SAMPLE = 1000
+
 #: Calibrates the machine.
 Learn = Callable[[Tell], Costs]
 
@@ -72,6 +75,7 @@ def header_of(
     *,
     one_core: bool = False,
     worker_class: str | None = None,
+    sample: int = 1,
 ) -> Header:
     """The header of rows that are made here and now.
 
@@ -84,6 +88,7 @@ def header_of(
         cgroup: the version of the cgroup that limits the server's CPU; None for none.
         one_core: whether the server is kept on one core, and its clients on others.
         worker_class: whose grid it is; None for a grid of several classes.
+        sample: seed of the grid's sample.
     """
     own = CLASS_PACKAGES.get(worker_class or "", ())
     return Header(
@@ -106,6 +111,7 @@ def header_of(
         variants=variants,
         model=_commit(),
         worker_class=worker_class,
+        sample=sample,
     )
 
 
@@ -121,9 +127,14 @@ def _commit() -> str | None:
     return None if done.returncode or described.endswith("-dirty") else described
 
 
-def experiment_of(cell: Planned, number: int, host: Host, gunicorn: str = NEWEST) -> Experiment:
-    """The experiment of a release's cell of that ``number``, which also is its seed."""
-    experiment = cell.experiment(host, seed=number)
+def experiment_of(
+    cell: Planned, number: int, host: Host, gunicorn: str = NEWEST, sample: int = 1
+) -> Experiment:
+    """The experiment of a release's cell of that ``number``, which also is its seed.
+
+    Seeds of another ``sample`` than the first begin 1000 later for each.
+    """
+    experiment = cell.experiment(host, seed=number + SEEDS_OF_A_SAMPLE * (sample - 1))
     return replace(experiment, server=replace(experiment.server, gunicorn=gunicorn))
 
 
@@ -186,6 +197,7 @@ def run_cells(
             limited=header.cpu_limited,
             one_core=header.one_core,
             worker_class=header.worker_class,
+            sample_seed=header.sample,
         )
         while due := next_pass(numbers, measurements, header.repeats, noisy_again=noisy_again):
             asked = {number: experiment(number) for number in due}

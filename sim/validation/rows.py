@@ -38,6 +38,7 @@ class Header:
             before it was measured.
         model: commit of the code that predicted; None where it is not known.
         worker_class: whose grid it is; None for a grid of several classes.
+        sample: seed of the grid's sample.
     """
 
     begun: str
@@ -48,6 +49,7 @@ class Header:
     predicted: str | None = None
     model: str | None = None
     worker_class: str | None = None
+    sample: int = 1
 
     @property
     def nginx(self) -> bool:

@@ -75,7 +75,10 @@ def read(path: Path = FILE) -> Validated:
     header, measurements = validation_rows.read(path)
     rows = sorted(validation_rows.rows_of(measurements), key=lambda row: row.cell)
     cells = cells_of(
-        header.versions["gunicorn"], nginx=header.nginx, worker_class=header.worker_class
+        header.versions["gunicorn"],
+        nginx=header.nginx,
+        worker_class=header.worker_class,
+        sample_seed=header.sample,
     )
     for row in rows:
         name = cells[row.cell - 1].name

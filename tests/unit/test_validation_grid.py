@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from hashlib import sha256
 from itertools import product
+from typing import Any
 
 import pytest
 
+from reference_app.validation.validate import experiment_of
 from sim.errors import ExperimentError
 from sim.experiment import Host, WorkerClass
 from sim.experiment.release import NEWEST
@@ -220,3 +222,26 @@ def test_other_classes_and_releases_have_no_grid_of_their_own() -> None:
         cells_of(NEWEST, worker_class="gthread")
     with pytest.raises(ExperimentError, match="--worker-class is given with --gunicorn 23"):
         cells_of("23.0.0", worker_class="gevent")
+
+
+def test_another_sample_has_other_cells_of_the_same_shapes_and_loads() -> None:
+    first, second = cells_of(NEWEST), cells_of(NEWEST, sample_seed=2)
+    assert second == sample(2)
+    assert len(second) == len(first)
+    assert len({cell.name for cell in second} - {cell.name for cell in first}) > len(first) / 2
+
+
+@pytest.mark.parametrize("other", [{"nginx": True}, {"worker_class": "gevent"}])
+def test_another_sample_is_of_the_whole_grid_alone(other: dict[str, Any]) -> None:
+    with pytest.raises(ExperimentError, match="--sample is 2 beside another grid"):
+        cells_of(NEWEST, sample_seed=2, **other)
+    with pytest.raises(ExperimentError, match="--sample is 2 beside another grid"):
+        cells_of("23.0.0", sample_seed=2)
+
+
+def test_a_request_of_another_sample_is_none_of_the_first() -> None:
+    first, second = (
+        experiment_of(cells_of(NEWEST, sample_seed=seed)[0], 1, HOST, sample=seed)
+        for seed in (1, 2)
+    )
+    assert (first.seed, second.seed) == (1, 1001)
