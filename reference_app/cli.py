@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     args = _parser().parse_args(arguments)
     words = sys.argv[1:] if arguments is None else arguments
-    args.again = command_line("reference_app", words, os.environ)
+    args.makes_again = command_line("reference_app", words, os.environ)
     _refuse_free_threaded()
     _refuse_missing_packages()
     if args.command == "calibrate":
@@ -240,7 +240,7 @@ def _measure(
         from sim.reports.html.portrait import portrait_of  # noqa: PLC0415 - only a page needs it
         from sim.reports.html.summary_page import summary_page  # noqa: PLC0415 - as above
 
-        write_page(summary_page(summary, portrait_of(runs), notices, args.again), files.page)
+        write_page(summary_page(summary, portrait_of(runs), notices, args.makes_again), files.page)
 
 
 def _compare(
@@ -276,7 +276,7 @@ def _compare(
         from reference_app.commands.comparison_page import comparison_page  # noqa: PLC0415
 
         sides = {"predicted": variants[0], "measured": repeats[0]}
-        write_page(comparison_page(comparison, sides, notices, args.again), files.page)
+        write_page(comparison_page(comparison, sides, notices, args.makes_again), files.page)
 
 
 def _measurements(experiment: Experiment, repeat: int) -> list[list[Run]]:

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> None:
         SystemExit: after ``--help``, and when a flag cannot be parsed.
     """
     args = _parser().parse_args(arguments)
-    args.again = command_line("sim", arguments, os.environ)
+    args.makes_again = command_line("sim", arguments, os.environ)
     {"size": _size, "sweep": _sweep, "compare": _compare}[args.command](args)
 
 
@@ -188,7 +188,7 @@ def _size(args: argparse.Namespace) -> None:
     if page is not None:
         from sim.study.sizing_page import sizing_page  # noqa: PLC0415
 
-        write_page(sizing_page(answer, notices, args.again), page)
+        write_page(sizing_page(answer, notices, args.makes_again), page)
 
 
 def _question(
@@ -298,7 +298,7 @@ def _sweep(args: argparse.Namespace) -> None:
     if page is not None:
         from sim.study.sweep_page import sweep_page  # noqa: PLC0415
 
-        write_page(sweep_page(varied, rows, args.measure, notices, args.again), page)
+        write_page(sweep_page(varied, rows, args.measure, notices, args.makes_again), page)
 
 
 def _compare(args: argparse.Namespace) -> None:
@@ -361,7 +361,7 @@ def _compare(args: argparse.Namespace) -> None:
         from sim.study.compare_page import compare_page  # noqa: PLC0415
 
         sides_of = dict(zip(names, bases, strict=True))
-        write_page(compare_page(names, sides_of, contrasts, both, notices, args.again), page)
+        write_page(compare_page(names, sides_of, contrasts, both, notices, args.makes_again), page)
 
 
 def _reroute(args: argparse.Namespace) -> str:
