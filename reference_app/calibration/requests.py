@@ -527,8 +527,17 @@ def _get(port: int, path: str) -> None:
 
 
 def _steps(server: RunningServer) -> Steps:
-    """Let the worker write its notes, and read them."""
+    """Let the worker write its notes, and read them.
+
+    Raises:
+        ExperimentError: when they do not come, or nothing could be timed.
+    """
     (marks,) = _notes(server)
+    if not marks["accept_begins"]:
+        raise ExperimentError(
+            "the worker's loop shows no accept; expected gevent's, or asyncio's own: uninstall "
+            "uvloop to calibrate"
+        )
     return Steps(
         marks["accept_begins"],
         marks["accept_ends"],

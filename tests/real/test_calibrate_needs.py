@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from reference_app.calibration import requests
 from reference_app.calibration.memory import occupy
 from reference_app.rig.memory import experiment_of
 from reference_app.rig.server import Application, running_server
+from sim.errors import ExperimentError
+from sim.experiment import Server, Traffic, WorkerClass
+from sim.experiment.distribution import Distribution
+from sim.validation.class_grid import CLASSES
 
 
 def test_every_thread_runs_also_where_the_application_answers_at_once(tmp_path: Path) -> None:
@@ -25,6 +30,27 @@ def app(environ, start_response):
         occupy(server.port, "/", experiment)
         threads = [worker.num_threads() for worker in server.living_workers().values()]
     assert threads == [17, 17]
+
+
+@pytest.mark.parametrize("worker_class", CLASSES)
+def test_every_step_of_an_event_loop_is_timed(
+    worker_class: WorkerClass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(worker_class=worker_class, preload_app=True)
+    # So far apart that none meets another.
+    traffic = Traffic(arrivals="constant", rate=10.0, requests=10, io=Distribution("const", (0.0,)))
+    (result,), steps = requests._replayed(server, traffic)
+    assert len(result.answers) == 10
+    for clock in (steps.accept, steps.handle, steps.app, steps.answered, steps.handled):
+        assert len(clock) == 10
+        assert [*clock] == sorted(clock)
+    for step in (steps.accepting_in_loop(), steps.finishing_in_loop()):
+        assert all(0 < seconds < 0.1 for seconds in step)
+
+    # uvloop accepts in C, where no clock can be put.
+    monkeypatch.setattr(requests, "_notes", lambda _: [{"accept_begins": []}])
+    with pytest.raises(ExperimentError, match="the worker's loop shows no accept; expected"):
+        requests._steps(server)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
