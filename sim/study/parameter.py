@@ -22,6 +22,7 @@ from sim.experiment.disturbance import Signal
 from sim.experiment.document import TABLES, plain
 from sim.reading import experiment_file
 from sim.reading.flags import FLAGS
+from sim.reading.settings import named_worker_class
 
 #: One value of a parameter, as TOML and JSON can hold it.
 Value = bool | int | float | str
@@ -180,6 +181,8 @@ def _value(name: str, text: str, kind: Any) -> Value:  # noqa: ANN401 - a type i
         return text.lower() in ("true", "yes")
     if kind is Distribution:
         return str(plain(_distribution(name, text)))
+    if KNOWN[name] == ("server", "worker_class"):
+        return named_worker_class(text)
     if get_origin(kind) is Literal:
         if text not in get_args(kind):
             expected = ", ".join(get_args(kind))

@@ -108,6 +108,9 @@ export function course(answer: Answer, side: "A" | "B", width: number): Element 
     waiting: waiting[place] ?? 0,
   }));
   const threads = answer.document.capacity;
+  // An event loop has room for far more than there are: a line up there would flatten all else.
+  const most = Math.max(...moments.map((moment) => moment.running + moment.waiting));
+  const near = threads <= 5 * Math.max(most, 2);
   return unlabelled(Plot.plot({
     width,
     height: 170,
@@ -132,7 +135,7 @@ export function course(answer: Answer, side: "A" | "B", width: number): Element 
         fill: COLOURS[side],
         fillOpacity: 0.45,
       }),
-      Plot.ruleY([threads], { stroke: "var(--chart-text)", strokeDasharray: "3 3" }),
+      Plot.ruleY(near ? [threads] : [], { stroke: "var(--chart-text)", strokeDasharray: "3 3" }),
       Plot.ruleY([0], { stroke: "var(--chart-grid)" }),
     ],
   }));

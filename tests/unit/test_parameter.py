@@ -50,7 +50,7 @@ def test_what_it_means(text: str, name: str, values: tuple[object, ...]) -> None
         ("rate=nan", "rate is 'nan'; expected a finite number"),
         ("rate=1..inf", "rate is 'inf'; expected a finite number"),
         ("io=exp", "io: distribution 'exp' is not understood"),
-        ("worker_class=tornado", "worker_class is 'tornado'; expected one of sync, gthread"),
+        ("worker_class=tornado", "worker_class is 'tornado'; expected sync, gthread"),
         ("preload_app=maybe", "preload_app is 'maybe'; expected true or false"),
         ("traffic.trace=1", "traffic.trace cannot be varied"),
     ],

@@ -12,7 +12,7 @@ from sim.analysis.estimate import Estimate
 from sim.analysis.latency_curve import LatencyCurve, Points
 from sim.analysis.summary import Queue, Route, Summary, Times, Worker
 from sim.experiment.notice import Assumption
-from sim.experiment.worker_class import TRAITS
+from sim.experiment.worker_class import TRAITS, UNLIMITED
 from sim.reports.html.numbers import (
     NONE,
     UNKNOWN,
@@ -145,10 +145,14 @@ def _cards(summary: Summary) -> Iterator[Card]:
             if ideal is not None:
                 note = f"ideal queue: {time(getattr(ideal, measure).value).text}"
             yield Card(measure, time(estimate.value), note)
-    slot = TRAITS[summary.experiment["server"]["worker_class"]].slot
+    traits = TRAITS[summary.experiment["server"]["worker_class"]]
+    slot = traits.slot
     load = summary.load
     busy = value_of(summary.utilization)
-    if busy is not None:
+    if busy is not None and not traits.bounded:
+        under_way = number(busy * load.capacity, 1)
+        yield Card("requests under way", under_way, "on average, without a limit")
+    elif busy is not None:
         yield Card(f"{slot}s busy", percent(busy), f"of {counted(load.capacity, slot)}")
     if summary.throughput is not None:
         yield Card("throughput", number(summary.throughput.value, 1, " /s"), "responses")
@@ -419,7 +423,13 @@ def _workers_table(summary: Summary) -> Table:
     queues = {queue.place: queue for queue in summary.queues}
     busiest = sorted(summary.workers, key=lambda worker: -worker.requests.value)[:MOST_WORKERS]
     rows = [worker for worker in summary.workers if worker in busiest]
-    slot = TRAITS[summary.experiment["server"]["worker_class"]].slot
+    traits = TRAITS[summary.experiment["server"]["worker_class"]]
+
+    def busy(worker: Worker) -> Cell:
+        utilization = value_of(worker.utilization)
+        if traits.bounded or utilization is None:
+            return percent(utilization)
+        return number(utilization * UNLIMITED, 1)
 
     def row(worker: Worker) -> tuple[Cell, ...]:
         queue = queues.get(f"worker {worker.boot_order}")
@@ -430,7 +440,7 @@ def _workers_table(summary: Summary) -> Table:
             f"worker {worker.boot_order}",
             number(worker.requests.value),
             percent(value_of(worker.share)),
-            percent(value_of(worker.utilization)),
+            busy(worker),
             *waiting,
         )
 
@@ -438,7 +448,11 @@ def _workers_table(summary: Summary) -> Table:
     more = f", the {len(rows)} of {len(summary.workers):,} that ran most requests" if rest else ""
     return Table(
         f"Workers{more}",
-        ("", "requests", "share", f"{slot}s busy", "waiting in it", "at most"),
+        (
+            *("", "requests", "share"),
+            f"{traits.slot}s busy" if traits.bounded else "under way",
+            *("waiting in it", "at most"),
+        ),
         tuple(map(row, rows)),
     )
 
@@ -626,8 +640,10 @@ def help_blocks(summary: Summary) -> tuple[Block, ...]:
     told: list[str] = []
     latency, ideal = summary.latency, summary.ideal_latency
     load = summary.load
-    slot = TRAITS[summary.experiment["server"]["worker_class"]].slot
-    if load.offered is not None and load.offered >= load.capacity:
+    traits = TRAITS[summary.experiment["server"]["worker_class"]]
+    slot = traits.slot
+    same = counted(load.capacity, slot) if traits.bounded else "workers"
+    if traits.bounded and load.offered is not None and load.offered >= load.capacity:
         least = math.floor(load.offered) + 1
         told.append(
             f"The requests need {load.offered:.2f} {slot}s, so at least {counted(least, slot)} "
@@ -642,13 +658,13 @@ def help_blocks(summary: Summary) -> tuple[Block, ...]:
         less = latency.mean.value - ideal.mean.value
         if less > 0.01 * latency.mean.value:
             told.append(
-                f"Another way to share the same {counted(load.capacity, slot)} can save at most "
+                f"Another way to share the same {same} can save at most "
                 f"{time(less).text} of the mean latency of {time(latency.mean.value).text}: an "
                 "ideal queue saves that much."
             )
         else:
             told.append(
-                f"No other way to share the same {counted(load.capacity, slot)} is noticeably "
+                f"No other way to share the same {same} is noticeably "
                 "faster: an ideal queue is not."
             )
     restarts = summary.restarts
