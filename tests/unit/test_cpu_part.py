@@ -71,8 +71,7 @@ def test_the_wait_is_no_demand() -> None:
     assert learnt_mean(log, 0.4, queueing=True) == pytest.approx(true, rel=0.15)
 
 
-@pytest.mark.parametrize("whole", [False, True])
-@pytest.mark.parametrize("cpu_part", [0.2, 0.4])
+@pytest.mark.parametrize(("cpu_part", "whole"), [(0.2, False), (0.4, True)])
 def test_the_part_that_computes_is_guessed(cpu_part: float, whole: bool) -> None:
     guess = guessed(BASE, logged(requests_of(CHANGING, 1700, cpu_part), whole=whole))
     assert guess is not None

@@ -199,7 +199,7 @@ def test_order_is_that_of_one_sort_however_many_chunks() -> None:
 
 def test_memory_is_bounded_by_the_number_of_requests(tmp_path: Path) -> None:
     """Some 60 bytes a request at most, however long its line is."""
-    number = 40_000
+    number = 20_000
     lines = [gunicorn(each % NUMBER, f" <42> {'x' * 900}") for each in range(number)]
     path = write(tmp_path / "log.gz", lines)
     del lines

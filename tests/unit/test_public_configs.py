@@ -15,6 +15,7 @@ import pytest
 
 from sim.cli import main
 from sim.command import run_command
+from sim.study.check import linting
 
 CONFIGS: list[dict[str, Any]] = tomllib.loads(
     (Path(__file__).parents[1] / "support" / "public_configs.toml").read_text(encoding="utf-8")
@@ -45,6 +46,8 @@ def checked(
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    # Which load is too much takes longer than all findings, and `test_check.py` asks it.
+    monkeypatch.setattr(linting, "headroom", lambda *_: None)
     for name in ("PORT", "BIND", "HOST", "WEB_CONCURRENCY", "WORKERS_PER_CORE"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
