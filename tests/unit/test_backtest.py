@@ -169,6 +169,22 @@ def test_the_report_says_what_the_document_says(
 OURS = ("--access-log", "ours.log")
 
 
+def test_words_without_a_flag_are_files_or_a_pasted_command(
+    past: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(past)
+    short = ("--log-format", GUNICORN, "--replications", "1", "--jobs", "1", "--json")
+    documents = []
+    for words in (
+        ("gunicorn.log", "--workers", "3"),
+        ("gunicorn", "main:app", "--workers", "3", "--access-log", "gunicorn.log"),
+    ):
+        main(["backtest", *words, *short])
+        documents.append(json.loads(capsys.readouterr().out))
+    assert documents[0]["figures"] == documents[1]["figures"]
+    assert any("main:app is not imported" in notice for notice in documents[1]["notices"])
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -16,7 +16,7 @@ from sim.command import called
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Proxy
 from sim.experiment.notice import Assumption
-from sim.reading import trace_file
+from sim.reading import pasted, trace_file
 from sim.reading.access_log import AccessLog, Reading
 from sim.reading.arguments import COMMON, add_experiment_arguments, described_by, read_log
 from sim.reading.logged_requests import NO_WORKER, LoggedRequests
@@ -93,8 +93,7 @@ def main(arguments: Sequence[str]) -> None:
     args = _parser().parse_args(arguments[1:])
     page = report_path(args)
     _refuse_unread(args)
-    if args.FILE:
-        args.access_log = [*(args.access_log or ()), *args.FILE]
+    _take_words(args)
     described = described_by(args, replay=False)
     log = described.log
     if log is None:
@@ -212,6 +211,15 @@ def _window(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) >= 1:
         return int(text)
     raise argparse.ArgumentError(None, f"--window is {text!r}; expected a whole number >= 1")
+
+
+def _take_words(args: argparse.Namespace) -> None:
+    """Take the words without a flag: a pasted command line, or files of the log."""
+    words: list[str] = args.FILE
+    if words and pasted.starts_gunicorn(words[0]) and not Path(words[0]).is_file():
+        args.pasted = pasted.read(words, ())
+    elif words:
+        args.access_log = [*(args.access_log or ()), *words]
 
 
 def _refuse_unread(args: argparse.Namespace) -> None:
