@@ -50,13 +50,15 @@ class Costs:
         proxy_request: from a request's arrival at nginx until a sleeping poller of Gunicorn's that
             was woken for it runs.
         proxy_response: from the response's arrival at nginx until nginx has sent it on.
+        to_thread: CPU of handing a plain function of an ASGI application to a thread, and its
+            result back to the event loop.
         warm: what `connect`, `send`, `follow`, `receive` and `linger` cost right after another
             request's, as a part of what they cost cold, which is what they say; see
             `sim.model.caches.pace`.
         cooling: s without a request after which half of that difference is lost.
-        cached: what `accept`, `dispatch`, `request`, `respond`, `finish` and `sync_finish` cost
-            right after the same step of another request in the same worker, as a part of what they
-            cost cold, which is what they say; see `sim.model.caches.cached_pace`.
+        cached: what `accept`, `dispatch`, `request`, `respond`, `finish`, `sync_finish` and
+            `to_thread` cost right after the same step of another request in the same worker, as a
+            part of what they cost cold, which is what they say; see `sim.model.caches.cached_pace`.
         cached_elsewhere: the same right after that step in another worker.
         eviction: s after which the caches have lost 63 % of that.
         handover: how much longer a thread that has waited for the GIL takes to compute: it must
@@ -102,6 +104,7 @@ class Costs:
     linger: float = _DEFAULTS["linger"]
     proxy_request: float = _DEFAULTS["proxy_request"]
     proxy_response: float = _DEFAULTS["proxy_response"]
+    to_thread: float = _DEFAULTS["to_thread"]
     warm: float = _DEFAULTS["warm"]
     cooling: float = _DEFAULTS["cooling"]
     cached: float = _DEFAULTS["cached"]

@@ -26,6 +26,7 @@ class StepCosts:
         "send",
         "sync_finish",
         "timer_slack",
+        "to_thread",
     )
 
     def __init__(self, costs: Costs) -> None:
@@ -42,3 +43,4 @@ class StepCosts:
         self.finish = costs.finish
         self.sync_finish = costs.sync_finish
         self.linger = costs.linger
+        self.to_thread = costs.to_thread

@@ -373,3 +373,13 @@ def test_plain_functions_take_the_memory_of_their_threads(server: Server) -> Non
     assert of_threads.worker > of_loop.worker
     more = predict(traced(replace(server, threads=8), (0.0, 0.0, 0.0))).memory
     assert more == of_loop
+
+
+@both
+def test_a_function_costs_the_way_to_its_thread_and_back(server: Server) -> None:
+    costs = replace(FREE, to_thread=0.004)
+    latencies = [
+        predict(replace(asked, costs=costs)).requests[0].finished
+        for asked in (traced(server, (0.0, 0.0, 0.0)), functions(server, (0.0, 0.0, 0.0)))
+    ]
+    assert latencies == pytest.approx([0.0, 0.004], abs=1e-6)

@@ -23,6 +23,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import deque
 from math import inf
+from typing import Final
 
 from sim.experiment.endpoint import TOTAL_TOKENS
 from sim.model.connection import Connection
@@ -34,6 +35,9 @@ from sim.model.gunicorn.pool_thread import PoolThread
 from sim.model.gunicorn.worker import Parent
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.wiring import Wiring
+
+#: Part of `Costs.to_thread` that comes before the function; the rest comes after it.
+HALF: Final = 0.5
 
 
 class AsyncioWorker(EventLoopWorker):
@@ -54,6 +58,7 @@ class AsyncioWorker(EventLoopWorker):
         "_backlog",
         "_has_threads",
         "_races",
+        "_then_begin_response",
         "_then_called",
         "_then_computed",
         "_then_connection_made",
@@ -61,6 +66,7 @@ class AsyncioWorker(EventLoopWorker):
         "_then_reported",
         "_then_returned",
         "_then_run_asgi",
+        "_then_run_sync",
         "_then_send",
         "_then_slept",
         "_then_woken",
@@ -92,6 +98,8 @@ class AsyncioWorker(EventLoopWorker):
         self.max_requests = inf
         self._then_connection_made = self._connection_made
         self._then_run_asgi = self.run_asgi
+        self._then_run_sync = self.run_sync
+        self._then_begin_response = self._begin_response
         self._then_computed = self._computed
         self._then_send = self._send
         self._then_in_thread = self._in_thread
@@ -178,10 +186,8 @@ class AsyncioWorker(EventLoopWorker):
             return
         kind = self.kinds[self.rows.route[connection.row] if self.routed else -1]
         if kind[0] == "def":
-            self.requests.append((connection, self.clock.time))
-            self._start_threads()
-            if len(self.requests) > self.longest:  # noqa: PLR1730 - the call would cost more
-                self.longest = len(self.requests)
+            seconds = HALF * self.costs.to_thread * self.start_pace.at(self.clock.time)
+            self.loop.compute(seconds, self._then_run_sync, connection)
             return
         self._run(connection, self.call_application(connection))
 
@@ -235,6 +241,13 @@ class AsyncioWorker(EventLoopWorker):
             self._end(connection)
 
     # The steps of a request in a thread.
+
+    def run_sync(self, connection: Connection) -> None:
+        """`anyio.to_thread.run_sync()`: wait for the limiter, then for a thread."""
+        self.requests.append((connection, self.clock.time))
+        self._start_threads()
+        if len(self.requests) > self.longest:  # noqa: PLR1730 - the call would cost more
+            self.longest = len(self.requests)
 
     def _start_threads(self) -> None:
         """Give requests to threads, as long as the limiter has tokens."""
@@ -297,7 +310,8 @@ class AsyncioWorker(EventLoopWorker):
 
     def _after_call(self, connection: Connection) -> None:
         if connection in self.conns:
-            self._begin_response(connection)
+            seconds = HALF * self.costs.to_thread * connection.pace
+            self.loop.compute(seconds, self._then_begin_response, connection)
 
     # The end.
 
