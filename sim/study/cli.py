@@ -343,7 +343,12 @@ def _compare(args: argparse.Namespace) -> None:
     contrasts = compare.contrasts(replications, known)
     both = min(sum(trial.point == side for trial in known) for side in compare.SIDES)
     both = min(both, replications)
-    notices = (*notices, *_about_traffic(bases), *_about_trace(*bases))
+    notices = (
+        *notices,
+        *_about_applications(base.server for base in bases),
+        *_about_traffic(bases),
+        *_about_trace(*bases),
+    )
     notices = (*notices, *interruption(args, len(known), stopped=stopped))
     if args.json:
         written = dict(zip(names, map(to_dict, bases), strict=True))
@@ -453,8 +458,9 @@ def _about_applications(servers: Iterable[Server]) -> tuple[str, ...]:
     asgi, wsgi = ([name for name in names if names[name] is kind] for kind in (True, False))
     if not asgi or not wsgi:
         return ()
+    run = "runs" if len(asgi) == 1 else "run"
     return (
-        f"Not the same application: {' and '.join(asgi)} run ASGI applications, "
+        f"Not the same application: {' and '.join(asgi)} {run} ASGI applications, "
         f"{' and '.join(wsgi)} WSGI applications.",
     )
 

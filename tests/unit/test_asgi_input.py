@@ -106,12 +106,20 @@ def test_size_searches_classes_that_run_the_application(
         assert {one.server.threads for one in found} == {1}
 
 
-def test_a_sweep_over_both_kinds_of_classes_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_both_kinds_of_classes_beside_each_other_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     few = ["--duration", "1", "--rate", "5", "--replications", "1"]
     study(["sweep", "--over", "worker_class=gevent,asgi,uvicorn_worker.UvicornWorker", *few])
     printed = " ".join(capsys.readouterr().out.split())
     said = "Not the same application: asgi and uvicorn run ASGI applications, gevent WSGI"
     assert said in printed
+    conf = tmp_path / "a.conf.py"
+    conf.write_text("worker_class = 'asgi'\n", encoding="utf-8")
+    other = tmp_path / "b.conf.py"
+    other.write_text("worker_class = 'gevent'\n", encoding="utf-8")
+    study(["compare", str(conf), str(other), *few])
+    assert "Not the same application: asgi runs ASGI" in " ".join(capsys.readouterr().out.split())
     study(["sweep", "--over", "worker_class=asgi,uvicorn", "-k", "asgi", *few])
     assert "Not the same application" not in " ".join(capsys.readouterr().out.split())
 
