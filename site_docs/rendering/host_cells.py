@@ -1,4 +1,4 @@
-"""The validations of hosts, ``data/validation-KIND.jsonl``: a CPU limit, and one core."""
+"""The validations of where it runs, ``data/validation-KIND.jsonl``: CPU limit, one core, nginx."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sim.validation.verdict import QUIET
 from site_docs.rendering import numbers
 from site_docs.rendering.validated import FILE
 
-Kind = Literal["cpu-limit", "one-core"]
+Kind = Literal["cpu-limit", "one-core", "nginx"]
 
 #: Figures of the table, and what they are called there.
 FIGURES: Final = {"latency_mean": "mean", "latency_p95": "p95"}
@@ -41,7 +41,10 @@ def table(kind: Kind) -> str:
     """
     header, measurements = validation_rows.read(path_of(kind))
     planned = cells_of(
-        header.versions["gunicorn"], limited=header.cpu_limited, one_core=header.one_core
+        header.versions["gunicorn"],
+        nginx=header.nginx,
+        limited=header.cpu_limited,
+        one_core=header.one_core,
     )
     rows = sorted(rows_of(measurements), key=lambda row: row.cell)
     columns = [f"{word} {side}" for word in FIGURES.values() for side in ("predicted", "measured")]

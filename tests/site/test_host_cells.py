@@ -1,4 +1,4 @@
-"""The tables of cells with a CPU limit and on one core, as soon as there are rows of them."""
+"""The tables of cells with a CPU limit, on one core and behind nginx, as soon as there are rows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sim.experiment.document import to_dict
 from sim.experiment.release import NEWEST
 from sim.validation import rows as validation_rows
 from sim.validation.limited_grid import limited
+from sim.validation.proxy_grid import proxied
 from sim.validation.rows import Header, Measurement
 from site_docs.rendering import host_cells
 
@@ -63,3 +64,32 @@ def test_each_cell_has_a_line_with_both_sides(rows: Path) -> None:
         f"| {names[0]} | 2 | 100 ms | 100 ms | 250 ms | 200 ms | 0 %, 25 % |",
         f"| {names[1]} | 1, disturbed | 100 ms | 100 ms | 250 ms | 200 ms | 0 %, 25 % |",
     ]
+
+
+def test_rows_behind_nginx_are_those_of_its_grid(rows: Path) -> None:
+    path = rows.with_name("validation-nginx.jsonl")
+    cell = proxied()[0]
+    measured = Measurement(
+        cell=1,
+        name=cell.name,
+        measured="2026-11-29T10:00:00+00:00",
+        experiment=to_dict(cell.experiment(Host(), 1)),
+        values={"latency_mean": 0.05, "latency_p95": 0.1},
+        outcomes={"ok": 50},
+        others=0.0,
+        variants=[{"latency_mean": 0.04, "latency_p95": 0.1}],
+        ideal={"latency_mean": 0.05, "latency_p95": 0.1},
+    )
+    header = Header(
+        begun="2026-11-29T10:00:00+00:00",
+        machine={"cores": 2, "somaxconn": 4096, "processor": "a processor", "system": "Linux"},
+        versions={"gunicorn": NEWEST, "nginx": "1.22.1"},
+        repeats=1,
+        variants=1,
+        model=None,
+    )
+    validation_rows.write(path, header, [measured])
+    assert host_cells.files() == [path]
+    first, _, _, _, line = host_cells.table("nginx").splitlines()
+    assert first.startswith("1 of 10 cells have been measured")
+    assert line == f"| {cell.name} | 1 | 40 ms | 50 ms | 100 ms | 100 ms | 20 %, 0 % |"
