@@ -280,6 +280,22 @@ def test_halves_are_those_of_the_time_that_both_logs_have() -> None:
     assert alone.arrivals.arrival[0] == EPOCH + 45
 
 
+def test_a_queue_in_the_middle_is_predicted_from_its_beginning() -> None:
+    requests = LoggedRequests()
+    for second in range(100):
+        requests.arrival.append(EPOCH + second)
+        # From the 20th to the 80th second ever more requests are under way.
+        requests.duration.append(0.1 if second < 20 else 80.0 - second if second < 80 else 0.1)
+        requests.worker.append(0)
+        requests.route.append(-1)
+    past = halves(requests, None, 1000, queueing=True, few=2)
+    assert past.begin == EPOCH + 50
+    # Two are under way as the third comes.
+    assert past.arrivals.arrival[0] == EPOCH + 22
+    # It goes back no further than the window.
+    assert halves(requests, None, 10, queueing=True, few=2).arrivals.arrival[0] >= EPOCH + 39
+
+
 def test_judgement_takes_the_first_verdict_that_holds() -> None:
     def run(mean: float) -> Replayed:
         return Replayed(Figures({"request time mean": mean}, (), {}), 0)

@@ -103,7 +103,11 @@ def main(arguments: Sequence[str]) -> None:
     base, more = _behind_proxy(described.experiment, against)
     notices += more
     past = halves(
-        log.requests, None if against is None else against.requests, args.window, queueing=queueing
+        log.requests,
+        None if against is None else against.requests,
+        args.window,
+        queueing=queueing,
+        few=max(1, base.server.concurrency // 2),
     )
     recording = None if args.demand is None else trace_file.read(Path(args.demand))
     demands = (

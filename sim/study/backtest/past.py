@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
 from sim.errors import ExperimentError
 from sim.reading.logged_requests import LoggedRequests
@@ -48,7 +49,12 @@ class Past:
 
 
 def halves(
-    log: LoggedRequests, proxy: LoggedRequests | None, window: int, *, queueing: bool
+    log: LoggedRequests,
+    proxy: LoggedRequests | None,
+    window: int,
+    *,
+    queueing: bool,
+    few: int = 1,
 ) -> Past:
     """Split a log in the middle of its requests.
 
@@ -58,6 +64,7 @@ def halves(
         window: most requests of each half that are used: of the first the last ones, of the second
             the stretch in which they came fastest.
         queueing: whether request times of ``log`` include the wait, as a proxy's do.
+        few: requests under way with which a server has no queue.
 
     Raises:
         ExperimentError: when a half has too few requests, or the logs have no time in common.
@@ -81,6 +88,7 @@ def halves(
     begin, end = coming.arrival[start], coming.arrival[stop - 1]
     before = bisect_left(coming.arrival, begin - LEAD)
     before = max(before, start - int(MOST_LEAD * (stop - start)))
+    before = _quiet_start(coming, before, window, few)
     served = proxy_part = None
     if proxy is not None:
         proxy_part = coming.part(start, stop)
@@ -97,6 +105,31 @@ def halves(
         passed=proxy_part,
         total=len(coming) - first,
     )
+
+
+def _quiet_start(log: LoggedRequests, row: int, window: int, few: int) -> int:
+    """The last row up to ``row`` that came when ``few`` requests were under way at most.
+
+    A queue takes long to be over, and a prediction that began in its midst would not have it. Where
+    there is no such row among the ``window`` before, it is the one that met the fewest.
+    """
+    first = max(0, row - window)
+    begin = log.arrival[first]
+    ends = [
+        arrival + took
+        for arrival, took in zip(log.arrival[:first], log.duration[:first], strict=True)
+        if arrival + took > begin
+    ]
+    heapify(ends)
+    best, least = row, len(log)
+    for place in range(first, row + 1):
+        now = log.arrival[place]
+        while ends and ends[0] <= now:
+            heappop(ends)
+        if len(ends) <= max(few, least):
+            best, least = place, min(least, len(ends))
+        heappush(ends, now + log.duration[place])
+    return best
 
 
 def _common(

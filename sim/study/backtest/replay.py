@@ -83,10 +83,18 @@ def replayed(pickled: bytes, replication: int) -> Replayed:
     ]
     views = predicted_views(with_trace(base, rows), replication)
     first = bisect_left(replay.arrivals, replay.begin)
-    kept = [place for place, row in enumerate(views.rows) if row >= first]
+    # As of the logs: what came to Gunicorn in the judged time, and what came to a thread then.
+    passed = [place for place, row in enumerate(views.rows) if row >= first]
+    served = [
+        place
+        for place, began in enumerate(views.served.begins)
+        if replay.begin <= began <= replay.end
+    ]
+    if not replay.has_passed:
+        served = passed  # Only that log says when they came.
     figures = figures_of(
-        _chosen(views.served, kept) if replay.has_served else None,
-        _chosen(views.passed, kept) if replay.has_passed else None,
+        _chosen(views.served, served) if replay.has_served else None,
+        _chosen(views.passed, passed) if replay.has_passed else None,
         replay.begin,
         replay.end,
         replay.workers,
