@@ -32,7 +32,8 @@ class Audit(NamedTuple):
 _OWN_PARSER = "uvicorn parses requests with a parser of its own"
 _OWN_HOOKS = "uvicorn has its own request loop, and does not call it"
 _OWN_SIGNALS = "uvicorn handles signals itself, and does not call it"
-_OWN_HTTP = "uvicorn speaks HTTP/1.1 only"
+_OWN_HTTP = "uvicorn decides on protocols by settings of its own"
+_ASYNCIO_TLS = "asyncio does the handshake, and reads"
 _NO_THREADS = "one thread runs the event loop"
 _NO_LIMIT = "each worker accepts whatever comes"
 
@@ -47,15 +48,17 @@ IGNORED: Final[Mapping[WorkerClass, Mapping[str, str]]] = MappingProxyType(
         "gevent": {"threads": _NO_THREADS},
         "asgi": {
             "backlog": "asyncio listens once more, with a backlog of 100",
+            "do_handshake_on_connect": _ASYNCIO_TLS,
             "sendfile": "an ASGI application sends bytes",
+            "suppress_ragged_eofs": _ASYNCIO_TLS,
             "threads": _NO_THREADS,
             "worker_connections": _NO_LIMIT,
         },
         "uvicorn": {
             "access_log_format": "uvicorn's access log has a format of its own",
             "casefold_http_method": _OWN_PARSER,
-            "do_handshake_on_connect": "asyncio does the handshake",
-            "dogstatsd_tags": "uvicorn writes no metrics",
+            "do_handshake_on_connect": _ASYNCIO_TLS,
+            "dogstatsd_tags": "uvicorn sends no metric for a request",
             "forwarder_headers": _OWN_PARSER,
             "header_map": _OWN_PARSER,
             "http2_cleartext": _OWN_HTTP,
@@ -82,7 +85,7 @@ IGNORED: Final[Mapping[WorkerClass, Mapping[str, str]]] = MappingProxyType(
             "statsd_host": "uvicorn sends no metric for a request",
             "statsd_prefix": "uvicorn sends no metric for a request",
             "strip_header_spaces": _OWN_PARSER,
-            "suppress_ragged_eofs": "asyncio reads the socket",
+            "suppress_ragged_eofs": _ASYNCIO_TLS,
             "threads": _NO_THREADS,
             "uwsgi_allow_ips": _OWN_PARSER,
             "worker_abort": _OWN_SIGNALS,

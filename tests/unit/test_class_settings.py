@@ -54,7 +54,7 @@ def test_gunicorns_asgi_worker_reads_nothing_that_it_is_said_to_ignore() -> None
     from gunicorn.workers import gasgi  # noqa: PLC0415
 
     text = inspect.getsource(protocol) + inspect.getsource(gasgi)
-    for name in ("backlog", "sendfile"):
+    for name in ("backlog", "do_handshake_on_connect", "sendfile", "suppress_ragged_eofs"):
         assert f"cfg.{name}" not in text
     uses = [line.strip() for line in text.splitlines() if "worker_connections" in line]
     assert "self.worker_connections = self.cfg.worker_connections" in uses
