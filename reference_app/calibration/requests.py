@@ -533,7 +533,8 @@ def _steps(server: RunningServer) -> Steps:
         ExperimentError: when they do not come, or nothing could be timed.
     """
     (marks,) = _notes(server)
-    if not marks["accept_begins"]:
+    # A sync worker is timed by its application alone.
+    if marks["handle_begins"] and not marks["accept_begins"]:
         raise ExperimentError(
             "the worker's loop shows no accept; expected gevent's, or asyncio's own: uninstall "
             "uvloop to calibrate"
