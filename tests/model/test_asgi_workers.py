@@ -6,6 +6,7 @@ moment, where no step of Gunicorn's costs time, so that each moment can be told 
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,7 @@ from strategies import FREE
 
 from sim.experiment import Experiment, Host, Route, Server, Traffic, WorkerClass
 from sim.experiment.distribution import Distribution
-from sim.experiment.disturbance import Hang, Signal
+from sim.experiment.disturbance import Crash, Disturbance, Hang, Signal
 from sim.experiment.endpoint import TOTAL_TOKENS
 from sim.experiment.worker_class import ASYNCIO_BACKLOG
 from sim.model.simulation import predict
@@ -383,3 +384,136 @@ def test_a_function_costs_the_way_to_its_thread_and_back(server: Server) -> None
         for asked in (traced(server, (0.0, 0.0, 0.0)), functions(server, (0.0, 0.0, 0.0)))
     ]
     assert latencies == pytest.approx([0.0, 0.004], abs=1e-6)
+
+
+# What is rare.
+
+
+def impatient(asked: Experiment, seconds: float) -> Experiment:
+    return replace(asked, traffic=replace(asked.traffic, timeout=seconds))
+
+
+def last_end(asked: Experiment, *disturbances: Disturbance) -> float:
+    """When worker 1 is gone, s."""
+    run = predict(replace(asked, disturbances=disturbances))
+    return max(time for time, name in events(run, "exit") if name == "worker 1")
+
+
+def test_a_client_that_left_before_its_request_was_read_has_it_cancelled_too() -> None:
+    """The worker computes until 2.0, reads a request of 10 s, and cancels it 3 s later."""
+    asked = traced(ASGI, (0.0, 0.0, 2.0), (0.1, 10.0, 0.0), (30.0, 0.0, 0.0))
+    term = replace(TO_WORKER["TERM"], at=2.1)
+    assert last_end(impatient(asked, 1.0), term) == pytest.approx(5.3, abs=0.7)
+
+
+def test_a_hang_ends_with_its_request() -> None:
+    asked = impatient(traced(ASGI, (1.0, 0.1, 0.0), (9.0, 0.0, 0.0)), 1.0)
+    run = predict(replace(asked, disturbances=(Hang(0.5, worker=1, threads=1, seconds=60.0),)))
+    ((over, _),) = events(run, "hang over")
+    assert over == pytest.approx(5.0, abs=0.01)
+
+
+@pytest.mark.parametrize("io", [2.0, 6.0])
+def test_what_is_over_or_in_a_thread_is_not_cancelled(io: float) -> None:
+    """A coroutine that ends within the grace period, and a function that does not."""
+    row = (0.5, io, 0.0)
+    asked = traced(ASGI, row, (30.0, 0, 0)) if io < 4 else functions(ASGI, row, (30.0, 0, 0))
+    assert last_end(impatient(asked, 1.0), TO_WORKER["TERM"]) == pytest.approx(0.5 + io, abs=0.6)
+
+
+def test_a_function_that_waits_for_a_thread_is_cancelled() -> None:
+    """40 functions of 6 s: the last one's client has left before a thread is free."""
+    rows = (*((0.0, 6.0, 0.0) for _ in range(TOTAL_TOKENS)), (0.5, 1.0, 0.0), (7.0, 1.0, 0.0))
+    run = predict(impatient(functions(ASGI, *rows), 2.0))
+    late = run.requests[TOTAL_TOKENS]
+    assert late.outcome == "timeout"
+    assert math.isnan(late.started)
+    assert run.requests[TOTAL_TOKENS + 1].outcome == "ok"
+
+
+@both
+def test_a_function_dies_with_its_process(server: Server) -> None:
+    asked = functions(server, (0.5, 4.0, 0.0), (0.6, 0.0, 4.0), (8.0, 0.0, 0.0))
+    killed = Signal(1.0, to="worker", signal="KILL")
+    assert outcomes(replace(asked, disturbances=(killed,))) == ["reset", "reset", "ok"]
+    crashed = replace(asked, disturbances=(Crash(0.2, worker=1),))
+    assert outcomes(crashed)[0] == "reset"
+
+
+def test_sigabrt_ends_the_wait_for_functions_and_python_joins_them() -> None:
+    """SIGQUIT at 1.0 cancels the coroutine; the function's thread is joined at 4.5."""
+    traffic = Traffic(
+        arrivals="constant",
+        rate=4.0,
+        requests=2,
+        routes=(
+            Route("/function", 0.5, io=Distribution("const", (4.0,)), endpoint="def"),
+            Route("/coroutine", 0.5, io=Distribution("const", (9.0,))),
+        ),
+    )
+    asked = Experiment(ASGI, Host(clients="remote"), traffic, costs=FREE, seed=1)
+    mixed = next(
+        each
+        for each in (replace(asked, seed=seed) for seed in range(1, 50))
+        if [row.route for row in predict(each).requests] == ["/function", "/coroutine"]
+    )
+    quit_, abort = TO_WORKER["QUIT"], replace(TO_WORKER["ABRT"], at=2.5)
+    run = predict(replace(mixed, disturbances=(quit_,)))
+    assert {row.outcome for row in run.requests} == {"reset"}
+    function, coroutine = run.requests
+    assert coroutine.finished < 2.1 < function.finished
+    run = predict(replace(mixed, disturbances=(quit_, abort, replace(abort, at=2.6))))
+    assert run.requests[0].finished == pytest.approx(2.5, abs=0.1)
+
+
+def test_functions_that_a_stopping_worker_waits_for_end_one_by_one() -> None:
+    asked = functions(ASGI, (0.2, 2.0, 0.0), (0.3, 3.0, 0.0), (9.0, 0.0, 0.0))
+    run = predict(replace(asked, disturbances=(TO_WORKER["QUIT"],)))
+    assert [row.outcome for row in run.requests] == ["reset", "reset", "ok"]
+    ends = [row.finished for row in run.requests]
+    assert ends[:2] == pytest.approx([2.2, 3.3], abs=0.01)
+
+
+@pytest.mark.parametrize("signal", ["TERM", "ABRT", "INT"])
+@both
+def test_a_loop_that_is_closed_has_no_handlers(server: Server, signal: str) -> None:
+    """Python takes a second to end; a signal ends it at once."""
+    slow = replace(FREE, exit=3.0)
+    stops = replace(server, max_requests=1)
+    asked = replace(traced(stops, (0.5, 0.0, 0.0), (9.0, 0.0, 0.0)), costs=slow)
+    assert last_end(asked) > 3.5
+    assert last_end(asked, replace(TO_WORKER[signal], at=2.5)) < 3.0
+
+
+def test_an_orphan_that_is_stopped_too_leaves_once() -> None:
+    """Both come while the loop computes: it looks when it comes round."""
+    asked = traced(ASGI, (0.5, 0.0, 3.0), (6.0, 0.0, 0.0))
+    killed = Signal(2.0, to="master", signal="KILL")
+    run = predict(replace(asked, disturbances=(TO_WORKER["TERM"], killed)))
+    assert [row.outcome for row in run.requests] == ["ok", "refused"]
+    assert len(events(run, "exiting")) == 1
+
+
+@both
+def test_a_request_may_be_there_before_the_one_before_is_finished(server: Server) -> None:
+    asked = traced(server, (0.0, 0, 0), (0.05, 0, 0), connection="keepalive")
+    run = predict(replace(asked, costs=replace(FREE, finish=0.1)))
+    assert [row.started for row in run.requests] == pytest.approx([0.0, 0.1], abs=0.01)
+
+
+@both
+def test_functions_of_two_workers_crowd_two_cores(server: Server) -> None:
+    """Each worker's loop asks for the GIL of its own; the other core is no help then."""
+    rows = (*((0.0, 0.0, 1.0) for _ in range(4)), *((0.2, 0.0, 0.0) for _ in range(4)))
+    run = predict(functions(replace(server, workers=2), *rows))
+    assert {row.outcome for row in run.requests} == {"ok"}
+    assert {row.worker for row in run.requests} <= {1, 2}
+
+
+def test_a_body_is_read_by_the_loop_and_does_not_block_it() -> None:
+    """The first uploads for 1 s, and then blocks for 0.5 s."""
+    body = Distribution("const", (1.0,))
+    for server in (ASGI, Server(worker_class="gevent")):
+        asked = traced(server, (0.0, 0.5, 0.0), (0.1, 0.5, 0.0), body=body, blocking_io=1.0)
+        run = predict(asked)
+        assert [row.outcome for row in run.requests] == ["ok", "ok"]

@@ -128,8 +128,7 @@ class ASGIWorker(AsyncioWorker):
         if tick != self.ticks or self.exiting:
             return
         if self.stopping_since == inf:
-            if self.alive and self.parent_alive:
-                return
+            assert not (self.alive and self.parent_alive), "it looks where it is to stop"
             self._shutdown()
         waited = self.clock.time - self.stopping_since
         if self.quick or not self.conns or waited > self.graceful_timeout - ROUNDING:
@@ -201,5 +200,11 @@ class ASGIWorker(AsyncioWorker):
                 self.loop.ready(self._abort, None)
 
     def _abort(self, _: None) -> None:
-        if not self.exiting:
+        if self.exiting:
+            return
+        if self.cleaning:
+            # `SystemExit` ends the wait for plain functions, which Python then joins.
+            self.status = 1
+            self._leave()
+        else:
             self._cleanup(1)
