@@ -407,7 +407,7 @@ def _replayed(worker: Server, *traffics: Traffic) -> tuple[list[Replay], Steps]:
         results = [
             _replay(Experiment(server=worker, traffic=traffic), server) for traffic in traffics
         ]
-        return results, _steps(server)
+        return results, _steps(server, loop=worker.traits.event_loop)
 
 
 def _replay(experiment: Experiment, server: RunningServer) -> Replay:
@@ -453,7 +453,7 @@ def application_costs(
         for _ in range(THEIR_REQUESTS):
             _get(running.port, path)
             time.sleep(random.expovariate(RATE))
-        steps = _steps(running)
+        steps = _steps(running, loop=server.traits.event_loop)
     loop = server.traits.event_loop
     return gunicorns_costs(steps, caching, release(gunicorn), loop=loop), _demand(steps)
 
@@ -526,15 +526,15 @@ def _get(port: int, path: str) -> None:
         connection.close()
 
 
-def _steps(server: RunningServer) -> Steps:
-    """Let the worker write its notes, and read them.
+def _steps(server: RunningServer, *, loop: bool) -> Steps:
+    """Let the worker write its notes, and read them; ``loop``: it has an event loop.
 
     Raises:
         ExperimentError: when they do not come, or nothing could be timed.
     """
     (marks,) = _notes(server)
     # A sync worker is timed by its application alone.
-    if marks["handle_begins"] and not marks["accept_begins"]:
+    if loop and not marks["accept_begins"]:
         raise ExperimentError(
             "the worker's loop shows no accept; expected gevent's, or asyncio's own: uninstall "
             "uvloop to calibrate"

@@ -32,6 +32,16 @@ def app(environ, start_response):
     assert threads == [17, 17]
 
 
+@pytest.mark.parametrize("worker_class", ["sync", "gthread"])
+def test_every_request_of_an_older_release_is_timed(worker_class: WorkerClass) -> None:
+    """A sync worker by its application alone; no step of it has another name."""
+    server = Server(worker_class=worker_class, preload_app=True, gunicorn="23.0.0")
+    traffic = Traffic(arrivals="constant", rate=10.0, requests=10, io=Distribution("const", (0.0,)))
+    (result,), steps = requests._replayed(server, traffic)
+    assert len(result.answers) == len(steps.app) == 10
+    assert len(steps.accept) == (10 if worker_class == "gthread" else 0)
+
+
 @pytest.mark.parametrize("worker_class", CLASSES)
 def test_every_step_of_an_event_loop_is_timed(
     worker_class: WorkerClass, monkeypatch: pytest.MonkeyPatch
@@ -50,7 +60,7 @@ def test_every_step_of_an_event_loop_is_timed(
     # uvloop accepts in C, where no clock can be put.
     monkeypatch.setattr(requests, "_notes", lambda _: [{"accept_begins": []}])
     with pytest.raises(ExperimentError, match="the worker's loop shows no accept; expected"):
-        requests._steps(server)  # type: ignore[arg-type]
+        requests._steps(server, loop=True)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
