@@ -263,10 +263,10 @@ class CpuLimit:
 
     def _throttle(self, rq: CfsRq) -> None:
         """`throttle_cfs_rq`."""
-        if not rq.throttled:
-            rq.throttled = True
-            rq.since = math.inf
-            self.throttled.append(rq)
+        assert not rq.throttled, "what is throttled uses nothing"
+        rq.throttled = True
+        rq.since = math.inf
+        self.throttled.append(rq)
 
     def _unthrottle(self, rq: CfsRq) -> None:
         """`unthrottle_cfs_rq`."""

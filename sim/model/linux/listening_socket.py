@@ -190,8 +190,8 @@ class ListeningSocket:
                 self._wake_all()
         if self._cpu_limit is not None:
             for poller in sleeping:
-                if poller.main_thread is not None:
-                    self._cpu_limit.wake_in_vain(poller.main_thread)
+                assert poller.main_thread is not None, "a CPU limit asks for it"
+                self._cpu_limit.wake_in_vain(poller.main_thread)
         if self.stopping:
             self._wake_for_nothing()
         return True

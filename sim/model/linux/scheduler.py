@@ -135,11 +135,12 @@ class Cores:
 
     def idle_core(self) -> Core | None:
         """Any core that idles."""
-        if self.free:
-            for core in self.each:
-                if core.running is None:
-                    return core
-        return None
+        if not self.free:
+            return None
+        for core in self.each:
+            if core.running is None:
+                return core
+        raise AssertionError("one of the cores that are free idles")
 
     def found_by(self, thread: Thread) -> Core:
         """The core to which a thread goes that wakes up, of its own or by another thread.
