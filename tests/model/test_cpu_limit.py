@@ -192,6 +192,21 @@ def test_a_core_returns_what_it_does_not_need() -> None:
     assert limit.stat().usage == pytest.approx(0.0025)
 
 
+def test_what_a_throttled_core_has_used_is_accounted_once() -> None:
+    """A tick finds that its runtime is used up; later the thread leaves it, to wait elsewhere."""
+    clock = Clock()
+    cores = Cores(clock, Random(1), Costs(), 1, 1)
+    limit = CpuLimit(clock, cores, 0.05, 0.0, 250, 0.0)
+    (core,) = cores.each
+    assert limit.enter(core)
+    clock.time = 0.008
+    assert not limit.look(core)
+    clock.time = 0.009
+    limit.leave(core)
+    assert limit.stat().usage == pytest.approx(0.008)
+    assert not limit.enter(core)
+
+
 def test_what_the_limit_costs_is_not_the_average() -> None:
     """Requests of 20 ms of CPU, at a third of a core: with half a core, and without a limit."""
     half = limited(0.5, Server(workers=2), 1 / 3 / 0.02, "const:0.02", costs=Costs())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
-from itertools import accumulate
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from run_rules import check_events, check_row, check_threads
 from strategies import FREE, troubled
 
 from sim.experiment import Experiment, LaunchDarkly, Server, TraceRow, Traffic
@@ -19,27 +18,6 @@ from sim.run import Request
 
 pytestmark = pytest.mark.usefixtures("bounded")
 
-#: s by which sums of the same times in another order may differ.
-ROUNDING = 1e-9
-
-
-def check_row(asked: Experiment, row: Request) -> None:
-    match row.outcome:
-        case "ok":
-            assert row.worker > 0
-            assert row.started + row.io + row.cpu <= row.finished + ROUNDING
-        case "timeout":
-            assert asked.traffic.timeout is not None
-            patience = asked.traffic.timeout + asked.traffic.retry_delay
-            assert row.latency <= (patience + 1.0) * (1 + asked.traffic.retries)
-        case "error_5xx":
-            assert asked.server.worker_class == "sync"
-        case "unfinished":
-            assert row.finished != row.finished  # NaN
-        case other:
-            assert other in ("refused", "reset")
-            assert row.finished >= row.arrival - ROUNDING
-
 
 @settings(
     max_examples=600,
@@ -50,25 +28,10 @@ def check_row(asked: Experiment, row: Request) -> None:
 @given(troubled)
 def test_whatever_goes_wrong_every_request_has_one_outcome(asked: Experiment) -> None:
     run = predict(asked)
-    rows = list(run.requests)
-    for row in rows:
+    for row in run.requests:
         check_row(asked, row)
-    threads: defaultdict[tuple[int, int], list[tuple[float, float]]] = defaultdict(list)
-    for row in rows:
-        if row.thread and row.outcome == "ok":
-            threads[row.worker, row.thread].append((row.started, row.started + row.io + row.cpu))
-    for intervals in threads.values():
-        steps = sorted(
-            step
-            for begin, end in intervals
-            if end - begin > ROUNDING
-            for step in ((begin, 1), (end - ROUNDING, -1))
-        )
-        assert max(accumulate((change for _, change in steps), initial=0)) <= 1
-    times = [event.time for event in run.events]
-    assert times == sorted(times)
-    births = {event.process for event in run.events if event.kind == "fork"}
-    assert {f"worker {row.worker}" for row in rows if row.worker} <= births
+    check_threads(run)
+    check_events(run)
 
 
 def test_a_worker_does_not_see_a_request_that_its_client_has_yet_to_send() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import troubled
 
-from sim.experiment import Experiment, Server, Traffic
+from sim.experiment import Experiment, Server, TraceRow, Traffic
 from sim.experiment.distribution import Distribution
 from sim.model.simulation import PausedPrediction, predict
 from sim.run import Run
@@ -75,3 +75,13 @@ def test_progress_grows_steadily_from_nothing_to_all(
     middle = parts[len(parts) // 2]
     assert 0.3 < middle < 0.7
     assert min(after - before for before, after in pairwise(parts)) > -0.1
+
+
+def test_requests_that_all_come_at_once_have_no_progress_to_tell() -> None:
+    burst = Traffic(arrivals="trace", trace=(TraceRow(0.0, 0.1, 0.0),) * 3)
+    paused = PausedPrediction(Experiment(traffic=burst))
+    assert not paused.advance(5)
+    assert paused.progress() == 0.0
+    while not paused.advance(5):
+        pass
+    assert [row.outcome for row in paused.run().requests] == ["ok"] * 3

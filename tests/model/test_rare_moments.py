@@ -306,6 +306,67 @@ def test_a_signal_before_a_worker_has_handlers_is_lost() -> None:
     assert run.requests.worker[0] == 2
 
 
+def test_a_worker_that_exits_as_it_boots_is_never_ready() -> None:
+    """Its boot ends while Python exits, whose end takes longer."""
+    server = replace(SYNC, preload_app=False)
+    costs = replace(FREE, boot=1.0, exit=2.0)
+    quits = Signal(1.5, "QUIT", worker=2)
+    run = run_of(server, [(9.0, 0.0)], Signal(1.0, "KILL"), quits, costs=costs)
+    assert [process for _, process in times(run, "exiting")] == ["worker 2"]
+    assert [process for _, process in times(run, "ready")] == ["worker 1", "worker 3"]
+    assert run.requests.worker[0] == 3
+
+
+def test_a_second_sigquit_does_not_hurry_a_worker_that_waits_for_its_threads() -> None:
+    hang = Hang(0.0, worker=1, threads=1, seconds=20.0)
+    server, term = replace(GTHREAD, graceful_timeout=1), Signal(1.0, "TERM")
+    once = run_of(server, [(0.1, 0.0), (9.0, 0.0)], hang, term)
+    twice = run_of(server, [(0.1, 0.0), (9.0, 0.0)], hang, term, Signal(4.0, "QUIT"))
+    assert times(twice, "exit") == times(once, "exit")
+    assert times(twice, "exiting") == times(once, "exiting")
+    assert outcomes(twice) == outcomes(once) == ["ok", "ok"]
+
+
+def test_a_response_that_ends_in_an_exiting_worker_ends_the_wait_for_its_threads() -> None:
+    costs = replace(FREE, respond=0.5)
+    run = run_of(GTHREAD, [(0.5, 0.1), (9.0, 0.0)], Signal(0.8, "QUIT"), costs=costs)
+    assert outcomes(run) == ["ok", "ok"]
+    # Its handler sleeps for 0.1 s, and the thread computes for 0.5 s from 0.6 s on.
+    assert times(run, "exiting") == [(pytest.approx(0.9, abs=0.01), "worker 1")]
+    assert times(run, "exit") == [(pytest.approx(1.1, abs=0.01), "worker 1")]
+
+
+def test_sigkill_to_all_leaves_nobody() -> None:
+    run = run_of(SYNC, [(0.5, 3.0), (5.0, 0.0)], Signal(1.0, "KILL", "all"))
+    assert outcomes(run) == ["reset", "refused"]
+    assert run.requests.finished[0] == pytest.approx(1.0, abs=0.01)
+    assert times(run, "fork")[-1][0] <= 0.0
+
+
+def test_the_rest_of_a_body_does_not_keep_a_worker_that_has_ended() -> None:
+    """The response was sent; a thread reads what the application has not, as the worker dies."""
+    late = Distribution("const", (3.0,))
+    run = run_of(
+        GTHREAD,
+        [(0.5, 0.0), (9.0, 0.0)],
+        Signal(1.0, "KILL"),
+        connection="keepalive",
+        body=late,
+        reads_body=False,
+    )
+    assert times(run, "exit") == [(pytest.approx(1.0, abs=0.01), "worker 1")]
+    assert list(run.requests.worker) == [1, 2]
+
+
+def test_a_request_that_comes_as_its_connection_is_put_back_is_read() -> None:
+    """A thread has waited 5 s for it, and the main thread puts the connection on the poller."""
+    late, costs = Distribution("const", (5.1,)), replace(FREE, finish=0.2)
+    run = run_of(replace(GTHREAD, threads=1), [(0.5, 0.0)], costs=costs, first_byte=late)
+    assert outcomes(run) == ["ok"]
+    # Put back at 5.7 s, when the request was there since 5.6 s; another turn enqueues it.
+    assert run.requests.started[0] == pytest.approx(5.9, abs=0.01)
+
+
 # --- gevent --------------------------------------------------------------------------------------
 
 GEVENT = replace(GTHREAD, worker_class="gevent", graceful_timeout=5)
@@ -532,6 +593,26 @@ def test_an_old_worker_without_graceful_timeout_leaves_at_once() -> None:
     server = replace(OLD, graceful_timeout=0)
     run = run_of(server, [(0.5, 2.0), (9.0, 0.0)], Signal(1.0, "TERM"))
     assert times(run, "exiting")[0][0] < 2.5
+
+
+def test_a_thread_of_the_oldest_release_waits_no_longer_than_its_process_lives() -> None:
+    server, late = replace(OLD, gunicorn="20.1.0"), Distribution("const", (3.0,))
+    run = run_of(server, [(0.5, 0.0), (9.0, 0.0)], Signal(1.0, "KILL"), first_byte=late)
+    assert outcomes(run) == ["reset", "ok"]
+    assert math.isnan(run.requests.started[0])
+    assert run.requests.worker[1] == 2
+
+
+def test_a_request_that_is_quicker_than_the_old_thread_that_keeps_its_connection() -> None:
+    """It comes 0.5 s after the one before, which takes its thread 0.9 s to finish."""
+    run = run_of(
+        OLD,
+        [(0.5, 0.0), (1.0, 0.0), (9.0, 0.0)],
+        connection="keepalive",
+        costs=replace(FREE, finish=0.9),
+    )
+    assert outcomes(run) == ["ok", "ok", "ok"]
+    assert run.requests.started[1] == pytest.approx(1.4, abs=0.01)
 
 
 # --- the engine, and what the package exports ----------------------------------------------------
