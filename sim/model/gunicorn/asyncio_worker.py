@@ -28,8 +28,6 @@ from typing import Final
 from sim.experiment.endpoint import TOTAL_TOKENS
 from sim.model.connection import Connection
 from sim.model.cpython.gil import ROUNDING
-from sim.model.engine.chance import Chance
-from sim.model.fitted.gil import CROWDED, SEND_TAKEN_BY_ONE, SEND_TAKEN_BY_SEVERAL, TAKEN
 from sim.model.gunicorn.event_loop_worker import EventLoopWorker
 from sim.model.gunicorn.pool_thread import PoolThread
 from sim.model.gunicorn.worker import Parent
@@ -43,8 +41,7 @@ HALF: Final = 0.5
 class AsyncioWorker(EventLoopWorker):
     """A worker with asyncio's loop; see `EventLoopWorker` for what every event loop has.
 
-    Constants: ``_backlog`` (that it asks `listen(2)` for, and the most that it accepts at once),
-    ``_races`` (stream of the races for the GIL).
+    Constants: ``_backlog`` (that it asks `listen(2)` for, and the most that it accepts at once).
 
     State:
         served: requests that it has responded to; ``max_served`` of them are its last.
@@ -56,11 +53,8 @@ class AsyncioWorker(EventLoopWorker):
 
     __slots__ = (
         "_backlog",
-        "_has_threads",
-        "_races",
         "_then_begin_response",
         "_then_called",
-        "_then_computed",
         "_then_connection_made",
         "_then_in_thread",
         "_then_reported",
@@ -87,12 +81,8 @@ class AsyncioWorker(EventLoopWorker):
         backlog: int,
     ) -> None:
         """A worker whose `run()` sleeps for ``sleep`` s, and which listens with ``backlog``."""
-        super().__init__(
-            wiring, parent, listener, sleep, backlog, polls_between=True, taken=self._taken
-        )
+        super().__init__(wiring, parent, listener, sleep, backlog, polls_between=True)
         self._backlog = backlog
-        self._races = Chance(wiring.stream(f"{self.name} races"))
-        self._has_threads = any(kind[0] == "def" for kind in self.kinds)
         # Counted here when they end, and by `call_application` when they begin.
         self.max_served = self.max_requests
         self.max_requests = inf
@@ -100,7 +90,6 @@ class AsyncioWorker(EventLoopWorker):
         self._then_run_asgi = self.run_asgi
         self._then_run_sync = self.run_sync
         self._then_begin_response = self._begin_response
-        self._then_computed = self._computed
         self._then_send = self._send
         self._then_in_thread = self._in_thread
         self._then_slept = self._slept
@@ -117,16 +106,6 @@ class AsyncioWorker(EventLoopWorker):
     def busy(self) -> bool:
         """See `Worker`: anyio's threads are no daemons, and Python joins them."""
         return len(self.idle_threads) < len(self.threads)
-
-    def _taken(self) -> bool:
-        """Whether a system call of the loop finds the GIL taken, as in a gthread worker."""
-        waiting = len(self.gil.waiting)
-        return self._loses(TAKEN[min(waiting, len(TAKEN)) - 1])
-
-    def _loses(self, taken: float) -> bool:
-        if self.cores.crowded():
-            taken *= CROWDED
-        return self._races.random() < taken
 
     def _listen(self) -> None:
         """`Server._start_serving()` (asyncio/base_events.py) calls `listen(2)` once more."""
@@ -195,27 +174,9 @@ class AsyncioWorker(EventLoopWorker):
         """`await asyncio.sleep(io)`, or another wait that returns to the loop."""
         self.loop.later(io, self._then_woken, connection)
 
-    def _compute_response(self, connection: Connection) -> None:
-        """See `EventLoopWorker`; in two steps where a thread may take the GIL between them."""
-        if not self._has_threads:
-            super()._compute_response(connection)
-            return
-        self.end_io(connection)
-        self.loop.compute(self.rows.cpu[connection.row], self._then_computed, connection)
-
-    def _computed(self, connection: Connection) -> None:
-        self.end_pace.computing.computed(self.rows.cpu[connection.row])
-        self._begin_response(connection)
-
     def _begin_response(self, connection: Connection) -> None:
-        """The application has returned; the response's first `send(2)` is without the GIL."""
-        seconds = self.costs.respond * connection.pace
-        waiting = len(self.gil.waiting)
-        taken = SEND_TAKEN_BY_ONE if waiting == 1 else SEND_TAKEN_BY_SEVERAL
-        if waiting and self._loses(taken):
-            self.loop.let_go(seconds, self._then_send, connection)
-        else:
-            self.loop.compute(seconds, self._then_send, connection)
+        """The function has returned its response, which the loop sends."""
+        self.loop.compute(self.costs.respond * connection.pace, self._then_send, connection)
 
     def _send(self, connection: Connection) -> None:
         """The response is sent, and the request counts."""

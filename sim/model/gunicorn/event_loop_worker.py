@@ -18,11 +18,11 @@ loop.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from math import inf
 
 from sim.model.connection import Connection
-from sim.model.cpython.event_loop import EventLoop, never
+from sim.model.cpython.event_loop import EventLoop
 from sim.model.cpython.gil import ROUNDING
 from sim.model.gunicorn.worker import Parent, Worker
 from sim.model.linux.listening_socket import ListeningSocket
@@ -76,9 +76,8 @@ class EventLoopWorker(Worker):
         max_accept: int,
         *,
         polls_between: bool = False,
-        taken: Callable[[], bool] = never,
     ) -> None:
-        """A worker whose `run()` sleeps for ``sleep`` s; see `EventLoop` for the last two."""
+        """A worker whose `run()` sleeps for ``sleep`` s; see `EventLoop` for the last."""
         super().__init__(wiring, parent, listener, sleep)
         server, traffic = wiring.experiment.server, wiring.experiment.traffic
         self.keepalive = float(server.keepalive)
@@ -100,7 +99,6 @@ class EventLoopWorker(Worker):
             self._sleep,
             self._woken,
             polls_between=polls_between,
-            taken=taken,
             slack=self.costs.timer_slack,
         )
         self.conns: dict[Connection, None] = {}
@@ -186,7 +184,7 @@ class EventLoopWorker(Worker):
                 return
             self.in_hand = self._accept()
         pace = self.start_pace.at(self.clock.time)
-        self.loop.call(self.costs.accept * pace, self._accepted, accepted + 1)
+        self.loop.compute(self.costs.accept * pace, self._accepted, accepted + 1)
 
     def _accept(self) -> Connection:
         connection = self.listener.accept()
@@ -255,7 +253,7 @@ class EventLoopWorker(Worker):
         self.waited += self.clock.time - connection.accepted
         self.current = connection
         seconds = self.request_cost(self.start_pace.step(self.clock.time))
-        self.loop.call(seconds, self._then_handle_request, connection)
+        self.loop.compute(seconds, self._then_handle_request, connection)
 
     def handle_request(self, connection: Connection) -> None:
         """The request is parsed: call the application, which begins with its I/O."""
