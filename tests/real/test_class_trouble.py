@@ -60,6 +60,7 @@ class Scenario:
         duration: time (s) for which those come.
         timeout: Gunicorn's, s.
         shows: what the real server must have done for the scenario to be one.
+        gap: time (s) between two of the requests that are always there.
         hit: requests that trouble may hit, or not, by chance.
         events_off: events of a kind that may come before or after the end by chance, where they
             follow from each other.
@@ -68,11 +69,12 @@ class Scenario:
     shows: Callable[[Run], bool]
     disturbances: tuple[Disturbance, ...] = ()
     own: tuple[TraceRow, ...] = ()
-    duration: float = 3.0
+    duration: float = 4.5
     drain: float = 2.0
     connection: str = "new"
     blocking_io: float = 0.0
-    hit: int = 1
+    gap: float = GAP
+    hit: int = 3
     events_off: int = 0
     server: Server = field(default_factory=lambda: Server(workers=2, preload_app=True))
     launchdarkly: LaunchDarkly = field(default_factory=LaunchDarkly)
@@ -80,7 +82,8 @@ class Scenario:
     def experiment(self, worker_class: WorkerClass, later: float = 0.0) -> Experiment:
         """The scenario as an experiment of one replication, which begins so much later (s)."""
         usual = [
-            TraceRow(GAP * number, 0.02, 0.001) for number in range(round(self.duration / GAP))
+            TraceRow(self.gap * number, 0.02, 0.001)
+            for number in range(round(self.duration / self.gap))
         ]
         rows = [
             replace(row, arrival_s=row.arrival_s + later)
@@ -152,6 +155,7 @@ SCENARIOS = {
         own=(TraceRow(LONG_AT, 4.0, 0.0), TraceRow(OWN_AT, 0.0, 8.0)),
         hit=0,
         server=replace(IMPATIENT, workers=1),
+        gap=0.4,  # no other request is under way then
         duration=4.5,
         drain=4.0,
     ),
@@ -166,8 +170,10 @@ SCENARIOS = {
         own=(TraceRow(OWN_AT, 8.0, 0.0),),
         blocking_io=1.0,
         server=IMPATIENT,
-        duration=4.5,
-        drain=3.0,
+        # The other worker serves on: the run ends with its last response.
+        duration=7.0,
+        # An asyncio worker accepts all that wait at once, and has them beside the one that blocks.
+        hit=REQUESTS_OFF,
     ),
     "one request hangs": Scenario(
         lambda run: not _times(run, "timeout") and _ends(run)["ok"] == len(run.requests) - 1,
@@ -177,7 +183,7 @@ SCENARIOS = {
     "reload with kept connections": Scenario(
         lambda run: len(_times(run, "fork")) == 2,
         (Signal(at=AT, signal="HUP", to="master"),),
-        duration=4.0,
+        duration=6.0,
         connection="keepalive",
     ),
     "stop with kept connections": Scenario(
@@ -248,8 +254,8 @@ def _strange(scenario: Scenario, found: Run, predictions: Sequence[Run]) -> list
         for number, time in enumerate(_times(found, kind)):
             each = (_times(run, kind) for run in predictions)
             of_it = [times[number] for times in each if len(times) > number]
-            later = LATER + scenario.events_off
-            if of_it and not min(of_it) - EARLY <= time <= max(of_it) + later:
+            early, later = EARLY + scenario.events_off, LATER + scenario.events_off
+            if of_it and not min(of_it) - early <= time <= max(of_it) + later:
                 complaints.append(
                     f"{kind} {number} at {time:.2f} s, predicted {min(of_it):.2f} to "
                     f"{max(of_it):.2f} s"
