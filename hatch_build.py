@@ -29,7 +29,7 @@ class CompileModel(BuildHookInterface[Any]):
         """
         # These sources, not those of an installed `sim`.
         sys.path.insert(0, self.root)
-        from sim.compiled import DIRECTORY, fingerprint  # noqa: PLC0415
+        from sim.compiled import DIRECTORY, RUNTIME, fingerprint  # noqa: PLC0415
         from sim.compiled.build import build, put_in_place, refuse_missing_tools  # noqa: PLC0415
         from sim.errors import ExperimentError  # noqa: PLC0415
 
@@ -53,6 +53,7 @@ class CompileModel(BuildHookInterface[Any]):
         for path in lib.rglob("*"):
             if path.is_file():
                 build_data["force_include"][str(path)] = str(path.relative_to(lib))
+        build_data["dependencies"].append(f"{RUNTIME}>=0.17")
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
 

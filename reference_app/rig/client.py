@@ -129,14 +129,14 @@ class LoadGenerator:
             progress: called every `REPORT` s.
 
         Returns:
-            The source's rows, with ``finished`` and ``outcome`` filled in.
+            The source's requests, with ``finished`` and ``outcome`` filled in.
         """
         with (
             _no_garbage_collection(),
             asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(_PreciseSelector())) as r,
         ):
             r.run(self._replay(began, progress))
-        return self._source.rows
+        return self._source.rows.requests()
 
     async def _replay(self, began: Callable[[float], None], progress: Progress) -> None:
         loop = asyncio.get_running_loop()

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from sim.analysis.capacity import Step, capacity
-from sim.analysis.quantile import known
 from sim.analysis.visits import visits
 from sim.experiment.worker_class import slots
 from sim.run import OK, UNFINISHED, Run
+from sim.run.column import floats, largest
 
 #: Slices of the time.
 SLICES = 240
@@ -63,7 +63,7 @@ def course_of(run: Run) -> Course | None:
         return None
     first, last = min(rows.arrival), max(rows.arrival)
     begin = min(0.0, first)
-    end = max(last, max(known(rows.finished), default=last))
+    end = max(last, largest(floats(rows.finished), last))
     if end <= begin:
         return None
     width = (end - begin) / SLICES

@@ -11,12 +11,15 @@ between it and a run is the effect of everything that it leaves out.
 from __future__ import annotations
 
 from array import array
-from itertools import islice
-from operator import le
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sim.run import Requests
+from sim.run.column import float_array, floats, zeros
 from sim.run.ideal_queue import serve
+
+if TYPE_CHECKING:
+    from librt.vecs import vec
+    from mypy_extensions import i64
 
 
 class Ideal(NamedTuple):
@@ -45,18 +48,49 @@ def ideal(requests: Requests, servers: int) -> Ideal:
     Raises:
         ValueError: when ``servers`` is below 1.
     """
+    waits, latencies = served(
+        floats(requests.arrival), floats(requests.io), floats(requests.cpu), servers
+    )
+    return Ideal(float_array(waits), float_array(latencies))
+
+
+def served(
+    arrival: vec[float], io: vec[float], cpu: vec[float], servers: int
+) -> tuple[vec[float], vec[float]]:
+    """The columns of `ideal`, from those of the requests.
+
+    Raises:
+        ValueError: when ``servers`` is below 1.
+    """
     if servers < 1:
         raise ValueError(f"servers is {servers}; expected a whole number >= 1")
-    columns = requests.arrival, requests.io, requests.cpu
     free = [float("-inf")] * servers
-    arrival = requests.arrival
-    if all(map(le, arrival, islice(arrival, 1, None))):
-        waits, latencies = serve(free, *columns)
-        return Ideal(array("d", waits), array("d", latencies))
+    if _in_order(arrival):
+        return serve(free, arrival, io, cpu)
     # A rig that wrote a closed loop's rows as they ended.
-    order = sorted(range(len(arrival)), key=arrival.__getitem__)
-    waits, latencies = serve(free, *([column[row] for row in order] for column in columns))
-    wait, latency = array("d", waits), array("d", latencies)
-    for row, waited, took in zip(order, waits, latencies, strict=True):
-        wait[row], latency[row] = waited, took
-    return Ideal(wait, latency)
+    order = sorted(range(len(arrival)), key=lambda row: arrival[row])
+    waits, latencies = serve(free, _picked(arrival, order), _picked(io, order), _picked(cpu, order))
+    wait, latency = zeros(len(order)), zeros(len(order))
+    for place, row in enumerate(order):
+        wait[row] = waits[place]
+        latency[row] = latencies[place]
+    return wait, latency
+
+
+def _picked(column: vec[float], order: list[int]) -> vec[float]:
+    """The values of these rows, in this order."""
+    picked = zeros(len(order))
+    for place, row in enumerate(order):
+        picked[place] = column[row]
+    return picked
+
+
+def _in_order(arrival: vec[float]) -> bool:
+    """Whether no request arrives before the one in the row before it."""
+    row: i64 = 1
+    number = len(arrival)
+    while row < number:
+        if arrival[row] < arrival[row - 1]:
+            return False
+        row += 1
+    return True

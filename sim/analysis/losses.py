@@ -411,7 +411,7 @@ def charges(
     requests: Requests, experiment: Mapping[str, Any], lives: Lives, spells: Spells
 ) -> dict[int, Charge]:
     """What each lost request was lost to, by its row."""
-    if requests.outcome.count(OK) == len(requests):
+    if requests.count(OK) == len(requests):
         return {}
     lost = [
         (row, requests.arrival[row], _end(requests.finished[row]), outcome)

@@ -41,12 +41,13 @@ from typing import Any, NamedTuple
 from sim.analysis.capacity import Step, capacity
 from sim.analysis.lives import EARLY, read
 from sim.analysis.losses import UNAVOIDABLE, Loss, Spells, charges, losses, union
-from sim.analysis.quantile import known, quantile
+from sim.analysis.quantile import quantile
 from sim.analysis.restarts import Restarts, restarts_of
 from sim.experiment.disturbance import KINDS, Disturbance, Signal
 from sim.experiment.disturbance_text import describe
 from sim.experiment.worker_class import slots
 from sim.run import OK, Requests, Run
+from sim.run.column import floats, integers, largest, occurrences
 
 #: s that a request may always wait before it counts as delayed.
 LEAST_DELAY = 0.1
@@ -144,7 +145,7 @@ def toll(run: Run) -> Toll:
     windows = _windows(past, workers, threads)
     lives = read(run.events, past, workers)
     steps = capacity(run.events, threads)
-    if disturbances or run.requests.outcome.count(OK) < len(run.requests):
+    if disturbances or run.requests.count(OK) < len(run.requests):
         traffic = _traffic(run.requests, disturbances[0].at if disturbances else math.inf)
     else:
         traffic = _Traffic([], [], [])  # Nothing was lost that waits could explain.
@@ -181,9 +182,7 @@ def toll(run: Run) -> Toll:
     return Toll(
         tuple(rows),
         losses(charged, run.requests, named),
-        restarts_of(
-            lives, run.experiment, end, Counter(run.requests.worker), run.requests, charged
-        ),
+        restarts_of(lives, run.experiment, end, _served(run.requests), run.requests, charged),
     )
 
 
@@ -192,7 +191,7 @@ def _without_rows(run: Run) -> Toll:
     assert run.tally is not None, "it has kept a tally instead"
     lives = read(run.events, (), int(run.experiment["server"]["workers"]))
     last = max(run.tally.last, run.events[-1].time if run.events else 0.0)
-    served = run.tally.worker_requests
+    served = run.tally.worker_requests()
     return Toll((), None, restarts_of(lives, run.experiment, last, served, None, {}))
 
 
@@ -279,7 +278,12 @@ def _after(targets: _Targets, disturbance: Disturbance, workers: int) -> _Target
 def _end(run: Run) -> float:
     """The last moment that the run knows of, s."""
     last_event = run.events[-1].time if run.events else -math.inf
-    return max(last_event, max(known(run.requests.finished), default=-math.inf))
+    return max(last_event, largest(floats(run.requests.finished), -math.inf))
+
+
+def _served(requests: Requests) -> dict[int, int]:
+    """Number of requests that each worker ran, by boot order; 0 is no worker."""
+    return dict(enumerate(occurrences(integers(requests.worker))))
 
 
 def _restored(steps: Sequence[Step], window: _Window) -> float | None:

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from itertools import compress
-from operator import sub
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sim.analysis.ideal import ideal
+from sim.analysis.ideal import served
 from sim.analysis.kubelet import Kubelet, kubelet_of
-from sim.analysis.quantile import known, quantile
+from sim.analysis.quantile import quantiles
 from sim.analysis.recovery import Toll, toll
 from sim.experiment.worker_class import slots
 from sim.run import OK, OUTCOMES, CpuStat, QueueLength, Requests, Run
+from sim.run.column import (
+    codes,
+    floats,
+    integers,
+    largest,
+    occurrences,
+    smallest,
+    total,
+    zero_integers,
+    zeros,
+)
 from sim.run.occupation import occupied_until
 from sim.run.requests import NO_ROUTE
 from sim.run.sketch import QuantileSketch
 from sim.run.tally import Tally
+
+if TYPE_CHECKING:
+    from librt.vecs import vec
+    from mypy_extensions import i32, i64, u8
+
+#: The quantiles of `Six`.
+PROBABILITIES = (0.5, 0.9, 0.95, 0.99)
 
 
 class Six(NamedTuple):
@@ -73,30 +89,32 @@ def sample_of(run: Run) -> Sample:
     if run.tally is not None:
         return _tallied(run, run.tally)
     requests = run.requests
-    arrival, finished = requests.arrival, requests.finished
-    first = min(arrival, default=0.0)
+    arrival, finished = floats(requests.arrival), floats(requests.finished)
+    started, outcome = floats(requests.started), codes(requests.outcome)
+    io, cpu, worker = floats(requests.io), floats(requests.cpu), integers(requests.worker)
+    first, last_arrival = smallest(arrival, 0.0), largest(arrival, 0.0)
     # Requests that are never answered still come, and take their time doing so.
-    last = max(known(finished), default=first)
-    last = max(last, max(arrival, default=first))
-    counts = tuple(requests.outcome.count(code) for code in range(len(OUTCOMES)))
-    answered = _answered(requests)
+    last = max(largest(finished, first), last_arrival)
+    counts = [requests.count(code) for code in range(len(OUTCOMES))]
     span = last - first
-    perfect = ideal(requests, threads_of(run.experiment))
-    worker_requests = Counter(requests.worker)
-    del worker_requests[0]  # 0 is no worker
+    ideal_waits, ideal_latencies = served(arrival, io, cpu, threads_of(run.experiment))
+    number = occurrences(worker)
+    busy = zeros(len(number))
+    ran = _occupy(busy, worker, started, finished, outcome, io, cpu, last)
     return Sample(
-        outcomes=counts,
-        latency=_six(_differences(answered.finished, answered.arrival)),
-        wait=_six(_differences(answered.started, answered.arrival)),
-        ideal_latency=_six(sorted(perfect.latency)),
-        ideal_wait=_six(sorted(perfect.wait)),
+        outcomes=tuple(counts),
+        latency=_six(_times(arrival, finished, outcome)),
+        wait=_six(_times(arrival, started, outcome)),
+        ideal_latency=_six(ideal_latencies),
+        ideal_wait=_six(ideal_waits),
         throughput=counts[OK] / span if span > 0 else None if counts[OK] else 0.0,
         span=span,
-        arrival_span=max(arrival, default=0.0) - first,
-        io=math.fsum(requests.io),
-        cpu=math.fsum(requests.cpu),
-        worker_requests=worker_requests,
-        worker_busy=_busy(requests, last),
+        arrival_span=last_arrival - first,
+        io=total(io),
+        cpu=total(cpu),
+        # 0 is no worker.
+        worker_requests=Counter({order: n for order, n in enumerate(number) if order and n}),
+        worker_busy={order: busy[order] for order in range(len(number)) if ran[order]},
         queues=run.queues,
         toll=toll(run),
         kubelet=kubelet_of(run, last),
@@ -117,17 +135,14 @@ def _routes(requests: Requests) -> tuple[RouteSample, ...]:
 
 
 def _route(requests: Requests, name: str, rows: Sequence[int]) -> RouteSample:
-    ok = [row for row in rows if requests.outcome[row] == OK]
-    arrival, started, finished = (
-        [column[row] for row in ok]
-        for column in (requests.arrival, requests.started, requests.finished)
-    )
+    its = requests.of(rows)
+    arrival, outcome = floats(its.arrival), codes(its.outcome)
     return RouteSample(
         name,
-        len(rows),
-        len(rows) - len(ok),
-        _six(_differences(finished, arrival)),
-        _six(_differences(started, arrival)),
+        len(its),
+        len(its) - its.count(OK),
+        _six(_times(arrival, floats(its.finished), outcome)),
+        _six(_times(arrival, floats(its.started), outcome)),
     )
 
 
@@ -146,8 +161,8 @@ def _tallied(run: Run, tally: Tally) -> Sample:
         arrival_span=max(0.0, tally.last_arrival - tally.first),
         io=tally.io,
         cpu=tally.cpu,
-        worker_requests=tally.worker_requests,
-        worker_busy=tally.worker_busy,
+        worker_requests=tally.worker_requests(),
+        worker_busy=tally.worker_busy(),
         queues=run.queues,
         toll=toll(run),
         cpu_stat=run.cpu_stat,
@@ -161,62 +176,68 @@ def _sketched(times: QuantileSketch) -> Six | None:
     return Six(times.total / times.count, p50, p90, p95, p99, times.largest)
 
 
-class _Answered(NamedTuple):
-    """Columns of the requests that were answered ``ok``."""
-
-    arrival: Sequence[float]
-    started: Sequence[float]
-    finished: Sequence[float]
-
-
-def _answered(requests: Requests) -> _Answered:
-    columns = requests.arrival, requests.started, requests.finished
-    if requests.outcome.count(OK) == len(requests):
-        return _Answered(*columns)
-    ok = [code == OK for code in requests.outcome]
-    return _Answered(*([*compress(column, ok)] for column in columns))
+def _times(arrival: vec[float], ends: vec[float], outcome: vec[u8]) -> vec[float]:
+    """S from each arrival to its end, over the requests answered ``ok`` whose end is known."""
+    times = zeros(len(arrival))
+    number: i64 = 0
+    row: i64 = 0
+    while row < len(arrival):
+        if outcome[row] == OK and not math.isnan(ends[row]):
+            times[number] = ends[row] - arrival[row]
+            number += 1
+        row += 1
+    return times if number == row else times[:number]
 
 
-def _differences(ends: Sequence[float], begins: Sequence[float]) -> list[float]:
-    """The differences that are not NaN, sorted."""
-    return sorted(known([*map(sub, ends, begins)]))
+def _occupy(
+    busy: vec[float],
+    worker: vec[i32],
+    started: vec[float],
+    finished: vec[float],
+    outcome: vec[u8],
+    io: vec[float],
+    cpu: vec[float],
+    end: float,
+) -> vec[i32]:
+    """Add up the time that each worker's threads ran requests, s, up to the ``end`` of the run.
 
+    Args:
+        busy: of each worker, by boot order; it is changed.
+        worker: column of `sim.run.Requests`, as those that follow.
+        started: see there.
+        finished: see there.
+        outcome: see there.
+        io: see there.
+        cpu: see there.
+        end: of the run, s.
 
-def _busy(requests: Requests, end: float) -> dict[int, float]:
-    """Time that each worker's threads ran requests, s, up to the ``end`` of the run."""
-    busy: defaultdict[int, float] = defaultdict(float)
-    isnan = math.isnan
-    for worker, started, finished, outcome, io, cpu in zip(
-        requests.worker,
-        requests.started,
-        requests.finished,
-        requests.outcome,
-        requests.io,
-        requests.cpu,
-        strict=True,
-    ):
-        if worker and not isnan(started):
+    Returns:
+        Of each worker, how many of its requests have started.
+    """
+    starts = zero_integers(len(busy))
+    row: i64 = 0
+    while row < len(worker):
+        its: int = worker[row]
+        start, until = started[row], finished[row]
+        if its > 0 and not math.isnan(start):
             # As `occupied_until` says of nearly all requests, without the call.
-            if outcome == OK and finished >= started:
-                until = finished
-            else:
-                until = occupied_until(started, finished, outcome, io + cpu, end)
-            busy[worker] = busy[worker] + until - started
-    return dict(busy)
+            if outcome[row] != OK or not until >= start:
+                demand = io[row] + cpu[row]
+                until = occupied_until(start, until, outcome[row], demand, end)
+            busy[its] = busy[its] + until - start
+            starts[its] += 1
+        row += 1
+    return starts
 
 
-def _six(values: Sequence[float]) -> Six | None:
-    """The six numbers of sorted ``values``; None without any."""
-    if not values:
+def _six(values: vec[float]) -> Six | None:
+    """The six numbers of ``values``; None without any."""
+    if len(values) == 0:
         return None
-    return Six(
-        mean=math.fsum(values) / len(values),
-        p50=quantile(values, 0.5),
-        p90=quantile(values, 0.9),
-        p95=quantile(values, 0.95),
-        p99=quantile(values, 0.99),
-        max=values[-1],
-    )
+    number: int = len(values)
+    mean = total(values) / number
+    p50, p90, p95, p99 = quantiles(values, PROBABILITIES)
+    return Six(mean, p50, p90, p95, p99, largest(values, 0.0))
 
 
 def threads_of(experiment: dict[str, Any]) -> int:

@@ -1,9 +1,10 @@
 """The compiled model: extensions made of these very sources, or else not used.
 
-``python -m sim compile`` compiles `sim.model` with mypyc into a directory near the sources (see
-`sim.compiled.build`). Its predictions are the same, byte for byte, in a third of the time. After a
-change to the sources the model is Python again, until the next such command: an extension that
-does not do what its source says would be a riddle.
+``python -m sim compile`` compiles `sim.model` with mypyc into a directory near the sources, and
+with it what draws requests and sums them up (see `sim.compiled.build`). Its predictions are the
+same, byte for byte, in a third of the time. After a change to the sources the model is Python
+again, until the next such command: an extension that does not do what its source says would be a
+riddle.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterable, MutableSequence
 from functools import cache
 from hashlib import sha256
 from importlib.machinery import EXTENSION_SUFFIXES
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -32,12 +33,19 @@ FINGERPRINT = "fingerprint"
 GROUP = "gunicorn_sim"
 SHARED = f"{GROUP}__mypyc"
 
+#: The package that compiled code needs besides: mypyc's runtime, with its vectors of numbers.
+RUNTIME = "librt"
+
 #: Packages of `sim` that a prediction depends on, sources and tables.
 PREDICTING = ("experiment", "run", "model")
 
 
-def fingerprint(packages: Iterable[str] = PREDICTING) -> str:
-    """Hash of the sources of ``packages`` of `sim`; by default, all that a prediction needs."""
+#: Packages of `sim` that compiled code depends on.
+COMPILING = (*PREDICTING, "analysis")
+
+
+def fingerprint(packages: Iterable[str] = COMPILING) -> str:
+    """Hash of the sources of ``packages`` of `sim`; by default, all that is compiled and more."""
     digest = sha256()
     for package in packages:
         for path in sorted((PACKAGE / package).rglob("*.py")):
@@ -64,7 +72,7 @@ def prefer(name: str, path: MutableSequence[str]) -> None:
     """Import a package's modules from the compiled model, if it is fresh.
 
     Args:
-        name: of `sim.model` or of a package in it.
+        name: of a package of `sim` that has compiled modules.
         path: its ``__path__``.
     """
     if _load_shared():
@@ -74,7 +82,7 @@ def prefer(name: str, path: MutableSequence[str]) -> None:
 @cache
 def _load_shared() -> bool:
     """Load the extension that all others share; False where the model stays Python."""
-    if os.environ.get(INTERPRETED) or not is_fresh():
+    if os.environ.get(INTERPRETED) or not is_fresh() or find_spec(RUNTIME) is None:
         return False
     spec = spec_from_file_location(SHARED, DIRECTORY / f"{SHARED}{EXTENSION_SUFFIXES[0]}")
     assert spec is not None, "the name is one of an extension"

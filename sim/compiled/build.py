@@ -18,10 +18,19 @@ from typing import Any
 from sim.compiled import DIRECTORY, FINGERPRINT, GROUP, PACKAGE
 from sim.errors import ExperimentError
 
-#: Modules of the model that stay Python.
+#: What is compiled, but for `PYTHON`: the model, the rows that it fills in, and what sums them up.
+COMPILED = (
+    "model/**/*.py",
+    *("run/arrivals.py", "run/column.py", "run/ideal_queue.py", "run/occupation.py"),
+    *("run/rows.py", "run/sketch.py", "run/tally.py"),
+    *("analysis/ideal.py", "analysis/quantile.py", "analysis/sample.py"),
+)
+
+#: Modules of `COMPILED` that stay Python.
 PYTHON = {
     "__init__.py",  # decides whether the others are compiled
     "slow_life.py",  # a class of SimPy's with another method; no request passes through it
+    "attributes.py",  # has to be there for both
     "wiring.py",  # mypyc does not know dataclasses that are frozen and have slots
 }
 
@@ -67,7 +76,7 @@ def build(lib: Path) -> None:
     from setuptools import Distribution  # noqa: PLC0415
 
     root = PACKAGE.parent
-    paths = sorted((PACKAGE / "model").rglob("*.py"))
+    paths = sorted(path for pattern in COMPILED for path in PACKAGE.glob(pattern))
     with TemporaryDirectory() as scratch:
         extensions = mypycify(
             [

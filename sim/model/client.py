@@ -7,16 +7,16 @@ takes one of the cores; elsewhere it only takes time.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Generator
-from math import inf
+from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 from sim.experiment import Traffic
 from sim.experiment.costs import Costs
 from sim.model.caches.pace import Pace
 from sim.model.connection import Connection
-from sim.model.cpython.gil import Gil
+from sim.model.cpython.gil import Gil, Then
 from sim.model.engine.clock import Call, Clock
+from sim.model.engine.infinity import inf
 from sim.model.linux.handshake import Handshakes
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.linux.scheduler import Cores
@@ -24,7 +24,7 @@ from sim.model.linux.timer_wheel import TimerWheel
 from sim.model.recorder import Recorder
 from sim.model.step_costs import StepCosts
 from sim.run import ERROR_5XX, OK, REFUSED, RESET, TIMEOUT, UNFINISHED
-from sim.run.arrivals import Source
+from sim.run.arrivals import NONE, Source
 
 #: The owner of a kubelet's connections; no client has this number.
 KUBELET: Final = -1
@@ -84,7 +84,7 @@ class Clients:
 
     Constant too: ``answers_matter``, whether anything that a client does depends on an answer. It
     does not in an open loop with new connections, where answers need no events of their own. If all
-    send at once there too, arrivals are `_open_loop`.
+    send at once there too, `_arrive` sends them.
 
     Output: ``finished`` succeeds when every request has its outcome, or the drain is over.
 
@@ -101,12 +101,10 @@ class Clients:
         self.unix = parts.unix
         self.cores = cores
         self._gil = None if cores is None else Gil(clock, cores, None)
-        self._compute = clock.after if self._gil is None else self._gil.compute
         self.costs = StepCosts(costs)
         self.rtt = parts.rtt
         self._way = parts.rtt / 2
         self.source = source
-        self._forget = source.forget
         self.recorder = parts.recorder
         self.rows = parts.recorder.requests
         self.pace = parts.pace
@@ -140,6 +138,7 @@ class Clients:
         self._connect_costs = costs.connect
         self._then_connect = self._connect
         self._then_received = self._received
+        self._then_arrive = self._arrive
         self._at_once = not self.answers_matter and first_byte is None
         self._arrival = object()
         self._drain = Call(clock, self._on_drain)
@@ -157,31 +156,38 @@ class Clients:
     def begin(self) -> None:
         """Send the first request when it is due."""
         if self._at_once:
-            arrivals = self._open_loop()
-            self._arrive = arrivals.send
-            next(arrivals)
+            self._schedule_open_loop()
         else:
             self._schedule_arrival()
             self._begin_drain()
 
-    def _open_loop(self) -> Generator[None, None, None]:
-        """Send every request on a connection of its own, whatever became of those before."""
-        clock = self.clock
-        offset = self.recorder.start
-        for row, due in self.source.coming():
-            self._next_due = due
-            delay = offset + due - clock.time
-            clock.after(delay if delay > 0 else 0.0, self._arrive, None)
-            yield
-            self.waiting += 1
-            connection = Connection(row, 0)
-            connection.pace = pace = self.pace.step(due)
-            connecting = self._connect_costs * pace + 3 * self._way
-            self._compute(connecting, self._then_connect, connection)
-            self.last_arrival = due
-        self._next_due = inf
-        self._begin_drain()
-        yield
+    def _schedule_open_loop(self) -> None:
+        """Schedule the next request of an open loop that no answer matters to, if there is one."""
+        row = self.source.following()
+        if row == NONE:
+            self._next_due = inf
+            self._begin_drain()
+            return
+        self._next_due = due = self.rows.arrival[row]
+        delay = self.recorder.start + due - self.clock.time
+        self.clock.after(delay if delay > 0 else 0.0, self._then_arrive, row)
+
+    def _arrive(self, row: int) -> None:
+        """Send a request on a connection of its own, whatever became of those before."""
+        self.waiting += 1
+        self.last_arrival = due = self._next_due
+        connection = Connection(row, 0)
+        connection.pace = pace = self.pace.step(due)
+        connecting = self._connect_costs * pace + 3 * self._way
+        self._compute(connecting, self._then_connect, connection)
+        self._schedule_open_loop()
+
+    def _compute(self, seconds: float, then: Then, argument: object) -> None:
+        """Let the load generator compute; on another host nobody but it needs the core."""
+        if self._gil is None:
+            self.clock.after(seconds, then, argument)
+        else:
+            self._gil.compute(seconds, then, argument)
 
     def _schedule_arrival(self) -> None:
         self._next_due = due = self.source.due()
@@ -345,8 +351,7 @@ class Clients:
         assert rows.outcome[row] == UNFINISHED, "a request ends once"
         rows.finished[row] = received - self.recorder.start
         rows.outcome[row] = OK
-        if self._forget is not None:
-            self._forget(row)
+        self.source.forget(row)
         self.waiting -= 1
         if not self.waiting and self._next_due == inf:
             self._finish()
@@ -431,8 +436,7 @@ class Clients:
         assert rows.outcome[row] == UNFINISHED, "a request ends once"
         rows.finished[row] = now
         rows.outcome[row] = outcome
-        if self._forget is not None:
-            self._forget(row)
+        self.source.forget(row)
         self.waiting -= 1
         self.source.answered(client, now)
         if not self._at_once and self.source.due() < self._next_due:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sim.model.engine.attributes import mypyc_attr
+
 if TYPE_CHECKING:
     from sim.model.gunicorn.worker import Worker
 
 
+@mypyc_attr(free_list_len=1)  # see `sim.model.engine.heap.Entry`
 class Connection:
     """One connection.
 

@@ -20,7 +20,6 @@ What the kubelet computes takes time and no core: it is little, and elsewhere on
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from math import inf
 from typing import Final
 
 from simpy import Event
@@ -30,11 +29,13 @@ from sim.experiment.shutdown import Shutdown, shutdown
 from sim.model.client import KUBELET
 from sim.model.connection import Connection
 from sim.model.engine.clock import Call
+from sim.model.engine.infinity import inf
 from sim.model.gunicorn.arbiter import Arbiter
 from sim.model.pod import Pod
 from sim.model.wiring import Wiring
 from sim.run import OK, REFUSED, TIMEOUT, UNFINISHED, Probed, Requests
 from sim.run.kubelet import BackOff, Prober
+from sim.run.rows import Rows
 
 #: How it names what holds all processes, and what is in the Service.
 CONTAINER: Final = "container"
@@ -54,7 +55,7 @@ class Probes:
         out: what ends the wait for a probe that is out, by row.
     """
 
-    def __init__(self, wiring: Wiring, columns: Requests) -> None:
+    def __init__(self, wiring: Wiring, columns: Rows) -> None:
         self.wiring = wiring
         self.columns = columns
         self.rows: dict[int, ProbeKind] = {}
@@ -84,9 +85,9 @@ class Probes:
         self.columns.outcome[row] = outcome
         out.succeed(outcome)
 
-    def probed(self) -> tuple[Probed, ...]:
-        """All probes, by time."""
-        return tuple(Probed(kind, self.columns[row]) for row, kind in self.rows.items())
+    def probed(self, requests: Requests) -> tuple[Probed, ...]:
+        """All probes, by time; they are among the ``requests`` of the source."""
+        return tuple(Probed(kind, requests[row]) for row, kind in self.rows.items())
 
     def _now(self) -> float:
         return self.wiring.clock.time - self.wiring.recorder.start

@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from math import inf
 from typing import Final
 
 from sim.experiment import Proxy, Traffic
@@ -38,6 +37,7 @@ from sim.model.client import KUBELET, ClientParts, Clients
 from sim.model.connection import Connection
 from sim.model.cpython.gil import ROUNDING, Gil
 from sim.model.engine.clock import Call
+from sim.model.engine.infinity import inf
 from sim.model.linux.handshake import Handshake
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.run import BAD_GATEWAY, ERROR_5XX, GATEWAY_TIMEOUT, OK, REFUSED, TIMEOUT

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sim.model.columns import Columns
-from sim.run import ProcessEvent, Requests
+from sim.run import ProcessEvent
+from sim.run.rows import Rows
 
 
 class Recorder:
@@ -11,15 +11,15 @@ class Recorder:
 
     Attributes:
         start: the model's time at the first moment of the run, s; rows count from it.
-        requests: the columns of the source's rows.
+        requests: the source's rows.
         events: process events so far, in the model's time.
     """
 
     __slots__ = ("events", "requests", "start")
 
-    def __init__(self, requests: Requests) -> None:
+    def __init__(self, requests: Rows) -> None:
         self.start = 0.0
-        self.requests = Columns(requests)
+        self.requests = requests
         self.events: list[tuple[float, str, str]] = []
 
     def event(self, time: float, kind: str, process: str) -> None:

@@ -161,12 +161,12 @@ class _Simulation:
         # Of an open loop: how many there are to be, about, and when the last is sent, s.
         passing_number = experiment.expected_requests if passing is not None else 0.0
         scheduled = self.source.rows.arrival
-        self._requests: float = passing_number or len(scheduled)
-        self._sent_until = (
-            passing_number / experiment.traffic.rate
-            if passing_number
-            else max(scheduled, default=0.0)
-        )
+        self._requests = passing_number or float(len(scheduled))
+        self._sent_until = 0.0
+        if passing_number:
+            self._sent_until = passing_number / experiment.traffic.rate
+        elif len(scheduled) > 0:
+            self._sent_until = scheduled[-1]
         self._end = clock.process(self._life())
 
     def _new_master(self, pod: Pod, container: int) -> Arbiter:
@@ -319,18 +319,18 @@ class _Simulation:
     def run(self) -> Run:
         """What was recorded, once the run is over."""
         assert self._is_consistent()
-        probes = self.probes
+        probes, requests = self.probes, self.source.rows.requests()
         return Run(
             "sim",
             to_dict(self.experiment),
             self.replication,
-            self.source.rows if probes is None else self.source.rows.without(probes.rows),
+            requests if probes is None else requests.without(probes.rows),
             self.recorder.process_events(),
             self._queues(),
             self._census(),
             predict_memory(self.experiment),
             gunicorn=self.release.number,
-            probes=() if probes is None else probes.probed(),
+            probes=() if probes is None else probes.probed(requests),
             cpu_stat=self._cpu_stat(),
         )
 

@@ -1,11 +1,16 @@
 """What comes out: one row a request, one row a process event.
 
 A `Run` is the same whether `sim.model` predicted it or `reference_app` measured it. This package
-imports the standard library and `sim.experiment` only.
+imports the standard library, `sim.experiment` and, to find compiled modules, `sim.compiled` only.
 """
 
-from sim.run.file import SCHEMA, load, save
-from sim.run.requests import (
+from sim.compiled import prefer
+
+prefer(__name__, __path__)
+
+# Below that, for they import modules that may be compiled.
+from sim.run.file import SCHEMA, load, save  # noqa: E402
+from sim.run.requests import (  # noqa: E402
     BAD_GATEWAY,
     ERROR_5XX,
     GATEWAY_TIMEOUT,
@@ -19,7 +24,16 @@ from sim.run.requests import (
     Request,
     Requests,
 )
-from sim.run.run import Census, CpuStat, Memory, Probed, ProcessEvent, QueueLength, Run, Source
+from sim.run.run import (  # noqa: E402
+    Census,
+    CpuStat,
+    Memory,
+    Probed,
+    ProcessEvent,
+    QueueLength,
+    Run,
+    Source,
+)
 
 __all__ = [
     "BAD_GATEWAY",

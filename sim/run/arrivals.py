@@ -7,28 +7,38 @@ random numbers) and chance cancels in their difference.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
-from itertools import accumulate, islice, repeat, takewhile
+from itertools import accumulate, islice, takewhile
 from random import Random
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from sim.experiment import Experiment
 from sim.experiment.distribution import Distribution
+from sim.run.column import filled, floats, zeros
 from sim.run.requests import NO_ROUTE, Requests
+from sim.run.rows import Rows
 from sim.run.tally import Tally
+
+if TYPE_CHECKING:
+    from librt.vecs import vec
+    from mypy_extensions import i64
 
 #: s between the last worker's readiness and the start of the run, in both interpreters.
 LEAD = 0.25
 
 
 #: Requests that a run without rows counts at once: from some hundreds on, more are no faster.
-BLOCK = 512
+BLOCK: Final = 512
+
+#: The row of no request.
+NONE: Final = -1
 
 
-class Source(Protocol):
+class Source(ABC):
     """What sends requests: both interpreters drive one, each with its own clock.
 
     Attributes:
@@ -36,41 +46,52 @@ class Source(Protocol):
         closed_loop: whether answers bring new requests.
     """
 
-    rows: Requests
-    closed_loop: bool
+    __slots__ = ("closed_loop", "rows")
 
-    @property
-    def forget(self) -> Callable[[int], None] | None:
-        """To be told of rows whose outcome is known, and which are lost then; None keeps all."""
+    def __init__(self, rows: Rows, *, closed_loop: bool) -> None:
+        self.rows = rows
+        self.closed_loop = closed_loop
 
-    def coming(self) -> Iterable[tuple[int, float]]:
-        """Every request in order, its row and when it is to be sent; of an open loop only."""
+    @abstractmethod
+    def following(self) -> int:
+        """The row of the next request, in the order of arrival; `NONE` after the last.
 
+        Only of an open loop, and instead of `due` and `take`.
+        """
+
+    @abstractmethod
     def due(self) -> float:
         """When the next request is to be sent, s since the start; infinity: none for now."""
 
+    @abstractmethod
     def take(self) -> tuple[int, int]:
         """The row of that request, and whose connections it may reuse."""
 
-    def answered(self, client: int, now: float) -> None:
+    def answered(self, client: int, now: float) -> None:  # noqa: B027 - an open loop does not care
         """Tell the source at ``now`` that ``client`` knows the outcome of its request."""
 
+    def forget(self, row: int) -> None:  # noqa: B027 - most keep their rows
+        """Tell the source that the outcome of a row is known, which may be lost then."""
 
-class OpenLoop:
+
+class OpenLoop(Source):
     """Requests come when they come, whether the server keeps up or not."""
 
-    closed_loop = False
-    forget = None
+    __slots__ = ("_next", "_number")
 
     def __init__(self, experiment: Experiment, replication: int) -> None:
-        self.rows = schedule(experiment, replication)
+        super().__init__(_scheduled(experiment, replication), closed_loop=False)
         # Rows may come behind these that are none of the clients': a kubelet's probes.
         self._number = len(self.rows)
         self._next = 0
 
-    def coming(self) -> Iterable[tuple[int, float]]:
+    def following(self) -> int:
         """See `Source`."""
-        return enumerate(islice(self.rows.arrival, self._number))
+        row = self._next
+        if row >= self._number:
+            return NONE
+        self._next = row + 1
+        return row
 
     def due(self) -> float:
         """See `Source`."""
@@ -78,23 +99,17 @@ class OpenLoop:
 
     def take(self) -> tuple[int, int]:
         """See `Source`; all requests share one pool of connections."""
-        row = self._next
-        self._next = row + 1
-        return row, 0
-
-    def answered(self, client: int, now: float) -> None:
-        """See `Source`; an open loop does not care."""
+        return self.following(), 0
 
 
-class ClosedLoop:
+class ClosedLoop(Source):
     """Users who each send, wait for the answer, think, and send again."""
 
-    closed_loop = True
-    forget = None
+    __slots__ = ("_due", "_duration", "_limit", "_sent", "_users")
 
     def __init__(self, experiment: Experiment, replication: int) -> None:
         traffic = experiment.traffic
-        self.rows = Requests(routes=traffic.route_names)
+        super().__init__(_no_rows(traffic.route_names), closed_loop=True)
         self._limit = traffic.requests
         self._sent = 0
         # Where a number of requests is asked for, they may take as long as they take.
@@ -102,7 +117,7 @@ class ClosedLoop:
         self._users = [_user(experiment, replication, user) for user in range(traffic.users)]
         self._due = [(0.0, user) for user in range(traffic.users)]
 
-    def coming(self) -> Iterable[tuple[int, float]]:
+    def following(self) -> int:
         """See `Source`; nobody knows."""
         raise AssertionError("the requests of a closed loop come when answers do")
 
@@ -129,58 +144,79 @@ class ClosedLoop:
             heappush(self._due, (time, client))
 
 
-class PassingLoop:
+class PassingLoop(Source):
     """The same as `OpenLoop`, in rows that are used again once they have been counted.
 
     Attributes:
         tally: what is left of the requests; the last of them are in it after `close`.
     """
 
-    closed_loop = False
+    __slots__ = (
+        "_ahead",
+        "_arrivals",
+        "_block",
+        "_cpu",
+        "_ended",
+        "_free",
+        "_io",
+        "_place",
+        "_streams",
+        "_traffic",
+        "tally",
+    )
 
     def __init__(self, experiment: Experiment, replication: int) -> None:
-        self.rows = Requests()
+        super().__init__(_no_rows(()), closed_loop=False)
         self.tally = Tally(experiment.server.concurrency)
-        self._coming = self._requests(experiment, replication)
-        self._ahead: tuple[int, float] | None = None
+        self._traffic = experiment.traffic
+        self._arrivals = _arrivals(experiment, stream(experiment, replication, "arrivals"))
+        self._streams = tuple(stream(experiment, replication, name) for name in ("io", "cpu"))
+        # The block that is being sent, and how many of it have been.
+        self._block: vec[float] = zeros(0)
+        self._io: vec[float] = zeros(0)
+        self._cpu: vec[float] = zeros(0)
+        self._place = 0
+        self._ahead = NONE
         self._free: list[int] = []
         self._ended: list[int] = []
 
-    def _requests(self, experiment: Experiment, replication: int) -> Iterator[tuple[int, float]]:
-        traffic = experiment.traffic
-        io, cpu = (stream(experiment, replication, "io"), stream(experiment, replication, "cpu"))
-        arrivals = _arrivals(experiment, stream(experiment, replication, "arrivals"))
-        rows, free = self.rows, self._free
-        while block := [*islice(arrivals, BLOCK)]:
-            waits = _drawn(traffic.io, len(block), io)
-            computes = _drawn(traffic.cpu, len(block), cpu)
-            self.tally.came(block, waits, computes)
-            for arrival, waiting, computing in zip(block, waits, computes, strict=True):
-                if free:
-                    row = free.pop()
-                    rows.renew(row, arrival, waiting, computing)
-                else:
-                    row = rows.append(arrival, waiting, computing)
-                yield row, arrival
-
-    def coming(self) -> Iterable[tuple[int, float]]:
+    def following(self) -> int:
         """See `Source`."""
-        return self._coming
+        if self._place == len(self._block) and not self._draw_block():
+            return NONE
+        place = self._place
+        self._place = place + 1
+        arrival, io, cpu = self._block[place], self._io[place], self._cpu[place]
+        if not self._free:
+            return self.rows.append(arrival, io, cpu)
+        row = self._free.pop()
+        self.rows.renew(row, arrival, io, cpu)
+        return row
+
+    def _draw_block(self) -> bool:
+        """Draw the next requests; whether there are any."""
+        arrivals = array("d", islice(self._arrivals, BLOCK))
+        if not arrivals:
+            return False
+        io, cpu = self._streams
+        self._block = floats(arrivals)
+        self._io = _drawn(self._traffic.io, len(arrivals), io)
+        self._cpu = _drawn(self._traffic.cpu, len(arrivals), cpu)
+        self._place = 0
+        self.tally.came(self._block, self._io, self._cpu)
+        return True
 
     def due(self) -> float:
         """See `Source`."""
-        if self._ahead is None:
-            self._ahead = next(self._coming, (0, math.inf))
-        return self._ahead[1]
+        if self._ahead == NONE:
+            self._ahead = self.following()
+        return math.inf if self._ahead == NONE else self.rows.arrival[self._ahead]
 
     def take(self) -> tuple[int, int]:
         """See `Source`; all requests share one pool of connections."""
-        assert self._ahead is not None, "it was asked when the request is due"
-        row, self._ahead = self._ahead[0], None
+        assert self._ahead != NONE, "it was asked when the request is due"
+        row, self._ahead = self._ahead, NONE
         return row, 0
-
-    def answered(self, client: int, now: float) -> None:
-        """See `Source`; an open loop does not care."""
 
     def forget(self, row: int) -> None:
         """See `Source`."""
@@ -256,14 +292,23 @@ def slowness(experiment: Experiment, replication: int, of: Slow) -> Callable[[in
 
 def schedule(experiment: Experiment, replication: int) -> Requests:
     """All requests of one replication of an open loop: arrivals in order, and demands."""
+    return _scheduled(experiment, replication).requests()
+
+
+def _no_rows(routes: tuple[str, ...]) -> Rows:
+    return Rows(zeros(0), zeros(0), zeros(0), routes)
+
+
+def _scheduled(experiment: Experiment, replication: int) -> Rows:
+    """The rows of `schedule`."""
     traffic = experiment.traffic
     if traffic.arrivals == "trace":
         names = traffic.route_names
         codes = {name: place for place, name in enumerate(names)}
-        return Requests.scheduled(
-            array("d", (row.arrival_s for row in traffic.trace)),
-            array("d", (row.io_s for row in traffic.trace)),
-            array("d", (row.cpu_s for row in traffic.trace)),
+        return Rows(
+            floats(array("d", (row.arrival_s for row in traffic.trace))),
+            floats(array("d", (row.io_s for row in traffic.trace))),
+            floats(array("d", (row.cpu_s for row in traffic.trace))),
             names,
             array("h", (codes.get(row.route, NO_ROUTE) for row in traffic.trace if names)),
         )
@@ -271,14 +316,14 @@ def schedule(experiment: Experiment, replication: int) -> Requests:
     if traffic.routes:
         return _routed(experiment, replication, arrival)
     n = len(arrival)
-    return Requests.scheduled(
-        arrival,
+    return Rows(
+        floats(arrival),
         _drawn(traffic.io, n, stream(experiment, replication, "io")),
         _drawn(traffic.cpu, n, stream(experiment, replication, "cpu")),
     )
 
 
-def _routed(experiment: Experiment, replication: int, arrival: array[float]) -> Requests:
+def _routed(experiment: Experiment, replication: int, arrival: array[float]) -> Rows:
     """The requests of all routes that this server gets.
 
     Each route's demands have streams of their own: the n-th request of a route demands the same
@@ -293,7 +338,7 @@ def _routed(experiment: Experiment, replication: int, arrival: array[float]) -> 
             ios.append(io)
             cpus.append(cpu)
             routes.append(route)
-    return Requests.scheduled(times, ios, cpus, names, routes)
+    return Rows(floats(times), floats(ios), floats(cpus), names, routes)
 
 
 def _mix(
@@ -320,11 +365,24 @@ def _mix(
         yield io(), cpu(), code
 
 
-def _drawn(distribution: Distribution, number: int, random: Random) -> array[float]:
+def _drawn(distribution: Distribution, number: int, random: Random) -> vec[float]:
+    """So many demands, s: what `Distribution.sampler` draws."""
     if distribution.kind == "const":
-        return array("d", distribution.parameters) * number
+        return filled(distribution.mean, number)
+    drawn = zeros(number)
+    place: i64 = 0
+    if distribution.kind == "exp" and distribution.mean > 0:
+        # Most demands are: a loop without the call of a sampler.
+        uniform, rate = random.random, 1 / distribution.mean
+        while place < number:
+            drawn[place] = -math.log(1.0 - uniform()) / rate
+            place += 1
+        return drawn
     draw = distribution.sampler(random)
-    return array("d", (draw() for _ in repeat(None, number)))
+    while place < number:
+        drawn[place] = draw()
+        place += 1
+    return drawn
 
 
 def _arrivals(experiment: Experiment, random: Random) -> Iterator[float]:
@@ -365,8 +423,8 @@ def _poisson(rates: Sequence[tuple[float, float]], random: Random) -> Iterator[f
     Those are the draws, so that a later change of the rate leaves the arrivals before it alone.
     """
     # `Random.expovariate(1.0)`, without the way there.
-    draw, log = random.random, math.log
-    left = -log(1.0 - draw())
+    draw = random.random
+    left = -math.log(1.0 - draw())
     for since, rate, until in _pieces(rates):
         if not rate:
             continue
@@ -374,7 +432,7 @@ def _poisson(rates: Sequence[tuple[float, float]], random: Random) -> Iterator[f
         while (then := now + left / rate) < until:
             now = then
             yield now
-            left = -log(1.0 - draw())
+            left = -math.log(1.0 - draw())
         left = max(0.0, left - (until - now) * rate)
 
 
@@ -394,8 +452,10 @@ def _user(experiment: Experiment, replication: int, user: int) -> _Demands:
     """What one user will do: streams of its own, so that it does not depend on the others."""
 
     def endless(name: str, distribution: Distribution) -> Iterator[float]:
+        # Not a generator expression: mypyc makes a list of one.
         sample = distribution.sampler(stream(experiment, replication, f"user {user} {name}"))
-        return (sample() for _ in repeat(None))
+        while True:
+            yield sample()
 
     traffic = experiment.traffic
     return _Demands(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from heapq import heapreplace
+from typing import TYPE_CHECKING
+
+from sim.run.column import COMPILED, zeros
+
+if TYPE_CHECKING:
+    from librt.vecs import vec
+    from mypy_extensions import i64
 
 
 def serve(
-    free: list[float], arrival: Iterable[float], io: Iterable[float], cpu: Iterable[float]
-) -> tuple[list[float], list[float]]:
+    free: list[float], arrival: vec[float], io: vec[float], cpu: vec[float]
+) -> tuple[vec[float], vec[float]]:
     """Serve requests in order of arrival.
 
     Args:
@@ -21,15 +26,41 @@ def serve(
     Returns:
         Of each request, from its arrival: when its service begins, and when it ends, s.
     """
-    waits: list[float] = []
-    latencies: list[float] = []
-    wait, latency = waits.append, latencies.append
-    for arrived, waiting, computing in zip(arrival, io, cpu, strict=True):
+    number = len(arrival)
+    waits, latencies = zeros(number), zeros(number)
+    row: i64 = 0
+    while row < number:
+        arrived = arrival[row]
         start = free[0]
         if arrived > start:  # noqa: PLR1730 - the call would cost more
             start = arrived
-        end = start + waiting + computing
+        end = start + io[row] + cpu[row]
         heapreplace(free, end)
-        wait(start - arrived)
-        latency(end - arrived)
+        waits[row] = start - arrived
+        latencies[row] = end - arrived
+        row += 1
     return waits, latencies
+
+
+def heapreplace(heap: list[float], item: float) -> float:
+    """`heapq.heapreplace`."""
+    first = heap[0]
+    size: i64 = len(heap)
+    place: i64 = 0
+    child: i64 = 1
+    while child < size:
+        smaller = heap[child]
+        if child + 1 < size and heap[child + 1] < smaller:
+            child += 1
+            smaller = heap[child]
+        if smaller >= item:
+            break
+        heap[place] = smaller
+        place = child
+        child = 2 * child + 1
+    heap[place] = item
+    return first
+
+
+if not COMPILED:
+    from heapq import heapreplace  # type: ignore[assignment]

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import compress
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 Outcome = Literal[
     "ok",
@@ -29,15 +28,20 @@ Outcome = Literal[
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
-OK, REFUSED, RESET, TIMEOUT, ERROR_5XX, UNFINISHED, BAD_GATEWAY, GATEWAY_TIMEOUT = range(
-    len(OUTCOMES)
-)
+OK: Final = 0
+REFUSED: Final = 1
+RESET: Final = 2
+TIMEOUT: Final = 3
+ERROR_5XX: Final = 4
+UNFINISHED: Final = 5
+BAD_GATEWAY: Final = 6
+GATEWAY_TIMEOUT: Final = 7
 
 
 NAN = math.nan
 
 #: In `Requests.route`, where a request has no route.
-NO_ROUTE = -1
+NO_ROUTE: Final = -1
 
 
 class Request(NamedTuple):
@@ -142,20 +146,14 @@ class Requests:
         self.cpu.append(cpu)
         return len(self.arrival) - 1
 
-    def renew(self, row: int, arrival: float, io: float, cpu: float) -> None:
-        """Put a request of which only the arrival is known in the place of another."""
-        self.arrival[row] = arrival
-        self.accepted[row] = self.started[row] = self.finished[row] = NAN
-        self.worker[row] = self.thread[row] = 0
-        self.outcome[row] = UNFINISHED
-        self.io[row] = io
-        self.cpu[row] = cpu
-
     def without(self, rows: Collection[int]) -> Requests:
         """The same requests but for these ``rows``; itself, if that is none."""
         if not rows:
             return self
-        kept = [row not in rows for row in range(len(self))]
+        return self.of([row for row in range(len(self)) if row not in rows])
+
+    def of(self, rows: Sequence[int]) -> Requests:
+        """The requests of these ``rows``, in this order."""
         columns: dict[str, array[Any]] = {
             column.name: getattr(self, column.name)
             for column in fields(self)
@@ -164,10 +162,15 @@ class Requests:
         return Requests(
             routes=self.routes,
             **{
-                name: array(column.typecode, compress(column, kept))
+                name: array(column.typecode, [column[row] for row in rows] if column else ())
                 for name, column in columns.items()
             },
         )
+
+    def count(self, outcome: int) -> int:
+        """Number of requests with this outcome, a code."""
+        # Bytes are counted by their values, the numbers in an array by comparing objects.
+        return self.outcome.tobytes().count(outcome)
 
     def __len__(self) -> int:
         return len(self.arrival)

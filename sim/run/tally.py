@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from sim.run.column import float_appended, integer_appended, zero_integers, zeros
 from sim.run.ideal_queue import serve
 from sim.run.occupation import occupied_until
-from sim.run.requests import OK, OUTCOMES, Requests
-from sim.run.sketch import QuantileSketch, added
+from sim.run.requests import OK, OUTCOMES
+from sim.run.rows import Rows
+from sim.run.sketch import QuantileSketch
+
+if TYPE_CHECKING:
+    from librt.vecs import vec
+    from mypy_extensions import i32, i64
 
 
 class Tally:
@@ -23,8 +29,7 @@ class Tally:
         last_arrival: the last, s.
         last: the last known outcome or arrival, s.
         io, cpu: sums of the demands, s.
-        worker_requests: by boot order.
-        worker_busy: time that each worker's threads ran requests, s.
+        _requests, _ran, _busy: by boot order, see `worker_requests` and `worker_busy`.
     """
 
     def __init__(self, servers: int) -> None:
@@ -38,47 +43,79 @@ class Tally:
         self.last = 0.0
         self.io = 0.0
         self.cpu = 0.0
-        self.worker_requests: Counter[int] = Counter()
-        self.worker_busy: dict[int, float] = {}
+        self._requests: vec[i32] = zero_integers(1)
+        self._ran: vec[i32] = zero_integers(1)
+        self._busy: vec[float] = zeros(1)
         self._free = [-math.inf] * servers
 
-    def came(self, arrival: Sequence[float], io: Sequence[float], cpu: Sequence[float]) -> None:
+    def came(self, arrival: vec[float], io: vec[float], cpu: vec[float]) -> None:
         """Requests arrive, in order and not before those that came before; at least one."""
+        number = len(arrival)
         self.first = min(self.first, arrival[0])
-        self.last_arrival = arrival[-1]
+        self.last_arrival = arrival[number - 1]
         self.last = max(self.last, self.last_arrival)
-        self.io = added(self.io, io)
-        self.cpu = added(self.cpu, cpu)
+        row: i64 = 0
+        while row < number:
+            self.io += io[row]
+            self.cpu += cpu[row]
+            row += 1
         waits, latencies = serve(self._free, arrival, io, cpu)
         self.ideal_wait.add(waits)
         self.ideal_latency.add(latencies)
 
-    def ended(self, requests: Requests, rows: Sequence[int]) -> None:
-        """The outcome of these ``rows`` is known, in this order."""
-        finished = requests.finished
-        self.last = max(self.last, *(finished[row] for row in rows))
-        self._count(requests, rows)
+    def ended(self, rows: Rows, ended: list[int]) -> None:
+        """The outcome of these rows is known, in this order."""
+        finished = rows.finished
+        for row in ended:
+            if finished[row] > self.last:  # noqa: PLR1730 - the call would cost more
+                self.last = finished[row]
+        self._count(rows, ended)
 
-    def close(self, requests: Requests, rows: Sequence[int]) -> None:
-        """The run is over, and these ``rows`` have no outcome."""
-        self._count(requests, rows)
+    def close(self, rows: Rows, unfinished: list[int]) -> None:
+        """The run is over, and these rows have no outcome."""
+        self._count(rows, unfinished)
 
-    def _count(self, requests: Requests, rows: Sequence[int]) -> None:
-        arrival, started, finished = requests.arrival, requests.started, requests.finished
-        outcomes, workers, io, cpu = requests.outcome, requests.worker, requests.io, requests.cpu
-        ok = [row for row in rows if outcomes[row] == OK]
-        self.latency.add([finished[row] - arrival[row] for row in ok])
-        self.wait.add([started[row] - arrival[row] for row in ok])
-        for outcome, number in Counter([outcomes[row] for row in rows]).items():
-            self.outcomes[outcome] += number
-        busy, requests_of, isnan = self.worker_busy, self.worker_requests, math.isnan
-        for row in rows:
-            if worker := workers[row]:
-                requests_of[worker] += 1
-                start, end = started[row], finished[row]
-                if not isnan(start):
+    def worker_requests(self) -> Counter[int]:
+        """Number of requests that each worker ran, by boot order."""
+        numbers = enumerate(self._requests)
+        return Counter({worker: number for worker, number in numbers if number})
+
+    def worker_busy(self) -> dict[int, float]:
+        """Time that each worker's threads ran requests, s, by boot order."""
+        times = enumerate(zip(self._busy, self._ran, strict=True))
+        return {worker: busy for worker, (busy, ran) in times if ran}
+
+    def _count(self, rows: Rows, counted: list[int]) -> None:
+        arrival, started, finished = rows.arrival, rows.started, rows.finished
+        outcomes = rows.outcome
+        number: i64 = 0
+        for row in counted:
+            code: int = outcomes[row]
+            self.outcomes[code] += 1
+            if code == OK:
+                number += 1
+        latencies, waits = zeros(number), zeros(number)
+        place: i64 = 0
+        for row in counted:
+            start, end = started[row], finished[row]
+            outcome: int = outcomes[row]
+            if outcome == OK:
+                latencies[place] = end - arrival[row]
+                waits[place] = start - arrival[row]
+                place += 1
+            worker: int = rows.worker[row]
+            if worker:
+                while worker >= len(self._busy):
+                    self._requests = integer_appended(self._requests, 0)
+                    self._ran = integer_appended(self._ran, 0)
+                    self._busy = float_appended(self._busy, 0.0)
+                self._requests[worker] += 1
+                if not math.isnan(start):
                     # As `occupied_until` says of nearly all requests, without the call.
-                    if outcomes[row] != OK or end < start:
-                        demand = io[row] + cpu[row]
-                        end = occupied_until(start, end, outcomes[row], demand, self.last)
-                    busy[worker] = busy.get(worker, 0.0) + end - start
+                    if outcome != OK or end < start:
+                        demand = rows.io[row] + rows.cpu[row]
+                        end = occupied_until(start, end, outcome, demand, self.last)
+                    self._busy[worker] = self._busy[worker] + end - start
+                    self._ran[worker] = 1
+        self.latency.add(latencies)
+        self.wait.add(waits)

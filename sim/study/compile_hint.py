@@ -12,8 +12,8 @@ from sim.experiment import Experiment
 from sim.model.engine.heap import COMPILED
 
 #: CPU s of a request that compiling saves, about: ``python -m sim`` takes 23 us interpreted and
-#: 7 us compiled, on the machine of ``tests/benchmarks/README.md``.
-GAIN = 16e-6
+#: 3 us compiled, on the machine of ``tests/benchmarks/README.md``.
+GAIN = 20e-6
 
 #: s that compiling has to save, on all processes together, to be worth a line.
 WORTH = 60.0

@@ -47,8 +47,11 @@ from sim.reading.one_line_parser import OneLineParser
 from sim.run import Requests
 from sim.run.arrivals import schedule
 
-#: Rounds of the first table, and of the second.
-ROUNDS, SCALING_ROUNDS = 3, 2
+#: Rounds of the first table, of whole processes, and of the second table.
+ROUNDS, PROCESS_ROUNDS, SCALING_ROUNDS = 3, 5, 2
+
+#: What can be printed by itself.
+TABLES = ("simulators", "processes", "axes")
 
 #: How often a point of an axis and the first of it are run by turns in a round.
 TURNS = 3
@@ -377,7 +380,7 @@ def whole_processes(requests: int) -> str:
         _cpu_of([textbook, "1"], bytecode)
         pairs = [
             (_cpu_of(["-m", "sim", *flags], bytecode), _cpu_of([textbook, str(requests)], bytecode))
-            for _ in range(ROUNDS)
+            for _ in range(PROCESS_ROUNDS)
         ]
     ratios = [its / our for our, its in pairs]
     ours, theirs = (median(column) for column in zip(*pairs, strict=True))
@@ -484,19 +487,23 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores; {python}, {libraries}"
 
 
-def tables(requests: int) -> None:
+def tables(requests: int, only: str | None) -> None:
     """Print both, and what whole processes cost.
 
     Args:
         requests: of each run of the first.
+        only: one of `TABLES`; None for all.
 
     Raises:
         ExperimentError: when a contender fails.
     """
     contenders = [name for name in CONTENDERS if installed(name)]
-    Console().print(table_of(requests, compare(requests, contenders)))
-    Console().print(whole_processes(requests))
-    Console().print(scale([name for name in contenders if name in GROWING]))
+    if only in (None, "simulators"):
+        Console().print(table_of(requests, compare(requests, contenders)))
+    if only in (None, "processes"):
+        Console().print(whole_processes(requests))
+    if only in (None, "axes"):
+        Console().print(scale([name for name in contenders if name in GROWING]))
 
 
 def arguments() -> argparse.Namespace:
@@ -506,6 +513,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--requests", type=int, default=200_000, metavar="N", help="of each run (%(default)s)"
+    )
+    parser.add_argument(
+        "--only",
+        choices=TABLES,
+        help="print only the table of simulators, the line on whole processes (a minute and a "
+        "quarter of one), or the table of axes (ten minutes)",
     )
     parser.add_argument(
         "--contender",
@@ -546,7 +559,7 @@ def main() -> int:
             sys.stdout.write(json.dumps(time_here(asked.contender, asked.requests)) + "\n")
             return 0
         experiment_of(asked.requests)  # refuses a wrong number before anything is started
-        tables(asked.requests)
+        tables(asked.requests, asked.only)
         if not IS_COMPILED:
             sys.stderr.write(f"not compiled, left out: {OURS}: python -m sim compile\n")
         if missing := [name for name in OPTIONAL if not installed(name)]:

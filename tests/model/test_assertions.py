@@ -217,11 +217,13 @@ def test_queues_are_consistent() -> None:
     with pytest.raises(AssertionError, match="no poller sleeps while a connection waits"):
         listener.sleep(poller)
     listener.queue.append(Connection(0, 0))
-    listener.queue[0].queued = 1.0
+    first, *others = listener.queue
+    first.queued = 1.0
     with pytest.raises(AssertionError, match="a connection is accepted after it came"):
         listener.accept()
-    listener.queue.extend(listener.queue.copy())
-    listener.queue[0].queued = 0.0
+    for connection in (first, *others):
+        listener.queue.append(connection)
+    next(iter(listener.queue)).queued = 0.0
     with pytest.raises(AssertionError, match="no more than its limit"):
         listener.accept()
     with pytest.raises(AssertionError, match="handshakes are forgotten once"):

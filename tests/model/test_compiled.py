@@ -123,6 +123,15 @@ def test_one_that_cannot_be_loaded_is_left_alone(copy: Path) -> None:
     assert done.stdout.decode() == f"{copy / 'sim' / 'model' / 'cpython' / 'gil.py'}\n"
 
 
+def test_one_whose_runtime_is_gone_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    # mypyc has been uninstalled since.
+    monkeypatch.delenv(compiled.INTERPRETED)
+    monkeypatch.setattr(compiled, "is_fresh", lambda: True)
+    monkeypatch.setattr(compiled, "find_spec", lambda name: None if name == "librt" else name)
+    monkeypatch.setattr(compiled, "spec_from_file_location", None)
+    assert not compiled._load_shared.__wrapped__()
+
+
 def test_its_fingerprint_covers_all_that_the_model_imports() -> None:
     found = {
         name.split(".")[1]

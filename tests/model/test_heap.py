@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect as python
 import heapq
+from collections import deque
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
@@ -18,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.model.engine import heap
+from sim.run import column
 
 
 def as_compiled(module: str) -> dict[str, Any]:
@@ -82,6 +84,44 @@ def test_the_place_of_a_key_is_that_of_bisect(keys: list[int], key: int) -> None
 @pytest.mark.parametrize("key", range(-2, 11))
 def test_the_place_of_a_key_among_some_is_that_of_bisect(key: int) -> None:
     compare_places([0, 1, 1, 1, 4, 7, 9, 9], key)
+
+
+@given(st.lists(st.integers(0, 3)), st.integers(0, 5))
+def test_a_queue_is_first_in_first_out_as_deque_is(pops: list[int], at_first: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heap, "COMPILED", True)
+        fifo = as_compiled("sim.model.engine.fifo")
+    assert fifo["Fifo"] is not deque
+    fifo["KEPT"] = 3
+    queue, expected = fifo["Fifo"](), deque[int]()
+    number = 0
+    for times in (0, *pops):
+        for number in range(number, number + at_first + 1):  # noqa: B020 - it goes on
+            queue.append(number)
+            expected.append(number)
+        for _ in range(min(times, len(expected))):
+            assert queue.popleft() == expected.popleft()
+        assert (list(queue), len(queue), bool(queue)) == (
+            list(expected),
+            len(expected),
+            bool(expected),
+        )
+
+
+@given(st.lists(st.floats(0, 9), min_size=1), st.lists(st.floats(0, 9)))
+def test_the_first_of_a_heap_is_replaced_as_heapq_does(
+    heap: list[float], items: list[float]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(column, "COMPILED", True)
+        heapreplace = as_compiled("sim.run.ideal_queue")["heapreplace"]
+    assert heapreplace is not heapq.heapreplace
+    heapq.heapify(heap)
+    expected = heap[:]
+    for item in items:
+        assert heapreplace(heap, item) == heapq.heapreplace(expected, item)
+        # What is in it is the same; its order is only that of a heap.
+        assert sorted(heap) == sorted(expected)
 
 
 def compare_places(keys: list[int], key: int) -> None:

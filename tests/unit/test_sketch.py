@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sim.analysis.quantile import quantile
+from sim.run.column import floats
 from sim.run.sketch import NOTHING, RELATIVE_ERROR, QuantileSketch
 
 PROBABILITIES = (0.0, 0.01, 0.5, 0.9, 0.95, 0.99, 1.0)
@@ -17,7 +20,7 @@ times = st.one_of(st.just(0.0), st.floats(NOTHING, 1e8), st.floats(0.001, 0.002)
 def sketch_of(values: list[float], block: int = 7) -> QuantileSketch:
     sketch = QuantileSketch()
     for place in range(0, len(values), block):
-        sketch.add(values[place : place + block])
+        sketch.add(floats(array("d", values[place : place + block])))
     return sketch
 
 

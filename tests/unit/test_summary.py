@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from array import array
@@ -16,7 +15,7 @@ from queue_run import experiment_of, queue_run
 from sim.analysis import theory
 from sim.analysis.estimate import Estimate
 from sim.analysis.ideal import ideal
-from sim.analysis.quantile import known, quantile
+from sim.analysis.quantile import quantile
 from sim.analysis.summary import Summary, summarize
 from sim.errors import ExperimentError
 from sim.experiment.distribution import Distribution
@@ -414,14 +413,6 @@ def test_many_requests_are_summarized_quickly() -> None:
     summarize([run])
     # About 0.4 s where it was written; what this guards against is far slower.
     assert time.process_time() - before < 3.0
-
-
-def test_what_is_not_known_is_left_out_wherever_it_stands() -> None:
-    nan = math.nan
-    for values in ([nan, 2.0, 1.0], [2.0, nan, 1.0], [2.0, 1.0, nan], [nan, 2.0, nan, 1.0]):
-        assert [*known(array("d", values))] == [2.0, 1.0]
-    assert [*known([2.0, math.inf])] == [2.0, math.inf]
-    assert [*known([nan])] == [*known([])] == []
 
 
 def test_an_ideal_queue_takes_rows_by_arrival_and_answers_by_row() -> None:

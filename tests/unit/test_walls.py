@@ -29,9 +29,9 @@ ANYWHERE = {"sim.errors"}
 MAY_IMPORT: dict[str, set[str]] = {
     "experiment": set(),
     "compiled": {"sim.command", "sim.reading"},
-    "run": {"sim.experiment", "sim.whole_file"},
+    "run": {"sim.compiled", "sim.experiment", "sim.whole_file"},
     "model": {"sim.compiled", "sim.experiment", "sim.run"},
-    "analysis": {"sim.experiment", "sim.run"},
+    "analysis": {"sim.compiled", "sim.experiment", "sim.run"},
     "reading": {"sim.experiment", "sim.reports.progress", "sim.whole_file"},
     "reports": {"sim.analysis", "sim.command", "sim.experiment", "sim.run", "sim.whole_file"},
     "validation": {"sim.analysis", "sim.experiment", "sim.run", "sim.whole_file"},

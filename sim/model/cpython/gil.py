@@ -17,6 +17,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, final
 
+from sim.model.engine.attributes import mypyc_attr
 from sim.model.engine.chance import Chance
 from sim.model.engine.clock import Clock
 from sim.model.fitted.gil import SOON, STEALS
@@ -38,6 +39,7 @@ Then = Callable[[Any], None]
 
 
 @final
+@mypyc_attr(free_list_len=1)  # see `sim.model.engine.heap.Entry`
 class Work:
     """A computation of one thread: ``seconds`` s, and then ``then(argument)``.
 

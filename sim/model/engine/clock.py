@@ -13,7 +13,6 @@ ways through a heap.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from simpy import Event, Process
@@ -21,6 +20,7 @@ from simpy.core import StopSimulation
 from simpy.events import ProcessGenerator
 
 from sim.model.engine.heap import Entry, pop, push
+from sim.model.engine.infinity import inf
 from sim.model.engine.slow_life import SlowLife
 
 if TYPE_CHECKING:
@@ -119,9 +119,11 @@ class Clock:
         assert delay >= 0.0, "nothing is due in the past"
         self.number = number = self.number + 1
         due = self.time + delay
-        earliest: float = self._next if self._next >= 0.0 else self.entries[0][0]
+        waits = self._next >= 0.0
+        earliest: float = self._next if waits else self.entries[0][0]
         if due < earliest and BESIDE:
-            self._make_way()
+            if waits:
+                self._make_way()
             self._next = due
             self._number = number
             self._function = function

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, final
 
+from sim.model.engine.attributes import mypyc_attr
+
 if TYPE_CHECKING:
     from mypy_extensions import i64
 
 #: Whether this code is compiled. `sim.compiled.build` tells mypyc that it is.
 COMPILED: Final = not __file__.endswith((".py", ".pyc"))
+
 
 #: What is to happen: time, number, function, argument. What is due at the same time happens in the
 #: order of the numbers.
@@ -22,6 +25,7 @@ Due = tuple[float, int, Callable[[Any], None], Any]
 
 
 @final
+@mypyc_attr(free_list_len=1)  # one is freed where the next is made, nearly always
 class Entry:
     """What is to happen, in the queue. Interpreted, an entry is a `Due` instead."""
 

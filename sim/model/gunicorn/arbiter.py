@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from math import inf
 from random import Random
 
 from simpy import Event, Interrupt, Process
 
 from sim.model.cpython.gil import Gil
 from sim.model.engine.clock import Call
+from sim.model.engine.infinity import inf
 from sim.model.gunicorn.worker import Parent, Worker
 from sim.model.launchdarkly import LDClient
 from sim.model.linux.listening_socket import ListeningSocket

@@ -22,12 +22,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import deque
-from math import inf
 from typing import Final
 
 from sim.experiment.endpoint import TOTAL_TOKENS
 from sim.model.connection import Connection
 from sim.model.cpython.gil import ROUNDING
+from sim.model.engine.infinity import inf
 from sim.model.gunicorn.event_loop_worker import EventLoopWorker
 from sim.model.gunicorn.pool_thread import PoolThread
 from sim.model.gunicorn.worker import Parent

@@ -19,11 +19,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from math import inf
 
 from sim.model.connection import Connection
 from sim.model.cpython.event_loop import EventLoop
 from sim.model.cpython.gil import ROUNDING
+from sim.model.engine.infinity import inf
 from sim.model.gunicorn.worker import Parent, Worker
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.wiring import Wiring

@@ -28,12 +28,12 @@ is compared with nothing.
 
 from __future__ import annotations
 
-from math import inf
 from typing import Final
 
 from sim.experiment.worker_class import ASYNCIO_BACKLOG
 from sim.model.connection import Connection
 from sim.model.cpython.gil import ROUNDING
+from sim.model.engine.infinity import inf
 from sim.model.gunicorn.asyncio_worker import AsyncioWorker
 from sim.model.gunicorn.worker import Parent
 from sim.model.linux.listening_socket import ListeningSocket

@@ -35,11 +35,11 @@ connection is left or `graceful_timeout` is over. Kept connections stay open up 
 
 from __future__ import annotations
 
-from math import inf
 from typing import Final
 
 from sim.model.connection import Connection
 from sim.model.cpython.gil import ROUNDING
+from sim.model.engine.infinity import inf
 from sim.model.gunicorn.event_loop_worker import EventLoopWorker
 from sim.model.gunicorn.worker import QUIT_SLEEP, Parent
 from sim.model.linux.listening_socket import ListeningSocket

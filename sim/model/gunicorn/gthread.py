@@ -37,14 +37,14 @@ ends only when the pool threads have run all that was queued for them: Python jo
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from math import inf
 from typing import Final
 
 from sim.model.connection import Connection
 from sim.model.cpython.gil import ROUNDING
 from sim.model.engine.clock import Call
+from sim.model.engine.fifo import Fifo
+from sim.model.engine.infinity import inf
 from sim.model.fitted.accept_race import ACCEPTS_ON
 from sim.model.fitted.gil import (
     CALLS_KEPT,
@@ -164,7 +164,7 @@ class ThreadWorker(Worker):
         self.accepting = False
         self.keepalived_conns: dict[Connection, None] = {}
         self.pending_conns: dict[Connection, None] = {}
-        self.requests: deque[Connection] = deque()
+        self.requests = Fifo()
         self.threads = tuple(
             PoolThread(number, self.cores.home()) for number in range(1, server.threads + 1)
         )

@@ -40,11 +40,11 @@ not read by then are lost, and so are idle connections.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf
 from typing import Final
 
 from sim.model.connection import Connection
 from sim.model.engine.clock import Call
+from sim.model.engine.infinity import inf
 from sim.model.gunicorn.gthread import SELECT_TIMEOUT, ThreadWorker
 from sim.model.gunicorn.pool_thread import PoolThread
 from sim.model.gunicorn.worker import Parent

@@ -7,10 +7,10 @@ worker's handlers are methods of `Worker`, as in gunicorn/workers/base.py.
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING
 
 from sim.model.engine.clock import Call
+from sim.model.engine.infinity import inf
 
 if TYPE_CHECKING:
     from sim.model.gunicorn.worker import Worker

@@ -30,10 +30,10 @@ in any of them:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf
 
 from sim.model.connection import Connection
 from sim.model.cpython.gil import ROUNDING
+from sim.model.engine.infinity import inf
 from sim.model.gunicorn.worker import CLOSE_TIMEOUT, Parent, Worker
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.wiring import Wiring

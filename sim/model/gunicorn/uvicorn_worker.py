@@ -30,10 +30,11 @@ Read in uvicorn 0.54 and uvicorn-worker 0.4.
 
 from __future__ import annotations
 
-from math import floor, inf
+from math import floor
 from typing import Final
 
 from sim.model.connection import Connection
+from sim.model.engine.infinity import inf
 from sim.model.gunicorn.asyncio_worker import AsyncioWorker
 from sim.model.gunicorn.worker import Parent
 from sim.model.linux.listening_socket import ListeningSocket

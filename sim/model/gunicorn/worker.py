@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Generator, Iterator
-from math import floor, inf
+from math import floor
 from random import Random
 from typing import Final, Protocol
 
@@ -27,6 +27,7 @@ from sim.model.caches.cached_pace import CachedPace
 from sim.model.connection import Connection
 from sim.model.cpython.gil import Gil
 from sim.model.engine.clock import Call
+from sim.model.engine.infinity import inf
 from sim.model.fitted.life import NOT_PRELOADED, PAGES, SLOWEST_END
 from sim.model.gunicorn.signals import Signals
 from sim.model.gunicorn.traps import Traps

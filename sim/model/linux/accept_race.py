@@ -50,11 +50,12 @@ poll before any of them runs (`before_winner`).
 
 from __future__ import annotations
 
-from math import exp, inf, log, log1p
+from math import exp, log, log1p
 from typing import TypeVar
 
 from sim.experiment.costs import Costs
 from sim.model.engine.chance import Chance
+from sim.model.engine.infinity import inf
 from sim.model.fitted.accept_race import (
     APART_AFTER_FINISH,
     APART_FIRST_OWED,

@@ -26,11 +26,11 @@ that a client may wait for seconds before it sends its request again (``tcp_init
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
 
 from sim.experiment.costs import Costs
 from sim.model.connection import Connection
 from sim.model.engine.clock import Call, Clock
+from sim.model.engine.infinity import inf
 from sim.model.linux.listening_socket import ListeningSocket
 from sim.model.linux.timer_wheel import TimerWheel
 from sim.run import REFUSED, RESET, TIMEOUT

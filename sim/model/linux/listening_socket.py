@@ -17,9 +17,7 @@ and both end in `sock_def_readable`. It has no handshake, so nothing can be retr
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterator
-from math import inf
 from random import Random
 from typing import Final, Protocol
 
@@ -27,6 +25,8 @@ from sim.experiment.costs import Costs
 from sim.model.connection import Connection
 from sim.model.engine.chance import Chance
 from sim.model.engine.clock import Clock
+from sim.model.engine.fifo import Fifo
+from sim.model.engine.infinity import inf
 from sim.model.engine.ordered import bisect
 from sim.model.fitted.accept_race import CLIENT_LEAVES, WOKEN_FOR_NOTHING
 from sim.model.linux.accept_race import RaceCosts, Sleeper, before_winner, preempting, winner
@@ -142,7 +142,7 @@ class ListeningSocket:
         self.cores = cores
         self.costs = RaceCosts(costs)
         self.random = Chance(random)
-        self.queue: deque[Connection] = deque()
+        self.queue = Fifo()
         self.sleeping: list[Poller] = []
         self.stopping: list[Poller] = []
         self.waited = 0.0
