@@ -127,9 +127,8 @@ def drawn(number: int) -> Experiment:
     )
 
 
-def elsewhere(number: int) -> Experiment:
-    """The `drawn` experiment on an older release, the one in turn, and at its limit sometimes."""
-    asked = drawn(number)
+def on_older_release(asked: Experiment, number: int) -> Experiment:
+    """The experiment on an older release, the one in turn, and at its limit sometimes."""
     gunicorn = KNOWN[number % (len(KNOWN) - 1)]
     if not is_in(asked.server.worker_class, gunicorn):
         gunicorn = asked.server.traits.since
@@ -142,10 +141,10 @@ def elsewhere(number: int) -> Experiment:
     return replace(asked, server=server)
 
 
-def proxied(number: int) -> Experiment:
-    """The `drawn` experiment behind a proxy, whose settings go by turns."""
+def behind_proxy(asked: Experiment, number: int) -> Experiment:
+    """The experiment behind a proxy, whose settings go by turns."""
     return replace(
-        drawn(number),
+        asked,
         proxy=Proxy(
             kind=("nginx", "alb")[number % 2],
             keepalive=(None, 0, 1, 4)[number // 2 % 4],
@@ -156,8 +155,8 @@ def proxied(number: int) -> Experiment:
     )
 
 
-def probed(number: int) -> Experiment:
-    """The `drawn` experiment in a container with probes, whose settings go by turns."""
+def with_probes(asked: Experiment, number: int) -> Experiment:
+    """The experiment in a container with probes, whose settings go by turns."""
     kinds: tuple[tuple[ProbeKind, ...], ...] = (
         *(("liveness",), ("readiness",)),
         *(("liveness", "readiness", "startup"), ("startup", "readiness")),
@@ -171,7 +170,7 @@ def probed(number: int) -> Experiment:
         )
         for kind in kinds[number % len(kinds)]
     )
-    asked = replace(drawn(number), probes=probes)
+    asked = replace(asked, probes=probes)
     upgraded = any(isinstance(it, Signal) and it.signal == "USR2" for it in asked.disturbances)
     if number % 3 or upgraded:
         return asked
@@ -179,9 +178,8 @@ def probed(number: int) -> Experiment:
     return replace(asked, disturbances=(*asked.disturbances, rollout))
 
 
-def limited(number: int) -> Experiment:
-    """The `drawn` experiment with a CPU limit and a burst, which go by turns."""
-    asked = drawn(number)
+def with_cpu_limit(asked: Experiment, number: int) -> Experiment:
+    """The experiment with a CPU limit and a burst, which go by turns."""
     limit = (0.05, 0.25, 0.5, 1.0, 1.5)[number % 5]
     burst = (None, 0.1 * limit)[number // 5 % 2]
     return replace(asked, host=replace(asked.host, cpu_limit=limit, cpu_burst=burst))
@@ -265,14 +263,23 @@ def fingerprints() -> Iterator[tuple[str, str]]:
     for number in range(DRAWN):
         yield f"drawn {number}", fingerprint(predict(drawn(number)))
     for number in range(ELSEWHERE):
-        asked = elsewhere(number)
+        asked = on_older_release(drawn(number), number)
         yield f"drawn {number} on {asked.server.gunicorn}", fingerprint(predict(asked))
     for number in range(PROXIED):
-        yield f"drawn {number} behind a proxy", fingerprint(predict(proxied(number)))
+        yield (
+            f"drawn {number} behind a proxy",
+            fingerprint(predict(behind_proxy(drawn(number), number))),
+        )
     for number in range(PROBED):
-        yield f"drawn {number} with probes", fingerprint(predict(probed(number)))
+        yield (
+            f"drawn {number} with probes",
+            fingerprint(predict(with_probes(drawn(number), number))),
+        )
     for number in range(LIMITED):
-        yield f"drawn {number} with a CPU limit", fingerprint(predict(limited(number)))
+        yield (
+            f"drawn {number} with a CPU limit",
+            fingerprint(predict(with_cpu_limit(drawn(number), number))),
+        )
     many = Experiment(
         Server(workers=64, threads=2, worker_class="gthread"),
         Host(cores=64, clients="remote"),

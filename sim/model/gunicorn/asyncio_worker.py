@@ -207,8 +207,11 @@ class AsyncioWorker(EventLoopWorker):
         """`anyio.to_thread.run_sync()`: wait for the limiter, then for a thread."""
         self.requests.append((connection, self.clock.time))
         self._start_threads()
-        if len(self.requests) > self.longest:  # noqa: PLR1730 - the call would cost more
-            self.longest = len(self.requests)
+        self._note_waiting()
+
+    def waiting_inside(self) -> int:
+        """See `EventLoopWorker`: also those that wait for a thread."""
+        return len(self.unbegun) + len(self.requests)
 
     def _start_threads(self) -> None:
         """Give requests to threads, as long as the limiter has tokens."""

@@ -64,6 +64,7 @@ class EventLoopWorker(Worker):
         "routed",
         "stopping_since",
         "ticks",
+        "unbegun",
         "waiting",
     )
 
@@ -103,6 +104,7 @@ class EventLoopWorker(Worker):
         )
         self.conns: dict[Connection, None] = {}
         self.waiting: dict[Connection, None] = {}
+        self.unbegun: dict[Connection, None] = {}
         self.accepting = False
         self.in_hand: Connection | None = None
         self.current: Connection | None = None
@@ -196,6 +198,8 @@ class EventLoopWorker(Worker):
         connection, self.in_hand = self.in_hand, None
         assert connection is not None, "it has accepted one"
         self.conns[connection] = None
+        self.unbegun[connection] = None
+        self._note_waiting()
         connection.worker = self
         self.note_accepted(connection, thread=1)
         self._has_accepted(connection)
@@ -241,6 +245,16 @@ class EventLoopWorker(Worker):
         assert connection in self.conns, "a connection ends once"
         del self.conns[connection]
         self.waiting.pop(connection, None)
+        self.unbegun.pop(connection, None)
+
+    def waiting_inside(self) -> int:
+        """Requests that the worker has accepted, and that nothing runs."""
+        return len(self.unbegun)
+
+    def _note_waiting(self) -> None:
+        waiting = self.waiting_inside()
+        if waiting > self.longest:  # noqa: PLR1730 - the call would cost more
+            self.longest = waiting
 
     # The steps of a request.
 
@@ -251,6 +265,7 @@ class EventLoopWorker(Worker):
             connection.accepted = self.clock.time
             self.note_accepted(connection, thread=1)
         self.waited += self.clock.time - connection.accepted
+        self.unbegun.pop(connection, None)
         self.current = connection
         seconds = self.request_cost(self.start_pace.step(self.clock.time))
         self.loop.compute(seconds, self._then_handle_request, connection)

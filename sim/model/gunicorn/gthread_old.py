@@ -219,6 +219,7 @@ class OldThreadWorker(ThreadWorker):
     def _register_unread(self, connection: Connection) -> None:
         """On the poller, for as long as the client takes to send."""
         self.pending_conns[connection] = None
+        self.longest = max(self.longest, len(self.requests) + len(self.pending_conns))
         # Also a client that sends at once learns of the connection first.
         follows = connection.queued + self.costs.follow * connection.pace
         ready = max(connection.ready, follows)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Generator, Iterator
-from math import floor
+from math import floor, nan
 from random import Random
 from typing import Final, Protocol
 
@@ -101,6 +101,7 @@ class Worker(Poller):
 
     __slots__ = (
         "_reads_bodies",
+        "_retried",
         "_slowness",
         "aborted",
         "alive",
@@ -160,6 +161,7 @@ class Worker(Poller):
         self._reads_bodies = wiring.clients.reads_body
         self.costs = StepCosts(wiring.experiment.costs)
         self.life_costs = wiring.experiment.costs
+        self._retried = wiring.experiment.traffic.retries > 0
         self.start_pace = CachedPace(self.life_costs, wiring.starts)
         self.end_pace = CachedPace(self.life_costs, wiring.ends)
         self.boot_order = next(wiring.boot_orders)
@@ -198,8 +200,7 @@ class Worker(Poller):
         self.woken_at = -inf
         self.signals = Signals(self)
         self.traps: Traps | None = None
-        self.waited = 0.0
-        self.longest = 0
+        self.waited, self.longest = 0.0, 0
         self.pool_size = 0
 
     # What each class defines.
@@ -314,6 +315,10 @@ class Worker(Poller):
             rows, row = self.rows, connection.row
             rows.accepted[row] = connection.accepted - self.recorder.start
             rows.worker[row] = self.boot_order
+            if self._retried:
+                # An attempt that its client has given up may have started.
+                rows.started[row] = nan
+                rows.thread[row] = 0
             if thread:
                 rows.thread[row] = thread
 

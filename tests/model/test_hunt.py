@@ -1,0 +1,102 @@
+"""The swarm finds what is wrong, makes it simple, and holds what it has found before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import invariants
+import pytest
+from any_experiment import any_experiment
+from judge import verdict
+from shrink import shrunk, simpler_than
+
+from sim.experiment import Experiment
+from sim.experiment.document import to_dict
+from sim.experiment.release import NEWEST
+from sim.model.simulation import predict
+from sim.reading.experiment_file import from_dict, read
+
+#: Experiments that once were predicted wrongly, each as simple as the swarm could make it.
+FOUND = sorted((Path(__file__).parents[1] / "swarm" / "found").glob("*.toml"))
+
+#: Experiments of the swarm that a test looks at.
+SOME = 60
+
+
+@pytest.mark.parametrize("path", FOUND, ids=[path.stem for path in FOUND])
+def test_what_was_wrong_once_is_right(path: Path) -> None:
+    asked = read(path)
+    assert [*invariants.broken(asked, predict(asked))] == []
+
+
+@pytest.mark.parametrize("number", range(SOME))
+def test_nothing_is_wrong_with_any_experiment(number: int) -> None:
+    asked = any_experiment(1, number)
+    assert [*invariants.broken(asked, predict(asked))] == []
+
+
+def test_the_swarm_asks_for_everything() -> None:
+    asked = [any_experiment(1, number) for number in range(400)]
+    assert {each.server.worker_class for each in asked} == {
+        *("sync", "gthread", "gevent", "asgi", "uvicorn")
+    }
+    assert len({each.server.gunicorn for each in asked}) > 8
+    for part in (
+        [each for each in asked if each.proxy.present],
+        [each for each in asked if each.probes],
+        [each for each in asked if each.disturbances],
+        [each for each in asked if each.traffic.routes],
+        [each for each in asked if each.traffic.trace],
+        [each for each in asked if each.host.cpu_limit is not None],
+        [each for each in asked if each.server.bind.startswith("unix:")],
+    ):
+        assert len(part) >= 10
+    assert all(each == from_dict(to_dict(each), "swarm") for each in asked)
+
+
+def test_the_same_seed_asks_the_same() -> None:
+    assert any_experiment(3, 5) == any_experiment(3, 5)
+    assert any_experiment(3, 5) != any_experiment(4, 5)
+
+
+def test_a_failure_is_made_as_simple_as_it_can_be() -> None:
+    """Here any experiment fails with two workers of an older release and three requests."""
+
+    def fails(asked: Experiment) -> bool:
+        number = len(asked.traffic.trace) or asked.traffic.requests or 0
+        return asked.server.workers > 1 and asked.server.gunicorn != NEWEST and number >= 3
+
+    found = next(filter(fails, (any_experiment(2, number) for number in range(200))))
+    simplest = shrunk(found, fails)
+    assert fails(simplest)
+    assert not any(map(fails, simpler_than(simplest)))
+    assert (len(simplest.traffic.trace) or simplest.traffic.requests) == 3
+    assert not simplest.disturbances
+    assert not simplest.probes
+    assert not simplest.proxy.present
+
+
+def test_what_cannot_be_is_said() -> None:
+    """Each of a run's rows is made impossible in one way."""
+    asked = Experiment(traffic=replace(Experiment().traffic, requests=5))
+    run = predict(asked)
+    assert [*invariants.broken(asked, run)] == []
+    for column, value, said in (
+        ("finished", -1.0, "is over before it came"),
+        ("finished", float("nan"), "and finished at nan"),
+        ("started", 0.0, "started before it was accepted"),
+        ("started", 1e6, "took less than its own io and cpu"),
+        ("worker", 9, "worker 9 ran a request and was never forked"),
+        ("outcome", 5, "is unfinished and finished at"),
+    ):
+        again = predict(asked)
+        getattr(again.requests, column)[2] = value
+        faults = [*invariants._requests(asked, again), *invariants._processes(again)]
+        assert any(said in fault for fault in faults), (column, faults)
+
+
+def test_a_traceback_is_a_fault() -> None:
+    assert verdict("{", thorough=False).faults[0].startswith("Traceback")
+    whole = verdict('{"server": {"workers": 2}}', thorough=True)
+    assert "differs from the one that was written" in whole.faults[0]

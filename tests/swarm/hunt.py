@@ -1,0 +1,158 @@
+"""Predicts experiments of every kind until one is wrong.
+
+Goal: a fault of the model is found here, and not by a user. Method: chance puts together what can
+be said (`any_experiment`), and what must hold for every prediction is looked at (`invariants`). An
+experiment that fails is made as simple as it can be, and written to a file for `tests/model`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+import tomli_w
+from any_experiment import any_experiment
+from jury import Jury
+from shrink import shrunk
+
+from sim import compiled
+from sim.experiment import Experiment
+from sim.experiment.document import to_dict
+
+#: Where an experiment that failed is put.
+FOUND = Path(__file__).parent / "found"
+
+#: s between two lines of progress.
+PROGRESS = 10.0
+
+
+class Swarm:
+    """Juries that take experiments by turns, until the time is over or one has failed.
+
+    State: ``judged`` (experiments so far), ``failed`` (number and faults of the first that failed).
+    """
+
+    def __init__(self, seed: int, first: int, deadline: float) -> None:
+        self.seed = seed
+        self.deadline = deadline
+        self.judged = 0
+        self.failed: tuple[int, list[str]] | None = None
+        self.error: BaseException | None = None
+        self.stopped = threading.Event()
+        self._numbers = count(first)
+        self._lock = threading.Lock()
+
+    def judge(self) -> None:
+        """Judge one experiment after the other; for a thread."""
+        try:
+            with Jury() as jury:
+                while not self.stopped.is_set() and time.monotonic() < self.deadline:
+                    with self._lock:
+                        number = next(self._numbers)
+                    faults = jury.faults(any_experiment(self.seed, number))
+                    with self._lock:
+                        self.judged += 1
+                        if faults and (self.failed is None or number < self.failed[0]):
+                            self.failed = number, faults
+                    if faults:
+                        self.stopped.set()
+        except BaseException as error:  # The main thread raises it.
+            self.error = error
+            self.stopped.set()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is 1 when an experiment has failed."""
+    args = _parser().parse_args(arguments)
+    _say(f"seed {args.seed}, from number {args.first}, commit {_commit()}")
+    if not compiled.is_fresh():
+        _say("interpreted only: python -m sim compile compiles the model")
+    began = time.monotonic()
+    swarm = Swarm(args.seed, args.first, began + 60 * args.minutes)
+    threads = [threading.Thread(target=swarm.judge) for _ in range(args.processes)]
+    for thread in threads:
+        thread.start()
+    try:
+        while any(thread.is_alive() for thread in threads):
+            swarm.stopped.wait(PROGRESS) if not swarm.stopped.is_set() else time.sleep(0.1)
+            sys.stderr.write(f"\r{_progress(swarm, began)}")
+            sys.stderr.flush()
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        swarm.stopped.set()
+        for thread in threads:
+            thread.join()
+    if swarm.error is not None:
+        raise swarm.error
+    _say(f"\n{_progress(swarm, began)}")
+    if swarm.failed is None:
+        return 0
+    number, faults = swarm.failed
+    _say("\n".join((f"number {number} fails:", *faults)))
+    _say(f"written: {_write(number, args.seed)}")
+    return 1
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.swarm",
+        description="Predict experiments of every kind, and say which prediction cannot be.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--minutes", type=float, default=1.0, help="how long [1]")
+    parser.add_argument("--seed", type=int, default=1, help="of the experiments [1]")
+    parser.add_argument("--first", type=int, default=0, help="number of the first experiment [0]")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="pairs of processes that judge [one for each processor]",
+    )
+    return parser
+
+
+def _progress(swarm: Swarm, began: float) -> str:
+    taken = time.monotonic() - began
+    return f"{swarm.judged} experiments in {taken:.0f} s, {swarm.judged / taken:.0f} a second"
+
+
+def _write(number: int, seed: int) -> Path:
+    """Make the experiment as simple as it can be while it fails, and write it to a file."""
+    with Jury() as jury:
+
+        def fails(asked: Experiment) -> bool:
+            return bool(jury.faults(asked))
+
+        simplest = shrunk(any_experiment(seed, number), fails)
+    FOUND.mkdir(exist_ok=True)
+    path = FOUND / f"seed-{seed}-number-{number}.toml"
+    path.write_text(tomli_w.dumps(to_dict(simplest)), encoding="utf-8")
+    return path
+
+
+def _commit() -> str:
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    done = subprocess.run(
+        [git, "describe", "--always", "--dirty", "--exclude=*"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"

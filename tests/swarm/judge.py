@@ -1,0 +1,69 @@
+"""A process that predicts experiments and says what is wrong with each: ``python judge.py``.
+
+It reads a JSON document of an experiment from each line, and answers with a line: the fingerprint
+of the prediction, and what cannot be.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from pathlib import Path
+from typing import NamedTuple
+
+# The script's own folder is on the path already.
+sys.path.insert(1, str(Path(__file__).parents[1] / "support"))
+
+from fingerprints import fingerprint
+from invariants import broken
+
+from sim.compiled import INTERPRETED
+from sim.experiment.document import to_dict
+from sim.model.simulation import predict
+from sim.reading.experiment_file import from_dict
+
+
+class Verdict(NamedTuple):
+    """What is said of one experiment.
+
+    Attributes:
+        fingerprint: of the prediction; empty where there is none.
+        faults: a sentence or a traceback for each.
+    """
+
+    fingerprint: str
+    faults: list[str]
+
+
+def verdict(document: str, *, thorough: bool) -> Verdict:
+    """Predict the experiment of a JSON ``document``; look at all that it says, if ``thorough``."""
+    found: list[str] = []
+    print_of_it = ""
+    try:
+        told = json.loads(document)
+        asked = from_dict(told, "swarm")
+        if to_dict(asked) != told:
+            found.append("the experiment that is read differs from the one that was written")
+        run = predict(asked)
+        print_of_it = fingerprint(run)
+        if thorough:
+            found += broken(asked, run)
+    except Exception:  # Whatever goes wrong is what it looks for.
+        found.append(traceback.format_exc())
+    return Verdict(print_of_it, found)
+
+
+def main(thorough: bool) -> None:
+    """Answer every line of the standard input."""
+    for line in sys.stdin:
+        answer = verdict(line, thorough=thorough)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    import os
+
+    # The interpreted process has all the assertions, so it also has the time.
+    main(thorough=INTERPRETED in os.environ)
