@@ -531,16 +531,21 @@ def test_a_retiring_worker_with_reuse_port_resets_its_own_queue() -> None:
     assert not lost(of(replace(server, reuse_port=False), traffic))
 
 
-@pytest.mark.parametrize(("release", "number"), [("20.1.0", 0), ("23.0.0", 2), ("24.1.1", 0)])
-def test_a_reload_is_charged_with_what_old_workers_had_not_read(release: str, number: int) -> None:
-    # Measured on 23.0.0: site_docs/data/measured/reload@23.0.0.jsonl.
+@pytest.mark.parametrize(("release", "most"), [("20.1.0", 0), ("23.0.0", 2), ("24.1.1", 0)])
+def test_a_reload_is_charged_with_what_old_workers_had_not_read(release: str, most: int) -> None:
+    # Measured on 23.0.0: 2, in site_docs/data/measured/reload@23.0.0.jsonl. How many connections
+    # old workers accept and do not read is chance: one each at most.
     reload = read(Path(__file__).parents[2] / "experiments" / "reload.toml")
-    run = of(replace(reload.server, gunicorn=release), reload.traffic, *reload.disturbances)
-    found = lost(run)
-    assert sum(requests for *_, requests in found) == number
-    assert {(cause, outcome) for cause, outcome, *_ in found} <= {("unread_connection", "reset")}
-    (recovery,) = recoveries(run)
-    assert recovery.lost == number
+    asked = replace(reload, server=replace(reload.server, gunicorn=release))
+    numbers = set()
+    for variant in range(6):
+        run = predict(asked, variant=variant)
+        found = lost(run)
+        assert {(cause, how) for cause, how, *_ in found} <= {("unread_connection", "reset")}
+        (recovery,) = recoveries(run)
+        assert recovery.lost == sum(requests for *_, requests in found)
+        numbers.add(recovery.lost)
+    assert max(numbers) == most
 
 
 def test_rows_that_only_the_model_knows_change_nothing() -> None:
