@@ -77,8 +77,8 @@ CASES: dict[str, Service] = {
             30.0,
             12.0,
             arrivals="closed",
-            users=30,
-            think=Distribution.parse("const:1"),
+            users=10,
+            think=Distribution.parse("const:1.001"),
             io=Distribution.parse("const:0.002"),
         ),
         {"proxy": Proxy("alb")},
@@ -148,7 +148,7 @@ CASES: dict[str, Service] = {
     "killed-while-it-boots": Service(
         {"workers": 1, "timeout": 4, "gunicorn": "20.1.0"}, more={"launchdarkly": FLAGS}
     ),
-    "hardly-any-headroom": Service(_gthread(2, 2), traffic(76.0)),
+    "hardly-any-headroom": Service(_gthread(2, 2), traffic(79.0)),
     "more-workers-than-cores-can-run": Service({"workers": 16}, traffic(20.0)),
     "sync-workers-wait": Service({"workers": 2}, traffic(30.0)),
     "threads-share-a-gil": Service(

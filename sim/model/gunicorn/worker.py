@@ -244,9 +244,8 @@ class Worker(Poller):
             if self.ldclient is not None and launchdarkly.postfork:
                 connected = yield from self.ldclient.start(launchdarkly.start_wait)
                 yield from self._compute(self.life_costs.postfork)
-                # It has no handlers yet that could make it exit, and one that has ended computes
-                # nothing.
-                assert not self._left(), "what computes has not ended"
+                if self._left():  # Killed in the very moment in which that was over.
+                    return
                 self.note("postfork" if connected else "postfork failed")
             self.signals.handled = True
         else:
