@@ -43,6 +43,16 @@ def test_the_areas_are_the_times_of_the_requests() -> None:
     assert sum(course.accept_queue) == 0
 
 
+def test_the_accept_queue_has_what_no_worker_has_accepted() -> None:
+    run = predict(Experiment(Server(workers=1), traffic=Traffic(rate=15.0, requests=200)))
+    course = course_of(run)
+    assert course is not None
+    width = course.edges[1] - course.edges[0]
+    waited = math.fsum(run.requests.accepted) - math.fsum(run.requests.arrival)
+    assert width * sum(course.accept_queue) == pytest.approx(waited)
+    assert waited > 1
+
+
 def test_a_request_is_in_the_slices_that_it_lasts() -> None:
     # The run lasts 24 s, so a slice is 0.1 s: one request from 1.05 s to 1.25 s.
     run = disturbed_run((), rows=rows_of((1.0, 1.05, 1.25, "ok"), (24.0, NAN, 24.0, "refused")))
