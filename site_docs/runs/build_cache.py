@@ -30,7 +30,7 @@ DIRECTORY = ROOT / "build" / "site-cache"
 SOURCES = (
     "sim/**/*.py",
     "sim/**/*.toml",
-    "sim/reports/html/*",
+    "sim/reports/html/report.*",
     "site_docs/**/*.py",
     "site_docs/cases.toml",
     "site_docs/data/**/*.json*",
