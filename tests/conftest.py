@@ -102,6 +102,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Run all tests in several processes; ``-n0`` and a choice of tests run them in one."""
+    if hasattr(config, "workerinput"):
+        return  # One of those processes.
     option = config.option
     chosen = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
     if not (chosen or option.keyword or option.markexpr or option.collectonly or option.usepdb):
