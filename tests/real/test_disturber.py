@@ -243,7 +243,7 @@ def test_sigusr2_starts_no_second_master_under_python_m(tmp_path: Path) -> None:
         try:
             wait_for(lambda: "Booting worker" in log.read_text())
             master.send_signal(signal.SIGUSR2)
-            wait_for(lambda: "No module named 'http.client'" in log.read_text())
+            wait_for(lambda: "No module named 'http." in log.read_text())
             assert log.read_text().count("Listening at") == 1
         finally:
             master.terminate()

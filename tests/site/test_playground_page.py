@@ -500,7 +500,7 @@ def test_the_picture_disturbs_the_experiment(page: Page, base: str) -> None:
 
 
 def test_requests_that_the_reader_sends_are_in_the_address(page: Page, base: str) -> None:
-    start = f"workers=2&threads=2&preload&rate=20&duration=3&{FEW}"
+    start = f"workers=2&threads=2&preload&rate=15&duration=3&{FEW}"
     go(page, base, start)
     slider = page.get_by_role("slider", name="Time", exact=True)
 
