@@ -61,6 +61,7 @@ NOT_MEASURED = {
     "proxy_request",
     "proxy_response",
     "proxy_late",
+    "to_thread",
 }
 
 
