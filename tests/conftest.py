@@ -54,7 +54,17 @@ TRACED = frozenset(
             "lives",
             "losses",
         ),
-        *("picture", "recovery", "restarts", "routes", "summary", "tally", "theory", "visits"),
+        *(
+            "picture",
+            "quantile",
+            "recovery",
+            "restarts",
+            "routes",
+            "summary",
+            "tally",
+            "theory",
+            "visits",
+        ),
     )
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sim.analysis.binding import binding
@@ -37,9 +39,19 @@ def traffic(rate: float, io: float = 0.05, cpu: float = 0.0) -> Traffic:
             traffic(60.0, io=0.001, cpu=0.013),
             "Computing binds: requests compute for 0.78 s each second",
         ),
+        (
+            Server(workers=1, worker_class="gevent"),
+            replace(traffic(16.0), blocking_io=1.0),
+            "The event loop binds: ",
+        ),
+        (
+            Server(workers=1, worker_class="asgi", preload_app=False),
+            traffic(20.0),
+            "Nothing binds: 99 of 100 requests start",
+        ),
         (Server(workers=1, threads=2), traffic(60.0), "The requests would keep 3.00 threads busy"),
     ],
-    ids=("nothing", "queues", "threads", "sync", "computing", "overload"),
+    ids=("nothing", "queues", "threads", "sync", "computing", "loop", "unlimited", "overload"),
 )
 def test_the_sentence_names_what_binds(server: Server, requests: Traffic, begins: str) -> None:
     found = sentence(server, requests)

@@ -237,3 +237,12 @@ def test_the_report_says_so_and_names_causes() -> None:
     assert "none of the disturbances" in text
     assert "At 99.0 s: SIGHUP to the master. The run ended before it." in text
     assert max(len(line.rstrip()) for line in pipe.getvalue().splitlines()) <= 80
+
+
+def test_requests_that_are_not_kept_tell_no_cost_of_a_restart() -> None:
+    server = Server(workers=2, max_requests=20)
+    traffic = Traffic(rate=20.0, requests=200, io=Distribution("const", (0.01,)))
+    found = toll(predict(Experiment(server=server, traffic=traffic), keep_rows=False)).restarts
+    assert found is not None
+    assert found.restarts > 0
+    assert (found.lost, found.delayed) == (None, None)
