@@ -38,7 +38,7 @@ from sim.reading.experiment_file import from_dict
 from sim.run import Run, save
 from sim.validation import rows as validation_rows
 from sim.validation.comparison import ideal_run, values_of
-from sim.validation.release_grid import Planned, cells_of
+from sim.validation.release_grid import Planned, cells_of_rows
 from sim.validation.rows import Header, Measurement, Row, Values, rows_of
 from sim.validation.verdict import QUIET, Result
 
@@ -191,14 +191,7 @@ def run_cells(
     with ProgressLine(stream) as line:
         progress = ValidationProgress(line)
         now, runs = costs or Costs(), 0
-        cells = cells_of(
-            header.versions["gunicorn"],
-            nginx=header.nginx,
-            limited=header.cpu_limited,
-            one_core=header.one_core,
-            worker_class=header.worker_class,
-            sample_seed=header.sample,
-        )
+        cells = cells_of_rows(header)
         while due := next_pass(numbers, measurements, header.repeats, noisy_again=noisy_again):
             asked = {number: experiment(number) for number in due}
             done = Counter(measurement.cell for measurement in measurements)[due[0]]

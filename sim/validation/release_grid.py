@@ -21,6 +21,7 @@ from sim.validation.grid import Cell, sample
 from sim.validation.limited_grid import limited as limited_cells
 from sim.validation.one_core_grid import on_one_core
 from sim.validation.proxy_grid import proxied
+from sim.validation.rows import Header
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,18 @@ def cells_of(
         )
     grid = GRIDS[gunicorn]
     return tuple(islice(filter(grid.counts, sample(grid.seed)), grid.cells))
+
+
+def cells_of_rows(header: Header) -> tuple[Planned, ...]:
+    """The cells of the grid that rows with this ``header`` are of; see `cells_of`."""
+    return cells_of(
+        header.versions["gunicorn"],
+        nginx=header.nginx,
+        limited=header.cpu_limited,
+        one_core=header.one_core,
+        worker_class=header.worker_class,
+        sample_seed=header.sample,
+    )
 
 
 def _cells_of_class(worker_class: str, gunicorn: str) -> tuple[Planned, ...]:

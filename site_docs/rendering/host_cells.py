@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Final, Literal, get_args
 
 from sim.validation import rows as validation_rows
-from sim.validation.release_grid import cells_of
+from sim.validation.release_grid import cells_of_rows
 from sim.validation.rows import Row, rows_of
 from sim.validation.verdict import QUIET
 from site_docs.rendering import numbers
@@ -40,12 +40,7 @@ def table(kind: Kind) -> str:
     Runs beside which something else kept more than `QUIET` cores busy are marked.
     """
     header, measurements = validation_rows.read(path_of(kind))
-    planned = cells_of(
-        header.versions["gunicorn"],
-        nginx=header.nginx,
-        limited=header.cpu_limited,
-        one_core=header.one_core,
-    )
+    planned = cells_of_rows(header)
     rows = sorted(rows_of(measurements), key=lambda row: row.cell)
     columns = [f"{word} {side}" for word in FIGURES.values() for side in ("predicted", "measured")]
     lines = [

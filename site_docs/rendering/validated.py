@@ -13,7 +13,7 @@ from sim.validation import rows as validation_rows
 from sim.validation.comparison import FALSE_ALARM as FALSE_ALARM_ALONE
 from sim.validation.comparison import Figure
 from sim.validation.grid import Cell, sample
-from sim.validation.release_grid import cells_of
+from sim.validation.release_grid import cells_of_rows
 from sim.validation.rows import Header, Row, Values
 from sim.validation.verdict import (
     CLOSER,
@@ -74,12 +74,7 @@ def read(path: Path = FILE) -> Validated:
     """
     header, measurements = validation_rows.read(path)
     rows = sorted(validation_rows.rows_of(measurements), key=lambda row: row.cell)
-    cells = cells_of(
-        header.versions["gunicorn"],
-        nginx=header.nginx,
-        worker_class=header.worker_class,
-        sample_seed=header.sample,
-    )
+    cells = cells_of_rows(header)
     for row in rows:
         name = cells[row.cell - 1].name
         if name != row.name:

@@ -374,21 +374,19 @@ class ThreadWorker(Worker):
         assert self.to_read <= len(self.readable), "only this turn reads from connections"
         connection = self.in_hand
         if connection is not None:
-            if self._accepts_on():
+            if self._accepts_on(connection):
                 return
             self.in_hand = None
             self.accept(connection)
         self._finish_requests(None)
 
-    def _accepts_on(self) -> bool:
-        """Whether the main thread accepts once more before the pool thread has the GIL.
+    def _accepts_on(self, first: Connection) -> bool:
+        """Whether the main thread accepts once more before a pool thread has the GIL for ``first``.
 
         The next turn of its loop then is part of this one.
         """
-        first = self.in_hand
         if (
-            first is None
-            or not self.listener.queue
+            not self.listener.queue
             or not self.idle_threads
             or self.nr_conns + 1 >= self.worker_connections
             or self._races.random() >= ACCEPTS_ON

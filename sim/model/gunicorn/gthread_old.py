@@ -196,7 +196,7 @@ class OldThreadWorker(ThreadWorker):
             return
         connection = self.in_hand
         if connection is not None:
-            if not self.poller_first and self._accepts_on():
+            if not self.poller_first and self._accepts_on(connection):
                 return
             self.in_hand = None
             self.accept(connection)

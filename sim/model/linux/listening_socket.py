@@ -178,18 +178,15 @@ class ListeningSocket:
         if waiting >= self.longest:
             self.longest = waiting + 1
         self._since, self._connected = self._connected, now
-        sleeping = self.sleeping
         queue.append(connection)
-        if sleeping:
-            busy = self.cores.busy_until(now + CLIENT_LEAVES)
-            if busy > now and not self._fair:
+        if self.sleeping:
+            busy = now if self._fair else self.cores.busy_until(now + CLIENT_LEAVES)
+            if busy > now:
                 self._wake_on_busy_cores(busy)
             else:
-                if len(sleeping) > 1 and not self._fair:
-                    self._idle = self.cores.idle_elsewhere(CLIENT_LEAVES)
                 self._wake_all()
         if self._cpu_limit is not None:
-            for poller in sleeping:
+            for poller in self.sleeping:
                 assert poller.main_thread is not None, "a CPU limit asks for it"
                 self._cpu_limit.wake_in_vain(poller.main_thread)
         if self.stopping:
@@ -280,6 +277,8 @@ class ListeningSocket:
         winner needs for its accept. So only the winner leaves the list, and whoever would have won
         but must wait for its GIL first: it looks for a connection when it has it.
         """
+        if len(self.sleeping) > 1 and not self._fair:
+            self._idle = self.cores.idle_elsewhere(CLIENT_LEAVES)
         while self.sleeping and self.queue:
             self._wake(self._winner())
 
@@ -309,8 +308,6 @@ class ListeningSocket:
 
     def _on_core(self, _: None) -> None:
         """A core has become free for the pollers that were woken, the client's or another."""
-        if len(self.sleeping) > 1:
-            self._idle = self.cores.idle_elsewhere(CLIENT_LEAVES)
         self._wake_all()
 
     def _wake(self, place: int) -> None:
