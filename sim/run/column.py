@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from array import array
 from math import fsum, inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     # Only compiled code calls them.
@@ -77,31 +77,30 @@ def codes(values: array[int]) -> vec[u8]:
 def float_array(column: vec[float]) -> array[float]:
     """The array that a column of floats is, or a copy of it."""
     if COMPILED:
-        copy = array("d")
-        if len(column) > 0:  # there is no view of none as bytes
-            copy.frombytes(memoryview(column).cast("B"))
-        return copy
+        return _copied(column, "d")
     return column  # type: ignore[return-value]
 
 
 def integer_array(column: vec[i32]) -> array[int]:
     """The same of integers."""
     if COMPILED:
-        copy = array("i")
-        if len(column) > 0:  # there is no view of none as bytes
-            copy.frombytes(memoryview(column).cast("B"))
-        return copy
+        return _copied(column, "i")
     return column  # type: ignore[return-value]
 
 
 def code_array(column: vec[u8]) -> array[int]:
     """The same of codes."""
     if COMPILED:
-        copy = array("b")
-        if len(column) > 0:  # there is no view of none as bytes
-            copy.frombytes(memoryview(column).cast("B"))
-        return copy
+        return _copied(column, "b")
     return column  # type: ignore[return-value]
+
+
+def _copied(column: Any, code: str) -> array[Any]:  # noqa: ANN401 - a vector of any numbers
+    """An array of that type ``code`` with the numbers of a vector."""
+    copy = array(code)
+    if len(column) > 0:  # there is no view of none as bytes
+        copy.frombytes(memoryview(column).cast("B"))
+    return copy
 
 
 def float_appended(column: vec[float], value: float) -> vec[float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from itertools import accumulate
 
 from sim.experiment import Experiment
@@ -52,12 +53,26 @@ def check_threads(run: Run) -> None:
 
 
 def check_events(run: Run) -> None:
-    """Events are in order, and only workers that were born serve, exit, and exit once."""
+    """Events are as `broken_events` wants them."""
+    assert [*broken_events(run)] == []
+
+
+def broken_events(run: Run) -> Iterator[str]:
+    """A sentence where events are out of order, or a worker serves or exits that was not born.
+
+    A worker is born once, and exits once.
+    """
     times = [event.time for event in run.events]
-    assert times == sorted(times)
-    births = [event.process for event in run.events if event.kind == "fork"]
-    assert len(births) == len(set(births))
-    assert {f"worker {row.worker}" for row in run.requests if row.worker} <= set(births)
-    exits = [event.process for event in run.events if event.kind == "exit"]
-    assert len(exits) == len(set(exits))
-    assert set(exits) <= {*births, "master", "master 2"}
+    if times != sorted(times):
+        yield "events are not in order"
+    births = Counter(event.process for event in run.events if event.kind == "fork")
+    exits = Counter(event.process for event in run.events if event.kind == "exit")
+    for what, counted in (("was forked", births), ("exited", exits)):
+        for process, number in counted.items():
+            if number > 1:
+                yield f"{process} {what} {number} times"
+    for worker in sorted({row.worker for row in run.requests if row.worker}):
+        if f"worker {worker}" not in births:
+            yield f"worker {worker} ran a request and was never forked"
+    for process in sorted(set(exits) - {*births, "master", "master 2"}):
+        yield f"{process} exited and was never forked"

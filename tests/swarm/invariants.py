@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from rich.console import Console
+from run_rules import ROUNDING, broken_events, check_row, check_threads
 
 from sim.analysis.recovery import recoveries
 from sim.analysis.summary import summarize
@@ -25,17 +26,21 @@ from sim.reports.timeline import print_timeline
 from sim.run import OK, UNFINISHED, Run
 from sim.run.arrivals import passes
 
-#: s by which sums of the same times may differ.
-ROUNDING = 1e-9
-
 #: By how much a quantile of a sketch may be off, as a part of it; see `sim.run.sketch`.
 SKETCH = 0.01
 
 
 def broken(asked: Experiment, run: Run) -> Iterator[str]:
-    """What a prediction says that cannot be, a sentence for each kind of it."""
+    """What a prediction says that cannot be, a sentence for each kind of it.
+
+    Raises:
+        AssertionError: where a row or a thread breaks a rule of `run_rules`.
+    """
     yield from _requests(asked, run)
-    yield from _processes(run)
+    for row in run.requests:
+        check_row(asked, row)
+    check_threads(run)
+    yield from broken_events(run)
     yield from _queues(asked, run)
     yield from _reports(run)
     if passes(asked):
@@ -62,19 +67,6 @@ def _requests(asked: Experiment, run: Run) -> Iterator[str]:
             yield f"request {number} started before it was accepted"
         if code == OK and not row.started + row.io + row.cpu <= row.finished + ROUNDING:
             yield f"request {number} took less than its own io and cpu"
-
-
-def _processes(run: Run) -> Iterator[str]:
-    """Events are in order, and only a process that was forked does anything."""
-    times = [event.time for event in run.events]
-    if times != sorted(times):
-        yield "events are not in order"
-    forks = Counter(event.process for event in run.events if event.kind == "fork")
-    if twice := [process for process, number in forks.items() if number > 1]:
-        yield f"{twice[0]} was forked twice"
-    strangers = {f"worker {worker}" for worker in run.requests.worker if worker} - set(forks)
-    if strangers:
-        yield f"{min(strangers)} ran a request and was never forked"
 
 
 def _queues(asked: Experiment, run: Run) -> Iterator[str]:
