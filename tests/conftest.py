@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from compiler import compiling
 from hypothesis import settings
-from kinds import Kind, kind_of, kinds_for
+from kinds import COMPILED, COMPUTING, Kind, compiled_process, kind_of, kinds_for
 
 from sim.compiled import INTERPRETED
 from sim.experiment.release import NEWEST
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 # What is judged is what one reads, and may be patched; `test_compiled.py` holds the compiled model
 # to it. So nothing may be imported before this that imports the model.
-os.environ[INTERPRETED] = "1"
+if os.environ.get("PYTEST_XDIST_WORKER") != f"gw{compiled_process()}":
+    os.environ[INTERPRETED] = "1"
 
 # Gunicorn and we read them, and the experiments of the tests are without.
 for _name in ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY"):
@@ -30,12 +33,12 @@ for _name in ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY"):
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
-#: Fixtures of `tests/site`, and what is measured of the tests themselves.
-pytest_plugins = ("built_site", "cpu_clock", "traced_tests")
+#: Fixtures of `tests/site` and `tests/real`, and what is measured of the tests themselves.
+pytest_plugins = ("built_site", "cpu_clock", "exhibits", "traced_tests")
 
-#: Processes of a session without arguments: two of tests that compute, as many as CI has cores,
-#: and three of tests that wait more than they compute.
-PROCESSES = 5
+#: Processes of a session without arguments: three of tests that wait more than they compute, two of
+#: tests that compute, as many as CI has cores, and one that has the compiled model.
+PROCESSES = 6
 
 #: Of processes that compute beside servers.
 NICENESS = 19
@@ -109,15 +112,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
     """Run all tests in several processes; ``-n0`` and a choice of tests run them in one."""
-    if hasattr(config, "workerinput"):
-        return  # One of those processes.
     option = config.option
     chosen = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
-    if not (chosen or option.keyword or option.markexpr or option.collectonly or option.usepdb):
-        option.numprocesses = PROCESSES if option.numprocesses is None else option.numprocesses
+    with ExitStack() as stack:
+        # A process that is itself one of several has its tests from the others.
+        if not (
+            hasattr(config, "workerinput")
+            or chosen
+            or option.keyword
+            or option.markexpr
+            or option.collectonly
+            or option.usepdb
+        ):
+            if option.numprocesses is None:
+                option.numprocesses = PROCESSES
+                os.environ[COMPILED] = str(PROCESSES - 1)
+            stack.enter_context(compiling())
+        return (yield)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -138,7 +152,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     worker = getattr(config, "workerinput", None)
     if worker is not None and Kind.SERVES in kinds:
         number = int(worker["workerid"].removeprefix("gw"))
-        if kinds_for(number, worker["workercount"], set(kinds)) == (Kind.COMPUTES,):
+        its = kinds_for(number, worker["workercount"], set(kinds), compiled_process())
+        if COMPUTING.issuperset(its):
             os.nice(NICENESS)
 
 

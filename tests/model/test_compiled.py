@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compiler import wait_for_compiler
 from imports import imports
 from waiting import wait_for
 
@@ -58,6 +59,7 @@ def fingerprints(**environment: str) -> dict[str, Any]:
 
 def test_it_predicts_the_same_as_the_interpreted_model(tmp_path: Path) -> None:
     where, path = compiled.DIRECTORY, ""
+    wait_for_compiler()
     if not compiled.is_fresh():
         try:
             refuse_missing_tools()

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from math import log2
 from typing import Any
 
 import pytest
-from looks import RUNS, Looks, looks_at
+from looks import RUNS, Exhibit, Looks
 from rank_test import Criterion, Statistics
 from traffic_looks import criteria
 
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.distribution import Distribution
 from sim.run import RESET, Run
-
-#: Servers that are measured at the same time: they sleep more than they compute.
-AT_ONCE = 5
 
 GTHREAD = Server(workers=2, threads=2, worker_class="gthread", preload_app=True)
 ALONE = replace(GTHREAD, workers=1)
@@ -100,11 +96,7 @@ RACES = {
 }
 
 
-@pytest.fixture(scope="module")
-def looks() -> Iterator[Looks[Run]]:
-    """The looks of this session."""
-    with looks_at(RUNS, {**RACES, **EXPERIMENTS}, AT_ONCE) as looks:
-        yield looks
+EXHIBIT = Exhibit(RUNS, {**RACES, **EXPERIMENTS})
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -5,11 +5,10 @@ More requests come than there is room for in the accept queue.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from looks import RUNS, Looks, looks_at
+from looks import RUNS, Exhibit, Looks
 from traffic_looks import criteria
 
 from sim.experiment import Experiment, Server, TraceRow, Traffic
@@ -72,11 +71,7 @@ EXPERIMENTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def looks() -> Iterator[Looks[Run]]:
-    """The clients wait more than anybody computes, so all are measured at the same time."""
-    with looks_at(RUNS, EXPERIMENTS, at_once=len(EXPERIMENTS)) as looks:
-        yield looks
+EXHIBIT = Exhibit(RUNS, EXPERIMENTS)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

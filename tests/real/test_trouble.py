@@ -9,13 +9,12 @@ own error of 100 ms or 10 %, whichever is larger. `rank_test` states the rate of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import pytest
-from host_costs import HostCosts
-from looks import RUNS, Looks, looks_at
+from looks import RUNS, Exhibit, Looks
 from trouble_looks import AT, criteria
 
 from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
@@ -30,9 +29,6 @@ from sim.experiment.disturbance import (
     Signal,
 )
 from sim.run import Run
-
-#: Servers that are measured at the same time: they sleep more than they compute.
-AT_ONCE = 3
 
 GTHREAD = Server(workers=2, threads=2, worker_class="gthread", preload_app=True)
 SYNC = Server(workers=2, preload_app=True)
@@ -275,12 +271,11 @@ SCENARIOS = {
 }
 
 
-@pytest.fixture(scope="module")
-def looks(host_costs: HostCosts) -> Iterator[Looks[Run]]:
-    """The looks of this session."""
-    experiments = {name: scenario.experiment() for name, scenario in SCENARIOS.items()}
-    with looks_at(RUNS, experiments, AT_ONCE, host_costs) as looks:
-        yield looks
+EXHIBIT = Exhibit(
+    RUNS,
+    {name: scenario.experiment() for name, scenario in SCENARIOS.items()},
+    calibrated=True,
+)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -16,6 +16,8 @@ from concurrent.futures import ProcessPoolExecutor
 from threading import Thread
 from typing import TypeVar
 
+from compiler import wait_for_compiler
+
 from sim.compiled import INTERPRETED
 from sim.study.executors import cores
 
@@ -35,6 +37,7 @@ def in_processes(
         arguments: which can be pickled.
         chunk: number of calls that a process is given at once.
     """
+    wait_for_compiler()
     # A fork would have the interpreted model of this process.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores(), context, _begin) as pool:

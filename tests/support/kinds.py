@@ -1,15 +1,22 @@
 """Which tests may run beside which: every file of tests is of one kind.
 
 Goal: the machine is never idle while tests wait, and never busy while they measure. Method: tests
-that compute and tests that serve run beside each other, the former with the lowest priority; tests
+that compute, predict and serve run beside each other, the first two with the lowest priority; tests
 that measure follow, one after the other, with nothing beside them.
+
+In a session of all tests one process has the compiled model, where there is one, for the tests that
+only read what the model says. `tests/model/test_compiled.py` holds that it says the same.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from enum import Enum
 from pathlib import PurePath
+
+#: Environment variable: number of the process of a session that has the compiled model.
+COMPILED = "TESTS_COMPILED_PROCESS"
 
 
 class Kind(Enum):
@@ -17,17 +24,27 @@ class Kind(Enum):
 
     Attributes:
         COMPUTES: starts no Gunicorn and judges no time; any number may run beside each other.
+        PREDICTS: the same, and neither patches the model nor is measured by a tracer.
         SERVES: judges times by half seconds and more; waits more than it computes.
         MEASURES: judges times by milliseconds, and has the machine to itself.
     """
 
     COMPUTES = "computes"
+    PREDICTS = "predicts"
     SERVES = "serves"
     MEASURES = "measures"
 
 
-#: Folders whose tests compute.
-COMPUTING = frozenset({"model", "site", "unit"})
+#: What starts no Gunicorn and judges no time.
+COMPUTING = frozenset({Kind.COMPUTES, Kind.PREDICTS})
+
+#: Folders of such tests, and the kind of their files.
+FOLDERS = {"model": Kind.COMPUTES, "site": Kind.PREDICTS, "unit": Kind.COMPUTES}
+
+#: Files of `tests/model` that predict.
+PREDICTING = frozenset(
+    f"test_{name}" for name in ("faq_rules", "learnt_costs", "model_theory", "rank_test")
+)
 
 #: Files of `tests/real` that serve.
 SERVING = frozenset(
@@ -71,24 +88,50 @@ SPREAD = frozenset(
 )
 
 
+#: Files that take longest, first: begun late, they would run when nothing is left beside them.
+LONG = tuple(
+    f"test_{name}"
+    for name in ("compiled", "site", "examples", "statements", "class_trouble", "swarm")
+)
+
+
+def place(path: PurePath) -> int:
+    """Orders files, so that none of `LONG` is begun late."""
+    return LONG.index(path.stem) if path.stem in LONG else len(LONG)
+
+
 def kind_of(path: PurePath) -> Kind:
     """The kind of the tests in a file."""
-    if path.parent.name in COMPUTING:
-        return Kind.COMPUTES
+    if path.stem in PREDICTING:
+        return Kind.PREDICTS
+    if path.parent.name in FOLDERS:
+        return FOLDERS[path.parent.name]
     return Kind.SERVES if path.stem in SERVING else Kind.MEASURES
 
 
-def kinds_for(number: int, processes: int, present: Collection[Kind]) -> tuple[Kind, ...]:
+def compiled_process() -> int | None:
+    """Number of the process that has the compiled model; None in a session without one."""
+    number = os.environ.get(COMPILED)
+    return None if number is None else int(number)
+
+
+def kinds_for(
+    number: int, processes: int, present: Collection[Kind], compiled: int | None = None
+) -> tuple[Kind, ...]:
     """The kinds of tests that a process runs, in this order.
 
     Args:
         number: of the process, from 0.
         processes: there are so many.
         present: kinds of all tests of the session.
+        compiled: number of the process that has the compiled model; None for none.
     """
-    beside = [kind for kind in (Kind.SERVES, Kind.COMPUTES) if kind in present]
-    if len(beside) > 1 and processes > 1:
+    if number == compiled:
+        return (Kind.PREDICTS,)
+    order = (Kind.SERVES, Kind.COMPUTES, Kind.PREDICTS)
+    beside = [kind for kind in order if kind in present]
+    if Kind.SERVES in beside and len(beside) > 1 and processes > 1:
         serving = (processes + 1) // 2
-        beside = [Kind.SERVES if number < serving else Kind.COMPUTES]
+        beside = [kind for kind in beside if (kind is Kind.SERVES) == (number < serving)]
     measures = [Kind.MEASURES] if number == 0 and Kind.MEASURES in present else []
     return (*beside, *measures)

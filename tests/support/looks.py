@@ -8,11 +8,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Generic
+from typing import Any, Generic
 
 from host_costs import HostCosts, drawn
 from predictions import CONTEXT, Predict, predicted_run, predictions
@@ -41,14 +41,28 @@ class Sides(Generic[Seen]):
     measure: Callable[[Experiment], Seen]
 
 
+@dataclass(frozen=True)
+class Exhibit(Generic[Seen]):
+    """What a module of tests looks at.
+
+    Attributes:
+        sides: what is seen of an experiment, on either side.
+        experiments: by name.
+        calibrated: whether they are predicted with the costs of this machine, or the defaults.
+    """
+
+    sides: Sides[Seen]
+    experiments: Mapping[str, Experiment]
+    calibrated: bool = False
+
+
 class Looks(Generic[Seen]):
     """Every experiment predicted and measured; one that surprises is looked at again, alone.
 
     Args:
         sides: what is seen of an experiment, on either side.
-        experiments: by name.
+        experiments: by name; they are predicted at once, and measured by `looks_together`.
         costs: of this machine; None for the defaults.
-        pool: measures so many at the same time.
     """
 
     def __init__(
@@ -56,20 +70,25 @@ class Looks(Generic[Seen]):
         sides: Sides[Seen],
         experiments: Mapping[str, Experiment],
         costs: HostCosts | None,
-        pool: ThreadPoolExecutor,
     ) -> None:
         self._sides = sides
-        self._experiments = experiments
+        self.experiments = experiments
         self._costs = costs
-        # All predictions first, on all cores: later they would disturb what is measured.
         known = Costs() if costs is None else costs.measured
         self._predicted = predictions(sides.predict, experiments, partial(drawn, [known]))
-        # The longest first, or one would be measured alone at the end.
-        self._measured = {
-            name: pool.submit(self._measure, name)
-            for name in sorted(experiments, key=lambda name: _longest(experiments[name]))
-        }
+        self._measured: dict[str, Future[Seen]] = {}
+        # Of all that are measured together.
+        self._busy: Sequence[Future[object]] = ()
         self._again = cache(self._looked_at_again)
+
+    def begin(self, name: str, pool: ThreadPoolExecutor) -> Future[Seen]:
+        """Measure an experiment as soon as the pool can."""
+        self._measured[name] = pool.submit(self._measure, name)
+        return self._measured[name]
+
+    def alone_after(self, busy: Sequence[Future[object]]) -> None:
+        """Look at nothing again before these are over."""
+        self._busy = busy
 
     def differs(self, name: str, criteria: Criteria[Seen]) -> str | None:
         """What every one of `LOOKS` looks finds to be other than predicted; None: nothing."""
@@ -96,16 +115,16 @@ class Looks(Generic[Seen]):
             number: of the look; each has a measurement of its own.
         """
         del number  # tells the cache one look from another
-        wait(self._measured.values())
+        wait(self._busy)
         if self._costs is None:
             return self._predicted[name], self._measure(name)
         costs, measured = self._costs.around(lambda: self._measure(name))
-        once = {name: self._experiments[name]}
+        once = {name: self.experiments[name]}
         return predictions(self._sides.predict, once, partial(drawn, costs))[name], measured
 
     def _measure(self, name: str) -> Seen:
         _forget_round_trips()
-        return self._sides.measure(self._experiments[name])
+        return self._sides.measure(self.experiments[name])
 
 
 def measured_run(experiment: Experiment) -> Run:
@@ -133,6 +152,25 @@ def _forget_round_trips() -> None:
 
 
 @contextmanager
+def looks_together(several: Sequence[Looks[Any]], at_once: int) -> Iterator[None]:
+    """Begin to measure all experiments of ``several``, ``at_once`` at a time.
+
+    They have been predicted by then, on all cores: later that would disturb what is measured.
+    """
+    # The longest first, or one would be measured alone at the end.
+    order = sorted(
+        ((looks, name) for looks in several for name in looks.experiments),
+        key=lambda each: _longest(each[0].experiments[each[1]]),
+    )
+    with ThreadPoolExecutor(at_once) as pool:
+        busy = [looks.begin(name, pool) for looks, name in order]
+        for looks in several:
+            looks.alone_after(busy)
+        yield
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
 def looks_at(
     sides: Sides[Seen],
     experiments: Mapping[str, Experiment],
@@ -140,6 +178,6 @@ def looks_at(
     costs: HostCosts | None = None,
 ) -> Iterator[Looks[Seen]]:
     """Begin to measure all ``experiments``, ``at_once`` at a time."""
-    with ThreadPoolExecutor(at_once) as pool:
-        yield Looks(sides, experiments, costs, pool)
-        pool.shutdown(cancel_futures=True)
+    looks = Looks(sides, experiments, costs)
+    with looks_together([looks], at_once):
+        yield looks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 
 import pytest
-from kinds import SPREAD, Kind, kind_of, kinds_for
+from kinds import SPREAD, Kind, compiled_process, kind_of, kinds_for, place
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
@@ -34,11 +34,11 @@ class KindScheduling(LoadScopeScheduling):  # type: ignore[misc]
             if not self._check_nodes_have_same_collection():
                 return
             self.collection = list(next(iter(self.registered_collections.values())))
-            for nodeid in self.collection:
+            for nodeid in sorted(self.collection, key=lambda it: place(_path_of(it))):
                 self.workqueue.setdefault(self._split_scope(nodeid), {})[nodeid] = False
             present = {_kind_of(scope) for scope in self.workqueue}
             for number, node in enumerate(sorted(self.nodes, key=_number)):
-                self._kinds[node] = kinds_for(number, len(self.nodes), present)
+                self._kinds[node] = kinds_for(number, len(self.nodes), present, compiled_process())
         for node in self.nodes:
             self._reschedule(node)
 
@@ -94,5 +94,9 @@ def _number(node: WorkerController) -> int:
     return int(node.gateway.id.removeprefix("gw"))
 
 
+def _path_of(scope: str) -> PurePath:
+    return PurePath(scope.partition("::")[0])
+
+
 def _kind_of(scope: str) -> Kind:
-    return kind_of(PurePath(scope.partition("::")[0]))
+    return kind_of(_path_of(scope))

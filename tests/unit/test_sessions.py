@@ -16,7 +16,17 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from kinds import SERVING, SPREAD, Kind, kind_of, kinds_for
+from kinds import (
+    COMPILED,
+    COMPUTING,
+    LONG,
+    PREDICTING,
+    SERVING,
+    SPREAD,
+    Kind,
+    kind_of,
+    kinds_for,
+)
 
 SUPPORT = Path(__file__).parents[1] / "support"
 TESTS = SUPPORT.parent
@@ -36,6 +46,7 @@ def pytest_xdist_make_scheduler(config, log):
 FILES = {
     "unit/test_one.py": 4,
     "unit/test_other.py": 3,
+    "site/test_page.py": 3,
     "real/test_cli.py": 3,
     "real/test_server.py": 1,
     "real/test_release_behaviours.py": 4,
@@ -68,7 +79,9 @@ class Ran:
         return kind_of(Path(self.file))
 
 
-def session(folder: Path, *options: str) -> tuple[subprocess.CompletedProcess[str], list[Ran]]:
+def session(
+    folder: Path, *options: str, compiled: str | None = None
+) -> tuple[subprocess.CompletedProcess[str], list[Ran]]:
     """A session of `FILES`, and what ran in it."""
     notes = folder / "notes.txt"
     (folder / "conftest.py").write_text(CONFTEST, encoding="utf-8")
@@ -81,7 +94,12 @@ def session(folder: Path, *options: str) -> tuple[subprocess.CompletedProcess[st
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(SUPPORT), "PYTEST_ADDOPTS": ""},
+        env={
+            **{name: value for name, value in os.environ.items() if name != COMPILED},
+            **({} if compiled is None else {COMPILED: compiled}),
+            "PYTHONPATH": str(SUPPORT),
+            "PYTEST_ADDOPTS": "",
+        },
         capture_output=True,
         text=True,
         timeout=60,
@@ -111,9 +129,19 @@ def test_every_test_runs_once_and_what_measures_runs_alone(processes: int, tmp_p
     if processes == 5:
         of = {
             kind: {each.process for each in ran if each.kind is kind}
-            for kind in (Kind.COMPUTES, Kind.SERVES)
+            for kind in (*COMPUTING, Kind.SERVES)
         }
-        assert not of[Kind.COMPUTES] & of[Kind.SERVES]
+        assert not (of[Kind.COMPUTES] | of[Kind.PREDICTS]) & of[Kind.SERVES]
+
+
+def test_what_has_the_compiled_model_runs_nothing_but_predictions(tmp_path: Path) -> None:
+    done, ran = session(tmp_path, "-n", "4", compiled="3")
+    assert done.returncode == 0, done.stdout
+    assert len(ran) == sum(FILES.values())
+    kinds: defaultdict[int, set[Kind]] = defaultdict(set)
+    for each in ran:
+        kinds[each.process].add(each.kind)
+    assert {Kind.PREDICTS} in kinds.values()
 
 
 def test_tests_that_take_too_much_cpu_fail_the_session(tmp_path: Path) -> None:
@@ -125,12 +153,15 @@ def test_tests_that_take_too_much_cpu_fail_the_session(tmp_path: Path) -> None:
 def test_every_kind_has_a_process() -> None:
     for processes in range(1, 9):
         for kinds in (set(Kind), {Kind.COMPUTES, Kind.MEASURES}, {Kind.MEASURES}):
-            shares = [kinds_for(number, processes, kinds) for number in range(processes)]
-            assert {kind for share in shares for kind in share} == kinds
-            assert sum(Kind.MEASURES in share for share in shares) == 1
+            for compiled in (None, processes - 1)[: 1 + (processes > 3)]:
+                shares = [kinds_for(it, processes, kinds, compiled) for it in range(processes)]
+                assert {kind for share in shares for kind in share} >= kinds
+                assert sum(Kind.MEASURES in share for share in shares) == 1
 
 
 def test_every_file_that_is_named_exists() -> None:
     """Or a test that was renamed would run with others that it must not run with."""
     assert sorted(SERVING - {path.stem for path in (TESTS / "real").glob("*.py")}) == []
+    assert sorted(PREDICTING - {path.stem for path in (TESTS / "model").glob("*.py")}) == []
+    assert sorted({*LONG} - {path.stem for path in TESTS.glob("*/test_*.py")}) == []
     assert sorted(SPREAD - {path.stem for path in TESTS.glob("*/test_*.py")}) == []

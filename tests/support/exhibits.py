@@ -1,0 +1,49 @@
+"""A pytest plugin: the looks of all modules whose servers wait more than they compute, together.
+
+Each of them takes seconds in which its server mostly sleeps, so many are measured at the same time,
+those of one module beside those of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from host_costs import HostCosts
+    from looks import Looks
+
+#: The name by which a module says what it looks at, an `Exhibit`.
+EXHIBIT = "EXHIBIT"
+
+#: Servers that are measured at the same time.
+AT_ONCE = 7
+
+
+@pytest.fixture(scope="session")
+def all_looks(
+    request: pytest.FixtureRequest, host_costs: HostCosts
+) -> Iterator[dict[str, Looks[Any]]]:
+    """The looks of each module of this session that has an `EXHIBIT`, by its name."""
+    from looks import Looks, looks_together  # noqa: PLC0415 - imports the model
+
+    modules = {
+        item.module.__name__: item.module
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and hasattr(item.module, EXHIBIT)
+    }
+    found: dict[str, Looks[Any]] = {}
+    for name, module in modules.items():
+        exhibit = getattr(module, EXHIBIT)
+        costs = host_costs if exhibit.calibrated else None
+        found[name] = Looks(exhibit.sides, exhibit.experiments, costs)
+    with looks_together([*found.values()], AT_ONCE):
+        yield found
+
+
+@pytest.fixture(scope="module")
+def looks(request: pytest.FixtureRequest, all_looks: dict[str, Looks[Any]]) -> Looks[Any]:
+    """The looks of this module."""
+    return all_looks[request.module.__name__]
