@@ -22,6 +22,10 @@ from sim.run import Run
 #: s by which a measured time may differ: the machine's noise, far below the times that matter.
 TOLERANCE = 0.15
 
+#: s by which the time of a request may differ that waits for a worker to start: importing takes
+#: twice as long while other tests compute.
+STARTING = 0.5
+
 needs_nginx = pytest.mark.skipif(
     find_nginx() is None, reason="nginx is not installed (Debian: apt-get install nginx-light)"
 )
@@ -43,14 +47,14 @@ def experiment(
     )
 
 
-def agree(asked: Experiment) -> Run:
+def agree(asked: Experiment, within: float = TOLERANCE) -> Run:
     """Measure the experiment, hold it to its prediction row by row, and return it."""
     predicted, measured = predict(asked), measure(asked, 0, lambda *_: None)
     assert outcomes(measured) == outcomes(predicted)
     for row, (real, model) in enumerate(
         zip(measured.requests.finished, predicted.requests.finished, strict=True)
     ):
-        assert real == pytest.approx(model, abs=TOLERANCE), f"row {row}"
+        assert real == pytest.approx(model, abs=within), f"row {row}"
     return measured
 
 
@@ -118,7 +122,7 @@ def test_killed_worker_is_502(proxy: Proxy, outcome: str) -> None:
     """The request that it ran is lost; the one that waits in the accept queue is not."""
     rows = [(0.1, 0.9), (0.3, 0.1), (2.0, 0.1)]
     asked = replace(experiment(proxy, rows, SYNC), disturbances=(Signal(at=0.5, signal="KILL"),))
-    assert outcomes(agree(asked)) == [outcome, "ok", "ok"]
+    assert outcomes(agree(asked, STARTING)) == [outcome, "ok", "ok"]
 
 
 @pytest.mark.parametrize(
