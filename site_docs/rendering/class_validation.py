@@ -8,7 +8,8 @@ from pathlib import Path
 from sim.experiment import WorkerClass
 from sim.validation.class_grid import CLASSES, class_cells
 from site_docs.rendering import numbers, validated
-from site_docs.rendering.validated import FILE, WORDS, Validated
+from site_docs.rendering.other_rows import errors, provenance, targets_reached
+from site_docs.rendering.validated import FILE, WORDS
 
 
 def path_of(worker_class: WorkerClass) -> Path:
@@ -30,23 +31,14 @@ def table() -> str:
     ]
     for worker_class in measured():
         found = validated.read(path_of(worker_class))
-        targets = [target for target in found.validation.targets if target.reached is not None]
         cells = (
             f"`{worker_class}`",
             f"{len(found.rows)} of {len(class_cells(worker_class))}",
-            f"{sum(target.reached is True for target in targets)} of {len(targets)}",
-            *(_errors(found, name) for name in ("latency_mean", "latency_p95")),
+            targets_reached(found),
+            *(errors(found, name) for name in ("latency_mean", "latency_p95")),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _errors(found: Validated, name: str) -> str:
-    measure = next(each for each in found.validation.measures if each.name == name)
-    if measure.median is None or measure.worst is None:
-        return "0"
-    median, worst = (numbers.percent(value) for value in (measure.median, measure.worst))
-    return f"{measure.repeated}, {median}, {worst}"
 
 
 def cells(worker_class: WorkerClass) -> str:
@@ -80,16 +72,12 @@ def where() -> str:
 def _where() -> Iterator[str]:
     for worker_class in measured():
         header = validated.read(path_of(worker_class)).header
-        machine = header.machine
-        again = "" if header.predicted is None else f"; predicted again {header.predicted[:10]}"
         packages = ", ".join(
             f"{package} {header.versions[package]}"
             for package in ("gevent", "starlette", "uvicorn", "uvicorn-worker")
             if package in header.versions
         )
         yield (
-            f"- **{worker_class}**: {packages}; {header.begun[:10]}, {machine['processor']}, "
-            f"{machine['cores']} cores, {machine['system']}; each measured {header.repeats} times "
-            f"and predicted {header.variants} times for each, by commit `{header.model}`{again}; "
+            f"- **{worker_class}**: {packages}; {provenance(header)}; "
             f"[rows](data/{path_of(worker_class).name})."
         )

@@ -24,6 +24,7 @@ from site_docs.rendering import (
     language,
     playground,
     release_validation,
+    sample_validation,
     validated,
 )
 from site_docs.rendering.prepare import prepare
@@ -71,9 +72,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Publish what was measured, as it is."""
     for path in sorted(measured.DIRECTORY.iterdir()):
         files.append(File.generated(config, f"data/measured/{path.name}", abs_src_path=str(path)))
-    for path in (validated.FILE, *map(release_validation.path_of, release_validation.measured())):
-        files.append(File.generated(config, f"data/{path.name}", abs_src_path=str(path)))
-    for path in (*host_cells.files(), *map(class_validation.path_of, class_validation.measured())):
+    for path in (
+        validated.FILE,
+        *map(sample_validation.path_of, sample_validation.measured()),
+        *map(release_validation.path_of, release_validation.measured()),
+        *map(class_validation.path_of, class_validation.measured()),
+        *host_cells.files(),
+    ):
         files.append(File.generated(config, f"data/{path.name}", abs_src_path=str(path)))
     files.append(File.generated(config, "data/validation.csv", content=validated.as_csv()))
     files.append(File.generated(config, example_report.URI, content=example_report.example()))

@@ -10,8 +10,9 @@ from sim.validation import rows as validation_rows
 from sim.validation.release_grid import cells_of_rows
 from sim.validation.rows import Row, rows_of
 from sim.validation.verdict import QUIET
-from site_docs.rendering import numbers
-from site_docs.rendering.validated import FILE
+from site_docs.rendering import numbers, other_rows, validated
+from site_docs.rendering.other_rows import targets_reached
+from site_docs.rendering.validated import FILE, WORDS
 
 Kind = Literal["cpu-limit", "one-core", "nginx"]
 
@@ -51,6 +52,21 @@ def table(kind: Kind) -> str:
         f"| --- | ---: |{' ---: |' * (len(columns) + 1)}",
     ]
     return "\n".join([*lines, *map(_line, rows)])
+
+
+def verdict(kind: Kind) -> str:
+    """How many of the validation's targets the rows reach, and what is further off, in words."""
+    found = validated.read(path_of(kind))
+    missed = [
+        f"{WORDS[off.name]} of *{result.name}* ({other_rows.size(result, off)})"
+        for result in found.validation.results
+        for off in result.misses
+    ]
+    further = f" Further off than they may be: {'; '.join(missed)}." if missed else ""
+    return (
+        f"{targets_reached(found)} of the [targets](validation.md#targets) are reached; "
+        f"the model was frozen at commit `{found.header.model}` before.{further}"
+    )
 
 
 def _line(row: Row) -> str:

@@ -66,6 +66,21 @@ def test_each_cell_has_a_line_with_both_sides(rows: Path) -> None:
     ]
 
 
+def test_the_verdict_names_what_is_further_off_than_it_may_be(rows: Path) -> None:
+    header = Header(
+        begun="2026-11-29T10:00:00+00:00",
+        machine={"cores": 2, "somaxconn": 4096, "processor": "a processor", "system": "Linux"},
+        versions={"gunicorn": NEWEST, "cgroup": "1"},
+        repeats=2,
+        variants=1,
+        model="0123abc",
+    )
+    validation_rows.write(rows, header, [measurement(1, 0.2, 0.0), measurement(1, 0.2, 0.0)])
+    said = host_cells.verdict("cpu-limit")
+    assert "at commit `0123abc` before. Further off than they may be: mean of *" in said
+    assert "(-50.0 %)" in said
+
+
 def test_rows_behind_nginx_are_those_of_its_grid(rows: Path) -> None:
     path = rows.with_name("validation-nginx.jsonl")
     cell = proxied()[0]

@@ -16,7 +16,13 @@ from sim.validation.rows import Header, Measurement, Row, Values
 from sim.validation.verdict import Off, Result
 from site_docs.charts.agreement import agreement
 from site_docs.charts.misses import misses
-from site_docs.rendering import class_validation, limits, release_validation, validated
+from site_docs.rendering import (
+    class_validation,
+    limits,
+    release_validation,
+    sample_validation,
+    validated,
+)
 
 MACHINE = {"cores": 2, "processor": "a processor", "system": "Linux-6.18.44-fc-x86_64"}
 HEADER = Header("2026-01-02T03", MACHINE, {"python": "3", "gunicorn": "27.0.1"}, 2, 2)
@@ -242,6 +248,40 @@ def test_a_release_is_told_with_its_cells_misses_and_commit(
     missed = release_validation.misses().splitlines()[2:]
     assert [line.split(" | ")[2:4] for line in missed] == [["mean", "+29.4 %"], ["p95", "+29.4 %"]]
     assert "by commit `0123abc`" in release_validation.where()
+
+
+def test_another_sample_is_told_as_it_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = cells_of("27.0.1", sample_seed=2)[4].name
+    header = replace(HEADER, model="0123abc", sample=2, predicted=None)
+    measurements = [
+        replace(measurement, cell=5, name=name) for measurement in row(5, 1.3).measurements
+    ]
+    monkeypatch.setattr(sample_validation, "FILE", tmp_path / "validation.jsonl")
+    assert sample_validation.measured() == ()
+    assert sample_validation.misses().startswith("No figure")
+    validation_rows.write(sample_validation.path_of(2), header, measurements)
+    assert sample_validation.measured() == (2,)
+    (line,) = sample_validation.table().splitlines()[2:]
+    assert line.startswith("| 2 | 1 of 64 | ")
+    missed = sample_validation.misses().splitlines()[2:]
+    assert [line.split(" | ")[2:4] for line in missed] == [["mean", "+29.4 %"], ["p95", "+29.4 %"]]
+    assert "by commit `0123abc`" in sample_validation.where()
+
+
+def test_rows_that_were_predicted_again_are_not_out_of_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = cells_of("27.0.1", sample_seed=3)[4].name
+    header = replace(HEADER, sample=3, predicted="2026-11-30T00:00:00+00:00")
+    measurements = [
+        replace(measurement, cell=5, name=name) for measurement in row(5, 1.3).measurements
+    ]
+    monkeypatch.setattr(sample_validation, "FILE", tmp_path / "validation.jsonl")
+    validation_rows.write(sample_validation.path_of(3), header, measurements)
+    with pytest.raises(ExperimentError, match=r"sample-3\.jsonl: predicted again 2026-11-30T"):
+        sample_validation.table()
 
 
 def test_a_worker_class_is_told_with_its_cells_and_misses(

@@ -1,0 +1,59 @@
+"""What pages say of any file of rows: its errors, where they are too large, and its provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sim.validation.rows import Header
+from sim.validation.verdict import Off, Result
+from site_docs.rendering import numbers, validated
+from site_docs.rendering.validated import WORDS, Validated
+
+
+def targets_reached(found: Validated) -> str:
+    """How many of the targets that a cell decides are reached."""
+    decided = [each for each in found.validation.targets if each.reached is not None]
+    return f"{sum(each.reached is True for each in decided)} of {len(decided)}"
+
+
+def errors(found: Validated, name: str) -> str:
+    """In how many cells the server repeats a figure; its median error there, and the worst."""
+    measure = next(each for each in found.validation.measures if each.name == name)
+    if measure.median is None or measure.worst is None:
+        return "0"
+    median, worst = (numbers.percent(value) for value in (measure.median, measure.worst))
+    return f"{measure.repeated}, {median}, {worst}"
+
+
+def misses(of: Iterable[tuple[str, Validated]]) -> str:
+    """Every figure that is further off than it may be, as lines of a table.
+
+    Args:
+        of: what the first column says of each file of rows, and the file.
+    """
+    return "\n".join(
+        f"| {name} | {result.cell}: {result.name} | {WORDS[off.name]} | {size(result, off)} "
+        f"| {validated.allowed(off)} |"
+        for name, found in of
+        for result in found.validation.results
+        for off in result.misses
+    )
+
+
+def size(result: Result, off: Off) -> str:
+    """How far off a figure is: in points of a share, else as a part of what was measured."""
+    figure = result.figure(off.name)
+    if figure is None or figure.error is None:
+        return f"{100 * off.error:.0f} points"
+    return numbers.signed_percent(figure.error)
+
+
+def provenance(header: Header) -> str:
+    """When, where, how often and by which code the rows were predicted and measured."""
+    machine = header.machine
+    again = "" if header.predicted is None else f"; predicted again {header.predicted[:10]}"
+    return (
+        f"{header.begun[:10]}, {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['system']}; each measured {header.repeats} times and predicted "
+        f"{header.variants} times for each, by commit `{header.model}`{again}"
+    )

@@ -1,0 +1,82 @@
+"""The validations on other samples of the grid, ``data/validation-sample-N.jsonl``, for a page.
+
+The model was mended for what the first sample had shown, so only the others are out of sample.
+Their rows are as they were measured: none is predicted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from sim.errors import ExperimentError
+from sim.validation.grid import sample
+from site_docs.rendering import other_rows, validated
+from site_docs.rendering.other_rows import errors, provenance, targets_reached
+from site_docs.rendering.validated import FILE, Validated
+
+#: Seeds of the samples that may have been measured.
+SEEDS = range(2, 10)
+
+
+def path_of(seed: int) -> Path:
+    """The rows of a sample."""
+    return FILE.with_name(f"validation-sample-{seed}.jsonl")
+
+
+def measured() -> tuple[int, ...]:
+    """The seeds of the samples that have rows."""
+    return tuple(seed for seed in SEEDS if path_of(seed).exists())
+
+
+def read(seed: int) -> Validated:
+    """The rows of a sample.
+
+    Raises:
+        ExperimentError: when they were predicted again: then they are not out of sample.
+    """
+    found = validated.read(path_of(seed))
+    if found.header.predicted is not None:
+        raise ExperimentError(
+            f"{path_of(seed)}: predicted again {found.header.predicted}; expected rows that were "
+            "predicted before they were measured, and never again"
+        )
+    return found
+
+
+def table() -> str:
+    """A line for each sample: targets reached, and errors of what the server repeats."""
+    lines = [
+        "| sample | cells | targets reached | mean: repeated, median error, worst "
+        "| p95: repeated, median error, worst |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for seed in measured():
+        found = read(seed)
+        cells = (
+            str(seed),
+            f"{len(found.rows)} of {len(sample(seed))}",
+            targets_reached(found),
+            *(errors(found, name) for name in ("latency_mean", "latency_p95")),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def misses() -> str:
+    """Every figure that is further off than it may be, as a table."""
+    lines = other_rows.misses((str(seed), read(seed)) for seed in measured())
+    if not lines:
+        return "No figure that was judged is further off than it may be."
+    head = "| sample | cell | figure | off by | may be |\n| --- | --- | --- | ---: | ---: |"
+    return f"{head}\n{lines}"
+
+
+def where() -> str:
+    """When, where and by which code each sample was predicted and measured, as a list."""
+    return "\n".join(_where())
+
+
+def _where() -> Iterator[str]:
+    for seed in measured():
+        yield f"- **{seed}**: {provenance(read(seed).header)}; [rows](data/{path_of(seed).name})."
