@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sim.analysis.summary import summarize
+from sim.analysis.summary import Summary, summarize
 from sim.command import called
 from sim.experiment import Experiment
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
 from sim.reports.again import command_line
+from sim.reports.document import document
 from sim.reports.output import (
     LONG,
     add_output_arguments,
     report_path,
     save_path,
+    show_document,
     show_summary,
     trace_path,
     write_page,
@@ -27,6 +31,9 @@ from sim.run.arrivals import passes
 from sim.run.sketch import RELATIVE_ERROR
 from sim.study.compile_hint import requests_of, show_compile_hint
 from sim.study.replications import predictions
+
+if TYPE_CHECKING:
+    from sim.reports.html.portrait import Portrait
 
 #: What a long prediction says of its quantiles.
 NOT_KEPT = (
@@ -112,8 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         notices = (*notices, NOT_KEPT)
     show_compile_hint(requests_of((experiment,), experiment.replications))
     runs: Iterable[Run] = predictions(experiment, keep_rows=keep_rows)
-    if trace is not None:
-        runs = _traced(runs, trace)
+    runs = _traced(runs, trace)
     sitting = None
     if page is not None:
         from sim.reports.html.portrait import Sitting  # noqa: PLC0415 - only a page needs it
@@ -124,13 +130,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
         runs = list(runs)
         save(runs, path)
     summary = summarize(runs)
-    show_summary(summary, notices, as_json=args.json, timeline=args.timeline)
-    if page is not None and sitting is not None:
-        from sim.study.prediction_page import prediction_page  # noqa: PLC0415 - it brings rich
-
+    if sitting is None:
+        show_summary(summary, notices, as_json=args.json, timeline=args.timeline)
+    else:
         command = command_line("sim", words, os.environ)
-        portrait = sitting.portrait()
-        write_page(prediction_page(experiment, summary, portrait, notices, command), page)
+        _show_with_page(args, experiment, summary, notices, sitting.portrait(), command)
+
+
+def _show_with_page(
+    args: argparse.Namespace,
+    experiment: Experiment,
+    summary: Summary,
+    notices: Sequence[str],
+    portrait: Portrait,
+    command: str,
+) -> None:
+    """Show a summary and write its page, beside which a document has the neighbours too."""
+    from sim.study.documents import neighbours as neighbours_document  # noqa: PLC0415 - as above
+    from sim.study.neighbours import neighbours  # noqa: PLC0415 - as above
+    from sim.study.prediction_page import prediction_page  # noqa: PLC0415 - it brings rich
+
+    if not args.json:
+        show_summary(summary, notices, as_json=False, timeline=args.timeline)
+    # They take as long as the prediction.
+    found = neighbours(experiment)
+    if args.json:
+        value = document(summary, notices)
+        show_document({**value, "neighbours": neighbours_document(found)})
+    write_page(prediction_page(found, summary, portrait, notices, command), Path(args.report))
 
 
 def _parser() -> OneLineParser:
@@ -149,11 +176,11 @@ def is_long(experiment: Experiment) -> bool:
     return passes(experiment) and experiment.expected_requests > LONG
 
 
-def _traced(runs: Iterable[Run], path: Path) -> Iterator[Run]:
-    """The runs, of which the first is traced as soon as it is there."""
-    from sim.reports import chrome_trace  # noqa: PLC0415 - as studies above
-
+def _traced(runs: Iterable[Run], path: Path | None) -> Iterator[Run]:
+    """The runs, of which the first is traced as soon as it is there, if there is a path."""
     for number, run in enumerate(runs):
-        if number == 0:
+        if number == 0 and path is not None:
+            from sim.reports import chrome_trace  # noqa: PLC0415 - as studies above
+
             chrome_trace.save({"": run}, path)
         yield run

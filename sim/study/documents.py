@@ -15,6 +15,7 @@ from sim.experiment.document import to_dict
 from sim.study.compare import Contrast, verdict
 from sim.study.death import Death
 from sim.study.headroom import Headroom
+from sim.study.neighbours import Neighbours
 from sim.study.observation import (
     DISTURBED,
     OF_ROUTES,
@@ -138,19 +139,35 @@ def compared(
         "experiments": dict(experiments),
         "replications": replications,
         "confidence_level": CONFIDENCE,
-        "measures": [
-            {
-                "measure": contrast.measure,
-                "unit": unit_of(contrast.measure),
-                "a": _estimate(contrast.a),
-                "b": _estimate(contrast.b),
-                "difference": _estimate(contrast.less),
-                "finding": contrast.finding,
-            }
-            for contrast in contrasts
-        ],
+        "measures": [_contrast(contrast) for contrast in contrasts],
         "verdict": verdict(contrasts),
         "notices": list(notices),
+    }
+
+
+def neighbours(found: Neighbours) -> dict[str, Any]:
+    """What neighbours of a server do: a part of the document of ``python -m sim --json``."""
+    return {
+        "replications": found.replications,
+        "confidence_level": CONFIDENCE,
+        "changes": [
+            {
+                "setting": each.setting,
+                "measures": [_contrast(contrast) for contrast in each.contrasts],
+            }
+            for each in found.changes
+        ],
+    }
+
+
+def _contrast(contrast: Contrast) -> dict[str, Any]:
+    return {
+        "measure": contrast.measure,
+        "unit": unit_of(contrast.measure),
+        "a": _estimate(contrast.a),
+        "b": _estimate(contrast.b),
+        "difference": _estimate(contrast.less),
+        "finding": contrast.finding,
     }
 
 

@@ -48,12 +48,24 @@ class Neighbour:
         return next(one for one in self.contrasts if one.measure == measure)
 
 
-def neighbours(experiment: Experiment) -> tuple[tuple[Neighbour, ...], int]:
-    """What each neighbour does with the same requests, the lowest mean first.
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The neighbours of a server, on the same requests.
 
-    Returns:
-        The neighbours, and the replications of each. None and 0 of an experiment with too many
-        requests, or with fewer than `FEWEST` replications.
+    Attributes:
+        changes: the lowest mean first; empty where none was predicted.
+        replications: of each, and of the server as it is.
+    """
+
+    changes: tuple[Neighbour, ...] = ()
+    replications: int = 0
+
+
+def neighbours(experiment: Experiment) -> Neighbours:
+    """What each neighbour does with the same requests.
+
+    There are none of an experiment with too many requests, or with fewer than `FEWEST`
+    replications.
     """
     tried = _experiments(experiment)
     requests = requests_of((experiment,), 1 + len(tried))
@@ -61,7 +73,7 @@ def neighbours(experiment: Experiment) -> tuple[tuple[Neighbour, ...], int]:
     if requests > 0:
         replications = min(replications, int(MOST_REQUESTS / requests))
     if replications < FEWEST or not tried:
-        return (), 0
+        return Neighbours()
     runs = replications * (1 + len(tried))
     with progress("predicting neighbours", runs) as done:
         made = iter(range(1, runs + 1))
@@ -75,7 +87,7 @@ def neighbours(experiment: Experiment) -> tuple[tuple[Neighbour, ...], int]:
 
         now = observed(experiment)
         found = [_neighbour(setting, now, observed(one)) for setting, one in tried.items()]
-    return tuple(sorted(found, key=_mean)), replications
+    return Neighbours(tuple(sorted(found, key=_mean)), replications)
 
 
 def _experiments(experiment: Experiment) -> dict[str, Experiment]:

@@ -8,23 +8,22 @@ from sim.reports.html.page import Block, Cell, Figure, Key, Rows, Section, Table
 from sim.study.compare import Contrast
 from sim.study.compare_report import FINDINGS
 from sim.study.formatting import half_width_of, heading, number, value_of
-from sim.study.neighbours import Neighbour
-from sim.study.study_page import dots
+from sim.study.neighbours import Neighbour, Neighbours
+from sim.study.study_page import dots, interval_cell, value_cell
 
 
-def neighbours_section(
-    told: Sequence[Block], found: Sequence[Neighbour], replications: int
-) -> Section:
+def neighbours_section(told: Sequence[Block], found: Neighbours) -> Section:
     """What is known without a prediction, and what neighbours do to the same requests.
 
     Args:
         told: see `sim.reports.html.summary_page.help_blocks`.
-        found: the lowest mean first; empty where none was predicted.
-        replications: of each.
+        found: by `sim.study.neighbours.neighbours`.
     """
     blocks: list[Block] = list(told)
-    if found:
-        blocks = [_sentence(found[0]), _figure(found), _table(found, replications), *told]
+    if found.changes:
+        changes = found.changes
+        table = _table(changes, found.replications)
+        blocks = [_sentence(changes[0]), _figure(changes), table, *told]
     return Section("help", "What would help, and by how much", tuple(blocks))
 
 
@@ -77,7 +76,7 @@ def _table(found: Sequence[Neighbour], replications: int) -> Table:
     ]
     head = ["set"]
     for measure in ("mean", "p99"):
-        head += [heading(measure), "difference", "\N{PLUS-MINUS SIGN} 95 %"]
+        head += [heading(measure), "difference", "95 %"]
     return Table(
         f"One setting changed, the first {replications} replications",
         (*head, heading("lost"), "mean latency"),
@@ -90,12 +89,12 @@ def _table(found: Sequence[Neighbour], replications: int) -> Table:
 def _cells(contrasts: Sequence[Contrast], *, now: bool = False) -> list[Cell]:
     cells: list[Cell] = []
     for one in contrasts:
-        cells.append(value_of(one.a if now else one.b, one.measure))
+        cells.append(value_cell(one.a if now else one.b, one.measure))
         if one.measure != "lost":
             less = None if now else one.less
             cells += [
-                "" if less is None else number(less.value, one.measure),
-                "" if less is None else half_width_of(less, one.measure),
+                "" if less is None else value_cell(less, one.measure),
+                "" if less is None else interval_cell(less, one.measure),
             ]
     finding = FINDINGS[contrasts[0].finding].removeprefix("B is ")
     return [*cells, "" if now else finding]

@@ -5,30 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sim.analysis.summary import Summary
-from sim.experiment import Experiment
 from sim.reports.html.page import Page
 from sim.reports.html.portrait import Portrait
 from sim.reports.html.summary_page import help_blocks, summary_page
-from sim.study.neighbours import neighbours
+from sim.study.neighbours import Neighbours
 from sim.study.neighbours_page import neighbours_section
 
 
 def prediction_page(
-    experiment: Experiment,
+    found: Neighbours,
     summary: Summary,
     portrait: Portrait,
     notices: Sequence[str],
     command: str,
 ) -> Page:
-    """The page of a prediction; its neighbours are predicted for it.
+    """The page of a prediction.
 
     Args:
-        experiment: that was predicted.
+        found: neighbours of what was predicted.
         summary: of its replications; the JSON document is made of it.
         portrait: of the same.
         notices: sentences about the experiment.
         command: that makes the page again.
     """
-    found, replications = neighbours(experiment)
-    section = neighbours_section(help_blocks(summary), found, replications)
+    section = neighbours_section(help_blocks(summary), found)
     return summary_page(summary, portrait, notices, command, section)

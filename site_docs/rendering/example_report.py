@@ -11,6 +11,7 @@ from sim.reports.again import command_line
 from sim.reports.html.portrait import Sitting
 from sim.reports.html.render import html
 from sim.reports.output import add_output_arguments
+from sim.study.neighbours import neighbours
 from sim.study.prediction_page import prediction_page
 from sim.study.replications import predictions
 from site_docs.runs.build_cache import ROOT, cached_on_disk
@@ -33,4 +34,5 @@ def example() -> str:
     sitting = Sitting()
     summary = summarize(sitting.passing(predictions(experiment)))
     command = command_line("sim", ARGUMENTS, {})
-    return html(prediction_page(experiment, summary, sitting.portrait(), notices, command))
+    found = neighbours(experiment)
+    return html(prediction_page(found, summary, sitting.portrait(), notices, command))

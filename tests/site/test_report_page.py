@@ -14,9 +14,11 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from logged_past import GUNICORN, NGINX, requests_of, served, write_logs
 
@@ -140,12 +142,31 @@ def test_every_number_of_a_prediction_is_the_documents(command: Command) -> None
 
 
 def test_a_prediction_says_what_would_help(command: Command) -> None:
-    _, page, _ = command(*("--duration", "5", "--rate", "50", "-w", "2", "--threads", "2"))
+    document, page, _ = command(*("--duration", "5", "--rate", "50", "-w", "2", "--threads", "2"))
     assert "What would help, and by how much" in page.text
     assert "the first 5 replications" in page.text
     for setting in ("threads = 3", "workers = 1, threads = 4", "worker_connections = 2"):
         assert page.text.count(setting) > 2
     assert "lowers the mean latency most: from " in page.text
+    # The document says the same, with the same numbers.
+    schema = files("sim.reports").joinpath("schema", "summary.schema.json").read_text("utf-8")
+    jsonschema.Draft202012Validator(json.loads(schema)).validate(document)
+    told = document["neighbours"]
+    assert told["replications"] == 5
+    assert len(told["changes"]) == 4
+    for change in told["changes"]:
+        assert change["setting"] in page.text
+        for row in change["measures"]:
+            assert {row["a"]["value"], row["b"]["value"]} <= set(page.numbers)
+            if row["measure"] != "lost":
+                assert set(row["difference"].values()) <= set(page.numbers)
+
+
+def test_a_document_without_a_page_predicts_no_neighbours(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main([*SMALL, "--json"])
+    assert "neighbours" not in json.loads(capsys.readouterr().out)
 
 
 STUDIES = {

@@ -45,8 +45,9 @@ def check(value: dict[str, Any]) -> None:
 def test_the_schema_is_a_schema_and_describes_every_key() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
     properties = schema()["properties"]
-    # Routes are only where there are any.
-    assert schema()["required"] == [name for name in properties if name != "routes"]
+    # Routes are only where there are any, and neighbours beside a page.
+    optional = ("routes", "neighbours")
+    assert schema()["required"] == [name for name in properties if name not in optional]
     assert [name for name, key in properties.items() if "description" not in key] == []
     assert properties["schema"]["const"] == SCHEMA
 

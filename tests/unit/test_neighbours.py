@@ -9,7 +9,7 @@ from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.disturbance import Signal
 from sim.model.simulation import predict
 from sim.study import neighbours as module
-from sim.study.neighbours import neighbours, points
+from sim.study.neighbours import Neighbours, neighbours, points
 from sim.study.observation import observe
 
 
@@ -31,16 +31,16 @@ def test_what_is_changed_depends_on_the_server() -> None:
 
 def test_they_get_the_same_requests() -> None:
     experiment = free(30.0, requests=300)
-    found, replications = neighbours(experiment)
-    assert replications == 5
-    assert [each.setting for each in found] == ["threads = 2", "workers = 2"]
-    for each in found:
+    found = neighbours(experiment)
+    assert found.replications == 5
+    assert [each.setting for each in found.changes] == ["threads = 2", "workers = 2"]
+    for each in found.changes:
         mean = each.of("mean")
         assert mean.finding == "lower"
         means = [observe(predict(experiment, number)).mean or 0.0 for number in range(5)]
         assert mean.a is not None
         assert mean.a.value == pytest.approx(sum(means) / 5)
-    lowest = [each.of("mean").b for each in found]
+    lowest = [each.of("mean").b for each in found.changes]
     assert [value.value for value in lowest if value] == sorted(
         value.value for value in lowest if value
     )
@@ -48,8 +48,8 @@ def test_they_get_the_same_requests() -> None:
 
 def test_without_an_answer_a_neighbour_is_last() -> None:
     traffic = Traffic(rate=5.0, requests=10, timeout=0.001)
-    found, _ = neighbours(Experiment(Server(), traffic=traffic, replications=3))
-    assert [each.of("mean").b for each in found] == [None, None]
+    found = neighbours(Experiment(Server(), traffic=traffic, replications=3))
+    assert [each.of("mean").b for each in found.changes] == [None, None]
 
 
 def test_a_disturbance_that_does_not_fit_leaves_a_neighbour_out() -> None:
@@ -59,14 +59,14 @@ def test_a_disturbance_that_does_not_fit_leaves_a_neighbour_out() -> None:
         disturbances=(Signal(at=1.0, signal="KILL", to="worker", worker=2),),
         replications=3,
     )
-    settings = {each.setting for each in neighbours(experiment)[0]}
+    settings = {each.setting for each in neighbours(experiment).changes}
     assert settings == {"workers = 3", "threads = 3", "worker_connections = 2"}
 
 
 def test_too_much_work_or_too_few_replications_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
     small = Traffic(rate=5.0, requests=10)
-    assert neighbours(Experiment(Server(), traffic=small, replications=2)) == ((), 0)
+    assert neighbours(Experiment(Server(), traffic=small, replications=2)) == Neighbours()
     monkeypatch.setattr(module, "MOST_REQUESTS", 90)
-    assert neighbours(Experiment(Server(), traffic=small))[1] == 3
+    assert neighbours(Experiment(Server(), traffic=small)).replications == 3
     monkeypatch.setattr(module, "MOST_REQUESTS", 80)
-    assert neighbours(Experiment(Server(), traffic=small)) == ((), 0)
+    assert neighbours(Experiment(Server(), traffic=small)) == Neighbours()

@@ -173,7 +173,7 @@ def stop(*_: object) -> None:
 @pytest.mark.parametrize(
     ("arguments", "place", "instead"),
     [
-        (("--requests", "20"), "sim.study.prediction_page.neighbours", stop),
+        (("--requests", "20"), "sim.study.neighbours.neighbours", stop),
         (("--requests", "20"), "sim.reports.html.render.html", stop),
         (("sweep", "--over", "workers=1,2"), "sim.study.cli.carry_out", lambda *_: ({}, True)),
     ],
