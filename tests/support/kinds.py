@@ -56,6 +56,7 @@ SERVING = frozenset(
             "access_log",
             "asgi_service",
             "calibrate_needs",
+            "check_settings",
             "class_trouble",
             "cli",
             "container",

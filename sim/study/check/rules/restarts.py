@@ -136,8 +136,8 @@ RESTARTS: tuple[Rule, ...] = (
             f"{it.grace_period:g} s after SIGTERM."
         ),
         effect=lambda _: (
-            "SIGKILL reaches the workers before Gunicorn has given up what still runs: no exit "
-            "hook runs, and LaunchDarkly's unsent events are lost."
+            "SIGKILL ends the master while it still waits for requests to end: on_exit does not "
+            "run, and a pid file stays behind. Requests that take that long are lost either way."
         ),
         mend=lambda it: (
             f"graceful_timeout = {_fitting(it)}, or a grace period above graceful_timeout."
