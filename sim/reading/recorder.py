@@ -4,38 +4,40 @@
 
     from sim.reading.recorder import record; pre_request, post_request = record("demand.csv")
 
-Each request of a ``sync`` or ``gthread`` worker becomes a line of the file when it ends: when its
-thread began to run it, how long it waited (I/O), how long it computed, and its path without the
-query. ``python -m sim fit demand.csv`` and ``--trace demand.csv`` read it.
+Each request of a ``sync``, ``gthread``, ``gevent`` or ``eventlet`` worker becomes a line of the
+file when it ends: when it began to run, how long it waited (I/O), how long it computed, how long it
+had waited for that, its worker, and its path without the query. ``python -m sim fit demand.csv``
+and ``--trace demand.csv`` read it. Workers that run ASGI applications have
+`sim.reading.asgi_recorder`.
 
-This module runs in somebody's production. It imports the standard library only; it never raises in
-a request; a line is one ``write(2)`` to a file that is open to append, so a crash loses none that
-is over, and workers, reloads and restarts share the file; it stops at `MOST_BYTES`.
+This module runs in somebody's production. It imports the standard library only, it never raises in
+a request, and its file is bounded; see `sim.reading.recording_file`.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import threading
+import socket
+import struct
+import sys
 import time
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
-# `time` is imported whole: a web page, which reads traces, has no `time.thread_time`.
+from sim.reading.greenlet_clocks import GreenletClocks
+from sim.reading.recording_file import MOST_BYTES, RecordingFile
 
-#: The first line of the file.
-HEADER: Final = "recorded_s,io_s,cpu_s,path"
+#: Where Linux's ``struct tcp_info`` has ``tcpi_last_data_recv``: ms since the socket last received
+#: data, by the kernel's tick (include/uapi/linux/tcp.h: eight bytes, and the twelfth number of four
+#: behind them).
+_LAST_DATA: Final = struct.Struct("=52xI")
 
-#: Bytes at which a file is full: some two million requests.
-MOST_BYTES: Final = 100_000_000
+#: Socket option that has it; None where the system is another one.
+_TCP_INFO: Final[int | None] = socket.TCP_INFO if sys.platform == "linux" else None
+_TCP: Final = socket.IPPROTO_TCP
 
-#: Longest path that is kept, in characters.
-MOST_PATH: Final = 200
-
-#: Lines between two looks at the size of the file, which other processes write to as well.
-LINES: Final = 1000
+#: Requests of which no end was seen, at most.
+_MOST_BEGUN: Final = 100_000
 
 Hook = Callable[..., None]
 
@@ -73,7 +75,7 @@ def record(
         pre_request: a hook of the service's own, which is called as well.
         post_request: the same.
     """
-    recorder = _Recorder(path, most_bytes)
+    recorder = _Recorder(RecordingFile(path, most_bytes))
     if pre_request is None and post_request is None:
         return Hooks(recorder.begin, recorder.end)
 
@@ -90,20 +92,40 @@ def record(
     return Hooks(before, after)
 
 
+#: A request that has begun: s since the epoch, s of a clock that is never set, s of CPU of its
+#: thread (None where its greenlet has a clock), and s that it had waited (None: unknown).
+#: A tuple: it is made in a fifth of the time of a class with these names.
+_Begun = tuple[float, float, float | None, float | None]
+
+
 class _Recorder:
-    """The file of one process, and the clocks of each of its threads."""
+    """The requests of this process that have begun, by their identity, and the file."""
 
-    def __init__(self, path: str, most_bytes: int) -> None:
-        self._path = os.path.abspath(path)  # noqa: PTH100 - pathlib is slow to import
-        self._most = most_bytes
-        self._thread = threading.local()
-        self._opened: tuple[int, int] = (0, -1)  # pid, file descriptor
-        self._opening = threading.Lock()
-        self._lines = 0
+    def __init__(self, file: RecordingFile) -> None:
+        self._file = file
+        # Not by thread: a worker with an event loop runs many requests in one.
+        self._begun: dict[int, _Begun] = {}
+        self._greenlets: tuple[int, GreenletClocks] | None = None  # pid, clocks
+        self._told = False
 
-    def begin(self, worker: object, request: Request) -> None:  # noqa: ARG002
-        """Note when the thread begins its request."""
-        self._thread.began = time.time(), time.thread_time()
+    def begin(self, worker: object, request: Request) -> None:
+        """Note when a request begins; whatever goes wrong, nothing is raised."""
+        try:
+            if hasattr(worker, "asgi"):
+                # Its hooks are called, but what a task computes cannot be seen from them.
+                self._tell(worker)
+                return
+            if len(self._begun) >= _MOST_BEGUN:
+                return
+            wait = _waited(request)
+            clocks, cpu = self._clocks(), None
+            if clocks is not None:
+                clocks.start()
+            else:
+                cpu = time.thread_time()
+            self._begun[id(request)] = time.time(), time.monotonic(), cpu, wait
+        except Exception:  # noqa: S110 - a request is worth more than its line
+            pass
 
     def end(
         self,
@@ -112,51 +134,56 @@ class _Recorder:
         environ: object,  # noqa: ARG002
         response: object,  # noqa: ARG002
     ) -> None:
-        """Write the line of the thread's request; whatever goes wrong, nothing is raised."""
-        computed, ended = time.thread_time(), time.time()
+        """Write the line of a request; whatever goes wrong, nothing is raised."""
+        ended = time.monotonic()
         try:
-            arrived, cpu_began = self._thread.began
-            cpu = computed - cpu_began
-            # The clock that has the date may be set back.
-            io = max(0.0, ended - arrived - cpu)
-            pid, descriptor = self._opened
-            if pid != os.getpid():
-                descriptor = self._open()
-            if descriptor >= 0:
-                path = _written(request.path)
-                os.write(descriptor, b"%.6f,%.6f,%.6f,%b\n" % (arrived, io, cpu, path))
-                self._lines += 1
-                if self._lines % LINES == 0 and os.fstat(descriptor).st_size >= self._most:
-                    # Not closed: another thread may be about to write, and to a client's socket
-                    # that has got the same number by then.
-                    self._opened = os.getpid(), -1
-        except Exception:  # noqa: S110 - a request is worth more than its line
+            begun = self._begun.pop(id(request), None)
+            if begun is None:
+                return
+            date, began, used, wait = begun
+            if used is not None:
+                cpu = time.thread_time() - used
+            else:
+                clocks = self._clocks()
+                if clocks is None:
+                    return
+                cpu = clocks.stop()
+            io = ended - began - cpu
+            self._file.write(date, io if io > 0 else 0.0, cpu, wait, request.path)
+        except Exception:  # noqa: S110 - as above
             pass
 
-    def _open(self) -> int:
-        """Open the file for this process; -1 where it cannot be, or is full."""
-        with self._opening:
-            if self._opened[0] == os.getpid():
-                return self._opened[1]
-            opened = -1
-            try:
-                descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
-                # Of several workers that begin at once, one writes the header.
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                size = os.fstat(descriptor).st_size
-                if size == 0:
-                    os.write(descriptor, f"{HEADER}\n".encode())
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
-                if size < self._most:
-                    opened = descriptor
-            finally:
-                # Not before: another thread that finds this process here takes what is beside it.
-                self._opened = os.getpid(), opened
-            return opened
+    def _clocks(self) -> GreenletClocks | None:
+        """Those of this process, where a greenlet runs; None in a thread's main greenlet."""
+        greenlet: Any = sys.modules.get("greenlet")
+        if greenlet is None or greenlet.getcurrent().parent is None:
+            return None
+        pid = os.getpid()
+        if self._greenlets is None or self._greenlets[0] != pid:
+            self._greenlets = pid, GreenletClocks(greenlet)
+        return self._greenlets[1]
+
+    def _tell(self, worker: Any) -> None:  # noqa: ANN401 - any worker class
+        if not self._told:
+            self._told = True
+            worker.log.warning(
+                "sim.reading.recorder records no request of an ASGI worker: expected "
+                "post_worker_init = sim.reading.asgi_recorder.record_asgi(...)"
+            )
 
 
-@lru_cache(maxsize=4096)
-def _written(path: str) -> bytes:
-    """A path as a cell of the file: without what would end the cell or the line."""
-    kept = path[:MOST_PATH].encode("ascii", "replace").decode()
-    return "".join("?" if each == "," or not each.isprintable() else each for each in kept).encode()
+def _waited(request: Any) -> float | None:  # noqa: ANN401 - HTTP/2's are others
+    """How long the last byte of a request has been there, s; None where that is not known.
+
+    The kernel knows it of a TCP connection, on Linux: the wait in the accept queue and for a thread
+    are in it. Its tick cuts it, to 1-10 ms.
+    """
+    if _TCP_INFO is None:
+        return None
+    try:
+        connection = request.unreader.sock
+        (since,) = _LAST_DATA.unpack(connection.getsockopt(_TCP, _TCP_INFO, _LAST_DATA.size))
+    except (AttributeError, OSError, struct.error):
+        # An HTTP/2 stream, or a Unix socket.
+        return None
+    return float(since) / 1000

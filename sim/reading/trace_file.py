@@ -15,15 +15,12 @@ from pathlib import Path
 from sim.errors import ExperimentError
 from sim.experiment import MAX_REQUESTS, TraceRow
 from sim.experiment.route import check_name
-from sim.reading import recorder
+from sim.reading import recording
 from sim.reading.log_routes import LogRoutes
 from sim.whole_file import whole_file
 
 COLUMNS = ("arrival_s", "io_s", "cpu_s")
 HEADER = ",".join(COLUMNS)
-
-#: The columns of times of a recording.
-RECORDED = tuple(recorder.HEADER.split(",")[:3])
 
 #: The header of a trace whose requests name their routes.
 WITH_ROUTES = f"{HEADER},route"
@@ -69,8 +66,8 @@ def _rows(path: Path) -> Iterator[TraceRow]:
     if first is None:
         raise ExperimentError(f"{path}: is empty; expected the header {HEADER!r}")
     header = first[1].removeprefix("\ufeff")
-    if header == recorder.HEADER:
-        yield from _recorded(lines, path)
+    if header in recording.HEADERS:
+        yield from _recorded(lines, path, header)
         return
     if header not in (HEADER, WITH_ROUTES):
         raise ExperimentError(
@@ -98,23 +95,27 @@ def _rows(path: Path) -> Iterator[TraceRow]:
         yield row
 
 
-def _recorded(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[TraceRow]:
-    """The rows of a recording, by arrival; half a line at the end is left out.
+def _recorded(lines: Iterator[tuple[int, str]], path: Path, header: str) -> Iterator[TraceRow]:
+    """The rows of a recording, by arrival.
 
-    A crash of the machine, or a full disk, may have cut it off.
+    Half a line is left out where it is the last one, or a header is below it: a crash of the
+    machine, or a full disk, may have cut it off.
     """
     times: list[tuple[float, float, float]] = []
     routes, codes = LogRoutes(), array("i")
     bad: ExperimentError | None = None
     for number, line in lines:
+        if line in recording.HEADERS:
+            header, bad = line, None
+            continue
         if bad is not None:
             raise bad
         where = f"{path}: line {number}"
         try:
-            cells = _cells(line, where, recorder.HEADER)
+            cells = _cells(line, where, header)
             arrival, io, cpu = (
                 _seconds(cell, f"{where}: {name}")
-                for name, cell in zip(RECORDED, cells, strict=False)
+                for name, cell in zip(recording.SHORT[:3], cells, strict=False)
             )
         except ExperimentError as error:
             bad = error

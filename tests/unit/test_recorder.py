@@ -1,4 +1,8 @@
-"""The hooks of a recording, and its file as a trace: any path, and half a line at its end."""
+"""The hooks of a recording, and its file as a trace: any path, any greenlet, and half a line.
+
+Goal: whatever happens to a file or a process, what was recorded is read, and no request notices.
+Method: the hooks on requests of the test, without Gunicorn; `tests/real/test_recording.py` has it.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,17 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import greenlet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim.cli import main
 from sim.errors import ExperimentError
-from sim.reading import recorder, trace_file
-from sim.reading.recorder import HEADER, MOST_PATH, record
+from sim.reading import recording_file, trace_file
+from sim.reading.recorder import record
+from sim.reading.recording import HEADER, SHORT
+from sim.reading.recording_file import MOST_PATH
 
 
 def handled(file: Path, *paths: str) -> None:
@@ -28,7 +36,7 @@ def handled(file: Path, *paths: str) -> None:
 
 @given(st.text(max_size=2 * MOST_PATH))
 def test_any_path_is_one_cell(path: str) -> None:
-    written = recorder._written(path).decode("ascii")
+    written = recording_file._written(path).decode("ascii")
     assert len(written) <= MOST_PATH
     assert "," not in written
     assert len(f"1,2,3,{written}".splitlines()) == 1
@@ -37,7 +45,8 @@ def test_any_path_is_one_cell(path: str) -> None:
 def test_what_is_recorded_is_read_in_order_of_arrival(tmp_path: Path) -> None:
     file = tmp_path / "demand.csv"
     file.write_text(
-        f"{HEADER}\n1700000002.5,0.5,0.1,/b\n1700000001.0,2,0,/users/17\n1700000003,0,0,/users/4\n",
+        f"{HEADER}\n1700000002.5,0.5,0.1,0.004,7,/b\n1700000001.0,2,0,,8,/users/17\n"
+        "1700000003,0,0,0.1,7,/users/4\n",
         encoding="ascii",
     )
     rows = trace_file.read(file)
@@ -58,8 +67,8 @@ def test_half_a_last_line_is_left_out(tmp_path: Path) -> None:
 
 def test_another_bad_line_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "demand.csv"
-    file.write_text(f"{HEADER}\n1,2\n3,0,0,/\n", encoding="ascii")
-    with pytest.raises(ExperimentError, match="line 2 has 2 columns; expected 4"):
+    file.write_text(f"{HEADER}\n1,2\n3,0,0,,7,/\n", encoding="ascii")
+    with pytest.raises(ExperimentError, match="line 2 has 2 columns; expected 6"):
         trace_file.read(file)
 
 
@@ -75,8 +84,9 @@ def test_threads_have_clocks_of_their_own(tmp_path: Path) -> None:
     hooks = record(str(file))
     request = SimpleNamespace(path="/")
     hooks.pre_request(None, request)
-    # A thread that never began a request writes none, and raises nothing.
-    other = threading.Thread(target=hooks.post_request, args=(None, request, {}, None))
+    # A request that never began has no line, and raises nothing.
+    unknown = SimpleNamespace(path="/")
+    other = threading.Thread(target=hooks.post_request, args=(None, unknown, {}, None))
     other.start()
     other.join()
     hooks.post_request(None, request, {}, None)
@@ -113,7 +123,7 @@ def test_threads_that_begin_together_lose_no_line(
 def test_the_file_is_looked_at_while_it_grows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "LINES", 10)
+    monkeypatch.setattr(recording_file, "LINES", 10)
     file = tmp_path / "demand.csv"
     hooks = record(str(file), most_bytes=200)
     request = SimpleNamespace(path="/a")
@@ -121,3 +131,111 @@ def test_the_file_is_looked_at_while_it_grows(
         hooks.pre_request(None, request)
         hooks.post_request(None, request, {}, None)
     assert len(file.read_text(encoding="ascii").splitlines()) == 1 + 10
+
+
+def test_a_recording_without_waits_and_workers_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "demand.csv"
+    file.write_text(f"{','.join(SHORT)}\n1,0.5,0.1,/b\n", encoding="ascii")
+    handled(file, "/new")
+    assert [row.route for row in trace_file.read(file)] == ["/b", "/new"]
+
+
+@pytest.mark.parametrize("half", ["1", "1700000004.2,0.1", "1700000004.2,0.1,0,0.0"])
+def test_half_a_line_of_a_crash_is_left_out_and_gone_on_behind(tmp_path: Path, half: str) -> None:
+    file = tmp_path / "demand.csv"
+    handled(file, "/one")
+    with file.open("a", encoding="ascii") as more:
+        more.write(half)
+    handled(file, "/two", "/three")
+    assert [row.route for row in trace_file.read(file)] == ["/one", "/two", "/three"]
+
+
+@pytest.mark.parametrize("content", ["an error log\n", "arrival_s,io_s,cpu_s\n0,1,2\n", "\n"])
+def test_another_file_is_left_as_it_is(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "demand.csv"
+    file.write_text(content, encoding="ascii")
+    handled(file, "/one")
+    assert file.read_text(encoding="ascii") == content
+
+
+def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    # Nobody reads it: opening it must not wait.
+    handled(pipe, "/one")
+    handled(tmp_path, "/one")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["pipe"]
+
+
+def test_a_full_disk_ends_the_recording_and_no_request(tmp_path: Path) -> None:
+    file = tmp_path / "demand.csv"
+    hooks = record(str(file))
+    request = SimpleNamespace(path="/a")
+    lines = 0
+    written = os.write
+
+    def full(descriptor: int, line: bytes) -> int:
+        nonlocal lines
+        lines += 1
+        return written(descriptor, line[:9]) if lines == 3 else written(descriptor, line)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "write", full)
+        for _ in range(5):
+            hooks.pre_request(None, request)
+            hooks.post_request(None, request, {}, None)
+    # The header, a line, and half a line: after that there is no space.
+    assert lines == 3
+    assert len(trace_file.read(file)) == 1
+
+
+def test_greenlets_have_clocks_of_their_own(tmp_path: Path) -> None:
+    """Two requests of one thread, of which one computes while the other one waits."""
+    file = tmp_path / "demand.csv"
+    hooks = record(str(file))
+    switches = []
+    before = greenlet.settrace(lambda event, _: switches.append(event))
+
+    def run(path: str, seconds: float) -> None:
+        request = SimpleNamespace(path=path)
+        hooks.pre_request(None, request)
+        hub.switch()
+        until = time.thread_time() + seconds
+        while time.thread_time() < until:
+            pass
+        hub.switch()
+        hooks.post_request(None, request, {}, None)
+
+    try:
+        # As in gevent: requests are greenlets below a hub, which is the one that runs here.
+        hub = greenlet.getcurrent()
+        both = [greenlet.greenlet(run), greenlet.greenlet(run)]
+        for each, arguments in zip(both, (("/waits", 0.0), ("/computes", 0.05)), strict=True):
+            each.switch(*arguments)
+        for _ in range(2):
+            for each in both:
+                each.switch()
+    finally:
+        greenlet.settrace(before)
+    cpu = {row.route: row.cpu_s for row in trace_file.read(file)}
+    assert cpu["/waits"] < 0.01
+    assert cpu["/computes"] == pytest.approx(0.05, abs=0.01)
+    # Whoever traced switches before still does.
+    assert len(switches) >= 6
+
+
+def test_fit_says_what_requests_had_waited(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "demand.csv"
+    lines = [f"{n},0.1,0,{0.001 * (n % 100):.3f},{40 + n % 2},/\n" for n in range(1000)]
+    file.write_text(f"{HEADER}\n{''.join(lines)}1000,0.1,0,,40,/\n", encoding="ascii")
+    main(["fit", str(file)])
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "1,000 requests had been there for 49.5 ms on average before 2 processes began them, 99 % "
+        "of them for at most 98 ms; 1 do not say."
+    ) in said
+    file.write_text(f"{','.join(SHORT)}\n1,0.1,0,/\n", encoding="ascii")
+    main(["fit", str(file)])
+    assert "had been there" not in capsys.readouterr().out
