@@ -16,6 +16,7 @@ from itertools import groupby, pairwise
 from operator import sub
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from sim.errors import ExperimentError
 from sim.experiment import MAX_REQUESTS, TraceRow
@@ -225,11 +226,6 @@ class _Part:
     durations: array[float] = field(default_factory=lambda: array("d"))
     workers: array[int] = field(default_factory=lambda: array("i"))
     routes: array[int] = field(default_factory=lambda: array("i"))
-
-    def clear(self) -> None:
-        """Forget the requests, which are in other columns by now."""
-        for column in (self.times, self.durations, self.workers, self.routes):
-            del column[:]
 
     @property
     def format(self) -> LogFormat:
@@ -443,11 +439,17 @@ class _Reader:
             notices.append(about)
             demand.append(_about_demand(part.format, self._reading.cpu_part))
             whole = whole or cut
-            requests.arrival.extend(arrivals)
-            requests.duration.extend(part.durations)
-            requests.worker.extend(part.workers)
-            codes.extend(part.routes or array("i", [NO_ROUTE]) * len(arrivals))
-            part.clear()
+            routes = part.routes or array("i", [NO_ROUTE]) * len(part.durations)
+            columns: tuple[tuple[array[Any], array[Any]], ...] = (
+                (requests.arrival, arrivals),
+                (requests.duration, part.durations),
+                (requests.worker, part.workers),
+                (codes, routes),
+            )
+            for column, of_part in columns:
+                column.extend(of_part)
+                # One column after the other: two copies of all would be half of the memory.
+                del of_part[:]
             if part.format.whole_durations:
                 notices.append("request times are whole seconds; shorter ones are 0")
         names: tuple[str, ...] = ()
@@ -457,6 +459,7 @@ class _Reader:
             names, place = frequent.names, frequent.place
             notices.append(frequent.notice())
         requests.route.extend(map(place, codes))
+        del codes[:]
         requests.sort()
         queueing = {part.format.queueing for part in parts}
         about_demand = tuple(f"{self._name}: {notice}" for notice in dict.fromkeys(demand))
@@ -483,16 +486,20 @@ class _Reader:
             if problem is not None:
                 raise ExperimentError(f"{self._name}: {problem}")
 
-    def _arrivals(self, part: _Part, stream: str, seed: int) -> tuple[Sequence[float], str, bool]:
-        """When the requests of a part came, what is assumed of that, and whether it is drawn."""
+    def _arrivals(self, part: _Part, stream: str, seed: int) -> tuple[array[float], str, bool]:
+        """When the requests of a part came, what is assumed of that, and whether it is drawn.
+
+        It takes the times of the part, which has none afterwards.
+        """
         format_, times, durations = part.format, part.times, part.durations
         begins = _begins(times, durations) if format_.begins is None else format_.begins
         whole = format_.whole_times
         if whole is None:
             whole = all(time.is_integer() for time in times)
         if whole:
-            times = _spread(times, Random(stream), ordered=not begins)
+            _spread(times, Random(stream), ordered=not begins)
         about = _about_arrivals(format_, seed, begins=begins, whole=whole)
+        part.times = array("d")
         return times if begins else array("d", map(sub, times, durations)), about, whole
 
     def _nothing_read(self) -> str:
@@ -666,17 +673,16 @@ def _begins(times: array[float], durations: array[float]) -> bool:
     return steps_back > 2 * sum(after < before - 1 for before, after in pairwise(ends))
 
 
-def _spread(times: array[float], random: Random, *, ordered: bool) -> array[float]:
-    """Times within the seconds that ``times`` were cut to; ``ordered``: as the file has them."""
-    spread = array("d", times)
+def _spread(times: array[float], random: Random, *, ordered: bool) -> None:
+    """Put times into the seconds that they were cut to; ``ordered``: as the file has them."""
     for second, group in groupby(in_order(times), key=times.__getitem__):
         same = list(group)
         parts = [random.random() for _ in same]
         if ordered:
             parts.sort()
         for place, part in zip(same, parts, strict=True):
-            spread[place] = second + part
-    return spread
+            # Behind what `groupby` has read: it is at the next second by now.
+            times[place] = second + part
 
 
 def _median(values: Sequence[float]) -> float:

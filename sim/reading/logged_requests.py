@@ -81,13 +81,13 @@ class LoggedRequests:
 def in_order(keys: Sequence[float]) -> array[int]:
     """The places of ``keys`` from the smallest to the largest; equal ones stay in order.
 
-    It sorts chunk by chunk, for a list of ten million integers takes 700 MB.
+    It sorts chunk by chunk, for a list of ten million integers takes 700 MB; a place takes 4 bytes.
     """
     key = keys.__getitem__
     chunks = [
-        array("l", sorted(range(start, min(start + CHUNK, len(keys))), key=key))
+        array("I", sorted(range(start, min(start + CHUNK, len(keys))), key=key))
         for start in range(0, len(keys), CHUNK)
     ]
     if len(chunks) == 1:
         return chunks[0]
-    return array("l", merge(*chunks, key=key))
+    return array("I", merge(*chunks, key=key))

@@ -1,25 +1,27 @@
-"""How fast a log is read, and in how much memory: ours beside GoAccess, on the same file.
+"""How fast a log is read, and in how much memory: ours beside GoAccess, on the same files.
 
-``python tests/benchmarks/logs.py``: a log of Gunicorn's default format with ``%(D)s`` and ``%(p)s``
-behind it. GoAccess is the analyser that others are compared with; it counts requests by path, host,
-browser and more, and ours keeps each request's arrival, time, process and route. Both have a
-process of their own, by turns.
+``python tests/benchmarks/logs.py``: ten files of a rotated log in three formats, out of order; with
+``--kind plain`` one file in Gunicorn's default format with ``%(D)s`` and ``%(p)s`` behind it. See
+`log_lines`. GoAccess is the analyser that others are compared with; it counts requests by path,
+host, browser and more, and ours keeps each request's arrival, time, process and route. Both have a
+process of their own, by turns. GoAccess reads one format: how many lines that are is printed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
 from statistics import median
 from typing import NamedTuple
+
+from log_lines import write_plain, write_rotated
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,41 +32,27 @@ GOACCESS = (
     "--time-format=%T",
 )
 
+#: Files of any kind for a program that reads stdin.
+PIPED = 'set -o pipefail; files=(); while [ "$1" != -- ]; do files+=("$1"); shift; done; shift; \
+zcat -f "${files[@]}" | "$@"'
+
 OURS = """
 import sys
 from pathlib import Path
 from sim.reading.access_log import Reading, read_files
-log = read_files([Path(sys.argv[1])], Reading(by_route=True), 1, lambda _: None)
-assert len(log.requests) == int(sys.argv[2]), len(log.requests)
+number, *paths = sys.argv[1:]
+log = read_files([Path(each) for each in paths], Reading(by_route=True), 1, lambda _: None)
+assert len(log.requests) == int(number), len(log.requests)
 """
+
+KINDS = {"rotated": write_rotated, "plain": write_plain}
 
 
 class Used(NamedTuple):
-    """What a process took: s of CPU, and the most bytes of memory that it had."""
+    """What a process and its own took: s of CPU, and the most bytes of memory that one had."""
 
     cpu: float
     memory: int
-
-
-def write(path: Path, lines: int) -> None:
-    """Write a log of so many lines, 500 a second, with 40 paths and as many ids as there are."""
-    random = Random(1)
-    agents = [f"Mozilla/5.0 (X11; Linux x86_64; rv:{100 + n}.0)" for n in range(30)]
-    paths = ["/", "/health", *(f"/api/v1/{name}" for name in "abcdefghijklmnopqrs")]
-    with path.open("w", encoding="ascii") as file:
-        for second in range(0, lines, 500):
-            stamp = datetime.fromtimestamp(1_795_860_000 + second // 500, UTC)
-            written = stamp.strftime("%d/%b/%Y:%H:%M:%S +0000")
-            for _ in range(min(500, lines - second)):
-                target = random.choice(paths)
-                if random.random() < 0.5:
-                    target = f"{target.rstrip('/')}/{random.randrange(1_000_000)}?page=2"
-                file.write(
-                    f"10.0.{random.randrange(256)}.{random.randrange(256)} - - [{written}] "
-                    f'"GET {target} HTTP/1.1" 200 {random.randrange(100, 9000)} "-" '
-                    f'"{random.choice(agents)}" {random.randrange(1_000, 400_000)} '
-                    f"<{40 + random.randrange(8)}>\n"
-                )
 
 
 def used_by(*command: str) -> Used:
@@ -82,22 +70,24 @@ def main() -> None:
     """Read the log by turns, and print lines per second, memory and the ratio."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lines", type=int, default=10_000_000)
+    parser.add_argument("--kind", choices=KINDS, default="rotated")
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--goaccess", default="goaccess", help="the program [goaccess]")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "access.log")
-        write(path, args.lines)
-        size = path.stat().st_size / 1e6
-        print(f"{args.lines:,} lines, {size:,.0f} MB", flush=True)  # noqa: T201
+        paths = KINDS[args.kind](Path(folder), args.lines, args.seed)
+        size, files = sum(path.stat().st_size for path in paths) / 1e6, [str(p) for p in paths]
+        print(f"{args.lines:,} lines in {len(paths)} files, {size:,.0f} MB", flush=True)  # noqa: T201
         contenders: dict[str, tuple[str, ...]] = {
-            "ours": (sys.executable, "-c", OURS, str(path), str(args.lines))
+            "ours": (sys.executable, "-c", OURS, str(args.lines), *files)
         }
+        report = Path(folder, "report.json")
         if (goaccess := shutil.which(args.goaccess)) is None:
             print("GoAccess is skipped: it is not installed (apt-get install goaccess)")  # noqa: T201
         else:
-            report = str(Path(folder, "report.json"))
-            contenders["GoAccess"] = (goaccess, str(path), *GOACCESS, "--no-progress", "-o", report)
+            words = (goaccess, "-", *GOACCESS, "--no-progress", "-o", str(report))
+            contenders["GoAccess"] = ("bash", "-c", PIPED, "bash", *files, "--", *words)
         rounds: dict[str, list[Used]] = {name: [] for name in contenders}
         for _ in range(args.rounds):
             for name, command in contenders.items():
@@ -109,6 +99,9 @@ def main() -> None:
                     f"{used.memory / 1e6:,.0f} MB at most",
                     flush=True,
                 )
+        if report.exists():
+            read = json.loads(report.read_text(encoding="utf-8"))["general"]["valid_requests"]
+            print(f"GoAccess has understood {read:,} lines")  # noqa: T201
         speeds = {name: args.lines / median(u.cpu for u in used) for name, used in rounds.items()}
         most = {name: max(u.memory for u in used) for name, used in rounds.items()}
         for name, speed in speeds.items():
