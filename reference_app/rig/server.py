@@ -26,6 +26,7 @@ import psutil
 
 from reference_app.flags import FLAG_SERVICE_URL, OFFLINE, SDK_KEY, START_WAIT
 from reference_app.launchdarkly.flag_process import FlagProcess, flag_process
+from reference_app.rig import worker_class
 from reference_app.rig.address import HOST, Address, reserved_port
 from reference_app.rig.cgroup import CpuGroup, cpu_group
 from reference_app.rig.container import LOOK, Container, group
@@ -80,7 +81,7 @@ def gunicorn_flags(server: Server) -> list[str]:
     valued = {
         "--workers": server.workers,
         "--threads": server.threads,
-        "--worker-class": server.traits.spellings[0],
+        "--worker-class": worker_class.path_of(server),
         "--worker-connections": server.worker_connections,
         "--timeout": server.timeout,
         "--graceful-timeout": server.graceful_timeout,
@@ -405,8 +406,9 @@ def _environment(
     """This process's environment, without what would change the experiment."""
     foreign = {"gunicorn_cmd_args", "http_proxy", "https_proxy", SDK_KEY.lower()}
     environ = {name: value for name, value in os.environ.items() if name.lower() not in foreign}
-    for name in (GC_FREEZE, NO_POSTFORK, TRAPS):
+    for name in (GC_FREEZE, NO_POSTFORK, TRAPS, worker_class.LIMIT):
         environ.pop(name, None)
+    environ |= worker_class.environment_of(experiment.server)
     environ[RIG_PID] = str(os.getpid())
     # A script finds what is beside it, not what is here.
     places = dict.fromkeys(

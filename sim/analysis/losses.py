@@ -15,7 +15,9 @@ reset, 5xx
     request that arrived after a stopping worker had been told was never accepted: it was in the
     accept queue, which the kernel resets with its last holder. Some releases also drop what a
     stopping worker has accepted and not read. A reset without such a worker is the
-    keep-alive race, a client that sent nothing in time, or a handshake that the kernel forgot.
+    keep-alive race, a client that sent nothing in time, or a handshake that the kernel forgot. An
+    error without such a worker is uvicorn's own where it has a `limit_concurrency`; its cause is
+    found as that of a timeout.
 refused
     No socket listens: what stopped the last master, or the last worker with a socket of its own. Or
     the Service has no ready pod: what its readiness probe failed for.
@@ -46,6 +48,7 @@ from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Disturbance, Rate, Signal
 from sim.experiment.proxy import proxy_of
 from sim.experiment.release import NEWEST, release
+from sim.experiment.server import LIMIT_CONCURRENCY
 from sim.experiment.worker_class import TRAITS, slots
 from sim.run import (
     BAD_GATEWAY,
@@ -78,6 +81,7 @@ Cause = Literal[
     "client_timeout",
     "proxy_timeout",
     "unfinished",
+    "limit_concurrency",
     "application",
     "unknown",
 ]
@@ -261,6 +265,7 @@ class _Court:
         self.reuse_port = bool(server["reuse_port"]) and known.reuse_port == "each worker"
         drops = known.drops_unread and server["worker_class"] == "gthread"
         self.unread: Cause | None = "unread_connection" if drops else None
+        self.limited = server.get(LIMIT_CONCURRENCY) is not None
         # Runs that were saved before there were proxies, or slow clients, do not have these.
         proxy = proxy_of(experiment)
         kept = proxy.kept > 0 if proxy.present else traffic["connection"] == "keepalive"
@@ -317,7 +322,8 @@ class _Court:
             if cause is not None:
                 return Charge(cause, life.cause, life.name)
         if outcome == ERROR_5XX:
-            return Charge("application", None)
+            blamed = self.spells.blame(arrival, finished) if self.limited else None
+            return Charge("limit_concurrency" if self.limited else "application", blamed)
         # The last of the processes that had the socket open may be the master itself.
         closing = self.lives.stopped(finished + TOLERANCE)
         if closing is not None and (ending or not self.keeps):

@@ -11,7 +11,13 @@ from sim.experiment.launchdarkly import LaunchDarkly
 from sim.experiment.probe import PROBES, Probe, ProbeKind
 from sim.experiment.proxy import PROXIES, Proxy, ProxyKind
 from sim.experiment.route import Route
-from sim.experiment.server import MAX_THREADS, MAX_WORKERS, RELEASE, Server
+from sim.experiment.server import (
+    LIMIT_CONCURRENCY,
+    MAX_THREADS,
+    MAX_WORKERS,
+    RELEASE,
+    Server,
+)
 from sim.experiment.traffic import (
     ARRIVALS,
     CONNECTIONS,
@@ -27,6 +33,7 @@ __all__ = [
     "ARRIVALS",
     "CLIENTS",
     "CONNECTIONS",
+    "LIMIT_CONCURRENCY",
     "MAX_DISTURBANCES",
     "MAX_REQUESTS",
     "MAX_THREADS",

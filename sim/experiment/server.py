@@ -17,8 +17,9 @@ from sim.experiment.worker_class import (
     is_in,
 )
 
-#: The field of `Server` that is no setting.
+#: Fields of `Server` that are no settings of Gunicorn's: the release, and what only uvicorn has.
 RELEASE = "gunicorn"
+LIMIT_CONCURRENCY = "limit_concurrency"
 
 #: Limits that keep a slip of the finger from filling the memory of the machine.
 MAX_WORKERS = 1024
@@ -48,8 +49,10 @@ class Server:
         reuse_port: one listening socket for each worker (``SO_REUSEPORT``); not of a Unix socket.
         bind: addresses to listen at, parted by commas as Gunicorn takes them: ``HOST:PORT``,
             ``unix:PATH`` or ``fd://FD``. Clients connect to the first.
-        gunicorn: the release that runs, one of `sim.experiment.release.KNOWN`; the only field that
-            is no setting.
+        limit_concurrency: of uvicorn's worker: a request that finds so many connections, its own
+            among them, or so many requests under way is answered with a 503; None: no limit. No
+            setting of Gunicorn's: a subclass of the worker has it in ``CONFIG_KWARGS``.
+        gunicorn: the release that runs, one of `sim.experiment.release.KNOWN`; no setting either.
     """
 
     workers: int = 1
@@ -65,6 +68,7 @@ class Server:
     preload_app: bool = False
     reuse_port: bool = False
     bind: str = "127.0.0.1:8000"
+    limit_concurrency: int | None = None
     gunicorn: str = NEWEST
 
     def __post_init__(self) -> None:
@@ -81,6 +85,8 @@ class Server:
         ):
             check_whole(name, getattr(self, name), 0)
         check_whole("backlog", self.backlog, 1)
+        if self.limit_concurrency is not None:
+            check_whole(LIMIT_CONCURRENCY, self.limit_concurrency, 1)
         if not self.addresses:
             raise ExperimentError(f"bind is {self.bind!r}; expected an address to listen at")
         for address in self.addresses:

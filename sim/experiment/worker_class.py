@@ -97,6 +97,9 @@ TRAITS: Final = MappingProxyType(
                 "uvicorn_worker.UvicornH11Worker",
                 "uvicorn.workers.UvicornWorker",
                 "uvicorn.workers.UvicornH11Worker",
+                # Where the classes themselves are from, which a configuration may name.
+                "uvicorn_worker._workers.UvicornWorker",
+                "uvicorn_worker._workers.UvicornH11Worker",
             ),
             event_loop=True,
             asgi=True,
@@ -150,4 +153,6 @@ def is_in(worker_class: WorkerClass, number: str) -> bool:
 def expected(spelling: object) -> str:
     """What could stand in place of a worker class that is not modelled."""
     hint = INSTEAD.get(spelling) if isinstance(spelling, str) else None
+    if hint is None and isinstance(spelling, str) and "." in spelling:
+        hint = "in place of a subclass, name the class that it inherits from"
     return _POSSIBLE if hint is None else f"{_POSSIBLE}: {hint}"

@@ -165,6 +165,14 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag("--hz", "host", "hz", int, "N", "timer ticks / s of the host's kernel, CONFIG_HZ"),
     Flag(
+        "--limit-concurrency",
+        "server",
+        "limit_concurrency",
+        int,
+        "N",
+        "uvicorn's worker: connections or requests of a worker from which on it answers 503",
+    ),
+    Flag(
         "--launchdarkly",
         "launchdarkly",
         "enabled",

@@ -28,13 +28,13 @@ from types import CodeType, FunctionType, TracebackType
 from typing import Any
 
 from sim.errors import ExperimentError
-from sim.experiment import RELEASE, Host, Server
-from sim.reading import literal_config, processors, release_settings
+from sim.experiment import LIMIT_CONCURRENCY, RELEASE, Host, Server
+from sim.reading import literal_config, processors, release_settings, worker_subclass
 from sim.reading import settings as model_settings
 from sim.reading.misspelt_settings import Misspelt, misspelt
 
-#: Settings that the model has.
-SERVER_FIELDS = frozenset(each.name for each in fields(Server)) - {RELEASE}
+#: Settings of Gunicorn's that the model has.
+SERVER_FIELDS = frozenset(each.name for each in fields(Server)) - {RELEASE, LIMIT_CONCURRENCY}
 
 #: The SDK's method that starts LaunchDarkly again in a forked worker.
 POSTFORK = "postfork"
@@ -150,6 +150,11 @@ def read(location: str, cores: int = Host().cores, *, literal: bool = False) -> 
     }
     server = {name: value for name, value in settings.items() if name in SERVER_FIELDS}
     try:
+        subclass = worker_subclass.read(server.get("worker_class"))
+        if subclass is not None:
+            server |= {"worker_class": subclass.base, **subclass.settings}
+            if subclass.others:
+                notices += (worker_subclass.notice(location, subclass),)
         if "worker_class" in server:
             server["worker_class"] = model_settings.worker_class_of(server["worker_class"])
         if "bind" in server:

@@ -245,6 +245,19 @@ RULES: tuple[Rule, ...] = (
         "worker sends its next heartbeat only when the last one is timeout / 2 old, and none while "
         "its loop computes or blocks",
     ),
+    Rule(  # Only uvicorn.Config has it.
+        ("server.limit_concurrency",),
+        _SYNC,
+        lambda it: it.server.worker_class != "uvicorn" and it.server.limit_concurrency is not None,
+        "limit_concurrency = {server.limit_concurrency} does nothing: only uvicorn's worker has it",
+    ),
+    Rule(  # H11Protocol.handle_events: len(self.connections) >= self.limit_concurrency
+        ("server.limit_concurrency",),
+        (*_SYNC, "server.limit_concurrency"),
+        lambda it: it.server.worker_class == "uvicorn" and it.server.limit_concurrency == 1,
+        "limit_concurrency = 1 answers every request with 503: uvicorn counts the connection that "
+        "the request itself is on",
+    ),
 )
 
 _THREADS = (

@@ -25,6 +25,7 @@ CAUSE_TEXT: Mapping[Cause, str] = {
     "client_timeout": "the client gave up while the request waited",
     "proxy_timeout": "the proxy gave up while the request waited",
     "unfinished": "no response by the end of the run",
+    "limit_concurrency": "beyond uvicorn's limit_concurrency",
     "application": "the application's response",
     "unknown": "no cause found",
 }

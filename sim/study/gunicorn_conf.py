@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from sim.errors import ExperimentError
-from sim.experiment import RELEASE, Experiment, Server
+from sim.experiment import LIMIT_CONCURRENCY, RELEASE, Experiment, Server
 from sim.experiment.release_notices import limit_notices
 from sim.study.candidates import SEARCHED
 from sim.study.formatting import ms, traffic
@@ -75,17 +75,42 @@ def text(answer: Answer, best: Choice) -> str:
         if name == "worker_connections":
             lines += chain.from_iterable(map(_wrapped, limit_notices([server])))
         value = getattr(server, name)
+        if name == "worker_class" and server.limit_concurrency is not None:
+            lines += [*_limited(server), ""]
+            continue
         if name == "worker_class":
             value = server.traits.spellings[0]
         lines += [f"{name} = {value!r}", ""]
     others = [
         f"{field.name} = {getattr(server, field.name)!r}"
         for field in fields(Server)
-        if field.name not in (*SEARCHED, RELEASE) and getattr(server, field.name) != field.default
+        if field.name not in (*SEARCHED, LIMIT_CONCURRENCY, RELEASE)
+        and getattr(server, field.name) != field.default
     ]
     if others:
         lines += ["# As it was asked for.", *others, ""]
     return "\n".join(lines)
+
+
+def _limited(server: Server) -> list[str]:
+    """The worker class with its `limit_concurrency`, which is no setting of Gunicorn's."""
+    path = server.traits.spellings[0]
+    if server.worker_class != "uvicorn":
+        return [f"worker_class = {path!r}"]
+    module, _, name = path.rpartition(".")
+    return [
+        f"from {module} import {name}",
+        "",
+        "",
+        f"class Limited{name}({name}):",
+        "    CONFIG_KWARGS = {",
+        f"        **{name}.CONFIG_KWARGS,",
+        f'        "limit_concurrency": {server.limit_concurrency},',
+        "    }",
+        "",
+        "",
+        f"worker_class = Limited{name}",
+    ]
 
 
 def _about_hooks(base: Experiment) -> list[str]:

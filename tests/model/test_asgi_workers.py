@@ -72,6 +72,57 @@ def test_a_keepalive_of_0_closes_after_the_response(server: Server) -> None:
     assert outcomes(asked) == ["ok"] * 4
 
 
+# Uvicorn's limit.
+
+
+def limited(limit: int, *rows: tuple[float, float, float], **traffic: object) -> list[str]:
+    return outcomes(traced(replace(UVICORN, limit_concurrency=limit), *rows, **traffic))
+
+
+def test_uvicorn_answers_503_beyond_its_limit_and_closes() -> None:
+    """The request's own connection counts: a limit of 3 lets two run beside each other."""
+    rows = ((0.0, 1.0, 0), (0.1, 1.0, 0), (0.3, 1.0, 0), (0.5, 0.0, 0), (1.5, 1.0, 0))
+    assert limited(3, *rows) == ["ok", "ok", "error_5xx", "error_5xx", "ok"]
+    assert limited(4, *rows) == ["ok", "ok", "ok", "error_5xx", "ok"]
+    assert limited(1, *rows) == ["error_5xx"] * 5
+
+
+def test_idle_kept_connections_count_too() -> None:
+    rows = ((0.0, 0.1, 0), (0.0, 0.1, 0), *((0.5, 0.1, 0) for _ in range(3)))
+    kept = limited(3, *rows, connection="keepalive")
+    assert kept == ["ok", "ok", "ok", "ok", "error_5xx"]
+    # The two idle connections leave no room for the request of another client.
+    other = limited(2, (0.0, 0.1, 0), (0.5, 0.4, 0), (0.6, 0, 0), connection="keepalive")
+    assert other == ["ok", "ok", "error_5xx"]
+
+
+def test_a_request_whose_client_has_left_counts_as_a_request() -> None:
+    """Its connection is gone, and its task goes on: it is one of two, as its connection was."""
+    asked = traced(
+        replace(UVICORN, limit_concurrency=2),
+        *((0.0, 3.0, 0), (1.0, 0, 0), (1.5, 0, 0), (3.5, 0, 0)),
+        timeout=0.5,
+    )
+    assert outcomes(asked) == ["timeout", "ok", "ok", "ok"]
+    twice = traced(
+        replace(UVICORN, limit_concurrency=2),
+        *((0.0, 3.0, 0), (1.0, 3.0, 0), (2.0, 0, 0), (4.5, 0, 0)),
+        timeout=0.5,
+    )
+    assert outcomes(twice) == ["timeout", "timeout", "error_5xx", "ok"]
+
+
+def test_a_503_counts_for_max_requests() -> None:
+    server = replace(UVICORN, limit_concurrency=1, max_requests=2)
+    asked = traced(server, (0.0, 0, 0), (0.5, 0, 0), (2.0, 0, 0))
+    assert len(events(predict(asked), "max_requests")) == 1
+
+
+def test_gunicorns_own_asgi_worker_has_no_such_limit() -> None:
+    rows = tuple((0.0, 1.0, 0) for _ in range(5))
+    assert outcomes(traced(replace(ASGI, limit_concurrency=2), *rows)) == ["ok"] * 5
+
+
 # The heartbeat.
 
 

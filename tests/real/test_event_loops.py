@@ -15,9 +15,17 @@ from waiting import wait_for
 
 from reference_app.rig import server as rig
 from reference_app.rig.address import HOST
+from reference_app.rig.measure import measure
 from reference_app.rig.server import running_server
 from sim.errors import ExperimentError
-from sim.experiment import Experiment, LaunchDarkly, Server
+from sim.experiment import (
+    Experiment,
+    LaunchDarkly,
+    Server,
+    TraceRow,
+    Traffic,
+)
+from sim.model.simulation import predict
 
 GEVENT = Server(worker_class="gevent", preload_app=True)
 
@@ -68,6 +76,18 @@ def test_it_stops_when_it_next_looks_and_serves_until_then() -> None:
         assert statuses == [200, 200, 200]
         assert held.result() == 200
         wait_for(lambda: len(server.workers()) == 2)
+
+
+def test_uvicorn_answers_503_beyond_its_limit() -> None:
+    """A limit of 3 counts each request's own connection, so that two run beside each other."""
+    held, others = (0.0, 0.1), (0.6, 1.0, 2.2)
+    trace = (*(TraceRow(at, 1.5, 0.0) for at in held), *(TraceRow(at, 0.0, 0.0) for at in others))
+    server = Server(worker_class="uvicorn", limit_concurrency=3, preload_app=True)
+    limited = Experiment(server, traffic=Traffic(arrivals="trace", trace=trace))
+    runs = measure(limited, 0, lambda *_: None), predict(limited)
+    for run in runs:
+        found = [row.outcome for row in run.requests]
+        assert found == ["ok", "ok", "error_5xx", "error_5xx", "ok"]
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,8 +89,8 @@ def test_gunicorn_understands_every_setting(server: Server) -> None:
         if value is not None and name != "args":
             config.set(name, value)
     for field in fields(server):
-        if field.name in ("bind", "gunicorn"):
-            continue  # The rig's own port or path; and which Gunicorn to run.
+        if field.name in ("bind", "gunicorn", "limit_concurrency"):
+            continue  # The rig's own port or path; which Gunicorn to run; no setting of Gunicorn's.
         assert config.settings[field.name].get() == getattr(server, field.name), field.name
 
 

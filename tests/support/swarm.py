@@ -88,6 +88,9 @@ def _server(random: Random) -> Server:
         preload_app=random.random() < 0.5,
         reuse_port=not unix and random.random() < 0.3,
         bind="unix:/tmp/gunicorn.sock" if unix else "127.0.0.1:8000",
+        limit_concurrency=(
+            random.choice((None, None, 1, 3, 8)) if worker_class == "uvicorn" else None
+        ),
         gunicorn=release,
     )
 

@@ -12,7 +12,15 @@ import pytest
 from commands import parsed, written
 
 from sim.errors import ExperimentError
-from sim.experiment import RELEASE, Experiment, LaunchDarkly, Server, TraceRow, Traffic
+from sim.experiment import (
+    LIMIT_CONCURRENCY,
+    RELEASE,
+    Experiment,
+    LaunchDarkly,
+    Server,
+    TraceRow,
+    Traffic,
+)
 from sim.experiment.distribution import Distribution
 from sim.reading import command_args
 from sim.reading.arguments import add_experiment_arguments, experiment_from
@@ -341,7 +349,7 @@ def test_gunicorn_cmd_args_says_what_flags_say(monkeypatch: pytest.MonkeyPatch) 
         for field in fields(Server)
         if getattr(expected.server, field.name) != field.default
     }
-    assert changed == {field.name for field in fields(Server)} - {RELEASE}
+    assert changed == {field.name for field in fields(Server)} - {LIMIT_CONCURRENCY, RELEASE}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sim.analysis.binding import binding
+from sim.analysis.recovery import toll
 from sim.analysis.summary import summarize
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Route, Server, Traffic, WorkerClass
@@ -133,3 +134,80 @@ def test_nothing_limits_what_an_asgi_server_has_under_way() -> None:
     assert summary.utilization is not None
     assert summary.utilization.value * UNLIMITED == pytest.approx(150, abs=60)
     assert "requests are under way on average" in binding(summary)
+
+
+# Uvicorn's limit: no setting of Gunicorn's, and so in a subclass of its worker.
+
+LIMITED = """
+from uvicorn_worker import UvicornWorker
+
+class Mine(UvicornWorker):
+    CONFIG_KWARGS = {**UvicornWorker.CONFIG_KWARGS, %s}
+
+worker_class = Mine
+"""
+
+
+def configured(directory: Path, text: str) -> gunicorn_config.GunicornConfig:
+    file = directory / "gunicorn.conf.py"
+    file.write_text(text, encoding="utf-8")
+    return gunicorn_config.read(str(file), 2)
+
+
+def test_a_subclass_that_configures_uvicorn_is_uvicorns_worker(tmp_path: Path) -> None:
+    found = configured(tmp_path, LIMITED % '"limit_concurrency": 50, "timeout_keep_alive": 7')
+    assert found.settings == {"worker_class": "uvicorn", "limit_concurrency": 50, "keepalive": 7}
+    assert not found.notices
+    found = configured(tmp_path, LIMITED % '"loop": "uvloop", "http": "auto"')
+    assert found.settings == {"worker_class": "uvicorn"}
+    (notice,) = found.notices
+    assert "not modelled: loop of the worker class's CONFIG_KWARGS" in notice
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LIMITED % '"limit_concurrency": "50"', r"is '50'; expected a whole number"),
+        (LIMITED % '"limit_concurrency": 0', "limit_concurrency is 0; expected a whole number"),
+        (LIMITED % "" + "\nMine.run = print\n", "Mine'; expected sync, .* in place of a subclass"),
+        (LIMITED.replace("{**UvicornWorker.CONFIG_KWARGS, %s}", "5"), "is 5; expected a dict"),
+        ("worker_class = 'main.Mine'", "in place of a subclass, name the class that it inherits"),
+    ],
+)
+def test_another_subclass_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ExperimentError, match=message) as caught:
+        configured(tmp_path, text)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_flag_limits_and_says_where_that_does_nothing() -> None:
+    experiment, _ = parsed("-k", "uvicorn", "--limit-concurrency", "9")
+    assert experiment.server.limit_concurrency == 9
+    assert experiment_file.from_dict(to_dict(experiment), "x") == experiment
+    assert parse_parameter("limit_concurrency=2..4").values == (2, 3, 4)
+    _, notices = parsed("-k", "asgi", "--limit-concurrency", "9")
+    assert "limit_concurrency = 9 does nothing: only uvicorn's worker has it." in notices
+    _, notices = parsed("-k", "uvicorn", "--limit-concurrency", "1")
+    assert any("answers every request with 503" in notice for notice in notices)
+    with pytest.raises(ExperimentError, match="limit_concurrency is 0; expected"):
+        parsed("-k", "uvicorn", "--limit-concurrency", "0")
+
+
+def test_size_writes_the_limit_as_gunicorn_takes_it(tmp_path: Path) -> None:
+    conf = tmp_path / "gunicorn.conf.py"
+    few = ["--rate", "5", "--duration", "2", "--slo", "p50=500ms", "--slo", "lost=1%"]
+    limited = ["-w", "1", "-k", "uvicorn", "--limit-concurrency", "40"]
+    study(["size", *limited, *few, "--write", str(conf)])
+    found = gunicorn_config.read(str(conf), 2)
+    assert found.settings["worker_class"] == "uvicorn"
+    assert found.settings["limit_concurrency"] == 40
+
+
+def test_a_503_of_uvicorns_is_charged_to_its_limit() -> None:
+    io = Distribution("const", (1.0,))
+    traffic = Traffic(arrivals="constant", rate=10.0, duration=2.0, io=io)
+    server = Server(worker_class="uvicorn", limit_concurrency=3)
+    losses = toll(predict(Experiment(server, traffic=traffic))).losses
+    assert losses is not None
+    ((cause, outcome),) = {(loss.cause, loss.outcome) for loss in losses}
+    assert (cause, outcome) == ("limit_concurrency", "error_5xx")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sim.errors import ExperimentError
-from sim.experiment import RELEASE, WORKER_CLASSES, Server
+from sim.experiment import LIMIT_CONCURRENCY, RELEASE, WORKER_CLASSES, Server
 from sim.reading import gunicorn_config, processors, settings
 from sim.reading.gunicorn_config import GunicornConfig
 
@@ -217,10 +217,8 @@ def test_the_defaults_of_a_server_are_gunicorns(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
     known = gunicorn_config.known_settings()
     for field in fields(Server):
-        if field.name not in (
-            "workers",
-            RELEASE,
-        ):  # Gunicorn read WEB_CONCURRENCY when it was imported.
+        # Gunicorn read WEB_CONCURRENCY when it was imported.
+        if field.name not in ("workers", LIMIT_CONCURRENCY, RELEASE):
             default = known[field.name].get()
             assert (
                 settings.bind_of(default) == field.default

@@ -180,6 +180,18 @@ CASES = {
         "timeout = 20 may be over after little more than half of it",
         "-k asgi --timeout 20",
     ),
+    "a limit of uvicorn's": (
+        25,
+        "-k gevent --limit-concurrency 9",
+        "limit_concurrency = 9 does nothing: only uvicorn's worker has it",
+        "-k uvicorn --limit-concurrency 9",
+    ),
+    "a limit that nothing is below": (
+        26,
+        "-k uvicorn --limit-concurrency 1",
+        "limit_concurrency = 1 answers every request with 503",
+        "-k uvicorn --limit-concurrency 2",
+    ),
 }
 
 

@@ -23,6 +23,10 @@ take (`timeout_graceful_shutdown` is None). It does not heartbeat meanwhile: the
 wait with SIGABRT when `timeout` is over, or with SIGKILL when `graceful_timeout` is, if it stops
 too.
 
+Beyond `limit_concurrency` a request is answered by `service_unavailable` (uvicorn/protocols/http/
+flow_control.py): 503, and the connection is closed. It counts connections, idle ones and the
+request's own among them, and requests under way (`H11Protocol.handle_events`), of its own worker.
+
 It has no eye on its master: one that was left alone serves on.
 
 Read in uvicorn 0.54 and uvicorn-worker 0.4.
@@ -50,10 +54,12 @@ NOTIFIES: Final = 10
 class UvicornWorker(AsyncioWorker):
     """One worker of uvicorn's; see `AsyncioWorker` for what it shares with Gunicorn's own.
 
-    Constants: ``timeout_notify`` (s that a heartbeat is to be older than before the next). With a
-    ``keepalive`` of 0 it closes right after each response, of which it has not told the client.
+    Constants: ``timeout_notify`` (s that a heartbeat is to be older than before the next),
+    ``limited`` (whether there is a ``limit_concurrency``). With a ``keepalive`` of 0 it closes
+    right after each response, of which it has not told the client.
 
     State:
+        connections: that have been made and not lost (`ServerState`); none without a limit.
         should_exit: whether a signal has come.
         force_exit: whether a second one has, so that it waits for nothing.
         captured: whether the process ends by the signal that has come, not by itself.
@@ -62,9 +68,14 @@ class UvicornWorker(AsyncioWorker):
     """
 
     __slots__ = (
+        "_then_refuse",
+        "_then_unavailable",
         "captured",
+        "connections",
         "counter",
         "force_exit",
+        "limit_concurrency",
+        "limited",
         "should_exit",
         "ticked_at",
         "timeout_notify",
@@ -75,6 +86,11 @@ class UvicornWorker(AsyncioWorker):
         sleep = SLEEP + wiring.experiment.costs.timer_slack
         super().__init__(wiring, parent, listener, sleep, server.backlog)
         self.timeout_notify = server.timeout / 2
+        self.limited = server.limit_concurrency is not None
+        self.limit_concurrency = server.limit_concurrency or 0
+        self._then_unavailable = self._service_unavailable
+        self._then_refuse = self._refuse
+        self.connections: dict[Connection, None] = {}
         self.should_exit = False
         self.force_exit = False
         self.captured = False
@@ -89,6 +105,24 @@ class UvicornWorker(AsyncioWorker):
 
     # Connections.
 
+    def _connection_made(self, connection: Connection) -> None:
+        """See `AsyncioWorker`; from now on the connection counts."""
+        if self.limited:
+            self.connections[connection] = None
+        super()._connection_made(connection)
+
+    def _end(self, connection: Connection) -> None:
+        super()._end(connection)
+        self.connections.pop(connection, None)
+
+    def client_left(self, connection: Connection) -> None:
+        """`connection_lost()`: the request goes on, and its connection does not count any more."""
+        if self.limited:
+            self.loop.ready(self._connection_lost, connection)
+
+    def _connection_lost(self, connection: Connection) -> None:
+        self.connections.pop(connection, None)
+
     def _keeps(self) -> bool:
         """`on_response_complete()` counts the request; `on_tick()` looks for `max_requests`."""
         if self.served == self.max_served:
@@ -99,6 +133,33 @@ class UvicornWorker(AsyncioWorker):
         """See `AsyncioWorker`: the timer runs until data comes, which 0 s leave no time for."""
         self._wait_for_request(connection)
         self._close_after(self.keepalive, connection)
+
+    # Requests beyond the limit.
+
+    def handle_request(self, connection: Connection) -> None:
+        """The request is parsed: a task will run the application, or `service_unavailable`."""
+        if self.limited:
+            # Its own task is not among them yet.
+            tasks = len(self.running) - 1
+            if max(len(self.connections), tasks) >= self.limit_concurrency:
+                self.loop.callbacks.append((self._then_unavailable, connection))
+                return
+        super().handle_request(connection)
+
+    def _service_unavailable(self, connection: Connection) -> None:
+        """The task runs. It costs what any response does, as far as anybody has measured."""
+        if connection in self.conns:
+            connection.pace = self.end_pace.step(self.clock.time)
+            self.loop.compute(self.costs.respond * connection.pace, self._then_refuse, connection)
+
+    def _refuse(self, connection: Connection) -> None:
+        """The 503 is sent: it counts as a response, and closes its connection."""
+        del self.running[connection]
+        self.served += 1
+        self._keeps()
+        connection.keep = False
+        self.clients.fail(connection)
+        self.loop.compute(self.costs.finish * connection.pace, self._then_close, connection)
 
     # `main_loop()`.
 
