@@ -71,6 +71,43 @@ def test_so_are_requests_that_block(worker_class: WorkerClass) -> None:
     assert low <= pollaczek_khinchine("exponential") <= high
 
 
+#: Three kept connections, all of which are in use again when one computes from 1.1 s on.
+KEPT = ((0.0, 0.05, 0.0),) * 3
+
+
+def kept(worker_class: WorkerClass, *rows: tuple[float, float, float]) -> list[float]:
+    """When each of the ``rows`` is answered, which come on kept connections, s."""
+    asked = traced(Server(worker_class=worker_class), *KEPT, *rows, connection="keepalive")
+    return [row.finished for row in predict(asked).requests][len(KEPT) :]
+
+
+@pytest.mark.parametrize(
+    ("worker_class", "answered"), [("gevent", 3.1), ("asgi", 3.1), ("uvicorn", 2.5)]
+)
+def test_what_has_slept_goes_on_before_or_after_what_has_come(
+    worker_class: WorkerClass, answered: float
+) -> None:
+    """From 1.1 to 1.7 s one computes. Another has slept by then, and a third has come.
+
+    gevent runs timers before sockets, and the third begins its I/O when the other has computed.
+    asyncio does it the other way round; but with Gunicorn's own worker a request takes a turn more
+    from its socket to the application than another takes from its timer.
+    """
+    rows = (1.0, 0.2, 0.6), (1.1, 0.0, 0.6), (1.5, 0.8, 0.0)
+    assert kept(worker_class, *rows) == pytest.approx([2.3, 1.7, answered], abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("worker_class", "order"), [("gevent", [2, 1]), ("asgi", [1, 2]), ("uvicorn", [1, 2])]
+)
+def test_requests_that_came_meanwhile_are_begun_in_the_loops_order(
+    worker_class: WorkerClass, order: list[int]
+) -> None:
+    """In libev's, what became ready first runs last."""
+    finished = kept(worker_class, (1.0, 0.0, 0.6), (1.2, 0.0, 0.1), (1.4, 0.0, 0.1))
+    assert sorted((1, 2), key=lambda number: finished[number]) == order
+
+
 @pytest.mark.parametrize("name", DEMANDS)
 @pytest.mark.parametrize("worker_class", LOOPS)
 def test_requests_that_wait_hold_up_nobody(worker_class: WorkerClass, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -24,6 +25,7 @@ from sim.experiment import (
     Server,
     TraceRow,
     Traffic,
+    WorkerClass,
 )
 from sim.model.simulation import predict
 
@@ -88,6 +90,42 @@ def test_uvicorn_answers_503_beyond_its_limit() -> None:
     for run in runs:
         found = [row.outcome for row in run.requests]
         assert found == ["ok", "ok", "error_5xx", "error_5xx", "ok"]
+
+
+class Kept:
+    """A connection that the server keeps."""
+
+    def __init__(self, port: int) -> None:
+        self.connection = HTTPConnection(HOST, port, timeout=PATIENCE)
+        self.get("/work")
+
+    def get(self, path: str) -> dict[str, float]:
+        """When the application ran for a request, and when its response was there, s."""
+        self.connection.request("GET", path)
+        body = json.loads(self.connection.getresponse().read())
+        return {**body, "answered": time.monotonic()}
+
+
+@pytest.mark.parametrize("worker_class", ["gevent", "asgi", "uvicorn"])
+def test_what_has_slept_goes_on_before_or_after_what_has_come(
+    worker_class: WorkerClass,
+) -> None:
+    """One computes for 0.8 s, one has slept since, and one and another have come since."""
+    server = Server(worker_class=worker_class, preload_app=True, keepalive=30)
+    with running_server(asked(server)) as running, ThreadPoolExecutor(4) as pool:
+        kept = [Kept(running.port) for _ in range(4)]
+        runs = []
+        for each, path in zip(
+            kept, ("/work?io=0.6&cpu=0.8", "/work?cpu=0.8", "/work", "/work"), strict=True
+        ):
+            runs.append(pool.submit(each.get, path))
+            time.sleep(0.2)
+        slept, computes, first, second = (run.result() for run in runs)
+    assert computes["ended"] < slept["ended"]
+    begun_before = first["started"] < slept["ended"] - 0.4
+    assert begun_before is (worker_class == "uvicorn")
+    # libev runs last what became ready first.
+    assert (first["started"] < second["started"]) is (worker_class != "gevent")
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""An event loop: one thread that runs callbacks in the order in which they became ready.
+"""An event loop: one thread that runs callbacks one after the other.
 
 ::
 
@@ -12,8 +12,14 @@ and a core, for something that the loop knows nothing of. One that waits for I/O
 loop, and holds up nobody.
 
 gevent's hub and asyncio's loop both work like this: they run what is ready, then poll once for
-timers and sockets, and run that. What callbacks make ready meanwhile comes before gevent's next
-poll, and after asyncio's (`BaseEventLoop._run_once`, asyncio/base_events.py).
+timers and sockets, and run that. They differ in the order:
+
+- asyncio (`BaseEventLoop._run_once`, asyncio/base_events.py): what callbacks have made ready, then
+  sockets, then timers; and it polls before it runs what these make ready. So a request that has
+  come may be begun before one that has slept goes on: both take some turns until then.
+- gevent: what callbacks make ready comes before the next poll; then timers, then sockets, those
+  first that became ready last (`ev_run` queues sockets before timers, and `ev_invoke_pending`
+  takes from the end; ev.c of libev). So a request that has slept goes on before others begin.
 
 Where other threads of the process compute, the loop waits for the GIL each time it has slept. Its
 system calls (a poll, `accept(2)`, `recv(2)`, `send(2)`) are made without the GIL too, but return
@@ -42,13 +48,13 @@ class EventLoop:
 
     Constants: ``clock``, ``gil`` (of its process), ``on_poll`` (called as the loop polls; it may
     add to ``callbacks``), ``on_sleep`` (called as it finds nothing to do), ``on_wake`` (called as
-    it has slept, and something is to do), ``polls_between`` (whether it polls before it runs what
-    callbacks made ready), ``slack`` (s that it sleeps longer than it asks
-    for).
+    it has slept, and something is to do), ``polls_between`` (whether it is asyncio's, which polls
+    before it runs what callbacks made ready), ``slack`` (s that it sleeps longer than it asks for).
 
     State:
         callbacks: what runs before the next poll, in this order.
-        events: timers and sockets that have become ready since the last poll.
+        events: sockets that have become ready since the last poll.
+        timers: those that have become due since then.
         asleep: whether the loop sleeps in its poll.
         slept_at: when it last went to sleep, s.
         stopped: whether the loop has been left for good.
@@ -75,6 +81,7 @@ class EventLoop:
         "slack",
         "slept_at",
         "stopped",
+        "timers",
     )
 
     def __init__(
@@ -95,6 +102,7 @@ class EventLoop:
         self.on_sleep = on_sleep
         self.callbacks: deque[tuple[Then, Any]] = deque()
         self.events: deque[tuple[Then, Any]] = deque()
+        self.timers: deque[tuple[Then, Any]] = deque()
         self.polls_between = polls_between
         self.slack = slack
         self.asleep = True
@@ -112,9 +120,30 @@ class EventLoop:
         self._then_unblocked = self._unblocked
 
     def ready(self, function: Then, argument: Any) -> None:  # noqa: ANN401 - of `function`
-        """Run ``function(argument)`` after the next poll: its timer or its socket is ready now."""
+        """Run ``function(argument)`` after the next poll: its socket is ready now."""
         self.events.append((function, argument))
         self.wake()
+
+    def call_soon(self, function: Then, argument: Any) -> None:  # noqa: ANN401 - of `function`
+        """`call_soon_threadsafe()`: run it before all that the next poll finds."""
+        self.callbacks.append((function, argument))
+        self.wake()
+
+    def take_events(self) -> None:
+        """Let what the poll has found be the next callbacks, all but the listener; see above."""
+        callbacks, events = self.callbacks, self.events
+        if self.polls_between:
+            callbacks.extend(events)
+        else:
+            callbacks.extend(self.timers)
+            callbacks.extend(reversed(events))
+            self.timers.clear()
+        events.clear()
+
+    def take_timers(self) -> None:
+        """Let the timers that are due be the last of the next callbacks, if they are not yet."""
+        self.callbacks.extend(self.timers)
+        self.timers.clear()
 
     def wake(self) -> None:
         """Return from the poll, if the thread sleeps in it."""
@@ -131,7 +160,7 @@ class EventLoop:
         self.clock.after(seconds, self._then_due, (function, argument))
 
     def _due(self, timer: tuple[Then, Any]) -> None:
-        self.events.append(timer)
+        self.timers.append(timer)
         if self.asleep and not self.stopped:
             slept = self.clock.time - self.slept_at
             ticks = ceil(slept / EPOLL_TICK - ROUNDING)
@@ -140,7 +169,7 @@ class EventLoop:
 
     def _wake_for(self, _: None) -> None:
         # Something else may have woken it before.
-        if self.events:
+        if self.timers:
             self.wake()
 
     def compute(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
@@ -176,6 +205,7 @@ class EventLoop:
         self._turn += 1
         self.callbacks.clear()
         self.events.clear()
+        self.timers.clear()
 
     def _over(self, callback: tuple[int, Then, Any]) -> None:
         """What a callback has computed is over."""

@@ -4,7 +4,7 @@
 
     accept queue --_accept_connection--> all of it, up to a backlog, in one callback
                           |
-                   _connection_made --> data_received --> handle_request --> run_asgi
+                   _make_transport --> _connection_made --> data_received --> run_asgi
                    (each in a later turn of the loop, which polls in between)
                                                              |
                       async def: in the loop <---------------+
@@ -57,12 +57,14 @@ class AsyncioWorker(EventLoopWorker):
         "_then_called",
         "_then_connection_made",
         "_then_in_thread",
+        "_then_make_transport",
         "_then_reported",
         "_then_returned",
         "_then_run_asgi",
         "_then_run_sync",
         "_then_send",
         "_then_slept",
+        "_then_step",
         "_then_woken",
         "idle_threads",
         "max_served",
@@ -86,7 +88,9 @@ class AsyncioWorker(EventLoopWorker):
         # Counted here when they end, and by `call_application` when they begin.
         self.max_served = self.max_requests
         self.max_requests = inf
+        self._then_make_transport = self._make_transport
         self._then_connection_made = self._connection_made
+        self._then_step = self._after_io
         self._then_run_asgi = self.run_asgi
         self._then_run_sync = self.run_sync
         self._then_begin_response = self._begin_response
@@ -95,7 +99,7 @@ class AsyncioWorker(EventLoopWorker):
         self._then_slept = self._slept
         self._then_returned = self._returned
         self._then_reported = self._report_result
-        self._then_woken = self._after_io
+        self._then_woken = self._woken_from_sleep
         self._then_called = self._after_call
         self.served = 0
         self.running: dict[Connection, None] = {}
@@ -115,7 +119,11 @@ class AsyncioWorker(EventLoopWorker):
     # Connections.
 
     def _has_accepted(self, connection: Connection) -> None:
-        """`_accept_connection2()` is a task: its transport is made in a later turn."""
+        """`_accept_connection2()` is a task, which runs in the next turn."""
+        self.loop.callbacks.append((self._then_make_transport, connection))
+
+    def _make_transport(self, connection: Connection) -> None:
+        """`_SelectorSocketTransport.__init__` calls `connection_made()` soon: a turn later."""
         self.loop.callbacks.append((self._then_connection_made, connection))
 
     def _connection_made(self, connection: Connection) -> None:
@@ -173,6 +181,10 @@ class AsyncioWorker(EventLoopWorker):
     def _begin_io(self, connection: Connection, io: float) -> None:
         """`await asyncio.sleep(io)`, or another wait that returns to the loop."""
         self.loop.later(io, self._then_woken, connection)
+
+    def _woken_from_sleep(self, connection: Connection) -> None:
+        """The timer sets a future's result, and that calls the task's step soon: a turn later."""
+        self.loop.callbacks.append((self._then_step, connection))
 
     def _begin_response(self, connection: Connection) -> None:
         """The function has returned its response, which the loop sends."""
@@ -261,7 +273,7 @@ class AsyncioWorker(EventLoopWorker):
             self._report_result(thread)
             self.end_if_idle()
         else:
-            self.loop.ready(self._then_reported, thread)
+            self.loop.call_soon(self._then_reported, thread)
 
     def _report_result(self, thread: PoolThread) -> None:
         """In the loop: the thread idles, and its request's task goes on in the next turn."""

@@ -3,9 +3,9 @@
 ======== ======================= ==================== =====================================
 step     costs                   is over in           is followed by
 ======== ======================= ==================== =====================================
-accept   accept                  _accepted            parse, two turns of the loop later
-parse    request, first_request  handle_request       I/O, a turn later
-I/O      io, timer_slack         _after_io            compute, send
+accept   accept                  _accepted            parse, three turns of the loop later
+parse    request, first_request  handle_request       I/O, two turns later
+I/O      io, timer_slack         _after_io            compute, send, a turn later
 send     cpu, respond            _respond             finish
 finish   finish                  _finish              the next request of the connection
 ======== ======================= ==================== =====================================
@@ -60,10 +60,19 @@ class ASGIWorker(AsyncioWorker):
         cleaning: whether `_cleanup()` waits for plain functions, which it cannot cancel.
     """
 
-    __slots__ = ("aborting", "can_hurry", "cleaning", "expires", "grace", "quick")
+    __slots__ = (
+        "_then_serve",
+        "aborting",
+        "can_hurry",
+        "cleaning",
+        "expires",
+        "grace",
+        "quick",
+    )
 
     def __init__(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> None:
         super().__init__(wiring, parent, listener, SLEEP, ASYNCIO_BACKLOG)
+        self._then_serve = self._serve_http_request
         self.expires = wiring.release.asgi_idle == "expire"
         self.can_hurry = wiring.release.asgi_quit == "quick"
         grace = wiring.release.asgi_grace
@@ -100,6 +109,14 @@ class ASGIWorker(AsyncioWorker):
         """`connection_lost()`: cancel the request's task, after a grace period."""
         if connection in self.running:
             self.clock.after(self.grace, self._grace_over, (connection, connection.row))
+
+    def handle_request(self, connection: Connection) -> None:
+        """The request is parsed: `_handle_connection()`, which waits for that, is called soon."""
+        self.loop.callbacks.append((self._then_serve, connection))
+
+    def _serve_http_request(self, connection: Connection) -> None:
+        """Run the application in a task of its own."""
+        self.loop.callbacks.append((self._then_run_asgi, connection))
 
     def _begin_request(self, connection: Connection) -> None:
         super()._begin_request(connection)

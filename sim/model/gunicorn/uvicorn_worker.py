@@ -3,9 +3,9 @@
 ======== ======================= ==================== =====================================
 step     costs                   is over in           is followed by
 ======== ======================= ==================== =====================================
-accept   accept                  _accepted            parse, two turns of the loop later
+accept   accept                  _accepted            parse, three turns of the loop later
 parse    request, first_request  handle_request       I/O, a turn later
-I/O      io, timer_slack         _after_io            compute, send
+I/O      io, timer_slack         _after_io            compute, send, a turn later
 send     cpu, respond            _respond             finish
 finish   finish                  _finish              the next request of the connection
 ======== ======================= ==================== =====================================
