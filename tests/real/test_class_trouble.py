@@ -5,7 +5,8 @@ trace, measured once and predicted `PREDICTIONS` times with the default costs. A
 second whether it is to stop, and in which part of its second trouble comes is chance: so each
 prediction begins in another part of it. All are measured beside each other, and beside tests that
 compute: so times are judged by half a second, a worker or its master may look a second later, and
-requests that are answered or refused by what arrives in half a second.
+requests that are answered or refused by what arrives in half a second. What can follow on other
+trouble does, on the same server: a boot costs more than all requests of a scenario.
 """
 
 from __future__ import annotations
@@ -25,14 +26,17 @@ from sim.model.simulation import predict
 from sim.run import OUTCOMES, Run
 
 #: Servers that are measured at the same time: they sleep more than they compute.
-AT_ONCE = 4
+AT_ONCE = 6
 
 PREDICTIONS = 8
 
 CLASSES: tuple[WorkerClass, ...] = ("gevent", "asgi", "uvicorn")
 
-#: When trouble begins, s; and gap (s) between two of the requests that are always there.
+#: When trouble begins, s; when more trouble does, if what came before is over by then, and if that
+#: takes long; and gap (s) between two of the requests that are always there.
 AT = 1.0
+THEN = 3.0
+MUCH_LATER = 6.5
 GAP = 0.05
 
 #: When a request comes that waits for long: its worker holds it when trouble begins, s.
@@ -146,8 +150,18 @@ IMPATIENT = Server(workers=2, preload_app=True, timeout=2)
 FLAGS_AWAY = LaunchDarkly(enabled=True, reachable=False, start_wait=1.0)
 
 SCENARIOS = {
-    "worker killed": Scenario(
-        lambda run: bool(_times(run, "fork")), (Signal(at=AT, signal="KILL", worker=1),)
+    "a worker is killed, and a request of the other hangs": Scenario(
+        lambda run: (
+            len(_times(run, "fork")) == 1
+            and not _times(run, "timeout")
+            and _number("unfinished", run) == 1
+        ),
+        (
+            Signal(at=AT, signal="KILL", worker=1),
+            Hang(at=THEN, worker=2, threads=1, seconds=60.0),
+        ),
+        duration=5.5,
+        server=IMPATIENT,
     ),
     # The master looks once a second, so the worker lives for up to four.
     "a request computes for longer than timeout": Scenario(
@@ -159,36 +173,28 @@ SCENARIOS = {
         duration=4.5,
         drain=4.0,
     ),
-    "a request blocks the event loop": Scenario(
-        lambda run: _all_served(run) and _late(run) > 0,
-        own=(TraceRow(OWN_AT, 1.0, 0.0),),
-        blocking_io=1.0,
-        server=Server(preload_app=True),
-    ),
-    "a request blocks the event loop for longer than timeout": Scenario(
-        _killed,
-        own=(TraceRow(OWN_AT, 8.0, 0.0),),
+    "requests block both event loops, and then one for longer than timeout": Scenario(
+        lambda run: _killed(run) and _late(run) > 0,
+        own=(
+            # The second finds only the other worker awake.
+            TraceRow(OWN_AT, 0.6, 0.0),
+            TraceRow(OWN_AT + 0.01, 0.6, 0.0),
+            TraceRow(OWN_AT + THEN - AT, 8.0, 0.0),
+        ),
         blocking_io=1.0,
         server=IMPATIENT,
         # The other worker serves on: the run ends with its last response.
-        duration=7.0,
+        duration=8.5,
         # An asyncio worker accepts all that wait at once, and has them beside the one that blocks.
         hit=REQUESTS_OFF,
     ),
-    "one request hangs": Scenario(
-        lambda run: not _times(run, "timeout") and _ends(run)["ok"] == len(run.requests) - 1,
-        (Hang(at=AT, worker=1, threads=1, seconds=60.0),),
-        server=IMPATIENT,
-    ),
-    "reload with kept connections": Scenario(
-        lambda run: len(_times(run, "fork")) == 2,
-        (Signal(at=AT, signal="HUP", to="master"),),
-        duration=6.0,
-        connection="keepalive",
-    ),
-    "stop with kept connections": Scenario(
-        lambda run: _ends(run)["refused"] > 0,
-        (Signal(at=AT, signal="TERM", to="master"),),
+    "reload, and then stop, with kept connections": Scenario(
+        lambda run: len(_times(run, "fork")) == 2 and _ends(run)["refused"] > 0,
+        (
+            Signal(at=AT, signal="HUP", to="master"),
+            Signal(at=MUCH_LATER, signal="TERM", to="master"),
+        ),
+        duration=MUCH_LATER + 3.0,
         connection="keepalive",
     ),
     "quit": Scenario(
@@ -196,22 +202,23 @@ SCENARIOS = {
         (Signal(at=AT, signal="QUIT", to="master"),),
         # Those that come until the last process has closed the socket, which takes it a while.
         hit=20,
+        duration=4.0,
         server=Server(workers=2, preload_app=True, graceful_timeout=1),
     ),
     "max_requests": Scenario(
         lambda run: bool(_times(run, "max_requests")),
         server=Server(workers=2, preload_app=True, max_requests=15),
-        duration=4.5,
+        duration=4.0,
         events_off=1,
     ),
-    "LaunchDarkly is away at boot, and a worker dies": Scenario(
-        lambda run: len(_times(run, "postfork failed")) == 1,
-        (Signal(at=AT, signal="KILL", worker=1),),
-        launchdarkly=FLAGS_AWAY,
-    ),
-    "LaunchDarkly comes back": Scenario(
-        lambda run: len(_times(run, "postfork")) == 1,
-        (FlagService(at=0.5, reachable=True), Signal(at=AT, signal="KILL", worker=1)),
+    "LaunchDarkly is away as a worker boots, and back as another does": Scenario(
+        lambda run: len(_times(run, "postfork failed")) == 1 and len(_times(run, "postfork")) == 1,
+        (
+            Signal(at=AT, signal="KILL", worker=1),
+            FlagService(at=THEN - 0.2, reachable=True),
+            Signal(at=THEN, signal="KILL", worker=2),
+        ),
+        duration=5.0,
         launchdarkly=FLAGS_AWAY,
     ),
 }
