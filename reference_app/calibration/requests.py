@@ -11,7 +11,9 @@ Releases 21 to 23 poll between `accept` and `handle`::
     accept --accept--> poll --follow--> dispatch --dispatch--> handle
 
 An event loop has one thread, and may poll between two steps. Its steps are what that thread's CPU
-clock says, and `connect` is all else until the application's code runs.
+clock says, and `connect` is all else until the application's code runs. `to_thread` is what a plain
+function of an ASGI application takes longer than a coroutine, from the request's first bytes until
+it runs, and from its end until the response is sent: it also waits for two threads to wake up.
 
 CPU is measured apart from waiting and waking up: after a gap, the caches lose the one in another
 way than the other cools, see `caches`.
@@ -273,6 +275,7 @@ def request_costs(
     return (
         caching
         | costs
+        | _to_thread(worker, computed, request + respond)
         | {
             "connect": connect,
             "send": max(0.0, cold(woken(kept, of_kept), kept.requests.arrival, _alone(kept))),
@@ -286,6 +289,26 @@ def request_costs(
             "cooling": cooling,
         }
     )
+
+
+#: The cold cost of a step: of what it took for each request, its moments, and which requests count.
+_Computed = Callable[[Sequence[float], Sequence[float], Sequence[int]], float]
+
+
+def _to_thread(worker: Server, computed: _Computed, of_coroutine: float) -> dict[str, float]:
+    """What a plain function of an ASGI application takes longer than a coroutine: of `Costs`.
+
+    That is from the first bytes until it runs in its thread, and from its end until the response is
+    sent, both of which ``of_coroutine`` s are of a coroutine.
+    """
+    if not worker.traits.asgi:
+        return {}
+    (plain,), steps = _replayed(worker, replace(_AT_RANDOM, endpoint="def"))
+    runs, returns, numbers = _noted(plain, "started"), _noted(plain, "ended"), _alone(plain)
+    sent = [plain.start + due for due in plain.requests.arrival]
+    way = computed(steps.parsing_in_loop(runs), sent, numbers)
+    back = computed(_apart(returns, _walls(steps.handled)), returns, numbers)
+    return {"to_thread": max(0.0, way + back - of_coroutine)}
 
 
 def _gunicorns_steps(
