@@ -28,6 +28,7 @@ from sim.errors import ExperimentError
 from sim.experiment import WORKER_CLASSES, Server
 from sim.experiment.release import NEWEST
 from sim.reading import class_settings
+from sim.reading.gunicorn_config import SERVER_FIELDS
 from sim.reading.settings import HARMLESS, NOT_MODELLED
 from sim.reports.html.chart import Chart
 from sim.reports.timeline import describe
@@ -443,17 +444,17 @@ def settings() -> list[dict[str, str]]:
 
 
 def settings_by_class() -> str:
-    """The settings that not all worker classes treat alike, a row each."""
+    """Settings that the model honours, and those that not all classes treat alike, a row each."""
     lines = [
         f"| setting | {' | '.join(f'`{name}`' for name in WORKER_CLASSES)} |",
         f"| --- |{' --- |' * len(WORKER_CLASSES)}",
     ]
-    for setting in class_settings.differing():
+    for setting in sorted({*class_settings.differing(), *SERVER_FIELDS}):
         cells = []
         for worker_class in WORKER_CLASSES:
             found = class_settings.audit(setting, worker_class)
             own = found.status == "ignored" or setting in class_settings.OWN.get(worker_class, {})
-            cells.append(f"{found.status}: {found.why}" if own else "")
+            cells.append(f"{found.status}: {found.why}" if own else found.status)
         lines.append(f"| `{setting}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -14,7 +14,7 @@ import pytest
 
 from sim.experiment import WORKER_CLASSES, WorkerClass
 from sim.reading.class_settings import IGNORED, OWN, audit, differing
-from sim.reading.gunicorn_config import known_settings
+from sim.reading.gunicorn_config import SERVER_FIELDS, known_settings
 from sim.reading.gunicorn_flags import not_modelled
 from sim.reading.settings import NOT_MODELLED
 from site_docs.rendering.language import settings_by_class
@@ -63,7 +63,9 @@ def test_gunicorns_asgi_worker_reads_nothing_that_it_is_said_to_ignore() -> None
 
 def test_the_page_has_a_row_for_each() -> None:
     table = settings_by_class()
-    assert table.count("\n") == len(differing()) + 1
+    rows = {*differing(), *SERVER_FIELDS}
+    assert table.count("\n") == len(rows) + 1
+    assert "| `timeout` | honoured | honoured | honoured | honoured | honoured |" in table
     assert "| `pre_request` |" in table
     assert (
         Path(__file__)
