@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sim.experiment import WorkerClass
 from sim.validation.class_grid import CLASSES, class_cells
+from sim.validation.verdict import TARGETED, Measure, Off, Result
 from site_docs.rendering import numbers, validated
 from site_docs.rendering.other_rows import errors, provenance, targets_reached
-from site_docs.rendering.validated import FILE, WORDS
+from site_docs.rendering.validated import FILE, WORDS, Validated
 
 
 def path_of(worker_class: WorkerClass) -> Path:
@@ -26,8 +27,9 @@ def table() -> str:
     """A line for each class: targets reached, and errors of what the server repeats."""
     lines = [
         "| class | cells | targets reached | mean: repeated, median error, worst "
-        "| p95: repeated, median error, worst |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| p95: repeated, median error, worst | share: repeated, worst "
+        "| latencies not repeated, of which within the predicted scatter | shares |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for worker_class in measured():
         found = validated.read(path_of(worker_class))
@@ -36,9 +38,40 @@ def table() -> str:
             f"{len(found.rows)} of {len(class_cells(worker_class))}",
             targets_reached(found),
             *(errors(found, name) for name in ("latency_mean", "latency_p95")),
+            _shares(found),
+            _scatter(found, TARGETED),
+            _scatter(found, ("share",)),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _measure(found: Validated, name: str) -> Measure:
+    return next(each for each in found.validation.measures if each.name == name)
+
+
+def _shares(found: Validated) -> str:
+    measure = _measure(found, "share")
+    if measure.worst is None:
+        return "0"
+    return f"{measure.repeated}, {100 * measure.worst:.0f} points"
+
+
+def _scatter(found: Validated, names: Iterable[str]) -> str:
+    """How many figures the server does not repeat, and how many of them the rank test accepts."""
+    measures = [_measure(found, name) for name in names]
+    return f"{sum(m.noisy for m in measures)}, {sum(m.within_scatter for m in measures)}"
+
+
+def misses(worker_class: WorkerClass) -> list[tuple[Result, Off]]:
+    """Every figure of a class's cells that is further off than it may be."""
+    return validated.missed(path_of(worker_class))
+
+
+def worst_share() -> float:
+    """The largest error of a worker's share in all cells of all classes, as a part."""
+    off_by = (off.error for each in measured() for _, off in misses(each) if off.name == "share")
+    return max(off_by, default=0.0)
 
 
 def cells(worker_class: WorkerClass) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sim.analysis.summary import summarize
-from site_docs.rendering import release_validation, validated
+from sim.validation.class_grid import CLASSES
+from site_docs.rendering import class_validation, release_validation, validated
 from site_docs.runs.evidence import evidence
 from site_docs.runs.page_experiments import FAQ_RELEASE
 
@@ -69,6 +70,24 @@ def test_the_validation_of_the_release_of_the_faq_is_what_its_rows_say() -> None
     shares = [off.error for result in results for off in result.misses if off.name == "share"]
     assert f"shares are up to {100 * max(shares):.0f} points off" in TEXT
     assert f"the mean is {found.validation.closer:.1f} times closer than an ideal queue's" in TEXT
+
+
+def test_the_validation_of_worker_classes_is_what_their_rows_say() -> None:
+    reached, errors = [], []
+    for worker_class in CLASSES:
+        found = validated.read(class_validation.path_of(worker_class)).validation
+        targets = [target for target in found.targets if target.reached is not None]
+        assert len(targets) == 8
+        reached.append(sum(target.reached is True for target in targets))
+        (mean,) = (each.median for each in found.measures if each.name == "latency_mean")
+        assert mean is not None
+        errors.append(f"{100 * mean:.1f} %")
+    gevent, asgi, uvicorn = reached
+    assert (
+        f"`gevent` reached {gevent} of 8 targets, `asgi` {asgi}, uvicorn's worker {uvicorn}."
+        in TEXT
+    )
+    assert f"errors of the mean are {errors[0]}, {errors[1]} and {errors[2]};" in TEXT
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sim.errors import ExperimentError
+from sim.experiment import WorkerClass
 from sim.validation import rows as validation_rows
 from sim.validation.grid import sample
 from sim.validation.release_grid import cells_of
@@ -304,6 +305,41 @@ def test_a_worker_class_is_told_with_its_cells_and_misses(
     assert cell.endswith("| mean off by 29 %, p95 off by 29 % |")
     assert "gevent 26.9.0; " in class_validation.where()
     assert "by commit `0123abc`" in class_validation.where()
+
+
+#: What the cells of each class miss, as the page says it: numbers of cells by figure.
+MISSED = {
+    "gevent": {"share": [4, 14]},
+    "asgi": {"share": [13, 17, 18]},
+    "uvicorn": {
+        "share": [6, 13, 16, 18],
+        "latency_mean": [16],
+        "latency_p50": [12, 16],
+        "latency_p95": [16],
+    },
+}
+
+
+@pytest.mark.parametrize("worker_class", MISSED)
+def test_what_a_worker_class_misses_is_what_the_page_says(worker_class: WorkerClass) -> None:
+    found = validated.read(class_validation.path_of(worker_class))
+    assert found.header.predicted is None, "each was predicted before it was measured"
+    missed: dict[str, list[int]] = {}
+    for result, off in class_validation.misses(worker_class):
+        missed.setdefault(off.name, []).append(result.cell)
+    assert missed == MISSED[worker_class]
+    names = {result.cell: result.name for result in found.validation.results}
+    alone = set(missed["share"]) - {
+        cell for name, of in missed.items() if name != "share" for cell in of
+    }
+    waits = [cell for cell in alone if ", io, " in names[cell]]
+    assert len(alone) - len(waits) == (worker_class == "uvicorn")
+    for result in found.validation.results:
+        mean = result.figure("latency_mean")
+        if result.cell in waits and mean is not None and mean.error is not None:
+            assert abs(mean.error) < 0.07
+    for target in found.validation.targets:
+        assert target.reached is not False or not target.text.startswith("median error")
 
 
 def test_a_model_that_is_wrong_would_be_rejected_where_the_server_does_not_repeat_itself() -> None:
