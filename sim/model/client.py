@@ -224,8 +224,9 @@ class Clients:
     def _reuse(self, connection: Connection) -> None:
         """Send a request on a kept connection."""
         assert connection.worker is not None, "an idle connection was accepted once"
-        if connection.row < 0:
-            return  # Its request has been given up, or lost as the server closed the connection.
+        if connection.abandoned:
+            return  # Its client has given up before it could send.
+        assert connection.row >= 0, "nothing becomes of a request that is not sent"
         connection.ready = self.clock.time
         if not connection.keep:
             # The server has closed it, and answers with a RST.
@@ -279,12 +280,24 @@ class Clients:
 
         def give_up(_: Call) -> None:
             if connection.row == row and not connection.abandoned:
-                connection.abandoned = True
-                if connection.worker is not None:
-                    connection.worker.client_left(connection)
+                self.leave(connection)
                 self._over(row, connection.client, TIMEOUT)
 
         Call(self.clock, give_up).after(timeout)
+
+    def leave(self, connection: Connection) -> None:
+        """The client closes a connection, and waits for no response on it any more.
+
+        What it has not sent yet is never sent: the server finds an idle connection closed.
+        """
+        connection.abandoned = True
+        worker = connection.worker
+        if worker is None:
+            return
+        if connection.ready == inf:
+            worker.hang_up(connection)
+        else:
+            worker.client_left(connection)
 
     def _refused(self, connection: Connection, listener: ListeningSocket | None) -> None:
         """A connection was refused, or its SYN dropped where there is a ``listener``.

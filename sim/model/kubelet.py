@@ -198,9 +198,7 @@ class Kubelet:
 
         def time_out(_: Call) -> None:
             if row in probes.out:
-                connection.abandoned = True
-                if connection.worker is not None:
-                    connection.worker.client_left(connection)
+                self.wiring.clients.leave(connection)
                 probes.over(row, TIMEOUT)
 
         Call(self.clock, time_out).after(prober.probe.timeout)

@@ -194,8 +194,9 @@ class ProxiedClients(Clients):
 
     def _pass_on(self, connection: Connection) -> None:
         """Connect or send, and wait for the response."""
-        if connection.row < 0 or connection.abandoned:
-            return  # Gunicorn has closed it, and its request is elsewhere; or the client has left.
+        if connection.abandoned:
+            return  # The client has left.
+        assert connection.row >= 0, "nothing becomes of a request that is not sent"
         exchange = self.exchanges[connection.row]
         exchange.begin_waiting(self.clock.time)
         if exchange.kept:
@@ -243,9 +244,7 @@ class ProxiedClients(Clients):
         """Close the connection to Gunicorn, which goes on all the same."""
         connection, exchange.connection = exchange.connection, None
         if connection is not None:
-            connection.abandoned = True
-            if connection.worker is not None:
-                connection.worker.client_left(connection)
+            self.leave(connection)
 
     def _over(self, row: int, client: int, outcome: int) -> None:  # noqa: ARG002 - the proxy
         """See `Clients`: Gunicorn has refused the connection, or closed it without a response."""

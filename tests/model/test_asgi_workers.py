@@ -20,6 +20,7 @@ from sim.experiment.disturbance import Crash, Disturbance, Hang, Signal
 from sim.experiment.endpoint import TOTAL_TOKENS
 from sim.experiment.worker_class import ASYNCIO_BACKLOG
 from sim.model.simulation import predict
+from sim.run.arrivals import schedule
 
 CLASSES: tuple[WorkerClass, ...] = ("asgi", "uvicorn")
 ASGI, UVICORN = (Server(worker_class=name) for name in CLASSES)
@@ -596,3 +597,124 @@ def test_a_body_is_read_by_the_loop_and_does_not_block_it() -> None:
         asked = traced(server, (0.0, 0.5, 0.0), (0.1, 0.5, 0.0), body=body, blocking_io=1.0)
         run = predict(asked)
         assert [row.outcome for row in run.requests] == ["ok", "ok"]
+
+
+def drawn_as(asked: Experiment, *routes: str) -> Experiment:
+    """The experiment with the first seed by which its requests have these routes, in this order."""
+    return next(
+        each
+        for each in (replace(asked, seed=seed) for seed in range(20_000))
+        if [row.route for row in schedule(each, 0)] == [*routes]
+    )
+
+
+def routed(server: Server, rate: float, number: int, *routes: Route) -> Experiment:
+    """So many requests, at a constant rate from 0 s on, of routes that are as frequent."""
+    traffic = Traffic(
+        arrivals="constant",
+        rate=rate,
+        requests=number,
+        connection="keepalive",
+        routes=tuple(replace(route, share=1 / len(routes)) for route in routes),
+    )
+    return Experiment(server, Host(clients="remote"), traffic, costs=FREE)
+
+
+def constant(seconds: float) -> Distribution:
+    return Distribution("const", (seconds,))
+
+
+def test_sigquit_cancels_a_task_that_has_not_run_yet() -> None:
+    """The loop computes until 2.5. Then it reads the last request, and `_serve()` looks.
+
+    What the thread runs until 4.0 cannot be cancelled, so the process still lives as the task of
+    the last request would run.
+    """
+    asked = drawn_as(
+        routed(
+            ASGI,
+            2.0,
+            5,
+            Route("/function", 1.0, io=constant(4.0), endpoint="def"),
+            Route("/waits", 1.0, io=constant(0.7)),
+            Route("/quick", 1.0),
+            Route("/computes", 1.0, cpu=constant(1.0)),
+        ),
+        *("/function", "/waits", "/quick", "/computes", "/quick"),
+    )
+    run = predict(replace(asked, disturbances=(replace(TO_WORKER["QUIT"], at=2.05),)))
+    assert [row.outcome for row in run.requests] == ["reset", "ok", "ok", "ok", "reset"]
+    function, last = run.requests[0], run.requests[4]
+    assert math.isnan(last.started)
+    assert [last.finished, function.finished] == pytest.approx([2.5, 4.0], abs=0.01)
+
+
+def test_a_function_that_returns_as_its_request_is_cancelled_has_no_response() -> None:
+    """Its client left at 1.2, and it returns at 4.0; the grace period is over at 4.2.
+
+    The loop computes from 3.5 to 4.5, and finds the one after the other.
+    """
+    function = Route("/function", 1.0, io=constant(4.0), endpoint="def")
+    computes = Route("/computes", 1.0, cpu=constant(1.0))
+    asked = impatient(
+        drawn_as(routed(ASGI, 1 / 3.5, 3, function, computes), "/function", *["/computes"] * 2),
+        1.2,
+    )
+    run = predict(asked)
+    assert [row.outcome for row in run.requests] == ["timeout", "ok", "ok"]
+    assert last_end(asked, replace(TO_WORKER["QUIT"], at=4.4)) == pytest.approx(4.5, abs=0.1)
+
+
+def test_a_function_that_nobody_waits_for_is_run_all_the_same_by_uvicorn() -> None:
+    """40 functions run until 6.0, and the last one until 9.0: uvicorn's worker waits for it."""
+    rows = (*((0.0, 6.0, 0.0) for _ in range(TOTAL_TOKENS)), (0.5, 3.0, 0.0))
+    asked = impatient(functions(UVICORN, *rows, (20.0, 0.0, 0.0)), 2.0)
+    term = replace(TO_WORKER["TERM"], at=3.0)
+    assert last_end(asked, term) == pytest.approx(9.0, abs=0.2)
+    assert math.isnan(predict(asked).requests[TOTAL_TOKENS].started)
+
+
+def test_a_request_that_comes_as_a_uvicorn_worker_stops_is_reset() -> None:
+    """The loop computes until 2.5; `shutdown()` closes idle connections, unread ones too."""
+    rows = ((0.0, 0.1, 0.0), (0.0, 0.1, 0.0), (0.5, 0.0, 2.0), (1.0, 0.0, 0.0), (6.0, 0.0, 0.0))
+    asked = traced(UVICORN, *rows, connection="keepalive")
+    run = predict(replace(asked, disturbances=(replace(TO_WORKER["TERM"], at=0.8),)))
+    assert [row.outcome for row in run.requests] == ["ok", "ok", "ok", "reset", "ok"]
+    assert run.requests[3].finished == pytest.approx(2.5, abs=0.01)
+    assert run.requests[4].worker == 2
+
+
+def test_on_tick_finds_a_signal_before_it_finds_max_requests() -> None:
+    """Both come while the loop computes; `on_tick()` looks for `should_exit` first."""
+    server = replace(UVICORN, max_requests=1)
+    asked = traced(server, (0.0, 0.0, 0.0), (0.02, 0.0, 2.0), (6.0, 0.0, 0.0))
+    run = predict(replace(asked, disturbances=(TO_WORKER["TERM"],)))
+    assert [row.outcome for row in run.requests] == ["ok"] * 3
+    assert all(name != "worker 1" for _, name in events(run, "max_requests"))
+    alone = predict(asked)
+    assert "worker 1" in {name for _, name in events(alone, "max_requests")}
+
+
+def test_uvicorn_serves_what_it_has_accepted_as_it_stops() -> None:
+    """It accepts until 1.5, and `main_loop()` ends before the connection has a transport.
+
+    `shutdown()` closes what `connection_made()` has put into `server_state.connections`.
+    """
+    asked = traced(UVICORN, (1.0, 0.2, 0.0), (6.0, 0.0, 0.0))
+    term = replace(TO_WORKER["TERM"], at=1.2)
+    run = predict(replace(asked, costs=replace(FREE, accept=0.5), disturbances=(term,)))
+    assert [(row.outcome, row.worker) for row in run.requests] == [("ok", 1), ("ok", 2)]
+
+
+def test_sigquit_cancels_a_task_that_makes_a_transport() -> None:
+    """It accepts until 2.0, and `_serve()` looks before the connection has a transport.
+
+    The function of the request before cannot be cancelled, and returns at 4.7.
+    """
+    asked = functions(ASGI, (0.2, 4.0, 0.0), (1.5, 0.0, 0.0), (9.0, 0.0, 0.0))
+    quits = replace(TO_WORKER["QUIT"], at=1.6)
+    run = predict(replace(asked, costs=replace(FREE, accept=0.5), disturbances=(quits,)))
+    assert [row.outcome for row in run.requests] == ["reset", "reset", "ok"]
+    function, last = run.requests[0], run.requests[1]
+    assert math.isnan(last.started)
+    assert [last.finished, function.finished] == pytest.approx([2.0, 4.7], abs=0.01)

@@ -8,6 +8,7 @@ import pytest
 from strategies import FREE
 
 from sim.experiment import Experiment, Server, TraceRow, Traffic
+from sim.experiment.distribution import Distribution
 from sim.model.engine.clock import Clock
 from sim.model.linux.timer_wheel import TimerWheel
 from sim.model.simulation import predict
@@ -116,3 +117,26 @@ def test_a_kernel_of_more_ticks_spreads_retransmissions_over_more_of_them() -> N
 
     assert again(250) in (10, 11)
     assert again(1000) in (5, 6)
+
+
+def test_a_client_that_sends_late_does_not_notice_that_its_ack_was_dropped() -> None:
+    """The server sends its SYN-ACK once more, after 1 s, and the client would send after 2.5 s.
+
+    One is served until 3.05 and three wait, so two SYNs at 0.1 are dropped, and answered at 3.1 to
+    3.2 both. There is room for one ACK then. At 4.1 to 4.2 there is room for the other, which the
+    client sends for the second SYN-ACK: its request comes behind that, when it would have come.
+    """
+    rows = ((0.0, 0.55), (0.05, 1.0), (0.06, 0.1), (0.07, 0.1), (0.1, 0.0), (0.1, 0.0))
+    traffic = Traffic(
+        arrivals="trace",
+        trace=tuple(TraceRow(at, io, 0.0) for at, io in rows),
+        first_byte=Distribution("const", (2.5,)),
+        drain=30.0,
+    )
+    *others, last, first = overloaded(Server(worker_class="sync", backlog=2), traffic)
+    assert {row.outcome for row in (*others, last, first)} == {"ok"}
+    # Without the second SYN-ACK its request would be sent again, 0.2 s later and more.
+    for row in (last, first):
+        connected = row.started - 2.5
+        assert 3.05 < connected < 3.25
+    assert last.started == pytest.approx(first.started, abs=0.01)

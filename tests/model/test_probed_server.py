@@ -186,6 +186,22 @@ def test_startup_probe_holds_the_liveness_probe_back() -> None:
     assert held == []
 
 
+def test_a_container_is_in_service_once_it_is_ready_and_not_as_soon_as_it_has_started() -> None:
+    """A readiness probe is held back until the startup probe succeeds, and then decides."""
+    startup = Probe("startup", period=0.5, timeout=0.4, failure_threshold=10)
+    asked = experiment(trace((0.0, 0.1), (12.0, 0.1)), READINESS, startup)
+    run = predict(replace(asked, disturbances=(Signal(2.0, "KILL", "master"),)))
+    assert outcomes(run) == ["ok", "ok"]
+    container, pod = moments(run, "container"), moments(run, "pod")
+    assert container["started"] == pytest.approx(2.0, abs=0.01)
+    assert pod["out of service"] == pytest.approx(2.0, abs=0.01)
+    assert container["started"] <= container["startup over"] <= 2.5 + 0.01
+    probes = [probed for probed in run.probes if probed.kind == "readiness"]
+    later = [probed.request for probed in probes if probed.request.arrival > 2.0]
+    assert later[0].arrival >= container["startup over"]
+    assert pod["in service"] == pytest.approx(later[0].finished)
+
+
 def test_startup_probe_that_never_succeeds_restarts_the_container() -> None:
     startup = Probe("startup", period=0.5, failure_threshold=3, termination_grace_period=1.0)
     asked = experiment(trace((0.0, 0.1), (30.0, 0.1), drain=1.0), LIVENESS, startup)

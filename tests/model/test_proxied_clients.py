@@ -83,6 +83,21 @@ def test_connect_timeout_is_504_and_the_read_timeout_begins_when_connected() -> 
     assert patient.requests.finished[3] > 2.0
 
 
+def test_read_timeout_counts_from_the_connection_however_long_that_took() -> None:
+    """The fourth is connected after its SYN was sent twice more, and waits 4 s from then on.
+
+    nginx looks whether it is connected after 3 s: it is, since 2.3 s.
+    """
+    server = Server(workers=1, worker_class="sync", backlog=1)
+    rows = [(0.0, 1.5), (0.1, 0.1), (0.2, 0.1), (0.3, 10.0)]
+    proxy = Proxy(kind="nginx", connect_timeout=3.0, read_timeout=4.0)
+    run = predict(experiment(proxy, trace(*rows), server))
+    assert outcome_counts(run) == {"ok": 3, "gateway_timeout": 1}
+    connected = run.requests.accepted[3]
+    assert 2.3 < connected < 2.5
+    assert run.requests.finished[3] == pytest.approx(connected + 4.0, abs=1e-6)
+
+
 def test_client_that_gives_up_and_tries_again() -> None:
     server = Server(workers=1, worker_class="sync")
     traffic = replace(trace((0.0, 1.0)), timeout=0.8, retries=1, retry_delay=0.4)

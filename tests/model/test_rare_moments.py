@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from moments import FREE, run_of, times
 from outcomes import outcomes
 
 import sim.model
-from sim.experiment import Experiment, LaunchDarkly, Probe, Proxy, Server, TraceRow, Traffic
-from sim.experiment.costs import PARTS, Costs
+from sim.experiment import Probe, Proxy, Server
+from sim.experiment.costs import Costs
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import (
     BootError,
@@ -26,46 +27,11 @@ from sim.experiment.disturbance import (
     Signal,
 )
 from sim.experiment.proxy import ProxyKind
-from sim.model import predict
 from sim.model.engine.clock import Clock
 from sim.run import Run
 
-FREE = Costs(**{cost.name: 1.0 if cost.name in PARTS else 0.0 for cost in fields(Costs)})
-
 SYNC = Server(workers=1, preload_app=True)
 GTHREAD = Server(workers=1, threads=2, preload_app=True)
-
-
-def run_of(
-    server: Server,
-    arrivals: Iterable[tuple[float, float]],
-    *disturbances: Disturbance,
-    costs: Costs = FREE,
-    probes: tuple[Probe, ...] = (),
-    launchdarkly: bool = False,
-    proxy: Proxy | None = None,
-    **traffic: Any,  # noqa: ANN401
-) -> Run:
-    """A run of requests (s of arrival, s of I/O); each step of the server costs nothing."""
-    trace = tuple(TraceRow(at, io, 0.0) for at, io in arrivals)
-    asked = Traffic(arrivals="trace", trace=trace, **{"drain": 30.0, **traffic})
-    return predict(
-        Experiment(
-            server,
-            traffic=asked,
-            costs=costs,
-            probes=probes,
-            proxy=proxy or Proxy(),
-            launchdarkly=LaunchDarkly(enabled=launchdarkly),
-            disturbances=disturbances,
-            replications=1,
-        )
-    )
-
-
-def times(run: Run, kind: str) -> list[tuple[float, str]]:
-    """When each event of that kind came, and to which process."""
-    return [(event.time, event.process) for event in run.events if event.kind == kind]
 
 
 # --- clients -------------------------------------------------------------------------------------
@@ -126,9 +92,11 @@ def test_a_500_reaches_a_client_that_still_waits(
 PROBE = Probe("liveness", period=1.0, timeout=8.0, failure_threshold=9)
 
 
-def test_a_probe_that_hangs_its_worker_fails_with_a_500() -> None:
+@pytest.mark.parametrize("proxy", [Proxy(), Proxy("nginx")], ids=["direct", "nginx"])
+def test_a_probe_that_hangs_its_worker_fails_with_a_500(proxy: Proxy) -> None:
+    """A kubelet knows of no proxy: it probes Gunicorn itself."""
     hang = Hang(0.0, worker=1, threads=1, seconds=20.0)
-    run = run_of(replace(SYNC, timeout=1), [(6.0, 0.0)], hang, probes=(PROBE,))
+    run = run_of(replace(SYNC, timeout=1), [(6.0, 0.0)], hang, probes=(PROBE,), proxy=proxy)
     assert outcomes(run) == ["ok"]
     assert next(probe.request.outcome for probe in run.probes) == "error_5xx"
 

@@ -214,3 +214,50 @@ def test_rest_of_the_run_is_what_it_was_without_a_rollout() -> None:
     alone, rolled = predict(experiment()), predict(experiment(replace(ROLLOUT, at=9.0)))
     first = [row for row, arrival in enumerate(alone.requests.arrival) if arrival < 8.9]
     assert [alone.requests[row] for row in first] == [rolled.requests[row] for row in first]
+
+
+def ends(run: Run, kind: str) -> list[float]:
+    """When that came to the first pod's container, s."""
+    return [
+        event.time for event in run.events if (event.kind, event.process) == (kind, "container")
+    ]
+
+
+def test_pod_that_is_deleted_while_it_is_restarted_is_stopped_once() -> None:
+    """Its liveness probe has failed, and it has 2 s more; the rollout deletes it meanwhile."""
+    liveness = Probe("liveness", period=0.5, timeout=0.4, failure_threshold=1, initial_delay=3.0)
+    asked = experiment(
+        replace(ROLLOUT, termination_grace_period=9.0),
+        Hang(1.5, worker=1, threads=2, seconds=3600.0),
+        probes=(READINESS, replace(liveness, termination_grace_period=2.0)),
+    )
+    run = predict(asked)
+    (failed,), (term,), (ended,) = (
+        ends(run, kind) for kind in ("liveness failed", "sent SIGTERM", "ended")
+    )
+    deleted = at(run, "deleted", "pod")
+    assert deleted == pytest.approx(READY)
+    assert failed == term < READY < ended
+    assert ended == pytest.approx(term + 2.0, abs=0.01)
+    assert not ends(run, "started")
+    assert outcomes(run)[-1] == "ok"
+
+
+def test_pod_that_is_deleted_in_its_back_off_is_not_started_again() -> None:
+    """Its second restart waits for 10 s, from 2.2 to 12.2, and it is deleted at 3."""
+    kills = (Signal(0.2, "KILL", "master"), Signal(2.2, "KILL", "master"))
+    run = predict(experiment(kills[0], ROLLOUT, kills[1], long=(13.0, 0.01)))
+    assert ends(run, "back-off") == pytest.approx([2.2], abs=0.01)
+    assert at(run, "deleted", "pod") == pytest.approx(READY)
+    assert ends(run, "started") == pytest.approx([0.2], abs=0.01)
+    assert outcomes(run)[-1] == "ok"
+
+
+def test_container_that_ends_in_its_hook_gets_no_signal() -> None:
+    """Its first process is gone at 4.5, of a hook that would sleep until 6."""
+    kill = Signal(4.5, "KILL", "master")
+    run = predict(experiment(replace(ROLLOUT, pre_stop=3.0), kill))
+    assert not ends(run, "sent SIGTERM")
+    assert ends(run, "ended") == pytest.approx([4.5], abs=0.01)
+    assert not ends(run, "started")
+    assert lost(run) == []

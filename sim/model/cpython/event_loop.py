@@ -210,8 +210,7 @@ class EventLoop:
     def _over(self, callback: tuple[int, Then, Any]) -> None:
         """What a callback has computed is over."""
         turn, then, argument = callback
-        if turn != self._turn:
-            return
+        assert turn == self._turn, "what is thrown out computes no more"
         self._busy = False
         then(argument)
         if not self._busy:
@@ -236,13 +235,12 @@ class EventLoop:
             self._next(turn)
 
     def _polled(self) -> bool:
-        """Take what the poll has found; False: the thread sleeps in it, or has left the loop."""
+        """Take what the poll has found; False: the thread sleeps in it."""
         self.on_poll()
         self._until_poll = len(self.callbacks)
         if self._until_poll:
             return True
-        if not self.stopped:
-            self.asleep = True
-            self.slept_at = self.clock.time
-            self.on_sleep()
+        self.asleep = True
+        self.slept_at = self.clock.time
+        self.on_sleep()
         return False

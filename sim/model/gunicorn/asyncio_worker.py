@@ -45,6 +45,7 @@ class AsyncioWorker(EventLoopWorker):
 
     State:
         served: requests that it has responded to; ``max_served`` of them are its last.
+        unmade: connections that it has accepted, and that have no transport yet.
         running: connections whose request has been read, and has no response yet.
         requests: connections whose plain function waits for a thread, and since when, s.
         threads: anyio's, in the order in which they were started.
@@ -72,6 +73,7 @@ class AsyncioWorker(EventLoopWorker):
         "running",
         "served",
         "threads",
+        "unmade",
     )
 
     def __init__(
@@ -103,6 +105,7 @@ class AsyncioWorker(EventLoopWorker):
         self._then_called = self._after_call
         self.served = 0
         self.running: dict[Connection, None] = {}
+        self.unmade: dict[Connection, None] = {}
         self.requests: deque[tuple[Connection, float]] = deque()
         self.threads: list[PoolThread] = []
         self.idle_threads: list[PoolThread] = []
@@ -120,6 +123,7 @@ class AsyncioWorker(EventLoopWorker):
 
     def _has_accepted(self, connection: Connection) -> None:
         """`_accept_connection2()` is a task, which runs in the next turn."""
+        self.unmade[connection] = None
         self.loop.callbacks.append((self._then_make_transport, connection))
 
     def _make_transport(self, connection: Connection) -> None:
@@ -131,12 +135,14 @@ class AsyncioWorker(EventLoopWorker):
 
         No timer runs on a connection that has not sent a request yet.
         """
-        if connection.row >= 0 and connection.ready <= self.clock.time + ROUNDING:
+        del self.unmade[connection]
+        if connection not in self.conns:
+            return  # All tasks have been cancelled meanwhile.
+        if connection.ready <= self.clock.time + ROUNDING:
             self.loop.events.append((self._then_begin, connection))
-            return
-        self.waiting[connection] = None
-        if connection.row >= 0:
+        else:
             # A client that is slow on a new connection tells nobody when it sends.
+            self.waiting[connection] = None
             self.clock.after(connection.ready - self.clock.time, self._sent, connection)
 
     def _wait_for_request(self, connection: Connection) -> None:
@@ -295,6 +301,7 @@ class AsyncioWorker(EventLoopWorker):
         super()._forget_requests()
         self.requests.clear()
         self.running.clear()
+        self.unmade.clear()
         if self.ended:
             for thread in self.threads:
                 thread.connection = None

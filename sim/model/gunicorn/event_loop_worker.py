@@ -126,6 +126,10 @@ class EventLoopWorker(Worker):
         """The application waits for ``io`` s."""
 
     @abstractmethod
+    def handle_request(self, connection: Connection) -> None:
+        """The request is parsed: call the application, which begins with its I/O."""
+
+    @abstractmethod
     def _finish(self, connection: Connection) -> None:
         """The response is sent: close the connection, or wait for the next request on it."""
 
@@ -259,8 +263,7 @@ class EventLoopWorker(Worker):
     # The steps of a request.
 
     def _begin_request(self, connection: Connection) -> None:
-        if connection not in self.conns:
-            return
+        assert connection in self.conns, "a request is read from a connection that is open"
         if connection.keep:
             connection.accepted = self.clock.time
             self.note_accepted(connection, thread=1)
@@ -269,10 +272,6 @@ class EventLoopWorker(Worker):
         self.current = connection
         seconds = self.request_cost(self.start_pace.step(self.clock.time))
         self.loop.compute(seconds, self._then_handle_request, connection)
-
-    def handle_request(self, connection: Connection) -> None:
-        """The request is parsed: call the application, which begins with its I/O."""
-        self._run(connection, self.call_application(connection))
 
     def _run(self, connection: Connection, io: float) -> None:
         """The application has begun, and has ``io`` s of I/O before it computes."""
@@ -392,8 +391,8 @@ class EventLoopWorker(Worker):
             self._look_later()
 
     def give_up(self) -> None:
-        """See `Worker`: no handler of these classes calls it once the worker has booted."""
-        self._throw_out(self.status or 0)
+        """Never called: once the worker has booted, its handlers are those of its loop."""
+        raise AssertionError("an event loop is left by its own callbacks")
 
     def _forget_requests(self) -> None:
         """Nothing goes on with any request: the process has ended, or leaves."""

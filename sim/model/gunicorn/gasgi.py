@@ -217,8 +217,7 @@ class ASGIWorker(AsyncioWorker):
                 self.loop.ready(self._abort, None)
 
     def _abort(self, _: None) -> None:
-        if self.exiting:
-            return
+        assert not self.exiting, "a loop that is closed runs no callback"
         if self.cleaning:
             # `SystemExit` ends the wait for plain functions, which Python then joins.
             self.status = 1

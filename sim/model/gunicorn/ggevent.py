@@ -148,13 +148,11 @@ class GeventWorker(EventLoopWorker):
             return
         now = self.clock.time
         if self.stopping_since == inf:
-            if not self.alive:
-                self._stop_accepting()
-            elif not self.parent_alive:
+            if self.alive:
+                assert not self.parent_alive, "it looks where it is to stop"
                 self._orphaned()
                 return
-        if self.stopping_since == inf:
-            return
+            self._stop_accepting()
         if self.killing or not self.conns:
             self._leave()
             return
@@ -190,13 +188,8 @@ class GeventWorker(EventLoopWorker):
         self.clock.after(QUIT_SLEEP, self._quit, None)
 
     def _quit(self, _: None) -> None:
-        if self.exiting or self.ended:
-            return
-        self.loop.ready(self._exit, 0)
-
-    def _exit(self, status: int) -> None:
-        if not self.exiting:
-            self._throw_out(status)
+        if not (self.exiting or self.ended):
+            self.loop.ready(self._throw_out, 0)
 
     def handle_abort(self) -> None:
         """SIGABRT: `sys.exit(1)`, in whatever the thread runs."""
@@ -224,7 +217,7 @@ class GeventWorker(EventLoopWorker):
 
     def _handle_nothing(self, connection: Connection) -> None:
         """Wait for another request, which does not come: the client waits for its response."""
-        if connection in self.conns:
-            self.waiting[connection] = None
-            connection.timeout = self.clock.time + self.keepalive
-            self.clock.after(self.keepalive, self._time_out, (connection, connection.timeout))
+        assert connection in self.conns, "only its greenlet closes it"
+        self.waiting[connection] = None
+        connection.timeout = self.clock.time + self.keepalive
+        self.clock.after(self.keepalive, self._time_out, (connection, connection.timeout))

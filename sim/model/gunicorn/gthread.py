@@ -353,7 +353,8 @@ class ThreadWorker(Worker):
 
     def _has_gil(self, _: None) -> None:
         """The main thread has waited for the GIL; another worker may have accepted meanwhile."""
-        self.gil.go_on(self._cost_of_events(), self._then_dispatch, None)
+        if not self._thrown_out_of_loop():
+            self.gil.go_on(self._cost_of_events(), self._then_dispatch, None)
 
     def _cost_of_events(self) -> float:
         """CPU of what is ready, s: at most one `accept()`, requests to finish and to enqueue."""
@@ -370,6 +371,8 @@ class ThreadWorker(Worker):
 
     def _dispatch(self, _: None) -> None:
         """Handle what was ready."""
+        if self._thrown_out_of_loop():
+            return
         assert self.to_finish <= len(self.finished), "only this turn finishes requests"
         assert self.to_read <= len(self.readable), "only this turn reads from connections"
         connection = self.in_hand
@@ -417,8 +420,12 @@ class ThreadWorker(Worker):
         self._end_turn()
 
     def _after_close(self, _: None) -> None:
-        if not self.ended:
+        if not (self.ended or self._thrown_out_of_loop()):
             self.gil.compute(0.0, self._finish_requests, None)
+
+    def _thrown_out_of_loop(self) -> bool:
+        """Whether a signal's handler has the main thread, or its exception has ended the loop."""
+        return self.exiting or self.in_handler
 
     def _end_turn(self) -> None:
         if self.to_read:
@@ -439,6 +446,8 @@ class ThreadWorker(Worker):
 
     def _loop(self) -> None:
         """The head of the loop of `run()`."""
+        if self._thrown_out_of_loop():
+            return
         if not (self.alive and self.parent_alive):
             self._stop()
             return
@@ -462,8 +471,6 @@ class ThreadWorker(Worker):
 
     def _stop(self) -> None:
         """The head of the second loop of `run()`, which serves what a stopping worker holds."""
-        if self.exiting:
-            return
         now = self.clock.time
         if self.heartbeat_at_stop:
             self.notified = now

@@ -73,7 +73,6 @@ class OldThreadWorker(ThreadWorker):
         keepalived_conns: `_keep`; a readable one is among them until it is polled.
         readable: connections on the poller that have become readable.
         futures: requests that the pool has, and has not done.
-        done: futures that are done, and that the main thread has yet to see.
         polls: whether the main thread's turn is one of its poller.
         waits: whether the main thread is in `futures.wait()`.
         spins: whether the main thread spins.
@@ -83,7 +82,6 @@ class OldThreadWorker(ThreadWorker):
     __slots__ = (
         "_then_finish",
         "_then_spin",
-        "done",
         "futures",
         "poller_first",
         "polls",
@@ -98,7 +96,6 @@ class OldThreadWorker(ThreadWorker):
         self._then_finish = self._finish_in_thread
         self._then_spin = self._spin
         self.futures = 0
-        self.done = 0
         self.polls = False
         self.waits = False
         self.spins = False
@@ -141,8 +138,7 @@ class OldThreadWorker(ThreadWorker):
 
     def _loop(self) -> None:
         """The head of `run()`'s loop, and its wait."""
-        if self.exiting or self.in_handler:
-            return
+        assert not self._thrown_out_of_loop(), "what an exception has ended takes no turn"
         if not (self.alive and self.parent_alive):
             self._leave_loop()
             return
@@ -150,8 +146,6 @@ class OldThreadWorker(ThreadWorker):
         self.polls = self.nr_conns < self.worker_connections
         if self.polls:
             self._poll()
-        elif self.done:
-            self._begin_turn()
         elif self.futures:
             self.waits = True
             self._sleep_until_timeout()
@@ -192,7 +186,7 @@ class OldThreadWorker(ThreadWorker):
 
     def _dispatch(self, _: None) -> None:
         """Handle what was ready."""
-        if self.exiting or self.in_handler:
+        if self._thrown_out_of_loop():
             return
         connection = self.in_hand
         if connection is not None:
@@ -203,7 +197,6 @@ class OldThreadWorker(ThreadWorker):
         while self.to_read:
             self.to_read -= 1
             self._on_polled(self.readable.pop(0))
-        self.done = 0
         if self.keepalived_conns:
             self.murder_keepalived(force=False)
         self._loop()
@@ -254,7 +247,7 @@ class OldThreadWorker(ThreadWorker):
 
     def _spin(self, _: None) -> None:
         self.spins = False
-        if self.exiting or self.in_handler:
+        if self._thrown_out_of_loop():
             return
         if self.keepalived_conns:
             self.murder_keepalived(force=False)
@@ -304,7 +297,6 @@ class OldThreadWorker(ThreadWorker):
         connection = thread.connection
         assert connection is not None, "a thread that is done has a connection"
         self.futures -= 1
-        self.done += 1
         assert self.futures >= 0, "every future ends once"
         if connection.keep and self.alive:
             connection.timeout = self.clock.time + self.keepalive

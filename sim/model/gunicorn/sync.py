@@ -162,11 +162,6 @@ class SyncWorker(Worker):
             self.end_io(connection)
             self.gil.go_on(self._cost_of_response(connection), self._end_response, None)
 
-    def reach_max_requests(self) -> None:
-        """See `Worker`; logged whether or not the worker stops already."""
-        self.note("max_requests")
-        self.alive = False
-
     def _after_io(self, connection: Connection) -> None:
         if connection is not self.connection or self.in_handler:
             return  # An exception ends the request, or the process has ended.

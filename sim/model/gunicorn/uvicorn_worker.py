@@ -218,11 +218,11 @@ class UvicornWorker(AsyncioWorker):
         self.alive = False
 
     def _shutdown(self) -> None:
-        """Close the listener, and every connection without a request that has begun."""
+        """Close the listener, and every connection of `connections` that has no request."""
         self.silent = True
         self._stop_accepting()
         for connection in list(self.conns):
-            if connection not in self.running:
+            if connection not in self.running and connection not in self.unmade:
                 self._expire(connection)
 
     def _end_of_run(self) -> None:

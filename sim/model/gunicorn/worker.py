@@ -254,7 +254,8 @@ class Worker(Poller):
             if self.ldclient is not None:
                 yield from self.ldclient.start(launchdarkly.start_wait)
         yield from self._compute(self.life_costs.boot)
-        if self._left():
+        if self._left() or self.in_handler:
+            # `SystemExit` is raised where it boots, and it never enters its main loop.
             return
         if self.parent.boot_error:
             self.note("boot failed")
@@ -346,10 +347,12 @@ class Worker(Poller):
         return io
 
     def reach_max_requests(self) -> None:
-        """The worker is to restart; its main thread sees that when it next comes round."""
-        if self.alive:
-            self.note("max_requests")
-            self.alive = False
+        """The worker is to restart; its main thread sees that when it next comes round.
+
+        A sync worker logs it whether or not it stops already (`SyncWorker.handle_request()`).
+        """
+        self.note("max_requests")
+        self.alive = False
 
     def end_io(self, connection: Connection) -> None:
         """The application's I/O is over: it computes now, at the pace of this moment."""
