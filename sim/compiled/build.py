@@ -64,8 +64,8 @@ def refuse_missing_tools() -> None:
 def build(lib: Path) -> None:
     """Build the extensions in ``lib``; nothing else is written outside of a temporary directory.
 
-    It takes half a minute, and what it says goes to stdout and stderr. The working directory has
-    to be the one that `sim` is in.
+    It takes a minute and a half, and what it says goes to stdout and stderr. The working directory
+    has to be the one that `sim` is in.
 
     Raises:
         SystemExit: when mypyc finds an error.
@@ -85,7 +85,7 @@ def build(lib: Path) -> None:
                 "--no-warn-unused-ignores",
                 *(str(path.relative_to(root)) for path in paths if path.name not in PYTHON),
             ],
-            opt_level="3",
+            opt_level="2",
             # They cost nothing here, and hold in tests, which run interpreted code.
             strip_asserts=True,
             target_dir=f"{scratch}/c",

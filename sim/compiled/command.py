@@ -19,7 +19,7 @@ from sim.errors import ExperimentError
 from sim.reading.one_line_parser import OneLineParser
 
 #: s that compiling takes, about: for the line that says so.
-ABOUT = 40
+ABOUT = 90
 
 
 def main(arguments: Sequence[str]) -> None:
