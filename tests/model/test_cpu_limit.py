@@ -21,9 +21,10 @@ from sim.experiment import Experiment, Host, Server, Traffic
 from sim.experiment.costs import Costs
 from sim.experiment.distribution import Distribution
 from sim.experiment.host import CPU_PERIOD
-from sim.model.engine.clock import Clock
+from sim.model.cpython.gil import Gil
+from sim.model.engine.clock import Call, Clock
 from sim.model.linux.cpu_limit import PERIOD, CpuLimit
-from sim.model.linux.scheduler import Cores
+from sim.model.linux.scheduler import Cores, Thread
 from sim.model.simulation import predict
 from sim.run import CpuStat, Run
 
@@ -237,3 +238,38 @@ def test_workers_for_a_node_make_half_a_core_slower() -> None:
     assert two.memory is not None
     assert many.memory is not None
     assert 35 < many.memory.total / two.memory.total < 45
+
+
+def throttled_gil() -> tuple[Clock, Gil, list[tuple[str, float]]]:
+    """A process that is throttled from 6 ms on, and the threads of which compute 1 ms at 50 ms.
+
+    Its quota is 5 ms in each period, on one core: the debt of 1 ms is paid at 100 ms.
+    """
+    clock, ended = Clock(), list[tuple[str, float]]()
+    cores = Cores(clock, Random(1), Costs(), 1, 1)
+    gil = Gil(clock, cores, Random(1), CpuLimit(clock, cores, 0.05, 0.0, 250, 0.0))
+
+    def end(name: str) -> None:
+        ended.append((name, clock.time))
+
+    gil.compute(0.006, end, "first")
+    for number, name in enumerate(("second", "third")):
+        thread = Thread(cores.home())
+        begin = Call(clock, lambda _, n=name, t=thread: gil.compute(0.001, end, n, t))  # type: ignore[misc]
+        begin.after(0.05 + number / 1000)
+    return clock, gil, ended
+
+
+def test_threads_that_wake_up_while_their_process_is_throttled_wait_for_one_refill() -> None:
+    clock, _, ended = throttled_gil()
+    clock.run_until(clock.timeout(0.3))
+    assert [name for name, _ in ended] == ["first", "second", "third"]
+    assert [time for _, time in ended] == pytest.approx([0.006, 0.101, 0.102], abs=0.0005)
+
+
+def test_a_process_that_ends_while_it_is_throttled_computes_no_more() -> None:
+    clock, gil, ended = throttled_gil()
+    clock.run_until(clock.timeout(0.07))
+    gil.end_process()
+    clock.run_until(clock.timeout(0.3))
+    assert [name for name, _ in ended] == ["first"]

@@ -86,8 +86,18 @@ def test_the_place_of_a_key_among_some_is_that_of_bisect(key: int) -> None:
     compare_places([0, 1, 1, 1, 4, 7, 9, 9], key)
 
 
+@pytest.mark.parametrize("pops", [[1, 0, 3], [9] * 4, [0] * 5, [2, 5, 0, 1, 4]])
+def test_a_queue_that_empties_and_fills_is_first_in_first_out(pops: list[int]) -> None:
+    compare_queues(pops, 2)
+
+
 @given(st.lists(st.integers(0, 3)), st.integers(0, 5))
 def test_a_queue_is_first_in_first_out_as_deque_is(pops: list[int], at_first: int) -> None:
+    compare_queues(pops, at_first)
+
+
+def compare_queues(pops: list[int], at_first: int) -> None:
+    """Append to either queue and pop from it, by turns."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heap, "COMPILED", True)
         fifo = as_compiled("sim.model.engine.fifo")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from event_loops import TO_WORKER, events, traced
@@ -25,7 +26,7 @@ from sim.experiment import (
     WorkerClass,
 )
 from sim.experiment.distribution import Distribution
-from sim.experiment.disturbance import Signal
+from sim.experiment.disturbance import BootError, Hang, Signal
 from sim.model import predict
 
 SYNC = Server(workers=1, preload_app=True)
@@ -245,6 +246,18 @@ def test_an_orphan_that_is_stopped_too_leaves_once(worker_class: str) -> None:
     assert not events(run, "orphaned")
 
 
+@pytest.mark.parametrize("worker_class", ["gevent", "asgi"])
+def test_an_orphan_that_is_stopped_too_waits_for_what_it_holds(worker_class: str) -> None:
+    """It finds both at 3.5; one request waits until 5.4."""
+    rows = ((0.4, 5.0, 0.0), (0.5, 0.0, 3.0), (9.0, 0.0, 0.0))
+    killed = Signal(2.0, to="master", signal="KILL")
+    asked = traced(LOOPS[worker_class], *rows)
+    run = predict(replace(asked, disturbances=(TO_WORKER["TERM"], killed)))
+    assert outcomes(run) == ["ok", "ok", "refused"]
+    ((exiting, _),) = events(run, "exiting")
+    assert 5.4 <= exiting < 6.5
+
+
 @pytest.mark.parametrize("signal", ["TERM", "QUIT", "INT"])
 def test_a_gevent_worker_whose_hub_is_gone_has_no_handlers_that_run(signal: str) -> None:
     """They are greenlets, or change what `run()` looks for, which is over. Python takes 3 s."""
@@ -292,3 +305,252 @@ def test_a_uvicorn_worker_closes_first_what_a_proxy_closes_too() -> None:
     assert ended == pytest.approx(2.5, abs=0.3)
     assert worker == "worker 1"
     assert run.requests.worker[3] == 2
+
+
+@pytest.mark.parametrize("worker_class", ["gevent", "asgi", "uvicorn"])
+def test_a_connection_that_both_sides_close_is_closed_once(worker_class: str) -> None:
+    """Gunicorn's 2 s are over at 2.1 and nginx's at 2.6, and the loop computes until 3.0."""
+    asked = replace(
+        traced(LOOPS[worker_class], (0.0, 0.1, 0.0), (0.0, 0.1, 0.0), (0.5, 0.0, 2.5), (9.0, 0, 0)),
+        proxy=Proxy("nginx", keepalive=4, idle_timeout=2.5),
+    )
+    assert outcomes(predict(asked)) == ["ok"] * 4
+
+
+def test_an_idle_connection_that_expires_as_uvicorn_stops_is_closed_once() -> None:
+    """`main_loop()` ends at the tick after 0.8, `keepalive` at 2.1; the loop computes until 3.0."""
+    rows = ((0.0, 0.1, 0.0), (0.0, 0.1, 0.0), (0.5, 0.0, 2.5), (9.0, 0.0, 0.0))
+    asked = traced(LOOPS["uvicorn"], *rows, connection="keepalive")
+    run = predict(replace(asked, disturbances=(Signal(0.8, "TERM"),)))
+    assert outcomes(run) == ["ok"] * 4
+    assert run.requests.worker[3] == 2
+
+
+@workers("gthread", "gevent", "asgi")
+def test_a_worker_does_not_keep_what_is_closed_before_it_has_finished(server: Server) -> None:
+    """It finishes for 0.5 s, and nginx closes its idle connection after 0.1.
+
+    A worker that kept it would not end before `keepalive`, which is over at 3.5 at the earliest.
+    """
+    run = run_of(
+        replace(server, keepalive=3),
+        [(0.0, 0.0), (9.0, 0.0)],
+        Signal(1.0, "TERM"),
+        costs=replace(FREE, finish=0.5),
+        proxy=Proxy("nginx", keepalive=4, idle_timeout=0.1),
+    )
+    assert outcomes(run) == ["ok", "ok"]
+    ((ended, _),) = times(run, "exit")
+    assert ended < 2.3
+
+
+def test_gevent_without_keepalive_waits_for_a_silent_client_for_ever() -> None:
+    """`timeout_ctx()` is `gevent.Timeout(self.cfg.keepalive or None, False)`."""
+    late = Distribution("const", (3.0,))
+    run = predict(traced(replace(LOOPS["gevent"], keepalive=0), (0.0, 0.0, 0.0), first_byte=late))
+    assert outcomes(run) == ["ok"]
+    assert run.requests.started[0] == pytest.approx(3.0, abs=0.01)
+
+
+def test_a_request_may_end_while_gevent_stops_its_server() -> None:
+    """It looks at 1.75, waits for 2 s, and `server.stop(timeout=1)` for 1 s more, until 4.75."""
+    server = replace(LOOPS["gevent"], graceful_timeout=2)
+    asked = traced(server, (0.5, 3.7, 0.0), (9.0, 0.0, 0.0))
+    run = predict(replace(asked, disturbances=(TO_WORKER["TERM"],)))
+    assert outcomes(run) == ["ok", "ok"]
+    ((ended, _),) = events(run, "exit")
+    assert ended == pytest.approx(4.2, abs=0.05)
+
+
+def test_a_cancelled_task_is_not_resumed_by_its_timer() -> None:
+    """Its client leaves at 1.5, and it is cancelled at 4.5; it would have slept until 10.5."""
+    asked = traced(LOOPS["asgi"], (0.5, 10.0, 5.0), (10.6, 0.0, 0.0), timeout=1.0)
+    run = predict(asked)
+    assert outcomes(run) == ["timeout", "ok"]
+    assert run.requests.started[1] == pytest.approx(10.6, abs=0.01)
+
+
+def test_a_client_of_asgi_that_leaves_before_its_kept_connection_is_read() -> None:
+    """The loop computes until 2.5, reads what was given up at 2.0, and cancels it at 5.5."""
+    rows = ((0.0, 0.1, 0.0), (0.0, 0.1, 0.0), (0.5, 0.0, 2.0), (1.0, 10.0, 0.0), (30.0, 0.0, 0.0))
+    asked = traced(LOOPS["asgi"], *rows, connection="keepalive", timeout=1.0)
+    run = predict(replace(asked, disturbances=(Signal(2.6, "TERM"),)))
+    assert outcomes(run) == ["ok", "ok", "timeout", "timeout", "ok"]
+    ((ended, _),) = events(run, "exit")
+    assert ended == pytest.approx(5.5, abs=0.2)
+
+
+def test_sigabrt_twice_is_one_callback_of_asgi() -> None:
+    """The loop computes until 2.5, and finds both then."""
+    asked = traced(LOOPS["asgi"], (0.5, 0.0, 2.0), (1.0, 0.0, 0.0), (9.0, 0.0, 0.0))
+    abort = TO_WORKER["ABRT"]
+    once = predict(replace(asked, disturbances=(abort,)))
+    twice = predict(replace(asked, disturbances=(abort, replace(abort, at=1.5))))
+    assert events(once, "exit") == events(twice, "exit")
+    assert outcomes(once) == outcomes(twice)
+
+
+def test_python_joins_a_function_that_sigabrt_has_left_alone() -> None:
+    """SIGQUIT waits for it, SIGABRT ends that wait at 2.5, and the process ends at 4.5."""
+    asked = traced(LOOPS["asgi"], (0.5, 4.0, 0.0), (9.0, 0.0, 0.0), endpoint="def")
+    signals = (TO_WORKER["QUIT"], replace(TO_WORKER["ABRT"], at=2.5))
+    run = predict(replace(asked, disturbances=signals))
+    assert outcomes(run) == ["reset", "ok"]
+    assert run.requests.finished[0] == pytest.approx(2.5, abs=0.01)
+    ((ended, _),) = events(run, "exit")
+    assert ended == pytest.approx(4.5, abs=0.05)
+
+
+# --- gthread -------------------------------------------------------------------------------------
+
+
+def test_an_orphan_of_gthread_says_so_and_serves_what_it_holds() -> None:
+    run = run_of(GTHREAD, [(0.5, 3.0)], Signal(1.0, "KILL", "master"))
+    assert outcomes(run) == ["ok"]
+    ((orphaned, process),) = times(run, "orphaned")
+    assert process == "worker 1"
+    assert orphaned <= 2.0 + 0.01
+
+
+@pytest.mark.parametrize("release", ["20.1.0", "23.0.0", "24.1.1", "27.0.0"])
+def test_a_stopping_worker_closes_what_its_response_has_kept(release: str) -> None:
+    """The header said keep-alive before SIGTERM came; only 27.0.1 lets such connections linger."""
+    server = replace(GTHREAD, gunicorn=release, keepalive=20)
+    rows = [(0.5, 1.0), (1.6, 0.0), (9.0, 0.0)]
+    run = run_of(server, rows, Signal(1.0, "TERM"), connection="keepalive")
+    assert outcomes(run) == ["ok"] * 3
+    ((exiting, _),) = times(run, "exiting")
+    assert exiting == pytest.approx(1.5, abs=0.01)
+    assert list(run.requests.worker) == [1, 2, 2]
+
+
+@pytest.mark.parametrize(("server", "outcome"), [(OLD, "reset"), (OLDEST, "ok")])
+def test_sigterm_comes_as_an_old_worker_accepts(server: Server, outcome: str) -> None:
+    """It sees SIGTERM at the head of its loop, at 1.0.
+
+    From 21 on the connection is on the poller by then, which is closed unread; 20.1 has given it to
+    the pool. `futures.wait()` is over with the request, and nothing comes of `graceful_timeout`.
+    """
+    run = run_of(
+        replace(server, graceful_timeout=2),
+        [(0.5, 0.1), (9.0, 0.0)],
+        Signal(0.6, "TERM"),
+        costs=replace(FREE, accept=0.5, follow=0.1),
+    )
+    assert outcomes(run) == [outcome, "ok"]
+    ((exiting, _),) = times(run, "exiting")
+    assert exiting == pytest.approx(1.0 if outcome == "reset" else 1.1, abs=0.02)
+
+
+def test_sigquit_ends_a_worker_that_spins() -> None:
+    """23.0 holds all connections that it may, has read none of them, and never polls again."""
+    server = replace(OLD, threads=1, worker_connections=1)
+    costs = replace(FREE, follow=0.001)
+    run = run_of(server, [(0.5, 0.0), (9.0, 0.0)], Signal(2.0, "QUIT"), costs=costs)
+    assert outcomes(run) == ["reset", "unfinished"]
+    assert [process for _, process in times(run, "spins")] == ["worker 1", "worker 2"]
+    ((exiting, _),) = times(run, "exiting")
+    assert exiting == pytest.approx(2.1, abs=0.03)
+
+
+# --- masters and the kernel ----------------------------------------------------------------------
+
+
+def test_a_second_worker_that_cannot_boot_ends_the_master_as_it_halts() -> None:
+    """`halt()` reaps in `stop()`, where `HaltServer` is raised again and nothing catches it.
+
+    It has sent SIGTERM to the others by then.
+    """
+    server = replace(SYNC, workers=2, timeout=4)
+    run = run_of(server, [(0.1, 0.0), (9.0, 0.0)], BootError(0.5), Signal(1.0, "HUP", "master"))
+    assert not times(run, "halt")
+    assert not times(run, "shutdown")
+    assert {process for _, process in times(run, "exiting")} >= {"worker 1", "worker 2"}
+    assert outcomes(run) == ["ok", "refused"]
+
+
+def test_a_worker_that_a_stopping_master_kills_is_seldom_gone_before_it() -> None:
+    """`stop()` reaps right after its SIGKILL: on real servers 2 of 14 workers were gone by then."""
+    server, hang = replace(SYNC, graceful_timeout=1), Hang(0.0, worker=1, threads=1, seconds=60.0)
+    asked = Experiment(
+        server,
+        traffic=Traffic(arrivals="trace", trace=(TraceRow(0.1, 0.0, 0.0), TraceRow(5.0, 0.0, 0.0))),
+        costs=FREE,
+        disturbances=(hang, Signal(1.0, "TERM", "master")),
+    )
+    reaped = sum(bool(times(predict(replace(asked, seed=seed)), "exit")) for seed in range(1, 61))
+    assert 1 <= reaped <= 20
+
+
+def test_a_master_of_23_has_reaped_in_its_handler_as_it_stops() -> None:
+    rows = [(0.5, 1.0), (5.0, 0.0)]
+    run = run_of(replace(SYNC, gunicorn="23.0.0"), rows, Signal(1.0, "TERM", "master"))
+    assert outcomes(run) == ["ok", "refused"]
+    assert [process for _, process in times(run, "exit")] == ["worker 1"]
+    assert times(run, "shutdown")[0][0] == pytest.approx(1.6, abs=0.1)
+
+
+@pytest.mark.parametrize(("to", "outcome"), [("worker", "ok"), ("all", "refused")])
+def test_a_syn_finds_another_socket_of_the_port(to: Literal["worker", "all"], outcome: str) -> None:
+    """`reuse_port` of 24 and later: each worker has a socket of its own, which dies with it.
+
+    The SYN of the fourth was dropped at 0.1, and is sent again at 1.1: to the next worker's socket
+    (`__inet_lookup_listener`), or to a port where nobody listens.
+    """
+    server = replace(SYNC, reuse_port=True, backlog=1)
+    rows = [(0.0, 9.0), (0.02, 0.0), (0.04, 0.0), (0.1, 0.0)]
+    run = run_of(server, rows, Signal(0.5, "KILL", to))
+    assert outcomes(run) == ["reset", "reset", "reset", outcome]
+    assert run.requests.finished[3] == pytest.approx(1.1, abs=0.05)
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_a_stopped_worker_that_waits_for_the_core_computes_on(order: tuple[int, int]) -> None:
+    """Two compute for 1 s each on one core; both are stopped at 0.5, one as it waits its turn."""
+    rows = (TraceRow(0.0, 0.0, 1.0), TraceRow(0.0, 0.0, 1.0))
+    signals = tuple(
+        Signal(at, signal, worker=worker)
+        for at, signal in ((0.5, "STOP"), (2.0, "CONT"))
+        for worker in order
+    )
+    asked = Experiment(
+        replace(SYNC, workers=2, timeout=0),
+        Host(cores=1, clients="remote"),
+        Traffic(arrivals="trace", trace=rows),
+        LaunchDarkly(enabled=False),
+        FREE,
+        disturbances=signals,
+    )
+    run = predict(asked)
+    assert sorted(run.requests.worker) == [1, 2]
+    assert max(run.requests.finished) == pytest.approx(3.5, abs=0.01)
+
+
+def test_a_client_that_leaves_while_the_proxy_reads_the_response_gets_none() -> None:
+    """The proxy has the response at 0.1 and computes until 0.4; the client gives up at 0.2."""
+    run = run_of(
+        GTHREAD,
+        [(0.0, 0.1), (2.0, 0.1)],
+        costs=replace(FREE, proxy_response=0.3),
+        proxy=Proxy("nginx", keepalive=4),
+        timeout=0.2,
+    )
+    assert outcomes(run) == ["timeout", "timeout"]
+    assert run.requests.started == pytest.approx([0.0, 2.0], abs=0.01)
+
+
+def test_a_proxy_does_not_close_what_it_has_yet_to_find_closed() -> None:
+    """Gunicorn closes at 2.0, nginx learns of it at 2.2, and would have closed at 2.1 itself."""
+    run = run_of(
+        GTHREAD,
+        [(0.0, 0.0), (5.0, 0.0)],
+        costs=replace(FREE, send=0.2),
+        proxy=Proxy("nginx", keepalive=4, idle_timeout=2.1),
+    )
+    assert outcomes(run) == ["ok", "ok"]
+
+
+def test_a_response_at_the_end_of_the_drain_counts() -> None:
+    """Both come 1 s after the last arrival."""
+    run = run_of(SYNC, [(0.0, 1.0)], drain=1.0)
+    assert outcomes(run) == ["ok"]

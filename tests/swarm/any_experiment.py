@@ -16,11 +16,17 @@ from fingerprints import (
 )
 
 from sim.errors import ExperimentError
-from sim.experiment import Experiment, Route, Traffic
+from sim.experiment import Experiment, LaunchDarkly, Route, Traffic
 from sim.experiment.distribution import Distribution
 
 #: Numbers of requests: a few find what happens at a beginning or an end, many what happens between.
 REQUESTS: Final = (1, 2, 5, 15, 40, 40, 120)
+
+#: Fields of `Costs`: steps in which other things may happen.
+LONG_STEPS: Final = (
+    *("accept", "boot", "connect", "exit", "finalize", "finish", "kill", "postfork", "receive"),
+    *("reload", "request", "respond", "send", "sync_finish"),
+)
 
 #: Changes one thing of an experiment, by the number that it is given.
 Change = Callable[[Experiment, int], Experiment]
@@ -88,6 +94,48 @@ def _frozen(asked: Experiment, number: int) -> Experiment:
     return replace(asked, server=server, gc_freeze=True)
 
 
+def _near_limits(asked: Experiment, number: int) -> Experiment:
+    """Limits that a few requests reach: of connections, of requests, and of patience."""
+    server = replace(
+        asked.server,
+        worker_connections=(1, 2, 3)[number % 3],
+        graceful_timeout=number // 3 % 4,
+        max_requests=(0, 1, 5)[number // 12 % 3],
+    )
+    return replace(asked, server=server)
+
+
+def _with_long_step(asked: Experiment, number: int) -> Experiment:
+    """A step of Gunicorn's, of Python's or of a client's is long enough for trouble meanwhile."""
+    step = LONG_STEPS[number % len(LONG_STEPS)]
+    seconds = (0.002, 0.05, 0.5)[number // len(LONG_STEPS) % 3]
+    return replace(asked, costs=replace(asked.costs, **{step: seconds}))
+
+
+def _with_slow_clients(asked: Experiment, number: int) -> Experiment:
+    """Clients that take longer than a worker waits, with any part of what they do."""
+    if asked.traffic.timeout is not None:
+        return asked
+    parts = ("first_byte", "body", "read")
+    late = {
+        part: Distribution("const", ((0.0, 0.7, 6.0)[number // 3**place % 3],))
+        for place, part in enumerate(parts)
+    }
+    return replace(asked, traffic=replace(asked.traffic, **late))  # type: ignore[arg-type]
+
+
+def _with_flag_service(asked: Experiment, number: int) -> Experiment:
+    """Every way in which a flag service delays a boot."""
+    launchdarkly = LaunchDarkly(
+        enabled=number % 4 > 0,
+        latency=(0.0, 0.08)[number // 4 % 2],
+        start_wait=(0.0, 1.0, 5.0)[number // 8 % 3],
+        reachable=number // 24 % 4 > 0,
+        postfork=number // 96 % 4 > 0,
+    )
+    return replace(asked, launchdarkly=launchdarkly)
+
+
 #: Each with the part of the experiments that it is tried on.
 CHANGES: Final[tuple[tuple[Change, float], ...]] = (
     (on_older_release, 0.4),
@@ -98,4 +146,8 @@ CHANGES: Final[tuple[tuple[Change, float], ...]] = (
     (behind_proxy, 0.2),
     (with_probes, 0.2),
     (_frozen, 0.1),
+    (_near_limits, 0.2),
+    (_with_long_step, 0.2),
+    (_with_slow_clients, 0.1),
+    (_with_flag_service, 0.2),
 )

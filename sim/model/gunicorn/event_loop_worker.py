@@ -234,10 +234,13 @@ class EventLoopWorker(Worker):
             self.clients.closed(connection)
 
     def hang_up(self, connection: Connection) -> None:
-        """See `Worker`: the loop finds the end of the connection, and closes it."""
+        """See `Worker`: the loop finds the end of the connection, and closes it.
+
+        Where a request is not finished yet, that closes the connection.
+        """
+        connection.keep = False
         if connection in self.waiting:
             del self.waiting[connection]
-            connection.keep = False
             self.loop.ready(self._hung_up, connection)
 
     def _hung_up(self, connection: Connection) -> None:

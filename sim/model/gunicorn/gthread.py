@@ -205,10 +205,13 @@ class ThreadWorker(Worker):
         # Otherwise the main thread has yet to register it, and will find it readable then.
 
     def hang_up(self, connection: Connection) -> None:
-        """See `Worker`: a thread reads the end and the main thread closes, both in no time."""
+        """See `Worker`: a thread reads the end and the main thread closes, both in no time.
+
+        Where a request is not finished yet, that closes the connection.
+        """
+        connection.keep = False
         if connection in self.keepalived_conns:
             del self.keepalived_conns[connection]
-            connection.keep = False
             self._close(connection)
             self.look_up()
 

@@ -148,9 +148,9 @@ class UvicornWorker(AsyncioWorker):
 
     def _service_unavailable(self, connection: Connection) -> None:
         """The task runs. It costs what any response does, as far as anybody has measured."""
-        if connection in self.conns:
-            connection.pace = self.end_pace.step(self.clock.time)
-            self.loop.compute(self.costs.respond * connection.pace, self._then_refuse, connection)
+        assert connection in self.conns, "a request under way keeps its connection"
+        connection.pace = self.end_pace.step(self.clock.time)
+        self.loop.compute(self.costs.respond * connection.pace, self._then_refuse, connection)
 
     def _refuse(self, connection: Connection) -> None:
         """The 503 is sent: it counts as a response, and closes its connection."""
