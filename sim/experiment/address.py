@@ -16,7 +16,7 @@ def check_address(address: str) -> None:
     """Refuse an ``address`` of ``bind`` that Gunicorn cannot listen at (`util.parse_address`)."""
     if address.startswith(UNIX):
         path = address.removeprefix(UNIX).removeprefix("//")
-        size = len(path.encode(errors="surrogateescape"))
+        size = len(path.encode(errors="surrogatepass"))
         if not path or "\0" in path:
             raise ExperimentError(f"bind is {address!r}; expected unix: and the path of a socket")
         if size > MAX_UNIX_PATH:

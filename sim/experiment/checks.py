@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from sim.errors import ExperimentError
+
+#: Largest whole number, that of TOML and of 64 bits: a larger one is no float, and no setting.
+MAX_WHOLE: Final = 2**63 - 1
 
 
 def check_number(where: str, value: float, low: float, *, above: bool = False) -> None:
@@ -15,8 +19,10 @@ def check_number(where: str, value: float, low: float, *, above: bool = False) -
 
 
 def check_whole(where: str, value: int, low: int, high: int | None = None) -> None:
-    """Refuse a ``value`` below ``low`` or above ``high``."""
-    if value < low or (high is not None and value > high):
+    """Refuse a ``value`` below ``low`` or above ``high``, `MAX_WHOLE` where that is None."""
+    if not low <= value <= (MAX_WHOLE if high is None else high):
+        if high is None and value > MAX_WHOLE:
+            high = MAX_WHOLE
         range_ = f"from {low} to {high}" if high is not None else f">= {low}"
         raise ExperimentError(f"{where} is {value}; expected a whole number {range_}")
 

@@ -18,6 +18,10 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "bimodal": ("probability", "a", "b"),
 }
 
+#: Largest parameter: 30 years, and a coefficient of variation that nothing has. The square of a
+#: larger one may be no float.
+LARGEST = 1e9
+
 SYNTAX = "const:V | exp:MEAN | uniform:LO,HI | lognorm:MEAN,CV | bimodal:P,A,B"
 
 
@@ -51,6 +55,10 @@ class Distribution:
             if not math.isfinite(number) or number < 0:
                 raise ExperimentError(
                     f"distribution {self}: {name} is {number}; expected a finite number >= 0"
+                )
+            if number > LARGEST:
+                raise ExperimentError(
+                    f"distribution {self}: {name} is {number}; expected at most {LARGEST:g}"
                 )
         if self.kind == "uniform" and self.parameters[0] > self.parameters[1]:
             raise ExperimentError(f"distribution {self}: low is above high")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
 from sim.errors import ExperimentError
+from sim.experiment.checks import check_whole
 from sim.experiment.probe import GRACE_PERIOD
 
 #: Signals that each kind of process may be sent here, without ``SIG``.
@@ -54,8 +55,7 @@ def _at_least(name: str, value: float, low: float, *, above: bool = False) -> No
 
 
 def _whole(name: str, value: int) -> None:
-    if value < 1:
-        raise ExperimentError(f"{name} is {value}; expected a whole number >= 1")
+    check_whole(name, value, 1)
 
 
 @dataclass(frozen=True, slots=True)

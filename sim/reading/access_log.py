@@ -195,7 +195,7 @@ class _Skipping:
     def skips(self, fields: Fields, has: frozenset[str]) -> bool:
         """Whether the request is left out; counts it then."""
         if self._agents and "agent" in has:
-            agent = (fields["agent"] or "").lower()
+            agent = _text(fields["agent"]).lower()
             for part, flag in self._agents:
                 if part in agent:
                     self.counts[flag] += 1
@@ -620,9 +620,13 @@ def _reads(choice: Choice, line: str) -> bool:
     return False
 
 
-@lru_cache(maxsize=4096)
 def _worker_of(value: object) -> int:
     """The process that a field names: ``<7>`` of Gunicorn's ``%(p)s``, or a number."""
+    return _process_of(value) if isinstance(value, str | int) else NO_WORKER
+
+
+@lru_cache(maxsize=4096)
+def _process_of(value: str | int) -> int:
     try:
         number = int(str(value).strip("<>"))
     except ValueError:
@@ -645,7 +649,12 @@ def _check_path(flag: str, format_: LogFormat) -> None:
 
 def _path_of(fields: Fields, has: frozenset[str]) -> str:
     """The path of a line, without its query."""
-    return _path(fields["path" if "path" in has else "request"] or "")
+    return _path(_text(fields["path" if "path" in has else "request"]))
+
+
+def _text(value: object) -> str:
+    """A field as text: a line of JSON may have any value where all others have text."""
+    return value if isinstance(value, str) else ""
 
 
 def _path(request: str) -> str:

@@ -202,7 +202,7 @@ def _literals(
         literal = literal_config.read(
             path.read_bytes(), str(path.absolute()), known, cores, os.environ
         )
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ExperimentError(_failure(location, error, path)) from None
     notices = []
     if literal.unread:

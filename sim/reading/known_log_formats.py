@@ -348,7 +348,7 @@ def _problem(number: _Number, unit: float, heads: Sequence[re.Match[str]]) -> st
 def _follows_bytes(real: Sequence[float], heads: Sequence[re.Match[str]]) -> bool:
     """Whether numbers are the response's size, with or without its headers, which are alike."""
     over = {
-        value - int(head["bytes"])
+        value - float(head["bytes"])
         for value, head in zip(real, heads, strict=True)
         if head["bytes"].isdigit()
     }

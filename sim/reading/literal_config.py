@@ -10,6 +10,7 @@ import __future__
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,10 +39,18 @@ _OPERATORS: dict[type, Callable[..., Any]] = {
     ast.UAdd: operator.pos,
 }
 
+#: Largest value that is followed: characters of texts and bits of numbers, and for each value
+#: `EACH`. Settings are small, and doubling one in each of 40 lines would take all of the memory.
+MOST, EACH = 10_000, 10
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (abs, bool, dict, float, int, len, list, max, min, round, str, tuple)
 }
+
+
+#: A width or a precision in a format of ``%``.
+_WIDTH = re.compile(r"%(?:\([^)]*\))?[-+ #0]*(?:\d{3}|\*|\d*\.(?:\d{3}|\*))")
 
 
 class _NotLiteralError(Exception):
@@ -84,6 +93,7 @@ def read(
     Raises:
         SyntaxError: when it is no Python.
         ValueError: when it has a NUL.
+        RecursionError: when it is nested too deeply; also MemoryError, of the parser.
     """
     reader = _Reader(filename, settings, cores, environ)
     reader.follow(ast.parse(source, filename).body)
@@ -166,7 +176,13 @@ class _Reader:
             if name in self.settings or name.endswith(" import *"):
                 self.unread[name] = statement.lineno
 
-    def _value(self, node: ast.expr) -> Any:  # noqa: ANN401, PLR0911, PLR0912 - of any literal type
+    def _value(self, node: ast.expr) -> Any:  # noqa: ANN401 - of any literal type
+        value = self._any_value(node)
+        if _size(value) > MOST:
+            raise _NotLiteralError
+        return value
+
+    def _any_value(self, node: ast.expr) -> Any:  # noqa: ANN401, PLR0911, PLR0912 - as above
         # One case for each kind of node.
         match node:
             case ast.Constant(value=value):
@@ -181,7 +197,8 @@ class _Reader:
                 return [self._value(element) for element in elements]
             case ast.Dict(keys=keys, values=values) if None not in keys:
                 items = zip(keys, values, strict=True)
-                return {self._value(key): self._value(value) for key, value in items if key}
+                pairs = [(self._value(key), self._value(value)) for key, value in items if key]
+                return _tried(dict, pairs)
             case ast.BinOp(left=left, op=op, right=right):
                 return self._calculate(op, self._value(left), self._value(right))
             case ast.UnaryOp(op=op, operand=operand):
@@ -224,11 +241,11 @@ class _Reader:
 
     def _calculate(self, op: ast.AST, *operands: object) -> Any:  # noqa: ANN401
         function = _OPERATORS.get(type(op))
-        # "x" * 10**9 is no number, and no setting.
-        repeats = isinstance(op, ast.Mult) and not all(
+        # "x" * 10**9 and "%1000000000d" % 1 are no numbers, and no settings.
+        repeats = isinstance(op, ast.Mult | ast.Mod) and not all(
             isinstance(it, int | float) for it in operands
         )
-        if function is None or repeats:
+        if function is None or (repeats and not _formats_briefly(op, operands)):
             raise _NotLiteralError
         return _tried(function, *operands)
 
@@ -269,8 +286,32 @@ class _Reader:
 def _tried(function: Callable[..., Any], *arguments: object, **keywords: object) -> Any:  # noqa: ANN401
     try:
         return function(*arguments, **keywords)
-    except (ArithmeticError, TypeError, ValueError):
+    except (ArithmeticError, LookupError, TypeError, ValueError):
         raise _NotLiteralError from None
+
+
+def _formats_briefly(op: ast.AST, operands: Sequence[object]) -> bool:
+    """Whether ``%`` formats a text without a width or precision, which may be of any size."""
+    return (
+        isinstance(op, ast.Mod) and isinstance(operands[0], str) and not _WIDTH.search(operands[0])
+    )
+
+
+def _size(value: object) -> int:
+    """How large a value is, counted up to `MOST`; what is in it twice counts twice."""
+    size, waiting = 0, [value]
+    while waiting and size <= MOST:
+        each = waiting.pop()
+        size += EACH
+        if isinstance(each, str | bytes):
+            size += len(each)
+        elif isinstance(each, int):
+            size += each.bit_length()
+        elif isinstance(each, dict):
+            waiting += [*each, *each.values()]
+        elif isinstance(each, list | tuple | set):
+            waiting += each
+    return size
 
 
 def _without_defaults(arguments: ast.arguments) -> None:

@@ -31,6 +31,15 @@ QUOTED = r'[^"\\]*(?:\\.[^"\\]*)*'
 UPSTREAM = r"(?:\d+\.\d+|-)(?:(?:, | : )(?:\d+\.\d+|-)){0,32}"
 
 
+#: What nginx writes of upstreams that is no time: as `UPSTREAM`.
+UPSTREAMS = r"(?>[^\s,]+(?:(?:, | : )[^\s,]+)*)"
+
+#: Text without quotes, which may hold blanks. Where it ends is known by what follows only, so that
+#: a line made for it could be tried in as many ways as all such fields have lengths together:
+#: there is a bound to both.
+FREE, MOST_FREE = ".{0,4096}?", 2
+
+
 class Fields(Protocol):
     """The fields of a line by name; a match of a regular expression is one."""
 
@@ -158,6 +167,11 @@ _WHOLE = r"\d+"
 _NUMBER = r"\d+(?:\.\d+)?"
 
 _ISO = _Time(ISO, iso_time, True)
+
+#: Variables of nginx that are lists of all upstreams tried.
+_UPSTREAM_LIST = re.compile(
+    r"upstream_(addr|status|response_length|bytes_(received|sent)|\w+_time)"
+)
 
 #: Apache's ``%{FORMAT}t`` that writes the time as in ISO 8601.
 _STRFTIME = re.compile(r"\{%(?:Y-%m-%d|F)T%(?:H:%M:%S|T)(?:%z)?\}t")
@@ -333,11 +347,13 @@ class Template:
 
     def pattern(self) -> re.Pattern[str]:
         """What matches a line, with a group for each field that has a role."""
-        pattern, place, roles = "", 0, set[str]()
+        pattern, place, roles, free = "", 0, set[str](), MOST_FREE
         for start, end, name in self.fields:
             pattern += re.escape(self.text[place:start])
             place = end
             quoted = self.text[:start].endswith('"') and self.text.startswith('"', end)
+            anything = _anything(name, self.language, quoted=quoted, free=free)
+            free -= anything == FREE
             # A group only once, should the format say it twice.
             role = self.role(name)
             if role in roles:
@@ -352,9 +368,9 @@ class Template:
                 # A second time, which may hold a blank.
                 pattern += rf"\[{other.pattern}\]" if name == "t" else other.pattern
             elif role is not None:
-                pattern += f"(?P<{role}>{_anything(name, self.language, quoted=quoted)})"
+                pattern += f"(?P<{role}>{anything})"
             else:
-                pattern += _anything(name, self.language, quoted=quoted)
+                pattern += anything
             if role is not None:
                 roles.add(role)
         return re.compile(pattern + re.escape(self.text[place:]) + r"\s*")
@@ -376,9 +392,12 @@ def _time_of(language: _Language, name: str) -> _Time | None:
     return language.times.get(plain)
 
 
-def _anything(name: str, language: _Language, *, quoted: bool) -> str:
+def _anything(name: str, language: _Language, *, quoted: bool, free: int) -> str:
+    """What matches a field without a role; ``free`` more may hold any blanks."""
     if name == "%":
         return "%"
     if quoted:
         return QUOTED
-    return ".*?" if language.text.fullmatch(name) else r"\S*"
+    if language is _NGINX and _UPSTREAM_LIST.fullmatch(name):
+        return UPSTREAMS
+    return FREE if free and language.text.fullmatch(name) else r"\S*"

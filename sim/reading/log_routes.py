@@ -45,7 +45,8 @@ def folded(path: str) -> str:
     parts = (ID if _ID.fullmatch(part) else part for part in path.split("/"))
     route = "/".join(parts)
     if not route.isprintable() or " " in route:
-        route = quote(route, safe="/:%")
+        # JSON may hold half a character.
+        route = quote(route, safe="/:%", errors="surrogatepass")
     return route[:MAX_NAME] or "/"
 
 

@@ -20,6 +20,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from sim.errors import ExperimentError
 from sim.experiment.distribution import Distribution
 
+#: Most bits of a whole number: about 4200 decimal digits, which Python still prints.
+MOST_BITS = 14_000
+
 
 def load(path: Path) -> dict[str, Any]:
     """The document in a TOML file.
@@ -29,7 +32,7 @@ def load(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            return tomllib.load(file)
+            document = tomllib.load(file)
     except OSError as error:
         raise ExperimentError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
@@ -40,6 +43,31 @@ def load(path: Path) -> dict[str, Any]:
         raise ExperimentError(f"{path}: is not TOML: {error}") from None
     except RecursionError:
         raise ExperimentError(f"{path}: is not TOML: nested too deeply") from None
+    _refuse_large(document, path)
+    return document
+
+
+def _refuse_large(document: dict[str, Any], path: Path) -> None:
+    """Refuse whole numbers so large that no message could have them (`int_max_str_digits`).
+
+    TOML writes them with the digits of another base. Who reads a field refuses those beyond 64
+    bits.
+
+    Raises:
+        ExperimentError: when there is one.
+    """
+    waiting: list[object] = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, int) and value.bit_length() > MOST_BITS:
+            raise ExperimentError(
+                f"{path}: is not TOML: a whole number takes {value.bit_length()} bits; expected 64 "
+                "at most"
+            )
 
 
 def refuse_unknown(keys: Iterable[str], known: Iterable[str], where: str) -> None:

@@ -36,6 +36,8 @@ def read(path: Path) -> tuple[TraceRow, ...]:
         ExperimentError: when the file cannot be read or a line is not understood; the message
             names the file and the line.
     """
+    if "\0" in str(path):
+        raise ExperimentError(f"{str(path)!r} holds a NUL; expected the path of a CSV file")
     try:
         rows = tuple(_rows(path))
     except OSError as error:

@@ -13,6 +13,7 @@ from sim.errors import ExperimentError
 from sim.experiment import PROBES
 from sim.run.requests import NAN, NO_ROUTE, OUTCOMES, Request, Requests
 from sim.run.run import Census, CpuStat, Memory, Probed, ProcessEvent, QueueLength, Run, Source
+from sim.run.typed import typed
 from sim.whole_file import whole_file
 
 SCHEMA = "gunicorn-run/1"
@@ -149,11 +150,11 @@ def _read_header(header: dict[str, Any]) -> _Unread:
             dict(header["experiment"]),
             int(header["replication"]),
             Requests(routes=tuple(map(str, header.get("routes", ())))),
-            queues=tuple(QueueLength(**queue) for queue in header["queues"]),
-            census=tuple(Census(**row) for row in header.get("census", ())),
-            memory=Memory(**memory) if (memory := header.get("memory")) is not None else None,
+            queues=tuple(typed(QueueLength, queue) for queue in header["queues"]),
+            census=tuple(typed(Census, row) for row in header.get("census", ())),
+            memory=typed(Memory, memory) if (memory := header.get("memory")) is not None else None,
             gunicorn=None if (gunicorn := header.get("gunicorn")) is None else str(gunicorn),
-            cpu_stat=CpuStat(**stat) if (stat := header.get("cpu_stat")) is not None else None,
+            cpu_stat=typed(CpuStat, stat) if (stat := header.get("cpu_stat")) is not None else None,
         ),
         int(header["requests"]),
     )

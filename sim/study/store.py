@@ -107,7 +107,10 @@ def _read(path: Path, header: dict[str, Any], known: Known) -> int:
                     _take(record, known)
             except ExperimentError:
                 raise
-            except (ValueError, TypeError, LookupError, RecursionError) as error:
+            except (
+                *(ValueError, TypeError, LookupError, AttributeError),
+                *(ArithmeticError, RecursionError),
+            ) as error:
                 raise ExperimentError(f"{where} is not of a {SCHEMA} file ({error})") from None
             length += len(line)
     return length

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.errors import ExperimentError
+from sim.run.typed import typed
 from sim.whole_file import whole_file
 
 SCHEMA = "gunicorn-validation/2"
@@ -222,7 +223,7 @@ def _parse(path: Path) -> tuple[Header, list[Measurement], int]:
             if header is None:
                 header = _header(record)
             else:
-                measurements.append(Measurement(**record))
+                measurements.append(_measurement(record))
         except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise ExperimentError(
                 f"{path}: line {number} is not of a {SCHEMA} file ({error})"
@@ -235,7 +236,18 @@ def _parse(path: Path) -> tuple[Header, list[Measurement], int]:
 def _header(record: dict[str, Any]) -> Header:
     if record["schema"] != SCHEMA:
         raise ValueError(f"schema is {record['schema']!r}")
-    return Header(**{key: value for key, value in record.items() if key != "schema"})
+    return typed(Header, {key: value for key, value in record.items() if key != "schema"})
+
+
+def _measurement(record: object) -> Measurement:
+    measurement = typed(Measurement, record)
+    for values in (measurement.values, measurement.ideal, *measurement.variants):
+        if not isinstance(values, dict):
+            raise TypeError(f"a variant is of {type(values).__name__}; expected a table")
+        for name, value in values.items():
+            if not isinstance(value, int | float | None):
+                raise TypeError(f"{name} is of {type(value).__name__}; expected a number")
+    return measurement
 
 
 def _differences(existing: object, expected: object) -> str:
