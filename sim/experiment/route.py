@@ -7,8 +7,9 @@ of neither.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from sim.errors import ExperimentError
 from sim.experiment.checks import check_choice, check_number, check_part
@@ -32,6 +33,16 @@ def check_name(name: str) -> None:
             f"route {name[:50]!r}: expected a name without blanks, such as /report, of at most "
             f"{MAX_NAME} characters"
         )
+
+
+def unknown_route(name: str, known: Collection[str]) -> str:
+    """What is wrong with a name that is none of the routes that there are."""
+    text = f"route {name!r} is unknown; "
+    if not known:
+        return text + "there are no routes"
+    close = get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{text}{hint}expected one of {', '.join(known)}"
 
 
 @dataclass(frozen=True, slots=True)

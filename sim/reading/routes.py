@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from sim.errors import ExperimentError
 from sim.experiment import Route
+from sim.experiment.route import unknown_route
 from sim.reading import route_flag
 from sim.reading.experiment_file import Changes
 
@@ -108,11 +108,7 @@ def send_elsewhere(args: argparse.Namespace, changes: Changes) -> None:
 def _refuse_unknown(named: Iterable[str], known: Collection[str], flag: str) -> None:
     for name in named:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise ExperimentError(
-                f"{flag}: route {name!r} is unknown; {hint}expected one of {', '.join(known)}"
-            )
+            raise ExperimentError(f"{flag}: {unknown_route(name, known)}")
 
 
 def _moved(routes: Iterable[Route], gone: Collection[str]) -> list[Route]:

@@ -15,6 +15,7 @@ from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.document import to_dict
 from sim.experiment.release_notices import limit_notices
+from sim.experiment.route import unknown_route
 from sim.model.memory import predict_memory
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser, said_by
@@ -258,9 +259,7 @@ def _sweep(args: argparse.Namespace) -> None:
     experiment, notices = experiment_from(args, {".".join(field) for field in fields})
     route, _ = split_measure(args.measure)
     if route and route not in experiment.traffic.route_names:
-        names = ", ".join(experiment.traffic.route_names)
-        expected = f"expected one of {names}" if names else "there are no routes"
-        raise ExperimentError(f"--measure: route {route!r} is unknown; {expected}")
+        raise ExperimentError(f"--measure: {unknown_route(route, experiment.traffic.route_names)}")
     varied = sweep.Sweep(experiment, _distinct(args.over), experiment.replications)
     if chart_path is not None:
         from sim.study import chart  # noqa: PLC0415

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sim.errors import ExperimentError
+from sim.experiment.route import unknown_route
 from sim.study.observation import LATENCIES, Observation, measure_of, split_measure, value_in
 
 LOST = "lost"
@@ -112,10 +113,8 @@ def complete(objectives: Iterable[Objective], routes: Sequence[str] = ()) -> tup
             raise ExperimentError(f"{measure} has two objectives; expected one")
     for objective in chosen:
         if objective.route and objective.route not in routes:
-            expected = f"expected one of {', '.join(routes)}" if routes else "there are no routes"
-            raise ExperimentError(
-                f"objective {objective}: route {objective.route!r} is unknown; {expected}"
-            )
+            problem = unknown_route(objective.route, routes)
+            raise ExperimentError(f"objective {objective}: {problem}")
     if LOST in measures:
         return chosen
     lossy = {objective.route for objective in chosen if objective.is_lost}

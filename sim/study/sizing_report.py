@@ -232,5 +232,6 @@ def effort(answer: Answer) -> str:
     if answer.best is not None:
         text += " up to the answer"
     if answer.overloaded:
-        text += f"; {answer.overloaded:,} configurations are overloaded by these requests"
+        are = "is" if answer.overloaded == 1 else "are"
+        text += f"; {count(answer.overloaded, 'configuration')} {are} overloaded by these requests"
     return f"{text}. Intervals are of 95% over replications; differences are for the same requests."

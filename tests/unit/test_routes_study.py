@@ -148,7 +148,7 @@ def test_size_names_the_route_that_no_server_can_serve_in_time(
 
 
 def test_size_refuses_an_unknown_route(file: str) -> None:
-    with pytest.raises(ExperimentError, match="route '/repord' is unknown; expected one of"):
+    with pytest.raises(ExperimentError, match="'/repord' is unknown; did you mean '/report'"):
         main([*SIZE, "--experiment", file, "--slo", "/repord p95=3s"])
 
 
