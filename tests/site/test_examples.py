@@ -93,6 +93,7 @@ NOT_RUN = {
     ". .venv/bin/activate": "the shell's",
     "mkdocs": "serves until Ctrl-C; tests/site/test_site.py builds the same pages",
     "pytest": "runs these tests",
+    "coverage": "CI runs it, beside all tests",
     "mypy": "CI runs it",
     "ruff": "CI runs it",
     "docker": "needs a daemon; tests/real/test_faq_start.py reads the files",
