@@ -210,11 +210,6 @@ class Traffic:
         )
 
     @property
-    def sent_share(self) -> float:
-        """The part of the requests that this server gets, from 0 to 1."""
-        return 1.0 - sum(route.share for route in self.routes if route.elsewhere)
-
-    @property
     def mean_io(self) -> float:
         """Mean s that a request waits, over all that are drawn; those elsewhere wait 0 s here."""
         return self._mean("io")
