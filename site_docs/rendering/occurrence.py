@@ -139,6 +139,22 @@ CASES: Final = (
         numbers.ms,
         lambda median: median > 1,
     ),
+    Case(
+        "Why does a gevent worker time out while it works?",
+        "gevent-computing-1",
+        "requests that get no response",
+        _failed,
+        numbers.percent,
+        lambda failed: failed > 0.5,
+    ),
+    Case(
+        "Why does gevent block with preload_app?",
+        "unpatched-1",
+        "mean latency",
+        _mean,
+        numbers.ms,
+        lambda mean: mean > 0.06,
+    ),
 )
 
 BY_NAME: Final[Mapping[str, Case]] = {case.name: case for case in CASES}
