@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from sim.errors import ExperimentError
 from sim.whole_file import unwritable
@@ -16,25 +19,55 @@ SCRIPTS = {"sim": "gunicorn-sim"}
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 PIPE_CLOSED = 141  # 128 + SIGPIPE
+TERMINATED = 143  # 128 + SIGTERM
 
 
 def run_command(command: Callable[[], None]) -> int:
     """Run ``command`` and return the exit status of the process.
 
     0 when it returns, 2 and one line on stderr for an `ExperimentError`, 130 after Ctrl-C, 141
-    when nobody reads stdout any more; no traceback in any of these.
+    when nobody reads stdout any more, 143 after SIGTERM; no traceback in any of these.
     """
     _open_closed_streams()
+    terminated: list[int] = []
     try:
-        command()
+        with _terminable(terminated):
+            command()
     except ExperimentError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
         return BAD_INPUT
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return TERMINATED if terminated else INTERRUPTED
     except BrokenPipeError:
         return PIPE_CLOSED
     return 0
+
+
+@contextmanager
+def _terminable(terminated: list[int]) -> Iterator[None]:
+    """Make SIGTERM end the block as Ctrl-C does: temporary files and processes end with it.
+
+    Another thread than the main one cannot, and what has a handler already keeps it.
+
+    Args:
+        terminated: gets the signal's number when it comes.
+    """
+
+    def terminate(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - a handler's
+        terminated.append(number)
+        raise KeyboardInterrupt
+
+    handled = signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+    if not handled:
+        try:
+            signal.signal(signal.SIGTERM, terminate)
+        except ValueError:
+            handled = True
+    try:
+        yield
+    finally:
+        if not handled:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def called(package: str) -> str:

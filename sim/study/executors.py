@@ -83,18 +83,22 @@ class _Processes(ProcessPoolExecutor):
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let SIGINT wait for the end of the block."""
+    """Let SIGINT and SIGTERM wait for the end of the block."""
     if current_thread() is not main_thread():  # Which handles all signals.
         yield
         return
     came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda signum, _: came.append(signum))
+    before = {
+        number: signal.signal(number, lambda signum, _: came.append(signum))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         if came:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(came[0])
 
 
 def _begin() -> None:

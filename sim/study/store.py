@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
@@ -83,7 +84,9 @@ class Store:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
+        # On a full disk, what could not be written is still buffered, and `add` has said so.
+        with suppress(OSError):
+            self._file.close()
 
 
 def _read(path: Path, header: dict[str, Any], known: Known) -> int:
