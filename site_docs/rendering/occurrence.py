@@ -148,12 +148,28 @@ CASES: Final = (
         lambda failed: failed > 0.5,
     ),
     Case(
+        "What do two gevent workers do with calls of 20 s?",
+        "million-dollar-2",
+        "requests that `sync` loses",
+        _failed,
+        numbers.percent,
+        lambda failed: failed > 0.5,
+    ),
+    Case(
         "Why does gevent block with preload_app?",
         "unpatched-1",
         "mean latency",
         _mean,
         numbers.ms,
         lambda mean: mean > 0.06,
+    ),
+    Case(
+        "Why do four uploads block everybody?",
+        "uploads-block-1",
+        "mean latency",
+        _mean,
+        numbers.ms,
+        lambda mean: mean > 0.2,
     ),
 )
 
