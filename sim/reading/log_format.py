@@ -352,8 +352,6 @@ class Template:
             pattern += re.escape(self.text[place:start])
             place = end
             quoted = self.text[:start].endswith('"') and self.text.startswith('"', end)
-            anything = _anything(name, self.language, quoted=quoted, free=free)
-            free -= anything == FREE
             # A group only once, should the format say it twice.
             role = self.role(name)
             if role in roles:
@@ -367,10 +365,11 @@ class Template:
             elif (other := _time_of(self.language, name)) is not None:
                 # A second time, which may hold a blank.
                 pattern += rf"\[{other.pattern}\]" if name == "t" else other.pattern
-            elif role is not None:
-                pattern += f"(?P<{role}>{anything})"
             else:
-                pattern += anything
+                anything = _anything(name, self.language, quoted=quoted, free=free)
+                # Times end by themselves.
+                free -= anything == FREE
+                pattern += anything if role is None else f"(?P<{role}>{anything})"
             if role is not None:
                 roles.add(role)
         return re.compile(pattern + re.escape(self.text[place:]) + r"\s*")
