@@ -36,9 +36,9 @@ settings.load_profile("unhurried")
 #: Fixtures of `tests/site` and `tests/real`, and what is measured of the tests themselves.
 pytest_plugins = ("built_site", "cpu_clock", "exhibits", "traced_tests")
 
-#: Processes of a session without arguments: three of tests that wait more than they compute, two of
-#: tests that compute, as many as CI has cores, and one that has the compiled model.
-PROCESSES = 6
+#: Processes of a session without arguments: two of tests that wait more than they compute, which
+#: more of them would disturb, and two of tests that compute, one of them with the compiled model.
+PROCESSES = 4
 
 #: Of processes that compute beside servers.
 NICENESS = 19

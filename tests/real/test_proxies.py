@@ -140,4 +140,4 @@ def test_worker_dies_under_a_kept_connection(proxy: Proxy, lost: int) -> None:
         experiment(proxy, rows, server),
         disturbances=(Signal(at=0.8, signal="KILL"),),
     )
-    assert outcomes(agree(asked)).count("bad_gateway") == lost
+    assert outcomes(agree(asked, STARTING)).count("bad_gateway") == lost

@@ -92,7 +92,7 @@ SPREAD = frozenset(
 #: Files that take longest, first: begun late, they would run when nothing is left beside them.
 LONG = tuple(
     f"test_{name}"
-    for name in ("compiled", "site", "examples", "statements", "class_trouble", "swarm")
+    for name in ("compiled", "site", "examples", "rank_test", "class_trouble", "event_loop")
 )
 
 
@@ -132,7 +132,7 @@ def kinds_for(
     order = (Kind.SERVES, Kind.COMPUTES, Kind.PREDICTS)
     beside = [kind for kind in order if kind in present]
     if Kind.SERVES in beside and len(beside) > 1 and processes > 1:
-        serving = (processes + 1) // 2
+        serving = processes // 2
         beside = [kind for kind in beside if (kind is Kind.SERVES) == (number < serving)]
     measures = [Kind.MEASURES] if number == 0 and Kind.MEASURES in present else []
     return (*beside, *measures)

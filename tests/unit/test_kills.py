@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -18,14 +20,20 @@ from tests.kills import COMMANDS, ROOT, troubles
 PATIENCE = 60.0
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder for sockets, whose paths have 107 bytes at most: pytest's own may be too long."""
+    with TemporaryDirectory(prefix="k") as name:
+        yield Path(name)
+
+
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGTERM, TERMINATED), (signal.SIGINT, INTERRUPTED)]
 )
 def test_a_search_that_is_ended_removes_its_temporary_files(
-    number: signal.Signals, status: int, tmp_path: Path
+    number: signal.Signals, status: int, tmp_path: Path, short_path: Path
 ) -> None:
-    temporary, results = tmp_path / "tmp", tmp_path / "results"
-    temporary.mkdir()
+    temporary, results = short_path, tmp_path / "results"
     words = ["sim", "size", "--slo", "p95=250ms", "--rate", "40", "--jobs", "2"]
     process = subprocess.Popen(
         [sys.executable, "-m", *words, "--resume", str(results)],
