@@ -62,12 +62,16 @@ def processes(number: int) -> Iterator[Executor]:
             "it to live (fewer --jobs take less)"
         ) from None
     finally:
+        manager = getattr(executor, "_executor_manager_thread", None)
         executor.shutdown(wait=False, cancel_futures=True)
         started = [p for p in multiprocessing.active_children() if p not in before]
         for process in started:
             process.terminate()
         for process in started:
             process.join(END_TIMEOUT)
+        if manager is not None:
+            # As Python ends it would write to this thread's pipe, which that is about to close.
+            manager.join(END_TIMEOUT)
 
 
 class _Processes(ProcessPoolExecutor):
