@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from statistics import median
 from typing import Any
 
 import pytest
@@ -100,16 +101,17 @@ def test_a_plain_function_runs_in_the_loop_of_gevent_and_in_a_thread_of_the_othe
         assert beside(server, f"{PLAIN_WORK}?io=0.5&blocking=1") < 0.2
 
 
-def slept(server: RunningServer, path: str) -> float:
-    """The shortest of ten sleeps of 4.1 ms, s."""
+def slept(server: RunningServer, path: str) -> list[float]:
+    """Ten sleeps of 4.1 ms, s."""
     found = [answer(server, f"{path}?io=0.0041") for _ in range(10)]
-    return float(min(each["ended"] - each["started"] for each in found))
+    return [each["ended"] - each["started"] for each in found]
 
 
 def test_an_event_loop_sleeps_for_whole_milliseconds(server: RunningServer) -> None:
-    assert slept(server, WORK) > 0.00499
+    # What else wakes the loop after 4.1 ms ends a sleep too.
+    assert median(slept(server, WORK)) > 0.00499
     if "gevent" not in " ".join(server.container.process.args):  # type: ignore[arg-type]
-        assert 0.0041 < slept(server, PLAIN_WORK) < 0.0048
+        assert 0.0041 < min(slept(server, PLAIN_WORK)) < 0.0048
 
 
 @pytest.mark.parametrize("worker_class", ON_ASYNCIO)

@@ -26,7 +26,7 @@ from sim.model.simulation import predict
 from sim.run import OUTCOMES, Run
 
 #: Servers that are measured at the same time: they sleep more than they compute.
-AT_ONCE = 4
+AT_ONCE = 6
 
 PREDICTIONS = 8
 

@@ -57,7 +57,6 @@ SERVING = frozenset(
             "asgi_service",
             "calibrate_needs",
             "check_settings",
-            "class_trouble",
             "cli",
             "container",
             "disturber",
@@ -90,10 +89,7 @@ SPREAD = frozenset(
 
 
 #: Files that take longest, first: begun late, they would run when nothing is left beside them.
-LONG = tuple(
-    f"test_{name}"
-    for name in ("compiled", "site", "examples", "rank_test", "class_trouble", "event_loop")
-)
+LONG = tuple(f"test_{name}" for name in ("compiled", "site", "examples", "rank_test", "event_loop"))
 
 
 def place(path: PurePath) -> int:

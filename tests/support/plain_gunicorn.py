@@ -25,6 +25,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 10.0
 
 
+def _lives(process: psutil.Process) -> bool:
+    """Whether a process has not ended, not even since it was found."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 @dataclass(frozen=True)
 class PlainGunicorn:
     """A running Gunicorn."""
@@ -40,7 +48,7 @@ class PlainGunicorn:
     def workers(self) -> list[psutil.Process]:
         """The master's children, by age."""
         found: list[psutil.Process] = sorted(self.master.children(), key=lambda p: p.create_time())
-        return [p for p in found if p.status() != psutil.STATUS_ZOMBIE]
+        return [p for p in found if _lives(p)]
 
     def get(self, path: str = "/", timeout: float = PATIENCE) -> tuple[int, str]:
         """Status and body of an answer."""
