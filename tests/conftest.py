@@ -37,8 +37,9 @@ settings.load_profile("unhurried")
 pytest_plugins = ("built_site", "cpu_clock", "exhibits", "traced_tests")
 
 #: Processes of a session without arguments: two of tests that wait more than they compute, which
-#: more of them would disturb, and two of tests that compute, one of them with the compiled model.
-PROCESSES = 4
+#: more of them would disturb, two of tests that compute, as many as CI has cores, and one that has
+#: the compiled model.
+PROCESSES = 5
 
 #: Of processes that compute beside servers.
 NICENESS = 19

@@ -25,18 +25,22 @@ class Kind(Enum):
     Attributes:
         COMPUTES: starts no Gunicorn and judges no time; any number may run beside each other.
         PREDICTS: the same, and neither patches the model nor is measured by a tracer.
+        BROWSES: predicts, and drives a browser, which takes the cores whatever its priority is: in
+            a session of its own the kernel gives it as much as all others have together. So it
+            waits until no test serves.
         SERVES: judges times by half seconds and more; waits more than it computes.
         MEASURES: judges times by milliseconds, and has the machine to itself.
     """
 
     COMPUTES = "computes"
     PREDICTS = "predicts"
+    BROWSES = "browses"
     SERVES = "serves"
     MEASURES = "measures"
 
 
 #: What starts no Gunicorn and judges no time.
-COMPUTING = frozenset({Kind.COMPUTES, Kind.PREDICTS})
+COMPUTING = frozenset({Kind.COMPUTES, Kind.PREDICTS, Kind.BROWSES})
 
 #: Folders of such tests, and the kind of their files.
 FOLDERS = {"model": Kind.COMPUTES, "site": Kind.PREDICTS, "unit": Kind.COMPUTES}
@@ -92,6 +96,16 @@ SPREAD = frozenset(
 LONG = tuple(f"test_{name}" for name in ("compiled", "site", "examples", "rank_test", "event_loop"))
 
 
+#: Files of `tests/site` that browse.
+BROWSING = frozenset(
+    f"test_{name}"
+    for name in (
+        *("moving_picture_in_browser", "playground_memory", "playground_page"),
+        *("report_in_browser", "site"),
+    )
+)
+
+
 def place(path: PurePath) -> int:
     """Orders files, so that none of `LONG` is begun late."""
     return LONG.index(path.stem) if path.stem in LONG else len(LONG)
@@ -99,6 +113,8 @@ def place(path: PurePath) -> int:
 
 def kind_of(path: PurePath) -> Kind:
     """The kind of the tests in a file."""
+    if path.stem in BROWSING:
+        return Kind.BROWSES
     if path.stem in PREDICTING:
         return Kind.PREDICTS
     if path.parent.name in FOLDERS:
@@ -124,8 +140,8 @@ def kinds_for(
         compiled: number of the process that has the compiled model; None for none.
     """
     if number == compiled:
-        return (Kind.PREDICTS,)
-    order = (Kind.SERVES, Kind.COMPUTES, Kind.PREDICTS)
+        return (Kind.PREDICTS, Kind.BROWSES)
+    order = (Kind.SERVES, Kind.COMPUTES, Kind.PREDICTS, Kind.BROWSES)
     beside = [kind for kind in order if kind in present]
     if Kind.SERVES in beside and len(beside) > 1 and processes > 1:
         serving = processes // 2

@@ -69,11 +69,17 @@ class KindScheduling(LoadScopeScheduling):  # type: ignore[misc]
             )
             if scope is None:
                 node.shutdown()
-            elif _kind_of(scope) is Kind.MEASURES and not self._is_alone(node):
+            elif self._waits(node, _kind_of(scope)):
                 return
             else:
                 self.workqueue.move_to_end(scope, last=False)
                 self._assign_work_unit(node)
+
+    def _waits(self, node: WorkerController, kind: Kind) -> bool:
+        """Whether a process may not yet begin tests of a kind."""
+        if kind is Kind.MEASURES:
+            return not self._is_alone(node)
+        return kind is Kind.BROWSES and self._serves(node)
 
     def _is_alone(self, node: WorkerController) -> bool:
         """Whether no other process has a test to run."""
@@ -83,10 +89,28 @@ class KindScheduling(LoadScopeScheduling):  # type: ignore[misc]
             if other is not node
         )
 
+    def _serves(self, node: WorkerController) -> bool:
+        """Whether a test that serves is left, but for the last of each process.
+
+        That may be held back until the process knows what to measure.
+        """
+        if any(_kind_of(scope) is Kind.SERVES for scope in self.workqueue):
+            return True
+        left = (
+            sum(
+                list(done.values()).count(False)
+                for scope, done in work.items()
+                if _kind_of(scope) is Kind.SERVES
+            )
+            for other, work in self.assigned_work.items()
+            if other is not node
+        )
+        return any(number > HELD_BACK for number in left)
+
     def _measure(self) -> None:
-        """Let the process that measures begin, if it has waited for the others."""
-        for node in self.nodes:
-            if Kind.MEASURES in self._kinds.get(node, tuple(Kind)):
+        """Let processes go on that have waited for others."""
+        for node in list(self.nodes):
+            if {Kind.MEASURES, Kind.BROWSES} & {*self._kinds.get(node, tuple(Kind))}:
                 self._reschedule(node)
 
 

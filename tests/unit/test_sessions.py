@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from kinds import (
+    BROWSING,
     COMPILED,
     COMPUTING,
     LONG,
@@ -47,6 +48,7 @@ FILES = {
     "unit/test_one.py": 4,
     "unit/test_other.py": 3,
     "site/test_page.py": 3,
+    "site/test_site.py": 3,
     "real/test_cli.py": 3,
     "real/test_server.py": 1,
     "real/test_release_behaviours.py": 4,
@@ -131,7 +133,7 @@ def test_every_test_runs_once_and_what_measures_runs_alone(processes: int, tmp_p
             kind: {each.process for each in ran if each.kind is kind}
             for kind in (*COMPUTING, Kind.SERVES)
         }
-        assert not (of[Kind.COMPUTES] | of[Kind.PREDICTS]) & of[Kind.SERVES]
+        assert not set().union(*(of[kind] for kind in COMPUTING)) & of[Kind.SERVES]
 
 
 def test_what_has_the_compiled_model_runs_nothing_but_predictions(tmp_path: Path) -> None:
@@ -141,7 +143,10 @@ def test_what_has_the_compiled_model_runs_nothing_but_predictions(tmp_path: Path
     kinds: defaultdict[int, set[Kind]] = defaultdict(set)
     for each in ran:
         kinds[each.process].add(each.kind)
-    assert {Kind.PREDICTS} in kinds.values()
+    assert any(its <= {Kind.PREDICTS, Kind.BROWSES} for its in kinds.values())
+    began = min(each.began for each in ran if each.kind is Kind.BROWSES)
+    # The last of each process may be held back.
+    assert sum(each.ended > began for each in ran if each.kind is Kind.SERVES) <= 2
 
 
 def test_tests_that_take_too_much_cpu_fail_the_session(tmp_path: Path) -> None:
@@ -163,5 +168,6 @@ def test_every_file_that_is_named_exists() -> None:
     """Or a test that was renamed would run with others that it must not run with."""
     assert sorted(SERVING - {path.stem for path in (TESTS / "real").glob("*.py")}) == []
     assert sorted(PREDICTING - {path.stem for path in (TESTS / "model").glob("*.py")}) == []
+    assert sorted(BROWSING - {path.stem for path in (TESTS / "site").glob("*.py")}) == []
     assert sorted({*LONG} - {path.stem for path in TESTS.glob("*/test_*.py")}) == []
     assert sorted(SPREAD - {path.stem for path in TESTS.glob("*/test_*.py")}) == []
