@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from sim.experiment import WorkerClass
 from sim.validation.class_grid import CLASSES, class_cells
-from sim.validation.verdict import TARGETED, Measure, Off, Result
+from sim.validation.verdict import TARGETED, Off, Result
 from site_docs.rendering import numbers, validated
-from site_docs.rendering.other_rows import errors, provenance, targets_reached
+from site_docs.rendering.other_rows import errors, provenance, scatter, targets_reached
 from site_docs.rendering.validated import FILE, WORDS, Validated
 
 
@@ -39,28 +39,18 @@ def table() -> str:
             targets_reached(found),
             *(errors(found, name) for name in ("latency_mean", "latency_p95")),
             _shares(found),
-            _scatter(found, TARGETED),
-            _scatter(found, ("share",)),
+            scatter(found, TARGETED),
+            scatter(found, ("share",)),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _measure(found: Validated, name: str) -> Measure:
-    return next(each for each in found.validation.measures if each.name == name)
-
-
 def _shares(found: Validated) -> str:
-    measure = _measure(found, "share")
+    measure = found.measure("share")
     if measure.worst is None:
         return "0"
     return f"{measure.repeated}, {100 * measure.worst:.0f} points"
-
-
-def _scatter(found: Validated, names: Iterable[str]) -> str:
-    """How many figures the server does not repeat, and how many of them the rank test accepts."""
-    measures = [_measure(found, name) for name in names]
-    return f"{sum(m.noisy for m in measures)}, {sum(m.within_scatter for m in measures)}"
 
 
 def misses(worker_class: WorkerClass) -> list[tuple[Result, Off]]:

@@ -12,32 +12,42 @@ from site_docs.rendering.validated import WORDS, Validated
 
 def targets_reached(found: Validated) -> str:
     """How many of the targets that a cell decides are reached."""
-    decided = [each for each in found.validation.targets if each.reached is not None]
-    return f"{sum(each.reached is True for each in decided)} of {len(decided)}"
+    hit, decided = found.reached
+    return f"{hit} of {decided}"
 
 
 def errors(found: Validated, name: str) -> str:
     """In how many cells the server repeats a figure; its median error there, and the worst."""
-    measure = next(each for each in found.validation.measures if each.name == name)
+    measure = found.measure(name)
     if measure.median is None or measure.worst is None:
         return "0"
     median, worst = (numbers.percent(value) for value in (measure.median, measure.worst))
     return f"{measure.repeated}, {median}, {worst}"
 
 
-def misses(of: Iterable[tuple[str, Validated]]) -> str:
-    """Every figure that is further off than it may be, as lines of a table.
+def scatter(found: Validated, names: Iterable[str]) -> str:
+    """How many figures the server does not repeat, and how many of them the rank test accepts."""
+    measures = [found.measure(name) for name in names]
+    return f"{sum(m.noisy for m in measures)}, {sum(m.within_scatter for m in measures)}"
+
+
+def misses(column: str, of: Iterable[tuple[str, Validated]], none: str) -> str:
+    """Every figure that is further off than it may be, as a table.
 
     Args:
-        of: what the first column says of each file of rows, and the file.
+        column: head of the first column.
+        of: what that column says of each file of rows, and the file.
+        none: what is said where there is no such figure.
     """
-    return "\n".join(
+    lines = [
         f"| {name} | {result.cell}: {result.name} | {WORDS[off.name]} | {size(result, off)} "
         f"| {validated.allowed(off)} |"
         for name, found in of
         for result in found.validation.results
         for off in result.misses
-    )
+    ]
+    head = [f"| {column} | cell | figure | off by | may be |", "| --- | --- | --- | ---: | ---: |"]
+    return "\n".join([*head, *lines]) if lines else none
 
 
 def size(result: Result, off: Off) -> str:

@@ -9,7 +9,7 @@ from sim.experiment.release import KNOWN
 from sim.validation.release_grid import GRIDS
 from sim.validation.verdict import TARGETED
 from site_docs.rendering import other_rows, validated
-from site_docs.rendering.other_rows import errors, provenance, targets_reached
+from site_docs.rendering.other_rows import errors, provenance, scatter, targets_reached
 from site_docs.rendering.validated import FILE, Validated
 
 
@@ -41,25 +41,23 @@ def table() -> str:
 def _line(found: Validated, planned: int) -> str:
     # A cell that was measured less often has no spread yet, and is not judged.
     whole = sum(result.repeats >= found.header.repeats for result in found.validation.results)
-    by_name = {each.name: each for each in found.validation.measures}
-    judged = [by_name[name] for name in (*TARGETED, "share")]
     cells = (
         found.header.versions["gunicorn"],
         f"{whole} of {planned}",
         targets_reached(found),
         *(errors(found, name) for name in ("latency_mean", "latency_p95")),
-        f"{sum(m.noisy for m in judged)}, {sum(m.within_scatter for m in judged)}",
+        scatter(found, (*TARGETED, "share")),
     )
     return f"| {' | '.join(cells)} |"
 
 
 def misses() -> str:
     """Every figure of the older releases that is further off than it may be, as a table."""
-    lines = other_rows.misses((each, validated.read(path_of(each))) for each in measured())
-    if not lines:
-        return "No figure of an older release that was judged is further off than it may be."
-    head = "| Gunicorn | cell | figure | off by | may be |\n| --- | --- | --- | ---: | ---: |"
-    return f"{head}\n{lines}"
+    return other_rows.misses(
+        "Gunicorn",
+        ((each, validated.read(path_of(each))) for each in measured()),
+        "No figure of an older release that was judged is further off than it may be.",
+    )
 
 
 def where() -> str:

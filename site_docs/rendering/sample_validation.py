@@ -65,11 +65,11 @@ def table() -> str:
 
 def misses() -> str:
     """Every figure that is further off than it may be, as a table."""
-    lines = other_rows.misses((str(seed), read(seed)) for seed in measured())
-    if not lines:
-        return "No figure that was judged is further off than it may be."
-    head = "| sample | cell | figure | off by | may be |\n| --- | --- | --- | ---: | ---: |"
-    return f"{head}\n{lines}"
+    return other_rows.misses(
+        "sample",
+        ((str(seed), read(seed)) for seed in measured()),
+        "No figure that was judged is further off than it may be.",
+    )
 
 
 def where() -> str:

@@ -64,6 +64,16 @@ class Validated:
         """Each row with what it comes to."""
         return list(zip(self.rows, self.validation.results, strict=True))
 
+    @property
+    def reached(self) -> tuple[int, int]:
+        """How many targets are reached, of how many that a cell decides."""
+        decided = [t for t in self.validation.targets if t.reached is not None]
+        return sum(target.reached is True for target in decided), len(decided)
+
+    def measure(self, name: str) -> Measure:
+        """One figure over all cells."""
+        return next(each for each in self.validation.measures if each.name == name)
+
 
 @cached_in_process
 def read(path: Path = FILE) -> Validated:
@@ -111,16 +121,15 @@ def _system(platform: str) -> str:
 
 def measure(name: str, path: Path = FILE) -> Measure:
     """One figure over all cells."""
-    return next(each for each in read(path).validation.measures if each.name == name)
+    return read(path).measure(name)
 
 
 def reached(path: Path = FILE) -> str:
     """How many of the targets are reached, in words."""
-    targets = [t for t in read(path).validation.targets if t.reached is not None]
-    hit = sum(target.reached is True for target in targets)
-    if hit == len(targets):
+    hit, decided = read(path).reached
+    if hit == decided:
         return f"all {hit} targets are reached"
-    return f"{hit} of {len(targets)} targets are reached"
+    return f"{hit} of {decided} targets are reached"
 
 
 def targets(path: Path = FILE) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,16 @@ def measurement(number: int, seconds: float, others: float) -> Measurement:
     )
 
 
+HEADER = Header(
+    begun="2026-11-29T10:00:00+00:00",
+    machine={"cores": 2, "somaxconn": 4096, "processor": "a processor", "system": "Linux"},
+    versions={"gunicorn": NEWEST, "cgroup": "1"},
+    repeats=2,
+    variants=1,
+    model=None,
+)
+
+
 @pytest.fixture
 def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "validation.jsonl"
@@ -46,16 +57,8 @@ def test_without_rows_there_is_nothing_to_show(rows: Path) -> None:
 
 
 def test_each_cell_has_a_line_with_both_sides(rows: Path) -> None:
-    header = Header(
-        begun="2026-11-29T10:00:00+00:00",
-        machine={"cores": 2, "somaxconn": 4096, "processor": "a processor", "system": "Linux"},
-        versions={"gunicorn": NEWEST, "cgroup": "1"},
-        repeats=2,
-        variants=1,
-        model=None,
-    )
     measured = [measurement(2, 0.1, 0.9), measurement(1, 0.12, 0.0), measurement(1, 0.08, 0.01)]
-    validation_rows.write(rows, header, measured)
+    validation_rows.write(rows, HEADER, measured)
     assert host_cells.files() == [rows]
     first, _, _, _, *lines = host_cells.table("cpu-limit").splitlines()
     assert first == "2 of 16 cells have been measured, on a processor with 2 cores."
@@ -67,14 +70,7 @@ def test_each_cell_has_a_line_with_both_sides(rows: Path) -> None:
 
 
 def test_the_verdict_names_what_is_further_off_than_it_may_be(rows: Path) -> None:
-    header = Header(
-        begun="2026-11-29T10:00:00+00:00",
-        machine={"cores": 2, "somaxconn": 4096, "processor": "a processor", "system": "Linux"},
-        versions={"gunicorn": NEWEST, "cgroup": "1"},
-        repeats=2,
-        variants=1,
-        model="0123abc",
-    )
+    header = replace(HEADER, model="0123abc")
     validation_rows.write(rows, header, [measurement(1, 0.2, 0.0), measurement(1, 0.2, 0.0)])
     said = host_cells.verdict("cpu-limit")
     assert "at commit `0123abc` before. Further off than they may be: mean of *" in said
@@ -95,14 +91,7 @@ def test_rows_behind_nginx_are_those_of_its_grid(rows: Path) -> None:
         variants=[{"latency_mean": 0.04, "latency_p95": 0.1}],
         ideal={"latency_mean": 0.05, "latency_p95": 0.1},
     )
-    header = Header(
-        begun="2026-11-29T10:00:00+00:00",
-        machine={"cores": 2, "somaxconn": 4096, "processor": "a processor", "system": "Linux"},
-        versions={"gunicorn": NEWEST, "nginx": "1.22.1"},
-        repeats=1,
-        variants=1,
-        model=None,
-    )
+    header = replace(HEADER, versions={"gunicorn": NEWEST, "nginx": "1.22.1"}, repeats=1)
     validation_rows.write(path, header, [measured])
     assert host_cells.files() == [path]
     first, _, _, _, line = host_cells.table("nginx").splitlines()

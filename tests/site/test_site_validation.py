@@ -231,14 +231,17 @@ def test_causes_are_refused_by_number_and_key(
     assert "\n" not in str(caught.value)
 
 
+def too_slow(name: str) -> list[Measurement]:
+    """Measurements of the cell 5 of a grid, which has this ``name``: 30 % more is predicted."""
+    return [replace(each, cell=5, name=name) for each in row(5, 1.3).measurements]
+
+
 def test_a_release_is_told_with_its_cells_misses_and_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = cells_of("23.0.0")[4].name
     header = replace(HEADER, versions={"python": "3", "gunicorn": "23.0.0"}, model="0123abc")
-    measurements = [
-        replace(measurement, cell=5, name=name) for measurement in row(5, 1.3).measurements
-    ]
+    measurements = too_slow(name)
     monkeypatch.setattr(release_validation, "FILE", tmp_path / "validation.jsonl")
     assert release_validation.misses().startswith("No figure")
     validation_rows.write(release_validation.path_of("23.0.0"), header, measurements)
@@ -256,9 +259,7 @@ def test_another_sample_is_told_as_it_was_measured(
 ) -> None:
     name = cells_of("27.0.1", sample_seed=2)[4].name
     header = replace(HEADER, model="0123abc", sample=2, predicted=None)
-    measurements = [
-        replace(measurement, cell=5, name=name) for measurement in row(5, 1.3).measurements
-    ]
+    measurements = too_slow(name)
     monkeypatch.setattr(sample_validation, "FILE", tmp_path / "validation.jsonl")
     assert sample_validation.measured() == ()
     assert sample_validation.misses().startswith("No figure")
@@ -276,9 +277,7 @@ def test_rows_that_were_predicted_again_are_not_out_of_sample(
 ) -> None:
     name = cells_of("27.0.1", sample_seed=3)[4].name
     header = replace(HEADER, sample=3, predicted="2026-11-30T00:00:00+00:00")
-    measurements = [
-        replace(measurement, cell=5, name=name) for measurement in row(5, 1.3).measurements
-    ]
+    measurements = too_slow(name)
     monkeypatch.setattr(sample_validation, "FILE", tmp_path / "validation.jsonl")
     validation_rows.write(sample_validation.path_of(3), header, measurements)
     with pytest.raises(ExperimentError, match=r"sample-3\.jsonl: predicted again 2026-11-30T"):
@@ -291,9 +290,7 @@ def test_a_worker_class_is_told_with_its_cells_and_misses(
     name = cells_of("27.0.1", worker_class="gevent")[4].name
     versions = {"python": "3", "gunicorn": "27.0.1", "gevent": "26.9.0"}
     header = replace(HEADER, versions=versions, model="0123abc", worker_class="gevent")
-    measurements = [
-        replace(measurement, cell=5, name=name) for measurement in row(5, 1.3).measurements
-    ]
+    measurements = too_slow(name)
     monkeypatch.setattr(class_validation, "FILE", tmp_path / "validation.jsonl")
     assert class_validation.measured() == ()
     validation_rows.write(class_validation.path_of("gevent"), header, measurements)
