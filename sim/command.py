@@ -34,7 +34,7 @@ def run_command(command: Callable[[], None]) -> int:
         with _terminable(terminated):
             command()
     except ExperimentError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return BAD_INPUT
     except KeyboardInterrupt:
         return TERMINATED if terminated else INTERRUPTED

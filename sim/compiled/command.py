@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
 
 from sim.command import called, write_stdout
 from sim.compiled import DIRECTORY, PACKAGE, fingerprint, is_clone, is_fresh
@@ -30,8 +29,8 @@ def main(arguments: Sequence[str]) -> None:
 
     Raises:
         ExperimentError: when the sources are no clone, something is missing, or it fails.
-        KeyboardInterrupt: after Ctrl-C; the compiler is ended, and nothing has changed.
-        SystemExit: after ``--help`` or SIGTERM, and when an argument cannot be parsed.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM; the compiler is ended, and nothing has changed.
+        SystemExit: after ``--help``, and when an argument cannot be parsed.
     """
     parser = OneLineParser(
         prog=f"{called('sim')} compile",
@@ -55,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
         # Beside the directory whose place it takes, so that it can be renamed.
         with TemporaryDirectory(dir=DIRECTORY.parent, prefix="compiling-") as scratch:
             lib = Path(scratch) / "lib"
-            with _terminated(), _working():
+            with _working():
                 _build(lib)
             put_in_place(lib, made_of)
     except OSError as error:
@@ -95,20 +94,6 @@ def _kill_session(process: subprocess.Popen[str]) -> None:
         else:
             process.kill()
         process.wait()
-
-
-@contextmanager
-def _terminated() -> Iterator[None]:
-    """Make SIGTERM an exception, so that the compiler ends with this process."""
-
-    def end(number: int, _: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
