@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 from compiler import compiling
 from hypothesis import settings
-from kinds import COMPILED, COMPUTING, Kind, compiled_process, kind_of, kinds_for
+from kinds import COMPILED, COMPUTING, NICENESS, Kind, compiled_process, kind_of, kinds_for
 
 from sim.compiled import INTERPRETED
 from sim.experiment.release import NEWEST
@@ -40,9 +39,6 @@ pytest_plugins = ("built_site", "cpu_clock", "exhibits", "traced_tests")
 #: more of them would disturb, two of tests that compute, as many as CI has cores, and one that has
 #: the compiled model.
 PROCESSES = 5
-
-#: Of processes that compute beside servers.
-NICENESS = 19
 
 #: Files of `tests/unit` about `sim.analysis`, which CI runs with a tracer.
 TRACED = frozenset(
@@ -116,23 +112,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
     """Run all tests in several processes; ``-n0`` and a choice of tests run them in one."""
-    option = config.option
-    chosen = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
-    with ExitStack() as stack:
-        # A process that is itself one of several has its tests from the others.
-        if not (
-            hasattr(config, "workerinput")
-            or chosen
-            or option.keyword
-            or option.markexpr
-            or option.collectonly
-            or option.usepdb
-        ):
-            if option.numprocesses is None:
-                option.numprocesses = PROCESSES
-                os.environ[COMPILED] = str(PROCESSES - 1)
-            stack.enter_context(compiling())
+    if not _runs_all(config):
         return (yield)
+    if config.option.numprocesses is None:
+        config.option.numprocesses = PROCESSES
+        os.environ[COMPILED] = str(PROCESSES - 1)
+    with compiling():
+        return (yield)
+
+
+def _runs_all(config: pytest.Config) -> bool:
+    """Whether this process begins a session of all tests."""
+    if hasattr(config, "workerinput"):
+        return False  # It is one of several, and has its tests from another.
+    option, of_paths = config.option, pytest.Config.ArgsSource.TESTPATHS
+    chosen = option.keyword or option.markexpr or option.collectonly or option.usepdb
+    return config.args_source is of_paths and not chosen
 
 
 @pytest.hookimpl(optionalhook=True)

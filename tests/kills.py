@@ -25,10 +25,16 @@ from typing import Final, NamedTuple
 
 import psutil
 
-from sim.errors import ExperimentError
-from sim.run import load
-
 ROOT: Final = Path(__file__).parents[1]
+
+# As pytest has it.
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+from own_processes import marked  # noqa: E402 - it is there now
+
+from sim.command import write_stdout  # noqa: E402 - as above
+from sim.errors import ExperimentError  # noqa: E402 - as above
+from sim.run import load  # noqa: E402 - as above
 
 #: Names the round in the environment of its processes.
 MARK: Final = "KILLED_BY_TEST"
@@ -134,7 +140,7 @@ def troubles(command: Command, number: signal.Signals, seconds: float) -> list[s
                 found += _resumed(run, environment, file)
             return found
         finally:
-            for left in _processes(mark):
+            for left in marked(MARK, mark):
                 with suppress(psutil.NoSuchProcess):
                     left.kill()
 
@@ -159,7 +165,7 @@ def _ended(
 def _left(mark: str, temporary: Path, folder: Path, *, killed: bool) -> list[str]:
     """What is left of it: processes, and files if it had the time to remove them."""
     deadline = time.monotonic() + GONE
-    while (running := _processes(mark)) and time.monotonic() < deadline:
+    while (running := marked(MARK, mark)) and time.monotonic() < deadline:
         time.sleep(0.05)
     found = []
     for each in running:
@@ -169,15 +175,6 @@ def _left(mark: str, temporary: Path, folder: Path, *, killed: bool) -> list[str
         names = [path.name for path in (*temporary.iterdir(), *folder.glob("*.partial"))]
         found += [f"a file is left: {path}" for path in names]
     return found
-
-
-def _processes(mark: str) -> list[psutil.Process]:
-    return [
-        process
-        for process in psutil.process_iter(["environ", "status"])
-        if (process.info["environ"] or {}).get(MARK) == mark
-        and process.info["status"] != psutil.STATUS_ZOMBIE
-    ]
 
 
 def _resumed(run: Sequence[str], environment: dict[str, str], file: Path) -> list[str]:
@@ -218,9 +215,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found = troubles(command, number, seconds)
             bad += bool(found)
             for trouble in found:
-                sys.stdout.write(f"{name}, {number.name} after {seconds:.2f} s: {trouble}\n")
-        sys.stdout.write(f"{name}: ended {args.times} times, {bad} with trouble\n")
-        sys.stdout.flush()
+                write_stdout(f"{name}, {number.name} after {seconds:.2f} s: {trouble}\n")
+        write_stdout(f"{name}: ended {args.times} times, {bad} with trouble\n")
         wrong += bad
     return 1 if wrong else 0
 

@@ -26,6 +26,8 @@ from faults import Fault, verdict
 from mutation import smaller
 from readers import READERS
 
+from sim.command import write_stdout
+
 #: Where an input with a fault is kept, in a folder for each reader.
 FOUND = Path(__file__).parent / "found"
 
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{unknown[0]!r} is no reader; expected one of {', '.join(READERS)}")
     guided = not args.unguided and importlib.util.find_spec("atheris") is not None
     way = "coverage-guided by atheris" if guided else "mutated by a seeded stream"
-    _say(f"seed {args.seed}, {way}")
+    write_stdout(f"seed {args.seed}, {way}\n")
     total, faults = 0, 0
     try:
         for reader in readers:
@@ -75,15 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             total += result.inputs
             faults += len(result.found)
             rate = result.inputs / result.seconds
-            _say(
+            write_stdout(
                 f"{reader}: {result.inputs:,} inputs in {result.seconds:.0f} s, {rate:,.0f} a "
-                f"second; {len(result.found)} kinds of faults"
+                f"second; {len(result.found)} kinds of faults\n"
             )
             for found in result.found:
-                _say(f"{found.fault.kind}: {found.fault.about}\nkept: {keep(reader, found)}")
+                about = f"{found.fault.kind}: {found.fault.about}"
+                write_stdout(f"{about}\nkept: {keep(reader, found)}\n")
     except KeyboardInterrupt:
         return 130
-    _say(f"{total:,} inputs, {faults} kinds of faults")
+    write_stdout(f"{total:,} inputs, {faults} kinds of faults\n")
     return 1 if faults else 0
 
 
@@ -159,11 +162,6 @@ def _smaller(reader: str, found: Found) -> Found:
     if ends_process or kind_of(found.data) != found.fault.kind:
         return found
     return Found(smaller(found.data, found.fault.kind, kind_of), found.fault)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from moments import FREE, run_of, times
+from moments import FREE, GTHREAD, SYNC, run_of, times
 from outcomes import outcomes
 
 import sim.model
@@ -29,10 +29,6 @@ from sim.experiment.disturbance import (
 from sim.experiment.proxy import ProxyKind
 from sim.model.engine.clock import Clock
 from sim.run import Run
-
-SYNC = Server(workers=1, preload_app=True)
-GTHREAD = Server(workers=1, threads=2, preload_app=True)
-
 
 # --- clients -------------------------------------------------------------------------------------
 

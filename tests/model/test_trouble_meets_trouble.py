@@ -12,7 +12,7 @@ from typing import Literal
 
 import pytest
 from event_loops import TO_WORKER, events, traced
-from moments import FREE, run_of, times
+from moments import FREE, GTHREAD, SYNC, run_of, times
 from outcomes import outcomes
 
 from sim.experiment import (
@@ -29,8 +29,6 @@ from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import BootError, Hang, Signal
 from sim.model import predict
 
-SYNC = Server(workers=1, preload_app=True)
-GTHREAD = Server(workers=1, threads=2, preload_app=True)
 OLD = replace(GTHREAD, gunicorn="23.0.0")
 OLDEST = replace(GTHREAD, gunicorn="20.1.0")
 _LOOPS: tuple[WorkerClass, ...] = ("gevent", "asgi", "uvicorn")

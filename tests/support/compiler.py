@@ -14,15 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
 
+from kinds import NICENESS
+
 from sim import compiled
 from sim.compiled.build import refuse_missing_tools
 from sim.errors import ExperimentError
 
 #: Environment variable: the process that compiles.
 PID = "TESTS_COMPILER"
-
-#: Of the compiler, beside servers.
-NICENESS = 19
 
 #: s that compiling may take beside other tests.
 PATIENCE = 420.0
@@ -31,12 +30,7 @@ PATIENCE = 420.0
 @contextmanager
 def compiling() -> Iterator[None]:
     """Compile in the background, unless that is done, or something is missing that it takes."""
-    try:
-        refuse_missing_tools()
-    except ExperimentError:
-        yield
-        return
-    if compiled.is_fresh() or not compiled.is_clone():
+    if compiled.is_fresh() or not compiled.is_clone() or not _has_tools():
         yield
         return
     with subprocess.Popen(
@@ -62,6 +56,14 @@ def wait_for_compiler() -> None:
     pid, until = os.environ.get(PID), time.monotonic() + PATIENCE
     while pid is not None and _runs(int(pid)) and time.monotonic() < until:
         time.sleep(0.2)
+
+
+def _has_tools() -> bool:
+    try:
+        refuse_missing_tools()
+    except ExperimentError:
+        return False
+    return True
 
 
 def _runs(pid: int) -> bool:

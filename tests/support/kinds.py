@@ -1,7 +1,7 @@
 """Which tests may run beside which: every file of tests is of one kind.
 
 Goal: the machine is never idle while tests wait, and never busy while they measure. Method: tests
-that compute, predict and serve run beside each other, the first two with the lowest priority; tests
+that compute and tests that serve run beside each other, the former with the lowest priority; tests
 that measure follow, one after the other, with nothing beside them.
 
 In a session of all tests one process has the compiled model, where there is one, for the tests that
@@ -14,6 +14,9 @@ import os
 from collections.abc import Collection
 from enum import Enum
 from pathlib import PurePath
+
+#: Of processes that compute beside servers.
+NICENESS = 19
 
 #: Environment variable: number of the process of a session that has the compiled model.
 COMPILED = "TESTS_COMPILED_PROCESS"

@@ -12,6 +12,9 @@ from sim.experiment.disturbance import Disturbance
 from sim.model import predict
 from sim.run import Run
 
+SYNC = Server(workers=1, preload_app=True)
+GTHREAD = Server(workers=1, threads=2, preload_app=True)
+
 #: Each step costs nothing, and always the same.
 FREE = Costs(**{cost.name: 1.0 if cost.name in PARTS else 0.0 for cost in fields(Costs)})
 

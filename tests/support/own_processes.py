@@ -13,6 +13,16 @@ import pytest
 MARK = "STARTED_BY_TEST"
 
 
+def marked(variable: str, value: str) -> list[psutil.Process]:
+    """The processes that live and have this value of a variable in their environment."""
+    return [
+        process
+        for process in psutil.process_iter(["environ", "status"])
+        if (process.info["environ"] or {}).get(variable) == value
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
+
+
 class OwnProcesses:
     """The processes that are started from now on.
 
@@ -27,10 +37,4 @@ class OwnProcesses:
 
     def pids(self) -> set[int]:
         """Those that live. A zombie has ended, and waits for its parent or the machine's init."""
-        found = set()
-        for process in psutil.process_iter(["environ", "status"]):
-            environment = process.info["environ"] or {}
-            status = process.info["status"]
-            if environment.get(MARK) == self._name and status != psutil.STATUS_ZOMBIE:
-                found.add(process.pid)
-        return found
+        return {process.pid for process in marked(MARK, self._name)}

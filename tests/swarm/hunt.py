@@ -24,6 +24,7 @@ from jury import Jury
 from shrink import shrunk
 
 from sim import compiled
+from sim.command import write_stdout
 from sim.experiment import Experiment
 from sim.experiment.document import to_dict
 
@@ -72,9 +73,9 @@ class Swarm:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 1 when an experiment has failed."""
     args = _parser().parse_args(arguments)
-    _say(f"seed {args.seed}, from number {args.first}, commit {_commit()}")
+    write_stdout(f"seed {args.seed}, from number {args.first}, commit {_commit()}\n")
     if not compiled.is_fresh():
-        _say("interpreted only: python -m sim compile compiles the model")
+        write_stdout("interpreted only: python -m sim compile compiles the model\n")
     began = time.monotonic()
     swarm = Swarm(args.seed, args.first, began + 60 * args.minutes)
     threads = [threading.Thread(target=swarm.judge) for _ in range(args.processes)]
@@ -93,18 +94,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             thread.join()
     if swarm.error is not None:
         raise swarm.error
-    _say(f"\n{_progress(swarm, began)}")
+    write_stdout(f"\n{_progress(swarm, began)}\n")
     if swarm.failed is None:
         return 0
     number, faults = swarm.failed
-    _say("\n".join((f"number {number} fails:", *faults)))
-    _say(f"written: {_write(number, args.seed)}")
+    write_stdout("\n".join((f"number {number} fails:", *faults, "")))
+    write_stdout(f"written: {_write(number, args.seed)}\n")
     return 1
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:
