@@ -33,7 +33,7 @@ settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 #: Fixtures of `tests/site` and `tests/real`, and what is measured of the tests themselves.
-pytest_plugins = ("built_site", "cpu_clock", "exhibits", "traced_tests")
+pytest_plugins = ("built_site", "cpu_clock", "exhibits", "second_look", "traced_tests")
 
 #: Processes of a session without arguments: two of tests that wait more than they compute, which
 #: more of them would disturb, two of tests that compute, as many as CI has cores, and one that has
@@ -153,10 +153,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             os.nice(NICENESS)
 
 
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a session with ``--no-skips`` in which a test was skipped."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if session.config.getoption("--no-skips") and reporter is not None and exitstatus == 0:
+    if session.config.getoption("--no-skips") and reporter is not None and session.exitstatus == 0:
         skipped = reporter.stats.get("skipped", [])
         if skipped:
             reporter.write_line(f"error: {len(skipped)} tests were skipped; expected none")

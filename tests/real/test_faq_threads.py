@@ -138,7 +138,6 @@ def test_workers_are_tied_to_no_core(folder: Path, gunicorn: Gunicorn) -> None:
 
 START = """
 import os
-from statistics import median
 from threading import Thread
 from time import perf_counter
 
@@ -159,11 +158,12 @@ def seconds(start):
     return perf_counter() - began
 
 for start in (thread, process):
-    print(median(seconds(start) for _ in range(50)))
+    print(min(seconds(start) for _ in range(50)))
 """
 
 
 def test_a_thread_starts_sooner_than_a_process() -> None:
+    # The quickest of many: others have had a core before the slower ones.
     thread, process = map(float, run_python(START))
     assert thread < process / 2
 

@@ -38,13 +38,13 @@ class _Clock:
             self.seconds += sum(float(str(s)) for name, s in report.user_properties if name == CPU)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Say it, and fail a session that took more."""
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None:
             return
         reporter.write_line(f"\n{self.folder} took {self.seconds:.0f} s of CPU")
-        if self.seconds > self.most and exitstatus == 0:
+        if self.seconds > self.most and session.exitstatus == 0:
             reporter.write_line(f"error: expected at most {self.most:g} s")
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

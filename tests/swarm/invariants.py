@@ -53,7 +53,7 @@ def _requests(asked: Experiment, run: Run) -> Iterator[str]:
     expected = len(traffic.trace) if traffic.trace else traffic.requests
     if traffic.arrivals != "closed" and len(rows) != expected:
         yield f"{len(rows)} requests; expected {expected}"
-    if any(after < before for before, after in pairwise(rows.arrival)):
+    if any(after < before - ROUNDING for before, after in pairwise(rows.arrival)):
         yield "requests are not in the order of their arrival"
     for number, row in enumerate(rows):
         code = rows.outcome[number]
