@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 
-def _tables(name: str) -> dict[str, Any]:
+def tables(name: str) -> dict[str, Any]:
+    """The tables of a TOML file beside this module."""
     # Not by `importlib.resources`, which would import half as much as all of `sim.experiment`.
     return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
@@ -15,17 +16,17 @@ def _tables(name: str) -> dict[str, Any]:
 #: Each table's values by key.
 DEFAULTS: Final[dict[str, dict[str, float]]] = {
     table: {key: float(value) for key, value in values.items()}
-    for table, values in _tables("default_costs.toml").items()
+    for table, values in tables("default_costs.toml").items()
 }
 
 #: By the first release with such costs, in order: multiples of ``DEFAULTS["costs"]``, by key.
 RELEASES: Final[dict[str, dict[str, float]]] = {
     entry["since"]: {key: float(value) for key, value in entry["times"].items()}
-    for entry in _tables("release_costs.toml")["release"]
+    for entry in tables("release_costs.toml")["release"]
 }
 
 #: By worker class with costs of its own: multiples of ``DEFAULTS["costs"]``, by key.
 CLASSES: Final[dict[str, dict[str, float]]] = {
     entry["name"]: {key: float(value) for key, value in entry["times"].items()}
-    for entry in _tables("class_costs.toml")["worker_class"]
+    for entry in tables("class_costs.toml")["worker_class"]
 }

@@ -9,6 +9,8 @@ numbers): a number that an experiment does not use moves nothing at all, and one
 changes few variants. What remains of chance is the standard error of the paired differences, as for
 a ratio estimator (Law, *Simulation Modeling and Analysis*, 5th ed., sections 9.4 and 11.2). A move
 within `CHANCE` of its standard errors says nothing.
+
+``--machines`` asks the same of the costs of steps: `sim.study.machine_sensitivity`.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from sim.model.fitted.number import COSTS, Fitted
 from sim.reading.one_line_parser import OneLineParser
 from sim.reports.output import show_report
 from sim.reports.progress import progress
+from sim.run import Run
 from sim.study.executors import cores, processes
 from sim.study.fitted import FITTED
 
@@ -144,6 +147,11 @@ def figures(experiment: str, variant: int, number: Fitted | None, factor: float)
     else:
         with patched(number, factor):
             run = predict(asked, 0, variant)
+    return figures_of(run)
+
+
+def figures_of(run: Run) -> Figures:
+    """What is looked at of a prediction."""
     summary = summarize([run])
     assert summary.latency is not None, "these loads lose no request"
     worker = summary.workers[0].share
@@ -167,9 +175,9 @@ def sensitivities(executor: Executor, numbers: Sequence[Fitted] = FITTED) -> dic
     }
     cases = list(product(numbers, EXPERIMENTS, FACTORS))
     with progress("predicting", VARIANTS * (len(EXPERIMENTS) + len(cases))) as done:
-        finished = count()
+        counter = count()
         before = {
-            name: [_finished(future, done, finished) for future in futures]
+            name: [finished(future, done, counter) for future in futures]
             for name, futures in base.items()
         }
 
@@ -179,20 +187,20 @@ def sensitivities(executor: Executor, numbers: Sequence[Fitted] = FITTED) -> dic
 
         probes = {case: predicted(case, range(PROBES)) for case in cases}
         after = {
-            case: [_finished(future, done, finished) for future in futures]
+            case: [finished(future, done, counter) for future in futures]
             for case, futures in probes.items()
         }
         # The same requests and seeds: what does not move at all is not used.
         moving = {case for case in cases if after[case] != before[case[1]][:PROBES]}
         rest = {case: predicted(case, range(PROBES, VARIANTS)) for case in cases if case in moving}
         for case, futures in rest.items():
-            after[case] += [_finished(future, done, finished) for future in futures]
+            after[case] += [finished(future, done, counter) for future in futures]
     rows = [
         {
             **number._asdict(),
             "moves": {
                 name: [
-                    _move(before[name], after[number, name, factor])
+                    move(before[name], after[number, name, factor])
                     if (number, name, factor) in moving
                     else NO_MOVE
                     for factor in FACTORS
@@ -209,30 +217,31 @@ def sensitivities(executor: Executor, numbers: Sequence[Fitted] = FITTED) -> dic
         "variants": VARIANTS,
         "standard_errors": CHANCE,
         "experiments": {
-            name: {key: fmean(column) for key, column in _columns(runs)}
+            name: {key: fmean(column) for key, column in columns(runs)}
             for name, runs in before.items()
         },
         "numbers": rows,
     }
 
 
-def _finished(
-    future: Future[Figures], done: Callable[[int], None], number: Iterator[int]
+def finished(
+    future: Future[Figures], done: Callable[[int], None], counter: Iterator[int]
 ) -> Figures:
     """A prediction's figures, once it is done; counts it."""
     result = future.result()
-    done(next(number) + 1)
+    done(next(counter) + 1)
     return result
 
 
-def _columns(runs: Sequence[Figures]) -> Iterator[tuple[str, tuple[float, ...]]]:
+def columns(runs: Sequence[Figures]) -> Iterator[tuple[str, tuple[float, ...]]]:
+    """Each figure's name, and its value in all predictions."""
     return zip(Figures._fields, zip(*runs, strict=True), strict=True)
 
 
-def _move(before: Sequence[Figures], after: Sequence[Figures]) -> dict[str, Any]:
+def move(before: Sequence[Figures], after: Sequence[Figures]) -> dict[str, Any]:
     """How far each figure moves, and how far chance alone could have moved it."""
     moves, chances = {}, {}
-    for (key, old), (_, new) in zip(_columns(before), _columns(after), strict=True):
+    for (key, old), (_, new) in zip(columns(before), columns(after), strict=True):
         # A share is moved in shares, a latency in parts of itself.
         unit, ratio = (1.0, 1.0) if key == "share" else (fmean(old), fmean(new) / fmean(old))
         differences = [y - ratio * x for x, y in zip(old, new, strict=True)]
@@ -265,7 +274,18 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON document instead of the table"
     )
+    parser.add_argument(
+        "--machines",
+        action="store_true",
+        help="instead, set each cost of a step to the lowest and the highest of the machines that "
+        "were seen, and predict machines that are drawn from them",
+    )
     args = parser.parse_args(arguments[1:])
+    if args.machines:
+        from sim.study.machine_sensitivity import show  # noqa: PLC0415 - only this needs the ranges
+
+        show(as_json=args.json)
+        return
     os.environ[INTERPRETED] = "1"
     with processes(cores()) as executor:
         document = sensitivities(executor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -44,3 +44,34 @@ def one(move: Mapping[str, Any]) -> str:
         "share": f"{100 * move['share']:+.1f} pt",
     }
     return ", ".join(f"({text})" if is_chance(move, key) else text for key, text in parts.items())
+
+
+def print_machines(console: Console, document: Mapping[str, Any]) -> None:
+    """Print a row for each range of costs with its moves, and one of the drawn machines."""
+    drawn = document["machines"]
+    table = Table(
+        title="Moves of mean, p95 and share of worker 1 at the lowest and the highest that was "
+        "seen of a cost",
+        caption=f"In brackets: within {document['standard_errors']:g} standard errors, so it may "
+        f"be chance. - : does not use the cost. {document['variants']} predictions of "
+        f"{document['requests']:,} requests each. Last, mean, p95 and share of eight in ten of "
+        f"{drawn['number']} machines whose costs were drawn from all ranges.",
+    )
+    table.add_column("cost")
+    for name in document["experiments"]:
+        table.add_column(name)
+    for row in document["ranges"]:
+        low, high = row["ends"]
+        cells = [moves_of(moves) for moves in row["moves"].values()]
+        table.add_row(f"{row['name']} {low:g} to {high:g}", *cells)
+    table.add_row("drawn machines", *(_between(each) for each in drawn["experiments"].values()))
+    console.print(table)
+
+
+def _between(spread: Mapping[str, Sequence[float]]) -> str:
+    """Mean and p95 in ms, the share in points."""
+    lines = [
+        f"{1000 * spread[key][0]:.0f} to {1000 * spread[key][1]:.0f} ms" for key in ("mean", "p95")
+    ]
+    low, high = spread["share"]
+    return "\n".join((*lines, f"{low:.2f} to {high:.2f}"))

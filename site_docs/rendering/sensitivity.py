@@ -54,7 +54,7 @@ def rows(document: Mapping[str, Any]) -> list[str]:
         f"| --- | --- | --- |{' --- |' * len(experiments)}",
     ]
     for number in document["numbers"]:
-        cells = " | ".join(_largest(moves) for moves in number["moves"].values())
+        cells = " | ".join(largest(moves) for moves in number["moves"].values())
         lines.append(
             f"| `{number['name']}` ({number['topic']}) | {number['source']} ({number['machine']}) "
             f"| {'yes' if number['calibrated'] else 'no'} | {cells} |"
@@ -72,7 +72,7 @@ def requests() -> int:
     return int(read()["requests"])
 
 
-def _largest(moves: list[Mapping[str, Any]]) -> str:
+def largest(moves: list[Mapping[str, Any]]) -> str:
     """The larger move of each figure that is not chance, if any; "none": the number is not used."""
     if all(move == NO_MOVE for move in moves):
         return "none"

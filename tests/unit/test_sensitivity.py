@@ -176,14 +176,14 @@ def test_chance_is_that_of_paired_differences() -> None:
     # Variants differ by a factor of 4; the number moves all of them by the same part.
     before = [Figures(mean, 2 * mean, 0.5) for mean in (1.0, 2.0, 4.0)]
     after = [Figures(1.1 * mean, 2 * mean, 0.6) for mean in (1.0, 2.0, 4.0)]
-    move = sensitivity._move(before, after)
+    move = sensitivity.move(before, after)
     assert move == {
         **{"mean": 0.1, "p95": 0.0, "share": 0.1},
         "chance": {"mean": 0.0, "p95": 0.0, "share": 0.0},
     }
     # One of three is moved by 1: a third on average, and the standard error is as much.
     after = [*before[:2], before[2]._replace(share=1.5)]
-    assert sensitivity._move(before, after)["chance"]["share"] == pytest.approx(1.0, abs=1e-4)
+    assert sensitivity.move(before, after)["chance"]["share"] == pytest.approx(1.0, abs=1e-4)
 
 
 def test_the_page_has_every_number_of_today() -> None:
