@@ -1,0 +1,360 @@
+"""Puts small faults into the model, one at a time, and counts those that a test notices.
+
+Goal: the share of faults that the tests would catch, measured. Method: Cosmic Ray says which faults
+a source can have, and makes them (`operators`). A seeded sample of them is drawn (`sample`). Each
+is given, in a copy of the tree, to the tests that run its line (`covering`), the quickest first,
+until one fails. Only the choice of tests and their order are ours: without them every fault would
+take the whole suite.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from tests.mutation import rows, session
+from tests.mutation.checkout import copy_tree, mutated
+from tests.mutation.covering import Covering, trace
+from tests.mutation.mutant import Faults, Mutant
+from tests.mutation.plugins import FirstFailure
+from tests.mutation.rows import Equivalent, Row
+from tests.mutation.sample import sample
+from tests.mutation.score import Score, score
+
+ROOT: Final = Path(__file__).parents[2]
+
+#: Packages that are mutated by default: what predicts, and what reads predictions.
+PACKAGES: Final = ("sim/analysis", "sim/model")
+
+#: Folders whose tests may notice.
+TESTS: Final = ("tests/unit", "tests/model")
+
+#: Of the process and its sessions, unless told otherwise.
+NICENESS: Final = 19
+
+#: s of CPU that further tests of the same files may take together, where those that run the line
+#: have passed.
+FURTHER: Final = 120.0
+
+INTERRUPTED, TERMINATED = 130, 143
+
+
+class Project(NamedTuple):
+    """What is mutated, and by which tests it is judged.
+
+    Attributes:
+        root: of the repository.
+        packages: folders of all sources that may be mutated, from the root.
+        tests: folders of tests.
+        start: s of CPU that a session of tests may take besides its tests.
+    """
+
+    root: Path
+    packages: Sequence[str]
+    tests: Sequence[str]
+    start: float = session.START
+
+    def sources(self) -> dict[str, str]:
+        """Texts of all sources, by path from the root."""
+        paths = [path for it in self.packages for path in sorted((self.root / it).rglob("*.py"))]
+        return {
+            path.relative_to(self.root).as_posix(): path.read_text(encoding="utf-8")
+            for path in paths
+        }
+
+    def tests_digest(self) -> str:
+        """Hash of all tests that may notice a mutant."""
+        digest = sha256()
+        for folder in self.tests:
+            for path in sorted((self.root / folder).glob("*.py")):
+                digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is 1 when the score is below what was asked for."""
+    from tests.mutation.operators import CosmicRay  # noqa: PLC0415 - of the extra `mutation`
+
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    packages = args.package or [*PACKAGES]
+    for package in packages:
+        if not (ROOT / package).is_dir():
+            parser.error(f"--package: found {package!r}; expected a folder, as sim/analysis")
+    os.nice(max(0, args.nice - os.nice(0)))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    project = Project(ROOT, PACKAGES, TESTS)
+    known = rows.equivalents()
+    try:
+        drawn, results = campaign(
+            project, CosmicRay(), packages, args.sample, args.seed, args.rows, known
+        )
+    except KeyboardInterrupt:
+        _say(f"interrupted; {args.rows} has the mutants so far, and the same command goes on")
+        return INTERRUPTED
+    scores = scores_of(packages, drawn, results, known)
+    if args.json:
+        document = _document(args.seed, args.sample, scores, results, known)
+        sys.stdout.write(json.dumps(document, indent=1) + "\n")
+    else:
+        sys.stdout.write(_survivors(results, known))
+        sys.stdout.write(_table(scores))
+    worst = min(it.share for it in scores.values())
+    return 1 if 100 * worst < args.at_least else 0
+
+
+def campaign(
+    project: Project,
+    faults: Faults,
+    packages: Sequence[str],
+    number: int | None,
+    seed: int,
+    file: Path,
+    known: Sequence[Equivalent],
+) -> tuple[list[Mutant], list[Row]]:
+    """Try a sample of the mutants of a project.
+
+    Args:
+        project: the sources and tests.
+        faults: makes the mutants.
+        packages: folders of the sources that are mutated.
+        number: of mutants; None for all.
+        seed: of the sample.
+        file: of rows, which those of earlier sessions are taken from.
+        known: mutants that are not tried.
+
+    Returns:
+        The mutants that were drawn and are programs, and a row for each that was tried.
+    """
+    sources = project.sources()
+    chosen = [path for path in sources if any(path.startswith(f"{it}/") for it in packages)]
+    found = (it for path in chosen for it in faults.mutants(path, sources[path]))
+    drawn = sample(found, number, seed)
+    drawn = [it for it in drawn if faults.change(it, sources[it.path]) is not None]
+    hashes = {path: sha256(text.encode()).hexdigest()[:16] for path, text in sources.items()}
+    tests = project.tests_digest()
+    done = {
+        mutant: row
+        for mutant, row in rows.read(file).items()
+        if mutant.path in hashes and row.is_current(hashes[mutant.path], tests)
+    }
+    left = [
+        it for it in drawn if it not in done and not _is_known(it, faults, sources[it.path], known)
+    ]
+    if left:
+        session.preload()
+        with tempfile.TemporaryDirectory(prefix="mutation-") as name, rows.open_rows(file) as out:
+            trial = Trial(project, faults, sources, Path(name), kept=file.with_suffix(".traced"))
+            began = time.monotonic()
+            for tried, mutant in enumerate(left):
+                row = trial.row(mutant, hashes[mutant.path], tests)
+                rows.write(out, row)
+                done[mutant] = row
+                _progress(row, tried + 1, len(left), time.monotonic() - began)
+    return drawn, [done[it] for it in drawn if it in done]
+
+
+class Trial:
+    """Gives mutants to tests, in a copy of a project.
+
+    Args:
+        project: the sources and tests.
+        faults: makes the mutants.
+        sources: texts of the sources, by path.
+        scratch: folder for the copy and temporary files.
+        kept: folder for which test runs which line.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        faults: Faults,
+        sources: dict[str, str],
+        scratch: Path,
+        kept: Path,
+    ) -> None:
+        self._faults, self._sources, self._start = faults, sources, project.start
+        self._tree, self._scratch = scratch / "tree", scratch / "session"
+        self._scratch.mkdir()
+        kept.mkdir(exist_ok=True)
+        copy_tree(project.root, self._tree)
+        self._covering: Covering = trace(
+            project.root, self._tree, project.tests, sources, self._scratch, kept, _say
+        )
+        # Nothing may take a mutant's bytecode for that of its source.
+        sys.dont_write_bytecode = True
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+
+    def row(self, mutant: Mutant, source: str, tests: str) -> Row:
+        """Try a mutant; ``source`` and ``tests`` are hashes."""
+        changed = self._faults.change(mutant, self._sources[mutant.path])
+        assert changed is not None, "what is no program is not tried"
+        make = partial(Row, mutant, changed.before, changed.after, source=source, tests=tests)
+        further = FURTHER
+        with mutated(self._tree / mutant.path, changed.source):
+            for batch in self._covering.batches(mutant):
+                if batch.tests is None:
+                    if batch.seconds > further:
+                        continue
+                    further -= batch.seconds
+                failed = self._covering.files[batch.file].failed
+                ended = session.run(
+                    self._tree,
+                    self._scratch,
+                    ["-x", "--no-header", "--tb=no", batch.file],
+                    batch.seconds,
+                    partial(FirstFailure, batch.tests, failed),
+                    self._start,
+                )
+                if ended.hung:
+                    return make("hung", batch.file)
+                if ended.status not in (0, 5):
+                    name = (ended.report or {}).get("failed")
+                    return make("killed", name or batch.file)
+        return make("survived", None)
+
+
+def scores_of(
+    packages: Iterable[str],
+    drawn: Iterable[Mutant],
+    results: Iterable[Row],
+    known: Sequence[Equivalent],
+) -> dict[str, Score]:
+    """The score of each package."""
+    outcomes = {row.mutant: _outcome(row, known) for row in results}
+    tried = [(it.path, outcomes.get(it, "equivalent")) for it in drawn]
+    return {
+        package: score(outcome for path, outcome in tried if path.startswith(f"{package}/"))
+        for package in packages
+    }
+
+
+def _outcome(row: Row, known: Sequence[Equivalent]) -> str:
+    return "equivalent" if any(it.is_of(row.mutant, row) for it in known) else row.outcome
+
+
+def _is_known(mutant: Mutant, faults: Faults, source: str, known: Sequence[Equivalent]) -> bool:
+    if not any(it.path == mutant.path for it in known):
+        return False
+    changed = faults.change(mutant, source)
+    return changed is not None and any(it.is_of(mutant, changed) for it in known)
+
+
+def _survivors(results: Iterable[Row], known: Sequence[Equivalent]) -> str:
+    """The diffs of those that survived, by place."""
+    surviving = [row for row in results if _outcome(row, known) == "survived"]
+    return "".join(
+        f"{row.mutant.path}:{row.mutant.line} {row.mutant.operator}\n"
+        f"  - {row.before}\n  + {row.after}\n"
+        for row in sorted(surviving, key=lambda row: row.mutant)
+    )
+
+
+def _table(scores: dict[str, Score]) -> str:
+    lines = []
+    for package, it in scores.items():
+        low, high = it.interval()
+        lines.append(
+            f"{package}: {it.tried} mutants, {it.killed} killed, {it.hung} hung, {it.survived} "
+            f"survived, {it.equivalent} equivalent; score {100 * it.share:.1f} % "
+            f"({100 * low:.1f} to {100 * high:.1f} %)\n"
+        )
+    return "".join(lines)
+
+
+def _document(
+    seed: int,
+    number: int | None,
+    scores: dict[str, Score],
+    results: Iterable[Row],
+    known: Sequence[Equivalent],
+) -> dict[str, Any]:
+    """What the site publishes."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607 - wherever it is
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {
+        "commit": commit.stdout.strip(),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "library": "cosmic-ray",
+        "seed": seed,
+        "sample": number,
+        "packages": [
+            {
+                "package": package,
+                "killed": it.killed,
+                "hung": it.hung,
+                "survived": it.survived,
+                "equivalent": it.equivalent,
+            }
+            for package, it in scores.items()
+        ],
+        "survivors": [
+            {
+                "path": row.mutant.path,
+                "line": row.mutant.line,
+                "before": row.before,
+                "after": row.after,
+            }
+            for row in sorted(results, key=lambda row: row.mutant)
+            if _outcome(row, known) == "survived"
+        ],
+    }
+
+
+def _progress(row: Row, tried: int, number: int, seconds: float) -> None:
+    left = seconds / tried * (number - tried) / 60
+    _say(
+        f"{tried} of {number}, {left:.0f} min left: {row.outcome}: {row.mutant.path}:"
+        f"{row.mutant.line}: {row.before} -> {row.after}" + (f" [{row.test}]" if row.test else "")
+    )
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutation",
+        description="Put faults into the model, and count those that a test notices.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--package", action="append", help=f"folder of sources [{' and '.join(PACKAGES)}]"
+    )
+    parser.add_argument("--sample", type=int, metavar="N", help="mutants to draw [all]")
+    parser.add_argument("--seed", type=int, default=1, help="of the sample [1]")
+    parser.add_argument(
+        "--rows",
+        type=Path,
+        default=Path("mutation.jsonl"),
+        metavar="FILE",
+        help="what became of each; a later session goes on with it [mutation.jsonl]",
+    )
+    parser.add_argument("--json", action="store_true", help="print what the site publishes")
+    parser.add_argument(
+        "--at-least",
+        type=float,
+        default=0.0,
+        metavar="PERCENT",
+        help="score of each package below which the exit status is 1 [0]",
+    )
+    parser.add_argument("--nice", type=int, default=NICENESS, help=f"of processes [{NICENESS}]")
+    return parser
