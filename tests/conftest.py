@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from compiler import compiling
 from hypothesis import settings
-from kinds import COMPILED, COMPUTING, NICENESS, Kind, compiled_process, kind_of, kinds_for
+from kinds import COMPILED, COMPUTING, NICENESS, Kind, compiled_process, kind_of, kinds_for, place
 
 from sim.compiled import INTERPRETED
 from sim.experiment.release import NEWEST
@@ -139,7 +139,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark tests by kind, and leave the cores to servers where this process only computes."""
+    """Order tests, mark them by kind, and leave the cores to servers if this process computes."""
+    items.sort(key=lambda item: place(item.path))
     kinds = [kind_of(item.path) for item in items]
     for item, kind in zip(items, kinds, strict=True):
         item.add_marker(kind.value)

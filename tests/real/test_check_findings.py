@@ -3,20 +3,21 @@
 Goal: no advice that only the model follows. Method: the service of each rule is measured as it is
 and mended, on the same requests, and the measure that the finding names is compared. The services
 are chosen so that the difference is large; it counts if a third of what is predicted shows. Most of
-them wait, so some are measured at the same time; those that compute are alone. All predictions come
+them wait, so many are measured at the same time; those that compute are alone. All predictions come
 first, on all cores: later they would disturb what is measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from statistics import fmean
 
 import pytest
 from check_cases import CASES, subject
 from compiled_processes import in_processes
+from looks import Measured, Measurements
 from predictions import predicted_observation
 from rank_test import LOOKS
 from release_of import release_of
@@ -25,7 +26,7 @@ from reference_app.rig.measure import measure
 from sim.experiment import Experiment
 from sim.study.check.rule import Effect
 from sim.study.check.rules import RULES
-from sim.study.check.scenario import length, served
+from sim.study.check.scenario import served
 from sim.study.compare import contrast
 from sim.study.observation import Observation, observe
 
@@ -35,9 +36,6 @@ REPLICATIONS = 6
 
 #: Of the predicted difference, what has to be measured.
 PART = 1 / 3
-
-#: Servers that are measured at the same time: their requests wait.
-AT_ONCE = 6
 
 EFFECTS: dict[str, Effect] = {
     rule.name: effect
@@ -92,16 +90,14 @@ MEASURED: dict[str, tuple[Experiment, ...]] = {
 #: Of each side, all replications and then all seeds.
 Predicted = dict[str, list[tuple[list[Observation], list[Observation]]]]
 
-Sides = dict[str, list[Future[Observation]]]
 
-
-def measured(experiment: Experiment) -> Observation:
+def measured_observation(experiment: Experiment) -> Observation:
     """One run of the real server in numbers."""
     run = measure(experiment, 0, lambda *_: None, release_of(experiment.server.gunicorn))
     return observe(run)
 
 
-@pytest.fixture(scope="module")
+@cache
 def predicted() -> Predicted:
     """Every service, predicted as it is and mended."""
     numbers = range(REPLICATIONS)
@@ -117,29 +113,30 @@ def predicted() -> Predicted:
     return found
 
 
-@pytest.fixture(scope="module")
-def sides(predicted: Predicted) -> Iterator[Sides]:
-    """Every service that waits, as it is and mended: the longest first, so that none is last."""
-    assert predicted
-    waiting = {name: both for name, both in MEASURED.items() if name not in ALONE}
-    order = sorted(waiting, key=lambda name: -max(map(length, waiting[name])))
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        measuring: Sides = {
-            name: [pool.submit(measured, side) for side in waiting[name]] for name in order
-        }
-        # All of them, before any that is to be alone.
-        wait([future for futures in measuring.values() for future in futures])
-        yield measuring
+#: Each side of every service that waits.
+EXHIBIT = Measurements(
+    measured_observation,
+    {
+        (name, place): side
+        for name, both in MEASURED.items()
+        if name not in ALONE
+        for place, side in enumerate(both)
+    },
+    before=predicted,
+)
+
+Sides = Measured[tuple[str, int], Observation]
 
 
-def look(name: str, number: int, sides: Sides) -> list[Observation]:
-    """One of `LOOKS` looks at both sides, from 0: at first beside the others, later by itself."""
-    if number == 0 and name in sides:
-        return [future.result() for future in sides[name]]
+def look(name: str, number: int, measured: Sides) -> list[Observation]:
+    """One of `LOOKS` looks at both sides, from 0: at first beside others, later by itself."""
     both = MEASURED[name]
+    if number == 0 and name not in ALONE:
+        return [measured[name, place] for place in range(len(both))]
+    measured.wait()
     # Two servers that wait leave the cores to each other.
     with ThreadPoolExecutor(1 if name in ALONE else len(both)) as pool:
-        return list(pool.map(measured, both))
+        return list(pool.map(measured_observation, both))
 
 
 def difference(effect: Effect, measure_: str, now: Observation, mended: Observation) -> float:
@@ -150,14 +147,19 @@ def difference(effect: Effect, measure_: str, now: Observation, mended: Observat
     return float(before - after)
 
 
+def telling(effect: Effect) -> list[str]:
+    """Its measures: of a single run the mean says the most, and the last of the others."""
+    last_first = effect.measures[::-1]
+    return sorted(last_first, key=lambda name: name != "mean")
+
+
 @pytest.mark.parametrize("name", BETTER)
-def test_what_is_said_to_be_better_is(name: str, predicted: Predicted, sides: Sides) -> None:
+def test_what_is_said_to_be_better_is(name: str, measured: Sides) -> None:
     effect = EFFECTS[name]
-    (now, now_seeds), (mended, mended_seeds) = predicted[name]
+    (now, now_seeds), (mended, mended_seeds) = predicted()[name]
     named = next(
         one.measure
-        # The mean last, and first here: of a single run it says the most.
-        for one in (contrast(measure_, now, mended) for measure_ in reversed(effect.measures))
+        for one in (contrast(measure_, now, mended) for measure_ in telling(effect))
         if one.finding == "lower" or (one.a is None and one.b is not None)
     )
     # Of the requests that are measured, with other chances of the server.
@@ -166,26 +168,24 @@ def test_what_is_said_to_be_better_is(name: str, predicted: Predicted, sides: Si
     assert expected > 0
     seen: list[float] = []
     while len(seen) < LOOKS and (not seen or seen[-1] < PART * expected):
-        before, after = look(name, len(seen), sides)
+        before, after = look(name, len(seen), measured)
         seen.append(difference(effect, named, before, after))
     assert seen[-1] >= PART * expected, (named, expected, seen)
 
 
 @pytest.mark.parametrize("name", HELPLESS)
-def test_what_nothing_restores_is_not_restored(
-    name: str, predicted: Predicted, sides: Sides
-) -> None:
-    ((replications, _),) = predicted[name]
-    (future,) = sides[name]
+def test_what_nothing_restores_is_not_restored(name: str, measured: Sides) -> None:
+    ((replications, _),) = predicted()[name]
+    (found,) = look(name, 0, measured)
     assert replications[0].restored is None
-    assert future.result().restored is None
+    assert found.restored is None
 
 
-def test_fewer_workers_do_as_well_where_it_is_said(sides: Sides) -> None:
+def test_fewer_workers_do_as_well_where_it_is_said(measured: Sides) -> None:
     """Beside other servers a median is now and then a tenth higher for no reason of its own."""
     medians: list[tuple[float, float]] = []
     while len(medians) < LOOKS and (not medians or medians[-1][1] >= 1.1 * medians[-1][0]):
-        more, fewer = look("more-workers-than-cores-can-run", len(medians), sides)
+        more, fewer = look("more-workers-than-cores-can-run", len(medians), measured)
         assert (more.lost, fewer.lost) == (0.0, 0.0)
         assert more.p50 is not None
         assert fewer.p50 is not None
@@ -193,8 +193,8 @@ def test_fewer_workers_do_as_well_where_it_is_said(sides: Sides) -> None:
     assert medians[-1][1] < 1.1 * medians[-1][0], medians
 
 
-def test_a_hang_without_timeout_lasts(sides: Sides) -> None:
-    without, mended = look("no-timeout", 0, sides)
+def test_a_hang_without_timeout_lasts(measured: Sides) -> None:
+    without, mended = look("no-timeout", 0, measured)
     assert without.restored is None
     assert mended.restored is not None
 

@@ -3,30 +3,26 @@
 Goal: the model has the ends that real requests and processes have. Method: each scenario is a
 trace, measured once and predicted `PREDICTIONS` times with the default costs. A worker looks once a
 second whether it is to stop, and in which part of its second trouble comes is chance: so each
-prediction begins in another part of it. All are measured beside each other, and beside tests that
-compute: so times are judged by half a second, a worker or its master may look a second later, and
-requests that are answered or refused by what arrives in half a second. What can follow on other
+prediction begins in another part of it. All are measured beside each other, and beside those of
+other modules: so times are judged by half a second, a worker or its master may look a second later,
+and requests that are answered or refused by what arrives in half a second. What can follow on other
 trouble does, on the same server: a boot costs more than all requests of a scenario.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import pytest
+from looks import Measured, Measurements, measured_run
 
-from reference_app.rig.measure import measure
 from sim.experiment import Experiment, LaunchDarkly, Server, TraceRow, Traffic, WorkerClass
 from sim.experiment.disturbance import Disturbance, FlagService, Hang, Signal
 from sim.model.simulation import predict
 from sim.run import OUTCOMES, Run
-
-#: Servers that are measured at the same time: they sleep more than they compute.
-AT_ONCE = 6
 
 PREDICTIONS = 8
 
@@ -226,18 +222,13 @@ SCENARIOS = {
 CASES = [(worker_class, name) for worker_class in CLASSES for name in SCENARIOS]
 
 
-@pytest.fixture(scope="module")
-def measured() -> Iterator[dict[tuple[WorkerClass, str], Future[Run]]]:
-    """All scenarios, the longest first."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        longest_first = sorted(CASES, key=lambda case: -SCENARIOS[case[1]].duration)
-        yield {
-            (worker_class, name): pool.submit(
-                measure, SCENARIOS[name].experiment(worker_class), 0, lambda *_: None
-            )
-            for worker_class, name in longest_first
-        }
-        pool.shutdown(cancel_futures=True)
+EXHIBIT = Measurements(
+    measured_run,
+    {
+        (worker_class, name): SCENARIOS[name].experiment(worker_class)
+        for worker_class, name in CASES
+    },
+)
 
 
 def _strange(scenario: Scenario, found: Run, predictions: Sequence[Run]) -> list[str]:
@@ -274,10 +265,10 @@ def _strange(scenario: Scenario, found: Run, predictions: Sequence[Run]) -> list
 def test_trouble_is_as_predicted(
     worker_class: WorkerClass,
     name: str,
-    measured: dict[tuple[WorkerClass, str], Future[Run]],
+    measured: Measured[tuple[WorkerClass, str], Run],
 ) -> None:
     scenario = SCENARIOS[name]
-    found = measured[worker_class, name].result()
+    found = measured[worker_class, name]
     assert scenario.shows(found), (_ends(found), found.events)
     predictions = [
         predict(scenario.experiment(worker_class, variant / PREDICTIONS), 0, variant)

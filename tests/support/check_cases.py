@@ -125,9 +125,10 @@ CASES: dict[str, Service] = {
         _gthread(2, 1, timeout=2), traffic(15.0), said={"values": {"post_fork": _post_fork}}
     ),
     "restarts-come-together": Service(
-        {"workers": 2, "max_requests": 100},
-        traffic(16.0, 20.0),
-        {"launchdarkly": replace(FLAGS, latency=1.2)},
+        # All of them restart once, and jitter hardly ever brings all of them together.
+        {"workers": 4, "max_requests": 100},
+        traffic(40.0, 12.0, io=Distribution.parse("const:0.05")),
+        {"launchdarkly": replace(FLAGS, latency=2.0)},
     ),
     "restarts-drop-requests": Service(
         _gthread(2, 2, max_requests=25, gunicorn="23.0.0"),

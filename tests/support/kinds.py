@@ -109,9 +109,19 @@ BROWSING = frozenset(
 )
 
 
+#: Files of `tests/real` whose servers are measured together (see `exhibits`): before those that
+#: measure alone, or they would not be alone.
+TOGETHER = frozenset(
+    f"test_{name}"
+    for name in ("check_findings", "class_trouble", "connections", "overload", "trouble")
+)
+
+
 def place(path: PurePath) -> int:
-    """Orders files, so that none of `LONG` is begun late."""
-    return LONG.index(path.stem) if path.stem in LONG else len(LONG)
+    """Orders files: none of `LONG` is begun late, and none of `TOGETHER` among others."""
+    if path.stem in LONG:
+        return LONG.index(path.stem)
+    return len(LONG) + (path.stem not in TOGETHER)
 
 
 def kind_of(path: PurePath) -> Kind:

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, Generic
+from typing import Any, Generic, Protocol, TypeVar
 
 from host_costs import HostCosts, drawn
 from predictions import CONTEXT, Predict, predicted_run, predictions
@@ -23,6 +23,9 @@ from reference_app.rig.measure import measure
 from sim.experiment import Experiment
 from sim.experiment.costs import Costs
 from sim.run import Run
+from sim.study.check.scenario import length
+
+Name = TypeVar("Name")
 
 #: What is judged of what is seen, given some predictions that are not judged themselves.
 Criteria = Callable[[Sequence[Seen]], Criterion[Seen]]
@@ -43,7 +46,7 @@ class Sides(Generic[Seen]):
 
 @dataclass(frozen=True)
 class Exhibit(Generic[Seen]):
-    """What a module of tests looks at.
+    """What a module of tests looks at, and judges by `rank_test`.
 
     Attributes:
         sides: what is seen of an experiment, on either side.
@@ -54,6 +57,35 @@ class Exhibit(Generic[Seen]):
     sides: Sides[Seen]
     experiments: Mapping[str, Experiment]
     calibrated: bool = False
+
+
+@dataclass(frozen=True)
+class Measurements(Generic[Name, Seen]):
+    """What a module of tests measures, and judges itself.
+
+    Attributes:
+        measure: what is seen of an experiment.
+        experiments: by name.
+        before: what computes before anything is measured.
+    """
+
+    measure: Callable[[Experiment], Seen]
+    experiments: Mapping[Name, Experiment]
+    before: Callable[[], object] = lambda: None
+
+
+class Together(Protocol):
+    """Experiments of a module that are measured beside those of others."""
+
+    @property
+    def experiments(self) -> Mapping[Any, Experiment]:
+        """By name."""
+
+    def begin(self, name: Any, pool: ThreadPoolExecutor) -> Future[Any]:  # noqa: ANN401
+        """Measure an experiment as soon as the pool can."""
+
+    def alone_after(self, busy: Sequence[Future[object]]) -> None:
+        """Measure nothing alone before these are over."""
 
 
 class Looks(Generic[Seen]):
@@ -127,6 +159,40 @@ class Looks(Generic[Seen]):
         return self._sides.measure(self.experiments[name])
 
 
+class Measured(Generic[Name, Seen]):
+    """Every experiment measured once; what is predicted of it, the tests do themselves.
+
+    Args:
+        measure: what is seen of an experiment.
+        experiments: by name; they are measured by `looks_together`.
+    """
+
+    def __init__(
+        self, measure: Callable[[Experiment], Seen], experiments: Mapping[Name, Experiment]
+    ) -> None:
+        self._measure = measure
+        self.experiments = experiments
+        self._measured: dict[Name, Future[Seen]] = {}
+        # Of all that are measured together.
+        self._busy: Sequence[Future[object]] = ()
+
+    def begin(self, name: Name, pool: ThreadPoolExecutor) -> Future[Seen]:
+        """Measure an experiment as soon as the pool can."""
+        self._measured[name] = pool.submit(self._measure, self.experiments[name])
+        return self._measured[name]
+
+    def alone_after(self, busy: Sequence[Future[object]]) -> None:
+        """Measure nothing alone before these are over."""
+        self._busy = busy
+
+    def wait(self) -> None:
+        """Until nothing is measured any more that is not alone."""
+        wait(self._busy)
+
+    def __getitem__(self, name: Name) -> Seen:
+        return self._measured[name].result()
+
+
 def measured_run(experiment: Experiment) -> Run:
     """The first replication, measured."""
     return measure(experiment, 0, lambda *_: None)
@@ -138,7 +204,7 @@ RUNS = Sides(predicted_run, measured_run)
 
 def _longest(experiment: Experiment) -> float:
     """Orders experiments by the s that they can take, from the most to the least."""
-    return -(experiment.traffic.duration + experiment.traffic.drain)
+    return -(length(experiment) + experiment.traffic.drain)
 
 
 def _forget_round_trips() -> None:
@@ -152,20 +218,20 @@ def _forget_round_trips() -> None:
 
 
 @contextmanager
-def looks_together(several: Sequence[Looks[Any]], at_once: int) -> Iterator[None]:
+def looks_together(several: Sequence[Together], at_once: int) -> Iterator[None]:
     """Begin to measure all experiments of ``several``, ``at_once`` at a time.
 
     They have been predicted by then, on all cores: later that would disturb what is measured.
     """
     # The longest first, or one would be measured alone at the end.
     order = sorted(
-        ((looks, name) for looks in several for name in looks.experiments),
-        key=lambda each: _longest(each[0].experiments[each[1]]),
+        ((each, name) for each in several for name in each.experiments),
+        key=lambda it: _longest(it[0].experiments[it[1]]),
     )
     with ThreadPoolExecutor(at_once) as pool:
-        busy = [looks.begin(name, pool) for looks, name in order]
-        for looks in several:
-            looks.alone_after(busy)
+        busy = [each.begin(name, pool) for each, name in order]
+        for each in several:
+            each.alone_after(busy)
         yield
         pool.shutdown(cancel_futures=True)
 

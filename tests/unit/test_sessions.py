@@ -24,6 +24,7 @@ from kinds import (
     PREDICTING,
     SERVING,
     SPREAD,
+    TOGETHER,
     Kind,
     kind_of,
     kinds_for,
@@ -54,6 +55,7 @@ FILES = {
     "real/test_release_behaviours.py": 4,
     "real/test_reality.py": 3,
     "real/test_boot.py": 2,
+    "real/test_trouble.py": 2,
 }
 
 TEST = """
@@ -126,6 +128,11 @@ def test_every_test_runs_once_and_what_measures_runs_alone(processes: int, tmp_p
     for one, other in combinations(ran, 2):
         if Kind.MEASURES in (one.kind, other.kind):
             assert one.ended <= other.began or other.ended <= one.began, (one, other)
+    # What is measured together comes before what measures alone, though it is named later.
+    together = [each.ended for each in measuring if each.file == "real/test_trouble.py"]
+    assert max(together) <= min(
+        each.began for each in measuring if each.file != "real/test_trouble.py"
+    )
     # They come last, so that the others need not wait for them.
     assert max(each.ended for each in ran) == max(each.ended for each in measuring)
     if processes == 5:
@@ -170,4 +177,5 @@ def test_every_file_that_is_named_exists() -> None:
     assert sorted(PREDICTING - {path.stem for path in (TESTS / "model").glob("*.py")}) == []
     assert sorted(BROWSING - {path.stem for path in (TESTS / "site").glob("*.py")}) == []
     assert sorted({*LONG} - {path.stem for path in TESTS.glob("*/test_*.py")}) == []
+    assert sorted(TOGETHER - {path.stem for path in (TESTS / "real").glob("*.py")}) == []
     assert sorted(SPREAD - {path.stem for path in TESTS.glob("*/test_*.py")}) == []
