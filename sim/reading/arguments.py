@@ -273,7 +273,7 @@ def described_by(
     elif args.literal:
         raise ExperimentError("--literal is given without a configuration; expected --config FILE")
     notices += _take_environment(args, environment, known, changes)
-    _take_flags(args, changes)
+    notices += _take_flags(args, changes)
     log = _take_access_log(
         args,
         changes,
@@ -410,16 +410,19 @@ def _probe(text: str) -> Probe:
         raise argparse.ArgumentError(None, f"--probe {text!r}: {error}") from None
 
 
-def _take_flags(args: argparse.Namespace, changes: experiment_file.Changes) -> None:
-    """Add to ``changes`` what the flags say."""
+def _take_flags(args: argparse.Namespace, changes: experiment_file.Changes) -> tuple[str, ...]:
+    """Add to ``changes`` what the flags say; returns the notices of a recording among them."""
+    notices: tuple[str, ...] = ()
     if args.duration is not None and args.requests is not None:
         raise ExperimentError("--duration and --requests are both given; expected one of them")
     traffic = changes.setdefault("traffic", {})
     if args.duration is not None:
         traffic["requests"] = None
     if args.trace is not None:
-        traffic["trace"] = trace_file.read(Path(args.trace))
+        trace = trace_file.read_with_waits(Path(args.trace))
+        traffic["trace"] = trace.rows
         traffic["arrivals"] = "trace"
+        notices = trace.waits.notices(args.trace)
     elif args.arrivals is not None and args.arrivals != "trace":
         traffic["trace"] = ()
     elif args.arrivals == "trace" and not traffic.get("trace") and args.access_log is None:
@@ -443,6 +446,7 @@ def _take_flags(args: argparse.Namespace, changes: experiment_file.Changes) -> N
         top = changes.setdefault("", {})
         top["probes"] = (*top.get("probes", ()), *args.probe)
     changes.setdefault("server", {}).update(_server_flags(args))
+    return notices
 
 
 def _server_flags(args: argparse.Namespace) -> dict[str, Any]:

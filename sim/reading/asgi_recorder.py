@@ -17,15 +17,16 @@ this runs in somebody's production.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import time
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from typing import Any
+from time import monotonic_ns, thread_time_ns
+from types import CoroutineType
+from typing import Any, Final
 
+from sim.reading.recording_buffer import RecordingBuffer, later_in_asyncio
 from sim.reading.recording_file import MOST_BYTES, RecordingFile
-from sim.reading.task_clocks import CURRENT, Clock, Steps, follow_tasks
+from sim.reading.task_clocks import CURRENT, FirstSteps, steps
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -36,6 +37,9 @@ Hook = Callable[[Any], None]
 #: Attributes in which workers keep the application that they serve: Gunicorn's asgi worker
 #: (gunicorn/workers/gasgi.py), and the base class with uvicorn's.
 _PLACES = ("asgi", "wsgi")
+
+#: Instead of what a coroutine waits for: it is over.
+_OVER: Final = object()
 
 
 def record_asgi(
@@ -69,7 +73,10 @@ def _wrap(worker: Any, path: str, most_bytes: int) -> None:  # noqa: ANN401 - an
             "application"
         )
         return
-    setattr(worker, place, RecordingMiddleware(application, path, most_bytes=most_bytes))
+    # Gunicorn's own worker exits.
+    together = place == "asgi"
+    recorded = RecordingMiddleware(application, path, most_bytes=most_bytes, together=together)
+    setattr(worker, place, recorded)
 
 
 def _is_asgi_3(application: object) -> bool:
@@ -87,42 +94,59 @@ class RecordingMiddleware:
         application: of ASGI 3.
         path: of the file, as of `record_asgi`.
         most_bytes: at which no more is written.
+        together: whether lines are written with others, up to half a second later. The process has
+            to end as `sys.exit` does, or the last ones are lost; uvicorn's ends by its signal.
     """
 
     def __init__(
-        self, application: Application, path: str, *, most_bytes: int = MOST_BYTES
+        self,
+        application: Application,
+        path: str,
+        *,
+        most_bytes: int = MOST_BYTES,
+        together: bool = False,
     ) -> None:
         self._application = application
-        self._file = RecordingFile(path, most_bytes)
-        self._followed = False
+        # A worker has one event loop.
+        self._first_steps = FirstSteps()
+        file = RecordingFile(path, most_bytes)
+        self._lines = RecordingBuffer(file, later_in_asyncio) if together else file
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Run the application; an HTTP request becomes a line when it returns."""
         if scope.get("type") != "http":
             await self._application(scope, receive, send)
             return
-        if not self._followed:
-            self._follow_tasks()
-        clock = Clock()
-        CURRENT.set(clock)
-        date, began = time.time(), time.monotonic()
+        first = self._first_steps
+        if not first.followed:
+            first.follow_tasks()
+        first.runs = True
+        began, since = monotonic_ns(), thread_time_ns()
         try:
             called = self._application(scope, receive, send)
-            if not isinstance(called, Coroutine):
+            if type(called) is not CoroutineType:
                 called = _awaiting(called)
-            await Steps(called, clock)
+            # Not awaited: most requests are over in this step, and cost half as much so.
+            awaited = next(called.__await__(), _OVER)
+        except BaseException:
+            first.end()
+            self._write(began, thread_time_ns() - since, scope)
+            raise
+        cpu = thread_time_ns() - since
+        if awaited is _OVER:
+            first.end()
+            self._write(began, cpu, scope)
+            return
+        clock = first.go_on(cpu)
+        try:
+            await steps(called, clock, awaited)
         finally:
             # Not reset: closed by another task, that would be of another context and raise.
             CURRENT.set(None)
-            cpu = clock.cpu
-            io = time.monotonic() - began - cpu
-            self._file.write(date, io if io > 0 else 0.0, cpu, None, str(scope.get("path", "")))
+            self._write(began, clock.cpu, scope)
 
-    def _follow_tasks(self) -> None:
-        """Once: a worker has one event loop. Where it is not asyncio's, tasks are not followed."""
-        self._followed = True
-        with suppress(RuntimeError):
-            follow_tasks(asyncio.get_running_loop())
+    def _write(self, began: int, cpu: int, scope: Message) -> None:
+        self._lines.add(began, cpu, None, str(scope.get("path", "")))
 
 
 async def _awaiting(called: Awaitable[None]) -> None:

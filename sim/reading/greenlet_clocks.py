@@ -6,14 +6,14 @@ that is there already is called as well. Greenlets that a request starts itself 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Hashable
+from time import thread_time_ns
 from types import ModuleType
 from typing import Final
 
 Tracer = Callable[[str, tuple[Hashable, Hashable]], None]
 
-#: Of a clock: s of CPU before this turn, and the thread's CPU when the turn began.
+#: Of a clock: ns of CPU before this turn, and the thread's CPU when the turn began.
 _USED: Final = 0
 _SINCE: Final = 1
 
@@ -27,34 +27,44 @@ class GreenletClocks:
 
     def __init__(self, greenlet: ModuleType) -> None:
         self._current: Callable[[], Hashable] = greenlet.getcurrent
-        self._running: dict[Hashable, list[float]] = {}
-        self._before: Tracer | None = greenlet.settrace(self._switched)
+        self._running: dict[Hashable, list[int]] = {}
+        before: Tracer | None = greenlet.settrace(None)
+        greenlet.settrace(_tracer(self._running, before))
 
     def start(self) -> None:
         """Begin a clock of the greenlet that runs."""
-        self._running[self._current()] = [0.0, time.thread_time()]
+        self._running[self._current()] = [0, thread_time_ns()]
 
-    def stop(self) -> float:
+    def stop(self) -> int:
         """End the clock of the greenlet that runs.
 
         Returns:
-            What the greenlet computed since `start`, s.
+            What the greenlet computed since `start`, ns.
 
         Raises:
             KeyError: when it has none.
         """
         used, since = self._running.pop(self._current())
-        return used + time.thread_time() - since
+        return used + thread_time_ns() - since
 
-    def _switched(self, event: str, greenlets: tuple[Hashable, Hashable]) -> None:
-        """End a turn, and begin another; greenlet calls it once the second one runs."""
-        origin, target = greenlets
-        ended, begun = self._running.get(origin), self._running.get(target)
-        if ended is not None or begun is not None:
-            now = time.thread_time()
-            if ended is not None:
-                ended[_USED] += now - ended[_SINCE]
-            if begun is not None:
-                begun[_SINCE] = now
-        if self._before is not None:
-            self._before(event, greenlets)
+
+def _tracer(running: dict[Hashable, list[int]], before: Tracer | None) -> Tracer:
+    """What greenlet is to call at each switch, once the second greenlet runs.
+
+    It ends the turn of the first, and begins one of the second, where they are among ``running``.
+    """
+    # A function with cells: a method would take a fifth longer.
+    clock_of, now = running.get, thread_time_ns
+
+    def switched(event: str, greenlets: tuple[Hashable, Hashable]) -> None:
+        # Nothing is looked up while connections wait for their next requests.
+        if running:
+            origin, target = greenlets
+            if (ended := clock_of(origin)) is not None:
+                ended[_USED] += now() - ended[_SINCE]
+            if (begun := clock_of(target)) is not None:
+                begun[_SINCE] = now()
+        if before is not None:
+            before(event, greenlets)
+
+    return switched

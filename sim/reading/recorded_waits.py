@@ -5,44 +5,51 @@ A prediction has a wait of its own; the recorded one is what it can be held agai
 
 from __future__ import annotations
 
+import math
 from array import array
-from pathlib import Path
+from collections.abc import Sequence
 
-from sim.reading.recording import COLUMNS, HEADER, HEADERS
-
-_WAIT, _WORKER = COLUMNS.index("wait_s"), COLUMNS.index("worker")
+from sim.reading.recording import Columns
 
 
-def recorded_waits(path: Path) -> tuple[str, ...]:
-    """A notice about the waits of a recording that `sim.reading.trace_file` has read.
+class RecordedWaits:
+    """The waits of a recording, as its lines are read; empty for a trace that is no recording."""
 
-    None of a trace that is no recording, or of a recording without waits.
-    """
-    if not path.is_file():
-        return ()  # A pipe has been read.
-    waits, workers, unknown = array("d"), set[str](), 0
-    with path.open(encoding="utf-8-sig") as file:
-        header = file.readline().rstrip("\r\n")
-        if header not in HEADERS:
+    def __init__(self) -> None:
+        self._waits = array("d")
+        self._workers: set[str] = set()
+        self._unknown = 0
+
+    def add(self, columns: Columns, cells: Sequence[str]) -> None:
+        """Add a line of a recording; a wait that is no finite number is not known."""
+        if columns.wait is None or columns.worker is None:
+            return
+        self._workers.add(cells[columns.worker])
+        try:
+            wait = float(cells[columns.wait])
+        except ValueError:
+            wait = math.nan
+        if math.isfinite(wait):
+            self._waits.append(columns.wait_unit * wait)
+        else:
+            self._unknown += 1
+
+    def notices(self, path: str) -> tuple[str, ...]:
+        """A sentence about them; none where no wait is known.
+
+        Args:
+            path: of the recording, to be named.
+        """
+        waits = self._waits
+        if not waits:
             return ()
-        for line in file:
-            cells = line.rstrip("\r\n").split(",")
-            if cells[0] == COLUMNS[0]:
-                header = line.rstrip("\r\n")
-            elif header == HEADER and len(cells) == len(COLUMNS):
-                workers.add(cells[_WORKER])
-                try:
-                    waits.append(float(cells[_WAIT]))
-                except ValueError:
-                    unknown += 1
-    if not waits:
-        return ()
-    ordered = sorted(waits)
-    mean, p99 = sum(waits) / len(waits), ordered[int(0.99 * (len(ordered) - 1))]
-    processes = "1 process" if len(workers) == 1 else f"{len(workers)} processes"
-    others = f"; {unknown:,} do not say" if unknown else ""
-    return (
-        f"{path}: {len(waits):,} requests had been there for {1000 * mean:.1f} ms on average "
-        f"before {processes} began them, 99 % of them for at most {1000 * p99:.0f} ms{others}. The "
-        "wait of a prediction can be held against that.",
-    )
+        ordered = sorted(waits)
+        mean, p99 = sum(waits) / len(waits), ordered[int(0.99 * (len(ordered) - 1))]
+        number = len(self._workers)
+        processes = "1 process" if number == 1 else f"{number} processes"
+        others = f"; {self._unknown:,} do not say" if self._unknown else ""
+        return (
+            f"{path}: {len(waits):,} requests had been there for {1000 * mean:.1f} ms on average "
+            f"before {processes} began them, 99 % of them for at most {1000 * p99:.0f} ms{others}. "
+            "The wait of a prediction can be held against that.",
+        )

@@ -20,17 +20,21 @@ import os
 import socket
 import struct
 import sys
-import time
 from collections.abc import Callable
+from sys import modules
+from time import monotonic_ns, thread_time_ns
 from typing import Any, Final, NamedTuple, Protocol
 
 from sim.reading.greenlet_clocks import GreenletClocks
+from sim.reading.recording_buffer import RecordingBuffer, later_in_gevent
 from sim.reading.recording_file import MOST_BYTES, RecordingFile
 
 #: Where Linux's ``struct tcp_info`` has ``tcpi_last_data_recv``: ms since the socket last received
 #: data, by the kernel's tick (include/uapi/linux/tcp.h: eight bytes, and the twelfth number of four
 #: behind them).
 _LAST_DATA: Final = struct.Struct("=52xI")
+_SIZE: Final = _LAST_DATA.size
+_last_data: Final = _LAST_DATA.unpack
 
 #: Socket option that has it; None where the system is another one.
 _TCP_INFO: Final[int | None] = socket.TCP_INFO if sys.platform == "linux" else None
@@ -92,10 +96,10 @@ def record(
     return Hooks(before, after)
 
 
-#: A request that has begun: s since the epoch, s of a clock that is never set, s of CPU of its
-#: thread (None where its greenlet has a clock), and s that it had waited (None: unknown).
+#: A request that has begun: ns of a clock that is never set, ns of CPU of its thread (None where
+#: its greenlet has a clock), and ms that it had waited (None: unknown).
 #: A tuple: it is made in a fifth of the time of a class with these names.
-_Begun = tuple[float, float, float | None, float | None]
+_Begun = tuple[int, int | None, int | None]
 
 
 class _Recorder:
@@ -105,25 +109,33 @@ class _Recorder:
         self._file = file
         # Not by thread: a worker with an event loop runs many requests in one.
         self._begun: dict[int, _Begun] = {}
-        self._greenlets: tuple[int, GreenletClocks] | None = None  # pid, clocks
-        self._told = False
+        self._buffer = RecordingBuffer(file, later_in_gevent)
+        self._forget()
+        # As `RecordingFile` does: to ask for the process at each request would be a system call.
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """Begin as a process that has recorded no request."""
+        self._begun.clear()
+        self._greenlets: GreenletClocks | None = None
+        self._lines: RecordingFile | RecordingBuffer = self._file
+        # Its hooks are called, but what a task computes cannot be seen from them.
+        self._asgi: bool | None = None
 
     def begin(self, worker: object, request: Request) -> None:
         """Note when a request begins; whatever goes wrong, nothing is raised."""
         try:
-            if hasattr(worker, "asgi"):
-                # Its hooks are called, but what a task computes cannot be seen from them.
-                self._tell(worker)
-                return
-            if len(self._begun) >= _MOST_BEGUN:
+            if self._asgi is None:
+                self._look_at(worker)
+            if self._asgi or len(self._begun) >= _MOST_BEGUN:
                 return
             wait = _waited(request)
             clocks, cpu = self._clocks(), None
             if clocks is not None:
                 clocks.start()
             else:
-                cpu = time.thread_time()
-            self._begun[id(request)] = time.time(), time.monotonic(), cpu, wait
+                cpu = thread_time_ns()
+            self._begun[id(request)] = monotonic_ns(), cpu, wait
         except Exception:  # noqa: S110 - a request is worth more than its line
             pass
 
@@ -135,45 +147,44 @@ class _Recorder:
         response: object,  # noqa: ARG002
     ) -> None:
         """Write the line of a request; whatever goes wrong, nothing is raised."""
-        ended = time.monotonic()
         try:
             begun = self._begun.pop(id(request), None)
             if begun is None:
                 return
-            date, began, used, wait = begun
+            began, used, wait = begun
             if used is not None:
-                cpu = time.thread_time() - used
+                cpu = thread_time_ns() - used
+            elif self._greenlets is not None:
+                cpu = self._greenlets.stop()
             else:
-                clocks = self._clocks()
-                if clocks is None:
-                    return
-                cpu = clocks.stop()
-            io = ended - began - cpu
-            self._file.write(date, io if io > 0 else 0.0, cpu, wait, request.path)
+                return
+            self._lines.add(began, cpu, wait, request.path)
         except Exception:  # noqa: S110 - as above
             pass
 
     def _clocks(self) -> GreenletClocks | None:
         """Those of this process, where a greenlet runs; None in a thread's main greenlet."""
-        greenlet: Any = sys.modules.get("greenlet")
+        greenlet: Any = modules.get("greenlet")
         if greenlet is None or greenlet.getcurrent().parent is None:
             return None
-        pid = os.getpid()
-        if self._greenlets is None or self._greenlets[0] != pid:
-            self._greenlets = pid, GreenletClocks(greenlet)
-        return self._greenlets[1]
+        if self._greenlets is None:
+            self._greenlets = GreenletClocks(greenlet)
+            if "gevent" in modules:
+                self._lines = self._buffer
+        return self._greenlets
 
-    def _tell(self, worker: Any) -> None:  # noqa: ANN401 - any worker class
-        if not self._told:
-            self._told = True
+    def _look_at(self, worker: Any) -> None:  # noqa: ANN401 - any worker class
+        """See, once in a process, whether its worker is one that cannot be recorded so."""
+        self._asgi = hasattr(worker, "asgi")
+        if self._asgi:
             worker.log.warning(
                 "sim.reading.recorder records no request of an ASGI worker: expected "
                 "post_worker_init = sim.reading.asgi_recorder.record_asgi(...)"
             )
 
 
-def _waited(request: Any) -> float | None:  # noqa: ANN401 - HTTP/2's are others
-    """How long the last byte of a request has been there, s; None where that is not known.
+def _waited(request: Any) -> int | None:  # noqa: ANN401 - HTTP/2's are others
+    """How long the last byte of a request has been there, ms; None where that is not known.
 
     The kernel knows it of a TCP connection, on Linux: the wait in the accept queue and for a thread
     are in it. Its tick cuts it, to 1-10 ms.
@@ -182,8 +193,8 @@ def _waited(request: Any) -> float | None:  # noqa: ANN401 - HTTP/2's are others
         return None
     try:
         connection = request.unreader.sock
-        (since,) = _LAST_DATA.unpack(connection.getsockopt(_TCP, _TCP_INFO, _LAST_DATA.size))
+        (since,) = _last_data(connection.getsockopt(_TCP, _TCP_INFO, _SIZE))
     except (AttributeError, OSError, struct.error):
         # An HTTP/2 stream, or a Unix socket.
         return None
-    return float(since) / 1000
+    return int(since)

@@ -6,21 +6,47 @@ begins with one, and a process that goes on with a file of another release write
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
-#: The first column, by which a recording is told from other files: when a thread, a greenlet or a
-#: task began the request, s since the epoch.
-FIRST: Final = "recorded_s"
 
-#: Columns of a line: ``io_s`` and ``cpu_s`` are what the request waited and computed, ``wait_s``
-#: what it waited before (empty where that is not known), ``worker`` the process, ``path`` the path
-#: without its query.
-COLUMNS: Final = (FIRST, "io_s", "cpu_s", "wait_s", "worker", "path")
+class Columns(NamedTuple):
+    """The columns below a header.
 
-HEADER: Final = ",".join(COLUMNS)
+    Attributes:
+        names: of the columns.
+        unit: of the first three (when a thread, a greenlet or a task began the request, since the
+            epoch; what the request waited, and what it computed, since then), s.
+        wait: the column that has what the request waited before; None where none has.
+        wait_unit: of that, s.
+        worker: the column that has the process; None where none has.
+    """
 
-#: Columns without wait and process, which are read as well.
-SHORT: Final = (FIRST, "io_s", "cpu_s", "path")
+    names: tuple[str, ...]
+    unit: float
+    wait: int | None = None
+    wait_unit: float = 1.0
+    worker: int | None = None
+
+
+#: What is written. Whole numbers: it takes half of the time that fractions take. The wait is empty
+#: where it is not known; the path is without its query.
+COLUMNS: Final = Columns(
+    ("recorded_ns", "io_ns", "cpu_ns", "wait_ms", "worker", "path"),
+    unit=1e-9,
+    wait=3,
+    wait_unit=1e-3,
+    worker=4,
+)
+
+HEADER: Final = ",".join(COLUMNS.names)
+
+#: Columns of earlier releases, which are read as well.
+EARLIER: Final = (
+    Columns(
+        ("recorded_s", "io_s", "cpu_s", "wait_s", "worker", "path"), unit=1.0, wait=3, worker=4
+    ),
+    Columns(("recorded_s", "io_s", "cpu_s", "path"), unit=1.0),
+)
 
 #: The columns of the lines below a header, by the header.
-HEADERS: Final = {",".join(columns): columns for columns in (COLUMNS, SHORT)}
+HEADERS: Final = {",".join(columns.names): columns for columns in (COLUMNS, *EARLIER)}

@@ -1,9 +1,9 @@
 """The file of a recording, as one process appends to it.
 
-A line is one ``write(2)`` to a file that is open to append, so a crash of the process loses none
-that is over, and workers, reloads and restarts share the file. Where a crash of the machine or a
-full disk has cut a line off, the next process that opens the file ends that line and writes a
-header: half a line above a header is known to be one.
+What one ``write(2)`` appends to a file that is open to append stays whole, so workers, reloads and
+restarts share the file, and a crash of the process loses no line that has been written. Where a
+crash of the machine or a full disk has cut a line off, the next process that opens the file ends
+that line and writes a header: half a line above a header is known to be one.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import os
 import stat
 import threading
 from functools import lru_cache
+from time import monotonic_ns, time_ns
 from typing import Final
 
-from sim.reading.recording import FIRST, HEADER
+from sim.reading.recording import HEADER, HEADERS
 
 #: Bytes at which a file is full: more than a million requests.
 MOST_BYTES: Final = 100_000_000
@@ -27,6 +28,9 @@ MOST_PATH: Final = 200
 LINES: Final = 1000
 
 _HEADER_LINE: Final = f"{HEADER}\n".encode()
+
+#: The first line of a file that can be gone on with.
+_FIRST_LINES: Final = tuple(f"{header}\n".encode() for header in HEADERS)
 
 
 class RecordingFile:
@@ -50,34 +54,67 @@ class RecordingFile:
         """Begin as a process that has not opened the file."""
         self._opening = threading.Lock()
         self._descriptor: int | None = None  # -1: nothing is written any more
-        self._pid = os.getpid()
         self._lines = 0
+        pid = os.getpid()
+        self._with_wait = b"%%d,%%d,%%d,%%d,%d,%%b\n" % pid
+        self._without_wait = b"%%d,%%d,%%d,,%d,%%b\n" % pid
 
-    def write(self, began: float, io: float, cpu: float, wait: float | None, path: str) -> None:
-        """Append the line of a request.
+    def line(self, began: int, took: int, cpu: int, wait: int | None, path: str) -> bytes:
+        """The line of a request of this process.
 
         Args:
-            began: when its thread, greenlet or task began it, s since the epoch.
-            io: s that it waited since.
-            cpu: s that it computed since.
-            wait: s that it had waited before; None where that is not known.
+            began: when its thread, greenlet or task began it, ns since the epoch.
+            took: ns from there to its end.
+            cpu: ns that it computed meanwhile.
+            wait: ms that it had waited before; None where that is not known.
             path: without its query.
         """
+        # Two clocks: that of CPU may be ahead.
+        io = took - cpu if took > cpu else 0
+        if wait is None:
+            return self._without_wait % (began, io, cpu, as_cell(path))
+        return self._with_wait % (began, io, cpu, wait, as_cell(path))
+
+    def add(self, began: int, cpu: int, wait: int | None, path: str) -> None:
+        """Append the line of a request that ends now.
+
+        Args:
+            began: ns of the clock that is never set.
+            cpu: as of `line`.
+            wait: the same.
+            path: the same.
+        """
+        try:
+            took = monotonic_ns() - began
+            line = self.line(time_ns() - took, took, cpu, wait, path)
+            descriptor = self._descriptor
+            if descriptor is None or descriptor < 0 or self._lines >= LINES - 1:
+                self.append(line)
+            elif os.write(descriptor, line) == len(line):
+                self._lines += 1
+            else:
+                self._end()
+        except Exception:
+            self._end()
+
+    def append(self, lines: bytes, number: int = 1) -> None:
+        """Append lines, each with its end; ``number`` is how many there are."""
         try:
             descriptor = self._descriptor
             if descriptor is None:
                 descriptor = self._open()
             if descriptor >= 0:
-                waited = b"" if wait is None else b"%.3f" % wait
-                cells = (began, io, cpu, waited, self._pid, _written(path))
-                line = b"%.6f,%.6f,%.6f,%b,%d,%b\n" % cells
-                self._lines += 1
-                full = self._lines % LINES == 0 and os.fstat(descriptor).st_size >= self._most
-                if os.write(descriptor, line) < len(line) or full:
+                written = os.write(descriptor, lines)
+                self._lines += number
+                if written < len(lines) or (self._lines >= LINES and self._is_full(descriptor)):
                     self._end()
         except Exception:
             # A request is worth more than its line.
             self._end()
+
+    def _is_full(self, descriptor: int) -> bool:
+        self._lines = 0
+        return os.fstat(descriptor).st_size >= self._most
 
     def _end(self) -> None:
         # Not closed: another thread may be about to write, and to a client's socket that has got
@@ -116,18 +153,19 @@ class RecordingFile:
         size = os.fstat(descriptor).st_size
         if size >= self._most:
             return False
-        begin = os.pread(descriptor, len(_HEADER_LINE), 0)
+        begin = os.pread(descriptor, max(map(len, _FIRST_LINES)), 0)
         header = _HEADER_LINE
         if size:
-            if not begin.startswith(f"{FIRST},".encode()):
+            if not begin.startswith(_FIRST_LINES):
                 return False
             cut = os.pread(descriptor, 1, size - 1) != b"\n"
-            header = b"\n" * cut + (_HEADER_LINE if cut or begin != _HEADER_LINE else b"")
+            same = begin.startswith(_HEADER_LINE)
+            header = b"\n" * cut + (_HEADER_LINE if cut or not same else b"")
         return os.write(descriptor, header) == len(header)
 
 
 @lru_cache(maxsize=4096)
-def _written(path: str) -> bytes:
+def as_cell(path: str) -> bytes:
     """A path as a cell of the file: without what would end the cell or the line."""
     kept = path[:MOST_PATH].encode("ascii", "replace").decode()
     return "".join("?" if each == "," or not each.isprintable() else each for each in kept).encode()

@@ -11,12 +11,14 @@ import math
 from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from sim.errors import ExperimentError
 from sim.experiment import MAX_REQUESTS, TraceRow
 from sim.experiment.route import check_name
 from sim.reading import recording
 from sim.reading.log_routes import LogRoutes
+from sim.reading.recorded_waits import RecordedWaits
 from sim.whole_file import whole_file
 
 COLUMNS = ("arrival_s", "io_s", "cpu_s")
@@ -29,8 +31,32 @@ WITH_ROUTES = f"{HEADER},route"
 MAX_LINE = 1000
 
 
+class Trace(NamedTuple):
+    """What a file says.
+
+    Attributes:
+        rows: the requests, by arrival.
+        waits: what they had waited before they began, where the file is a recording; no prediction
+            reads it.
+    """
+
+    rows: tuple[TraceRow, ...]
+    waits: RecordedWaits
+
+
 def read(path: Path) -> tuple[TraceRow, ...]:
+    """The requests of a trace.
+
+    Raises:
+        ExperimentError: as of `read_with_waits`.
+    """
+    return read_with_waits(path).rows
+
+
+def read_with_waits(path: Path) -> Trace:
     """Read a trace; a byte-order mark, CRLF and blank lines at the end are tolerated.
+
+    The file is read once, from its begin to its end, so that it may be a pipe.
 
     Raises:
         ExperimentError: when the file cannot be read or a line is not understood; the message
@@ -38,13 +64,14 @@ def read(path: Path) -> tuple[TraceRow, ...]:
     """
     if "\0" in str(path):
         raise ExperimentError(f"{str(path)!r} holds a NUL; expected the path of a CSV file")
+    waits = RecordedWaits()
     try:
-        rows = tuple(_rows(path))
+        rows = tuple(_rows(path, waits))
     except OSError as error:
         raise ExperimentError(f"{path}: cannot be read ({error.strerror})") from None
     if not rows:
         raise ExperimentError(f"{path}: has no rows; expected requests below {HEADER!r}")
-    return rows
+    return Trace(rows, waits)
 
 
 def write(path: Path, rows: Iterable[TraceRow]) -> None:
@@ -62,14 +89,14 @@ def write(path: Path, rows: Iterable[TraceRow]) -> None:
             file.write(f"{row.arrival_s!r},{row.io_s!r},{row.cpu_s!r}{route}\n")
 
 
-def _rows(path: Path) -> Iterator[TraceRow]:
+def _rows(path: Path, waits: RecordedWaits) -> Iterator[TraceRow]:
     lines = _lines(path)
     first = next(lines, None)
     if first is None:
         raise ExperimentError(f"{path}: is empty; expected the header {HEADER!r}")
     header = first[1].removeprefix("\ufeff")
     if header in recording.HEADERS:
-        yield from _recorded(lines, path, header)
+        yield from _recorded(lines, path, header, waits)
         return
     if header not in (HEADER, WITH_ROUTES):
         raise ExperimentError(
@@ -97,18 +124,21 @@ def _rows(path: Path) -> Iterator[TraceRow]:
         yield row
 
 
-def _recorded(lines: Iterator[tuple[int, str]], path: Path, header: str) -> Iterator[TraceRow]:
-    """The rows of a recording, by arrival.
+def _recorded(
+    lines: Iterator[tuple[int, str]], path: Path, header: str, waits: RecordedWaits
+) -> Iterator[TraceRow]:
+    """The rows of a recording, by arrival; adds to ``waits`` what each had waited before.
 
     Half a line is left out where it is the last one, or a header is below it: a crash of the
     machine, or a full disk, may have cut it off.
     """
     times: list[tuple[float, float, float]] = []
     routes, codes = LogRoutes(), array("i")
+    columns = recording.HEADERS[header]
     bad: ExperimentError | None = None
     for number, line in lines:
         if line in recording.HEADERS:
-            header, bad = line, None
+            header, columns, bad = line, recording.HEADERS[line], None
             continue
         if bad is not None:
             raise bad
@@ -116,8 +146,8 @@ def _recorded(lines: Iterator[tuple[int, str]], path: Path, header: str) -> Iter
         try:
             cells = _cells(line, where, header)
             arrival, io, cpu = (
-                _seconds(cell, f"{where}: {name}")
-                for name, cell in zip(recording.SHORT[:3], cells, strict=False)
+                columns.unit * _number(cell, f"{where}: {name}")
+                for name, cell in zip(columns.names[:3], cells, strict=False)
             )
         except ExperimentError as error:
             bad = error
@@ -126,6 +156,7 @@ def _recorded(lines: Iterator[tuple[int, str]], path: Path, header: str) -> Iter
             raise ExperimentError(f"{where}: expected at most {MAX_REQUESTS} requests")
         times.append((arrival, io, cpu))
         codes.append(routes.code(cells[-1]))
+        waits.add(columns, cells)
     frequent = routes.frequent(codes)
     names = (frequent.names[frequent.place(code)] for code in codes)
     named = sorted(zip(times, names, strict=True))
@@ -154,7 +185,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 def _row(line: str, where: str, header: str) -> TraceRow:
     cells = _cells(line, where, header)
     arrival, io, cpu = (
-        _seconds(cell, f"{where}: {name}") for name, cell in zip(COLUMNS, cells, strict=False)
+        _number(cell, f"{where}: {name}") for name, cell in zip(COLUMNS, cells, strict=False)
     )
     if header == HEADER:
         return TraceRow(arrival, io, cpu)
@@ -173,7 +204,7 @@ def _cells(line: str, where: str, header: str) -> list[str]:
     return cells
 
 
-def _seconds(cell: str, where: str) -> float:
+def _number(cell: str, where: str) -> float:
     try:
         value = float(cell)
     except ValueError:

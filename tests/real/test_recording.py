@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from plain_gunicorn import PATIENCE
 from recorded_service import ask, cells, recorded, recording, wait_until_recorded
 from waiting import wait_for
 
@@ -42,14 +43,19 @@ def test_no_line_is_lost_when_workers_are(tmp_path: Path, name: str) -> None:
         server.wait_for_log("Booting worker", 5)
         ask(server, *["/reloaded"] * 8)
         wait_until_recorded(file, 24)
+        ask(server, *["/last"] * 8)
+        # At once: what workers have not written yet, they write as they end.
+        server.master.send_signal(signal.SIGTERM)
+        server.wait_for_log("Shutting down: Master")
+        server.master.wait(PATIENCE)
     counted = Counter(row.route for row in recorded(file))
-    assert counted == {"/before": 8, "/killed": 8, "/reloaded": 8}
+    assert counted == {"/before": 8, "/killed": 8, "/reloaded": 8, "/last": 8}
     assert file.read_text(encoding="ascii").count(HEADER) == 1
 
 
 def test_a_full_file_ends_the_recording_and_no_request(tmp_path: Path) -> None:
     file = tmp_path / "demand.csv"
-    file.write_text(f"{HEADER}\n{'1.0,0.0,0.0,,7,/' + 'x' * 90}\n", encoding="ascii")
+    file.write_text(f"{HEADER}\n{'1,0,0,,7,/' + 'x' * 90}\n", encoding="ascii")
     before = file.read_bytes()
     with recording(tmp_path, str(file), "most_bytes=100") as server:
         ask(server, *["/"] * 8)
@@ -71,7 +77,7 @@ def test_hooks_of_the_service_are_called_too(tmp_path: Path) -> None:
         wait_until_recorded(file, 1)
         (line,) = cells(file)
         assert line["worker"] in {str(worker.pid) for worker in server.workers()}
-    assert tuple(line) == COLUMNS
+    assert tuple(line) == COLUMNS.names
     (row,) = recorded(file)
     assert row.route == "/own"
 

@@ -59,9 +59,9 @@ FILES = {
         f'200 12 "-" "curl/8.5.0" {0.022 + number * 7919 % 60_000 / 1e6:.3f}\n'
         for number in range(200)
     ),
-    "demand.csv": "recorded_s,io_s,cpu_s,path\n"
+    "demand.csv": "recorded_ns,io_ns,cpu_ns,wait_ms,worker,path\n"
     + "".join(
-        f"{number / 10:.6f},{0.02 + number % 7 / 100:.6f},0.001000,/items/{number}\n"
+        f"{number}00000000,{2 + number % 7}0000000,1000000,1,17,/items/{number}\n"
         for number in range(200)
     ),
     "experiment.toml": "[server]\nworkers = 2\nthreads = 2\n[traffic]\nrate = 40.0\n",

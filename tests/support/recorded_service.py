@@ -85,7 +85,7 @@ def cells(file: Path) -> list[dict[str, str]]:
     text = file.read_text(encoding="ascii") if file.exists() else ""
     # Without what is behind the last line's end: it may be half a line.
     lines = [line.split(",") for line in text.split("\n")[:-1] if line != HEADER]
-    return [dict(zip(COLUMNS, line, strict=True)) for line in lines if line[-1] != READY]
+    return [dict(zip(COLUMNS.names, line, strict=True)) for line in lines if line[-1] != READY]
 
 
 def wait_until_recorded(file: Path, number: int) -> None:

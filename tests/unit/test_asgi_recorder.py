@@ -7,6 +7,9 @@ return, raise, are cancelled and catch it, on asyncio's loop, with the middlewar
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from sim.reading import trace_file
+from sim.reading import recording_buffer, trace_file
 from sim.reading.asgi_recorder import RecordingMiddleware, record_asgi
 
 SCOPE = {"type": "http", "path": "/work"}
@@ -47,8 +50,9 @@ def test_cpu_is_that_of_the_steps(tmp_path: Path) -> None:
         await asyncio.sleep(0.05)
         compute(seconds)
 
+    recorded = RecordingMiddleware(application, str(file))
+
     async def both() -> None:
-        recorded = RecordingMiddleware(application, str(file))
         scopes = [{**SCOPE, "path": path, "seconds": s} for path, s in DEMANDS.items()]
         await asyncio.gather(*(recorded(scope, receive, send) for scope in scopes))
 
@@ -75,8 +79,9 @@ def test_tasks_of_a_request_are_its_own(tmp_path: Path) -> None:
             group.create_task(child(scope["seconds"]))
             group.create_task(child(scope["seconds"]))
 
+    recorded = RecordingMiddleware(application, str(file))
+
     async def both() -> None:
-        recorded = RecordingMiddleware(application, str(file))
         scopes = [{**SCOPE, "path": path, "seconds": s} for path, s in DEMANDS.items()]
         await asyncio.gather(*(recorded(scope, receive, send) for scope in scopes))
         # What is no request is made as without it.
@@ -140,10 +145,77 @@ def test_an_application_does_not_notice(
         return repr(result)
 
     plain = asyncio.run(outcome(application))
-    assert asyncio.run(outcome(RecordingMiddleware(application, str(file)))) == plain
+    recorded = RecordingMiddleware(application, str(file))
+    assert asyncio.run(outcome(recorded)) == plain
     assert file.exists() == (kind == "http")
     if kind == "http":
         assert len(trace_file.read(file)) == 1
+
+
+def test_lines_are_written_together_and_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording_buffer, "DELAY", 0.05)
+    file = tmp_path / "demand.csv"
+    recorded = RecordingMiddleware(returns, str(file), together=True)
+    writes: list[int] = []
+    write = os.write
+
+    def counted(descriptor: int, lines: bytes) -> int:
+        writes.append(lines.count(b"\n"))
+        return write(descriptor, lines)
+
+    monkeypatch.setattr(os, "write", counted)
+
+    async def requests() -> None:
+        for _ in range(2):
+            for _ in range(10):
+                await recorded(SCOPE, receive, send)
+            await asyncio.sleep(0.2)
+
+    asyncio.run(requests())
+    # The header, and each time all ten.
+    assert writes == [1, 10, 10]
+    assert len(trace_file.read(file)) == 20
+
+
+def test_lines_of_a_loop_that_has_ended_are_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next request that comes too late for them to wait longer writes them."""
+    file = tmp_path / "demand.csv"
+    recorded = RecordingMiddleware(returns, str(file), together=True)
+    monkeypatch.setattr(recording_buffer, "_DELAY_NS", 0)
+    for number in range(1, 4):
+        asyncio.run(recorded(SCOPE, receive, send))
+        assert file.exists() == (number > 1)
+        if number > 1:
+            assert len(trace_file.read(file)) == 2
+
+
+@pytest.mark.parametrize("forks", [False, True])
+def test_a_process_writes_its_own_lines_at_its_end(tmp_path: Path, *, forks: bool) -> None:
+    """Once, also where it has forked others, which end as workers do."""
+    program = f"""
+import asyncio, os
+from sim.reading.asgi_recorder import RecordingMiddleware
+
+async def application(*_):
+    await asyncio.sleep(0)
+
+recorded = RecordingMiddleware(application, "demand.csv", together=True)
+asyncio.run(recorded({{"type": "http", "path": "/parent"}}, None, None))
+if {forks}:
+    if child := os.fork():
+        os.waitpid(child, 0)
+    else:
+        asyncio.run(recorded({{"type": "http", "path": "/child"}}, None, None))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", program]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    routes = sorted(row.route for row in trace_file.read(tmp_path / "demand.csv"))
+    assert routes == ["/child", "/parent"][not forks :]
 
 
 def test_a_worker_without_such_an_application_is_left_as_it_is(tmp_path: Path) -> None:

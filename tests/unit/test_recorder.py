@@ -21,7 +21,7 @@ from sim.cli import main
 from sim.errors import ExperimentError
 from sim.reading import recording_file, trace_file
 from sim.reading.recorder import record
-from sim.reading.recording import HEADER, SHORT
+from sim.reading.recording import EARLIER, HEADER, Columns
 from sim.reading.recording_file import MOST_PATH
 
 
@@ -36,7 +36,7 @@ def handled(file: Path, *paths: str) -> None:
 
 @given(st.text(max_size=2 * MOST_PATH))
 def test_any_path_is_one_cell(path: str) -> None:
-    written = recording_file._written(path).decode("ascii")
+    written = recording_file.as_cell(path).decode("ascii")
     assert len(written) <= MOST_PATH
     assert "," not in written
     assert len(f"1,2,3,{written}".splitlines()) == 1
@@ -45,16 +45,14 @@ def test_any_path_is_one_cell(path: str) -> None:
 def test_what_is_recorded_is_read_in_order_of_arrival(tmp_path: Path) -> None:
     file = tmp_path / "demand.csv"
     file.write_text(
-        f"{HEADER}\n1700000002.5,0.5,0.1,0.004,7,/b\n1700000001.0,2,0,,8,/users/17\n"
-        "1700000003,0,0,0.1,7,/users/4\n",
+        f"{HEADER}\n1700000002500000000,500000000,100000000,4,7,/b\n"
+        "1700000001000000000,2000000000,0,,8,/users/17\n1700000003000000000,0,0,100,7,/users/4\n",
         encoding="ascii",
     )
     rows = trace_file.read(file)
-    assert [(row.arrival_s, row.io_s, row.cpu_s, row.route) for row in rows] == [
-        (0.0, 2.0, 0.0, "/users/:id"),
-        (1.5, 0.5, 0.1, "/b"),
-        (2.0, 0.0, 0.0, "/users/:id"),
-    ]
+    assert [row.route for row in rows] == ["/users/:id", "/b", "/users/:id"]
+    times = [(row.arrival_s, row.io_s, row.cpu_s) for row in rows]
+    assert times == [pytest.approx(each) for each in ((0, 2, 0), (1.5, 0.5, 0.1), (2, 0, 0))]
 
 
 def test_half_a_last_line_is_left_out(tmp_path: Path) -> None:
@@ -133,11 +131,21 @@ def test_the_file_is_looked_at_while_it_grows(
     assert len(file.read_text(encoding="ascii").splitlines()) == 1 + 10
 
 
-def test_a_recording_without_waits_and_workers_is_read(tmp_path: Path) -> None:
+#: A line below each header of earlier releases.
+EARLIER_LINES = ("1,0.5,0.1,0.02,7,/b", "1,0.5,0.1,/b")
+
+
+@pytest.mark.parametrize(("columns", "line"), [*zip(EARLIER, EARLIER_LINES, strict=True)])
+def test_a_recording_of_an_earlier_release_is_gone_on_with(
+    tmp_path: Path, columns: Columns, line: str
+) -> None:
     file = tmp_path / "demand.csv"
-    file.write_text(f"{','.join(SHORT)}\n1,0.5,0.1,/b\n", encoding="ascii")
+    file.write_text(f"{','.join(columns.names)}\n{line}\n", encoding="ascii")
     handled(file, "/new")
-    assert [row.route for row in trace_file.read(file)] == ["/b", "/new"]
+    rows = trace_file.read(file)
+    assert [row.route for row in rows] == ["/b", "/new"]
+    assert (rows[0].io_s, rows[0].cpu_s) == (0.5, 0.1)
+    assert rows[1].io_s < 0.1
 
 
 @pytest.mark.parametrize("half", ["1", "1700000004.2,0.1", "1700000004.2,0.1,0,0.0"])
@@ -224,18 +232,33 @@ def test_greenlets_have_clocks_of_their_own(tmp_path: Path) -> None:
     assert len(switches) >= 6
 
 
-def test_fit_says_what_requests_had_waited(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("command", [["fit"], ["--seed", "1", "--trace"]])
+@pytest.mark.parametrize("piped", [False, True])
+def test_what_requests_had_waited_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str], *, piped: bool
 ) -> None:
+    """The recording is read once, so it may come through a pipe."""
     file = tmp_path / "demand.csv"
-    lines = [f"{n},0.1,0,{0.001 * (n % 100):.3f},{40 + n % 2},/\n" for n in range(1000)]
-    file.write_text(f"{HEADER}\n{''.join(lines)}1000,0.1,0,,40,/\n", encoding="ascii")
-    main(["fit", str(file)])
+    lines = [f"{n}000000000,100000000,0,{n % 100},{40 + n % 2},/\n" for n in range(1000)]
+    text = f"{HEADER}\n{''.join(lines)}1000000000000,100000000,0,,40,/\n"
+    if piped:
+        os.mkfifo(file)
+    writer = threading.Thread(target=file.write_text, args=(text,), daemon=True)
+    writer.start()
+    if not piped:
+        writer.join()
+    main([*command, str(file)])
     said = " ".join(capsys.readouterr().out.split())
     assert (
         "1,000 requests had been there for 49.5 ms on average before 2 processes began them, 99 % "
         "of them for at most 98 ms; 1 do not say."
     ) in said
-    file.write_text(f"{','.join(SHORT)}\n1,0.1,0,/\n", encoding="ascii")
+
+
+def test_waits_that_were_not_recorded_are_not_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "demand.csv"
+    file.write_text(f"{','.join(EARLIER[1].names)}\n1,0.1,0,/\n", encoding="ascii")
     main(["fit", str(file)])
     assert "had been there" not in capsys.readouterr().out

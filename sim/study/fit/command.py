@@ -12,7 +12,6 @@ from sim.command import called, writable
 from sim.errors import ExperimentError
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
-from sim.reading.recorded_waits import recorded_waits
 from sim.reports.again import command_line
 from sim.reports.output import (
     add_report_argument,
@@ -48,8 +47,6 @@ def main(arguments: Sequence[str]) -> None:
         refuse_without_matplotlib()
     _take_file(args)
     experiment, notices = experiment_from(args)
-    if args.trace is not None:
-        notices = (*notices, *recorded_waits(Path(args.trace)))
     service = fitted(experiment.traffic.trace, experiment.seed)
     if args.json:
         show_document(document(service, notices))
