@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         compile_model(given)
         return
     if given and given[0] == "sensitivity":
-        from sim.study.sensitivity import main as sensitivity  # noqa: PLC0415 - as above
+        from sim.study.sensitivity_command import main as sensitivity  # noqa: PLC0415 - as above
 
         sensitivity(given)
         return

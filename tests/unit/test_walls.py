@@ -1,8 +1,9 @@
 """What each package may know: the walls between the rooms of this project.
 
 Goal: a module that imports what its room may not know fails here, also one that nobody has written
-yet. Method: an allow-list for each package, held against every import in its sources, at any depth;
-and a fresh interpreter that loads each portable package and reports what came with it.
+yet; so do modules that import each other in a circle. Method: an allow-list for each package, held
+against every import in its sources, at any depth; a topological sort of all modules; and a fresh
+interpreter that loads each portable package and reports what came with it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,10 @@ from imports import imports
 
 ROOT = Path(__file__).parents[2]
 SIM = ROOT / "sim"
+
+#: The packages of this project.
+TOPS = ("sim", "reference_app", "site_docs")
+
 MODEL = sorted((SIM / "model").rglob("*.py"))
 REFERENCE_APP = sorted((ROOT / "reference_app").rglob("*.py"))
 
@@ -162,6 +168,38 @@ def test_a_stranger_is_found(tmp_path: Path) -> None:
 )
 def test_a_package_imports_what_its_room_may_know(package: str, path: Path) -> None:
     assert not list(strangers(path, package))
+
+
+def graph_of(sources: Mapping[str, str]) -> dict[str, set[str]]:
+    """Which of some modules each of them imports, at any depth; not for its types only."""
+    graph = {}
+    for module, source in sources.items():
+        tree = ast.parse(source)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = [ast.Pass()]
+        graph[module] = {name for name in imports(ast.unparse(tree)) if name in sources} - {module}
+    return graph
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    paths = [path for top in TOPS for path in (ROOT / top).rglob("*.py")]
+    # A package imports its modules, and any of them may import it: `__init__` is none of them.
+    sources = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path.read_text(encoding="utf-8")
+        for path in paths
+        if path.name != "__init__.py"
+    }
+    assert "sim.model.gunicorn.gthread" in sources
+    TopologicalSorter(graph_of(sources)).prepare()
+
+
+def test_a_circle_is_found_in_functions_too() -> None:
+    circle = {"sim.a": "def f():\n    from sim import b\n", "sim.b": "from sim.a import f\n"}
+    with pytest.raises(CycleError):
+        TopologicalSorter(graph_of(circle)).prepare()
+    types = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from sim.b import g\n"
+    TopologicalSorter(graph_of({**circle, "sim.a": types})).prepare()
 
 
 @pytest.mark.parametrize("module", PORTABLE)
