@@ -165,6 +165,26 @@ class Arbiter:
     def _note(self, kind: str) -> None:
         self.recorder.event(self.clock.time, kind, self.name)
 
+    # The start.
+
+    def start(self) -> Steps:
+        """`setup()` and `start()`: import the application, then listen."""
+        experiment = self.wiring.experiment
+        if self.first is not None or self.container or self.surge:
+            yield self._compute(self.costs.reexec)
+        if self.server.preload_app:
+            yield self._compute(self.costs.import_app)
+            if experiment.launchdarkly.enabled:
+                stream = self._stream(f"{self.name} launchdarkly")
+                self.ldclient = LDClient(self.clock, self.wiring.flag_service, stream)
+                yield from self.ldclient.start(experiment.launchdarkly.start_wait)
+        self.handles = True
+        if self.one_socket:
+            if self.first is None:
+                self.LISTENERS = [self.wiring.listen()]
+                self.LISTENERS[0].holders.add(self)
+            self._note("listening")
+
     # Signals and children.
 
     def kill(self, signal: str) -> None:
@@ -181,12 +201,6 @@ class Arbiter:
         if len(self.SIG_QUEUE) < self.signal_queue:
             self.SIG_QUEUE.append(signal)
             self.wakeup()
-
-    def wakeup(self) -> None:
-        """End the main loop's wait, or the next one."""
-        self._woken = True
-        if not self._signalled.triggered:
-            self._signalled.succeed()
 
     def child_changed(self) -> None:
         """See `Parent`."""
@@ -238,29 +252,24 @@ class Arbiter:
                 raise
             yield from self.halt("halt")
 
-    def start(self) -> Steps:
-        """`setup()` and `start()`: import the application, then listen."""
-        experiment = self.wiring.experiment
-        if self.first is not None or self.container or self.surge:
-            yield self._compute(self.costs.reexec)
-        if self.server.preload_app:
-            yield self._compute(self.costs.import_app)
-            if experiment.launchdarkly.enabled:
-                stream = self._stream(f"{self.name} launchdarkly")
-                self.ldclient = LDClient(self.clock, self.wiring.flag_service, stream)
-                yield from self.ldclient.start(experiment.launchdarkly.start_wait)
-        self.handles = True
-        if self.one_socket:
-            if self.first is None:
-                self.LISTENERS = [self.wiring.listen()]
-                self.LISTENERS[0].holders.add(self)
-            self._note("listening")
-
     def maybe_promote_master(self) -> None:
         """In the second master: notice that the first is gone."""
         if self.first is not None and self.first.ended:
             self.first = None
             self._note("promoted")
+
+    def wakeup(self) -> None:
+        """End the main loop's wait, or the next one."""
+        self._woken = True
+        if not self._signalled.triggered:
+            self._signalled.succeed()
+
+    def halt(self, why: str | None = None) -> Steps:
+        """`halt()`: stop gracefully, and leave."""
+        yield from self.stop()
+        self._note("shutdown")
+        if why is not None:
+            self._note(why)
 
     def wait_for_signals(self) -> Generator[Event, object, Sequence[str]]:
         """The signals that have come, once there is one, or after a `TICK`."""
@@ -302,19 +311,6 @@ class Arbiter:
             yield from self.stop(graceful=False)
             raise _Stop
 
-    def _reexec(self) -> None:
-        """`reexec()`: a second master, on the same sockets, beside this one."""
-        if self.reexec is None and self.first is None:
-            self.reexec = Arbiter(self.wiring, self.new_worker, self.reexeced, self, self.container)
-            self.reexeced(self.reexec)
-
-    def halt(self, why: str | None = None) -> Steps:
-        """`halt()`: stop gracefully, and leave."""
-        yield from self.stop()
-        self._note("shutdown")
-        if why is not None:
-            self._note(why)
-
     def stop(self, *, graceful: bool = True) -> Steps:
         """`stop()`: no more connections; workers have `graceful_timeout` s, or are killed."""
         # A Unix socket that no other master needs: clients do not find it any more, while workers
@@ -341,6 +337,12 @@ class Arbiter:
         if self.WORKERS and self.random.random() < DIES_FIRST:
             yield self.clock.timeout(self.costs.kill)
         self.reap_workers()
+
+    def _reexec(self) -> None:
+        """`reexec()`: a second master, on the same sockets, beside this one."""
+        if self.reexec is None and self.first is None:
+            self.reexec = Arbiter(self.wiring, self.new_worker, self.reexeced, self, self.container)
+            self.reexeced(self.reexec)
 
     def _close_listeners(self) -> None:
         for listener in self.LISTENERS:
@@ -411,12 +413,6 @@ class Arbiter:
             for _, worker in sorted(self.WORKERS.items())[:too_many]:
                 worker.kill("TERM")
 
-    def spawn_workers(self) -> Steps:
-        """Fork as many as are missing now."""
-        for _ in range(self.num_workers - len(self.WORKERS)):
-            yield from self.spawn_worker()
-            yield self.clock.timeout(LONGEST_GAP * self.random.random())
-
     def spawn_worker(self) -> Steps:
         """Fork a worker, whose life is its own from then on."""
         self.worker_age += 1
@@ -426,6 +422,12 @@ class Arbiter:
         worker = self.new_worker(self.wiring, self, listener)
         self.WORKERS[age] = worker
         self.clock.process(worker.boot())
+
+    def spawn_workers(self) -> Steps:
+        """Fork as many as are missing now."""
+        for _ in range(self.num_workers - len(self.WORKERS)):
+            yield from self.spawn_worker()
+            yield self.clock.timeout(LONGEST_GAP * self.random.random())
 
     def kill_workers(self, signal: str) -> None:
         """The same signal to all workers."""

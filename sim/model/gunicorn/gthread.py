@@ -620,6 +620,15 @@ class ThreadWorker(Worker):
         """The probability that the GIL is taken, which is ``taken`` where a core idles."""
         return taken * CROWDED if self.cores.crowded() else taken
 
+    def _keepalive_after(self, thread: PoolThread) -> None:
+        """`finish_body()` is over: the rest of the body has come, or its time."""
+        connection = thread.connection
+        if connection is None:
+            return  # The process has ended.
+        if connection.uploaded > self.clock.time + ROUNDING:
+            connection.keep = False
+        self._done(thread, connection)
+
     def handle_request(self, thread: PoolThread) -> None:
         """The request is parsed: call the application, which begins with its I/O."""
         connection = thread.connection
@@ -694,15 +703,6 @@ class ThreadWorker(Worker):
             self.clock.after(min(self.drain_timeout, late), self._keepalive_after, thread)
         else:
             self._done(thread, connection)
-
-    def _keepalive_after(self, thread: PoolThread) -> None:
-        """`finish_body()` is over: the rest of the body has come, or its time."""
-        connection = thread.connection
-        if connection is None:
-            return  # The process has ended.
-        if connection.uploaded > self.clock.time + ROUNDING:
-            connection.keep = False
-        self._done(thread, connection)
 
     def _done(self, thread: PoolThread, connection: Connection) -> None:
         """`handle()` returns: the main thread is to finish the request."""
