@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,6 +108,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=20.0,
         help="s of play after which the playground's memory is judged (default: 20)",
     )
+    parser.addoption(
+        "--screenshots",
+        action="store_true",
+        help="leave pictures of the site's pages in build/screenshots",
+    )
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -168,6 +174,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def play_seconds(request: pytest.FixtureRequest) -> float:
     """S of play after which the playground's memory is judged."""
     return float(request.config.getoption("--play-seconds"))
+
+
+@pytest.fixture(scope="session")
+def screenshots(request: pytest.FixtureRequest) -> Path | None:
+    """The folder for pictures of pages; None where nobody wants any."""
+    if not request.config.getoption("--screenshots"):
+        return None
+    folder = request.config.rootpath / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _is_covered(item: pytest.Item) -> bool:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from browser import FLAGS, PATIENCE, chromium
-from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
+from browser import PATIENCE, launched
+from playwright.sync_api import Browser, CDPSession, Page
 
 #: s of play after which what is loaded and cached once is there.
 WARM = 30
@@ -50,11 +50,8 @@ class Memory(NamedTuple):
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A browser that interprets scripts."""
-    with sync_playwright() as playwright:
-        flags = [*FLAGS, NO_COMPILERS]
-        browser = playwright.chromium.launch(executable_path=chromium(), args=flags)
+    with launched(NO_COMPILERS) as browser:
         yield browser
-        browser.close()
 
 
 def memory(page: Page, client: CDPSession, browser_client: CDPSession) -> Memory:

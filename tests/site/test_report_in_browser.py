@@ -11,12 +11,12 @@ import contextlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from browser import FLAGS, PATIENCE, chromium, served
-from playwright.sync_api import Page, Request, sync_playwright
+from accessibility import axe_faults
+from browser import launched, served, watch
+from playwright.sync_api import Browser, Page
 
 from sim.cli import main
 
@@ -48,6 +48,15 @@ PAGES = {
 }
 
 
+#: Looks of a page, and what axe is asked in each: only colours differ in the dark, and they do not
+#: on a telephone.
+LOOKS: tuple[tuple[Literal["light", "dark"], int, dict[str, bool]], ...] = (
+    ("light", 1100, {"colours": True, "other": True}),
+    ("dark", 1100, {"colours": True, "other": False}),
+    ("light", 360, {"colours": False, "other": True}),
+)
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a folder with all pages."""
@@ -62,62 +71,39 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser() -> Iterator[Browser]:
     """The browser."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
-        try:
-            yield browser
-        finally:
-            browser.close()
+    with launched() as browser:
+        yield browser
 
 
-@pytest.fixture(params=PAGES)
-def page(request: pytest.FixtureRequest, browser: Any, pages: str) -> Iterator[Page]:  # noqa: ANN401
+@pytest.fixture(scope="module", params=PAGES)
+def page(request: pytest.FixtureRequest, browser: Browser, pages: str) -> Iterator[Page]:
     """Each page; what it asks for and what it complains of must be nothing."""
     yield from opened(browser, f"{pages}{request.param}.html")
 
 
-@pytest.fixture
-def disturbed(browser: Any, pages: str) -> Iterator[Page]:  # noqa: ANN401
+@pytest.fixture(scope="module")
+def disturbed(browser: Browser, pages: str) -> Iterator[Page]:
     """The page that has every section."""
     yield from opened(browser, f"{pages}disturbed.html")
 
 
-def opened(browser: Any, url: str) -> Iterator[Page]:  # noqa: ANN401
+def opened(browser: Browser, url: str) -> Iterator[Page]:
     troubles: list[str] = []
-
-    def on_request(request: Request) -> None:
-        if request.url != url and not request.url.startswith("data:"):
-            troubles.append(f"request to {request.url}")
-
     with browser.new_context(color_scheme="light", viewport={"width": 1100, "height": 900}) as one:
-        page: Page = one.new_page()
-        page.set_default_timeout(1000 * PATIENCE)
-        page.on("request", on_request)
-        page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
-        page.on("console", lambda message: troubles.append(message.text))
+        page = one.new_page()
+        watch(page, url, troubles)
         page.goto(url)
         yield page
     assert troubles == []
 
 
-def axe(page: Page) -> list[str]:
-    """What axe finds, but for the insides of charts, which are pictures to it."""
-    options = {"resultTypes": ["violations"], "preload": False}
-    results = Axe().run(page, {"exclude": [["figure svg"]]}, options)
-    return [
-        f"{violation['id']}: {node['target']}"
-        for violation in results.response["violations"]
-        for node in violation["nodes"]
-    ]
-
-
 def test_axe_finds_nothing_in_any_look(page: Page) -> None:
-    for scheme, width in (("light", 1100), ("dark", 1100), ("light", 360)):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    for scheme, width, asked in LOOKS:
+        page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 900})
-        assert axe(page) == [], (scheme, width)
+        assert axe_faults(page, **asked) == [], (scheme, width)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -204,7 +190,7 @@ def test_a_name_is_shown_and_not_run(disturbed: Page) -> None:
     assert disturbed.title() == "Prediction: Gunicorn 27.0.1, gthread 2 x 4"
 
 
-def test_its_policy_forbids_any_other_host(browser: Any, pages: str) -> None:  # noqa: ANN401
+def test_its_policy_forbids_any_other_host(browser: Browser, pages: str) -> None:
     asked: list[str] = []
     with browser.new_context() as context, served(Path(__file__).parent) as other:
         page = context.new_page()

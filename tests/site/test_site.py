@@ -1,28 +1,26 @@
 """The site as readers get it: built strictly, and looked at in a real browser.
 
-Chromium is Debian's, or whatever ``CHROMIUM`` names. Pages are visited once, several at a time, and
-the tests ask what was seen. Screenshots of where axe looks are left in ``build/screenshots``.
+Chromium is Debian's, or whatever ``CHROMIUM`` names. Pages are visited once, and the tests ask what
+was seen. With ``--screenshots``, pictures of where axe looks are left in ``build/screenshots``.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from browser import FLAGS, PATIENCE, chromium
-from playwright.async_api import Browser, Page, Request, async_playwright
-from playwright.sync_api import sync_playwright
+from accessibility import axe_faults
+from browser import PATIENCE, launched, watch
+from playwright.sync_api import Browser, Page, Request
 
 ROOT = Path(__file__).parents[2]
-SCREENSHOTS = ROOT / "build" / "screenshots"
 
 #: Themes and widths, px, in which each page is looked at: a desk, a tablet, a telephone.
 LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
@@ -34,14 +32,13 @@ LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
     ("dark", 1440),
 )
 
-#: The rules about colours, which are all that a theme changes: axe is asked for them at a desk in
-#: both themes, and for all others at a desk and on a telephone in the light. On a tablet the page
-#: is laid out as on either.
-COLOURS = ("color-contrast", "link-in-text-block")
-RULES: dict[tuple[str, int], dict[str, Any]] = {
-    ("light", 1440): {},
-    ("light", 360): {"rules": {rule: {"enabled": False} for rule in COLOURS}},
-    ("dark", 1440): {"runOnly": list(COLOURS)},
+#: In which of them axe is asked for what: for the rules about colours, which are all that a theme
+#: changes, at a desk in both themes; for all others at a desk and on a telephone in the light. On a
+#: tablet the page is laid out as on either.
+ASKED = {
+    ("light", 1440): {"colours": True, "other": True},
+    ("light", 360): {"colours": False, "other": True},
+    ("dark", 1440): {"colours": True, "other": False},
 }
 
 #: Height of a screenshot at most, px.
@@ -49,9 +46,6 @@ TALLEST = 3000
 
 #: What the theme calls its colour schemes.
 SCHEMES = {"light": "default", "dark": "slate"}
-
-#: Pages that are visited at the same time.
-AT_ONCE = 2
 
 PAGES = tuple(
     "" if path.stem == "index" else f"{path.relative_to(ROOT / 'site_docs/pages').with_suffix('')}/"
@@ -140,7 +134,8 @@ class Seen:
     """What a visit to a page found.
 
     Attributes:
-        troubles: errors on the console, and requests that failed or went elsewhere.
+        troubles: errors on the console, what its policy refused, and requests that failed or went
+            elsewhere.
         too_wide: widths at which the page has to be moved sideways.
         axe: what axe found, with theme and width.
         charts: of each theme, the colours of the first mark of each chart that is shown.
@@ -155,77 +150,82 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def visits(base: str) -> dict[str, Seen]:
+def browser() -> Iterator[Browser]:
+    """One browser for all."""
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of the browser, which goes from one address to the next."""
+    with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
+        page = context.new_page()
+        page.set_default_timeout(1000 * PATIENCE)
+        yield page
+
+
+@pytest.fixture(scope="module")
+def visits(browser: Browser, base: str, screenshots: Path | None) -> dict[str, Seen]:
     """What was seen on each page."""
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    return asyncio.run(_visit_all(base))
+    visits = {path: Seen() for path in PAGES}
+    # One context: what pages share is loaded and compiled once.
+    with browser.new_context() as context:
+        for path, seen in visits.items():
+            page = context.new_page()
+            watch(page, base, seen.troubles)
+            page.on("requestfailed", partial(_note_failure, seen))
+            _visit(page, base + path, seen, _pictures_of(path, screenshots))
+            page.close()
+    return visits
 
 
-async def _visit_all(base: str) -> dict[str, Seen]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
-        free = asyncio.Semaphore(AT_ONCE)
-        try:
-            seen = await asyncio.gather(*(_visit(browser, base, path, free) for path in PAGES))
-        finally:
-            await browser.close()
-    return dict(zip(PAGES, seen, strict=True))
+def _note_failure(seen: Seen, request: Request) -> None:
+    seen.troubles.append(f"failed: {request.url}")
 
 
-async def _visit(browser: Browser, base: str, path: str, free: asyncio.Semaphore) -> Seen:
-    seen = Seen()
-    async with free, await browser.new_context(color_scheme="light") as context:
-        context.set_default_timeout(1000 * PATIENCE)
-        page = await context.new_page()
-
-        def on_request(request: Request) -> None:
-            if not request.url.startswith((base, "data:")):
-                seen.troubles.append(f"request to {request.url}")
-
-        page.on("request", on_request)
-        page.on("requestfailed", lambda request: seen.troubles.append(f"failed: {request.url}"))
-        page.on("pageerror", lambda error: seen.troubles.append(f"error: {error}"))
-        page.on(
-            "console",
-            lambda message: (
-                seen.troubles.append(message.text) if message.type in ("error", "warning") else None
-            ),
-        )
-        answer = await page.goto(base + path)
-        assert answer is not None
-        assert answer.ok, answer.url
-        # What a page loads after it is there, such as the playground's model, is looked at too.
-        await page.wait_for_load_state("networkidle")
-        for theme, width in LOOKS:
-            await page.emulate_media(color_scheme=theme)
-            await page.wait_for_selector(f'body[data-md-color-scheme="{SCHEMES[theme]}"]')
-            await _look(page, path, seen, theme, width)
-    return seen
+def _pictures_of(path: str, folder: Path | None) -> Path | None:
+    """What the names of the pictures of a page begin with; None without pictures."""
+    return None if folder is None else folder / (path.strip("/").replace("/", "-") or "home")
 
 
-async def _look(page: Page, path: str, seen: Seen, theme: str, width: int) -> None:
-    await page.set_viewport_size({"width": width, "height": 900})
-    found: dict[str, Any] = await page.evaluate(LOOK)
+def _visit(page: Page, url: str, seen: Seen, pictures: Path | None) -> None:
+    page.emulate_media(color_scheme=LOOKS[0][0])
+    answer = page.goto(url)
+    assert answer is not None
+    assert answer.ok, answer.url
+    # The playground's model, and its first numbers, are looked at too.
+    page.wait_for_function(PREDICTED)
+    for theme, width in LOOKS:
+        page.emulate_media(color_scheme=theme)
+        page.wait_for_selector(f'body[data-md-color-scheme="{SCHEMES[theme]}"]')
+        _look(page, seen, theme, width)
+        if pictures is not None and (theme, width) in ASKED:
+            clip: Any = {"x": 0, "y": 0, "width": width, "height": TALLEST}
+            file = f"{pictures}-{theme}-{width}.jpeg"
+            page.screenshot(path=file, type="jpeg", quality=70, full_page=True, clip=clip)
+    # What is loaded later than the page, as the index of its search, has been loaded.
+    page.wait_for_load_state("networkidle")
+
+
+def _look(page: Page, seen: Seen, theme: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    found: dict[str, Any] = page.evaluate(LOOK)
     if found["width"] > width:
         seen.too_wide.append(width)
     seen.hidden += [f"{name} at {width} px, {theme}" for name in found["hidden"]]
     seen.charts[theme] = found["colours"]
-    if (theme, width) not in RULES:
-        return
-    name = path.strip("/").replace("/", "-") or "home"
-    file = SCREENSHOTS / f"{name}-{theme}-{width}.jpeg"
-    clip: Any = {"x": 0, "y": 0, "width": width, "height": min(found["height"], TALLEST)}
-    await page.screenshot(path=file, type="jpeg", quality=70, full_page=True, clip=clip)
-    # The charts' insides are pictures to axe; that each is named is looked at above.
-    # Without `preload` it does not fetch the style sheets once more, for rules that are not asked.
-    options = {"resultTypes": ["violations"], "preload": False} | RULES[theme, width]
-    results = await Axe().run(page, {"exclude": [["figure svg"]]}, options)
-    seen.axe += [
-        f"{theme}, {width} px: {violation['id']}: {node['target']}"
-        for violation in results.response["violations"]
-        for node in violation["nodes"]
-    ]
+    if (theme, width) in ASKED:
+        # The charts' insides are pictures to axe; that each is named is looked at above.
+        faults = axe_faults(page, **ASKED[theme, width])
+        seen.axe += [f"{theme}, {width} px: {fault}" for fault in faults]
 
+
+#: Whether a page has all its numbers; runs in the page.
+PREDICTED = """() => {
+  const playground = document.querySelector("#pg");
+  return playground === null || playground.dataset.answered !== undefined;
+}"""
 
 #: Runs in the page.
 LOOK = """() => {
@@ -235,7 +235,6 @@ LOOK = """() => {
   const named = (svg) => svg.getAttribute("role") === "img" && svg.querySelector("desc");
   return {
     width: document.documentElement.scrollWidth,
-    height: document.documentElement.scrollHeight,
     hidden: figures
       .filter((figure) => drawings(figure).length !== 1 || !drawings(figure).every(named))
       .map((figure) => figure.textContent.trim().slice(0, 40)),
@@ -277,21 +276,7 @@ def test_charts_take_the_colours_of_the_theme(visits: dict[str, Seen]) -> None:
         assert not set(charts["light"]) & set(charts["dark"])
 
 
-@pytest.fixture(scope="module")
-def page(base: str) -> Iterator[Any]:
-    """A page of the browser, on the home page."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
-        try:
-            page = browser.new_page(viewport={"width": 1440, "height": 900})
-            page.set_default_timeout(1000 * PATIENCE)
-            page.goto(base)
-            yield page
-        finally:
-            browser.close()
-
-
-def test_the_search_finds_timeout(page: Any, base: str) -> None:  # noqa: ANN401
+def test_the_search_finds_timeout(page: Page, base: str) -> None:
     page.goto(base)
     page.keyboard.press("/")
     page.keyboard.type("timeout")
@@ -303,7 +288,7 @@ def test_the_search_finds_timeout(page: Any, base: str) -> None:  # noqa: ANN401
     assert "timeout" in page.inner_text("article").lower()
 
 
-def test_the_keyboard_reaches_the_content_and_every_section(page: Any, base: str) -> None:  # noqa: ANN401
+def test_the_keyboard_reaches_the_content_and_every_section(page: Page, base: str) -> None:
     page.goto(base)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent.trim()") == "Skip to content"
@@ -325,7 +310,7 @@ def test_the_keyboard_reaches_the_content_and_every_section(page: Any, base: str
     page.wait_for_url("**/trouble/")
 
 
-def test_the_cells_of_the_validation_are_sorted_by_a_press(page: Any, base: str) -> None:  # noqa: ANN401
+def test_the_cells_of_the_validation_are_sorted_by_a_press(page: Page, base: str) -> None:
     page.goto(f"{base}validation/")
     heading = page.locator("table[data-sortable] th", has_text="p95 off by")
 
@@ -343,7 +328,7 @@ def test_the_cells_of_the_validation_are_sorted_by_a_press(page: Any, base: str)
     assert errors() == sorted(errors(), reverse=True)
 
 
-def test_a_run_of_the_article_plays_in_the_place_of_its_chart(page: Any, base: str) -> None:  # noqa: ANN401
+def test_a_run_of_the_article_plays_in_the_place_of_its_chart(page: Page, base: str) -> None:
     page.goto(f"{base}why-four-is-not-four/")
     charts = page.locator("figure.chart:has(.moment)")
     before = charts.count()
@@ -360,8 +345,8 @@ def test_a_run_of_the_article_plays_in_the_place_of_its_chart(page: Any, base: s
     assert page.get_by_role("button", name="Play this run").count() == 3
 
 
-def test_without_javascript_the_article_has_its_charts(page: Any, base: str) -> None:  # noqa: ANN401
-    with page.context.browser.new_context(java_script_enabled=False) as context:
+def test_without_javascript_the_article_has_its_charts(browser: Browser, base: str) -> None:
+    with browser.new_context(java_script_enabled=False) as context:
         plain = context.new_page()
         plain.goto(f"{base}why-four-is-not-four/")
         assert plain.locator("figure.chart:visible").count() == 6

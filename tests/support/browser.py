@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 #: s that any step in the browser may take.
 PATIENCE = 20.0
@@ -56,3 +57,39 @@ def chromium() -> str:
     if found is None:
         pytest.skip("no Chromium; on Debian: apt-get install chromium")
     return found
+
+
+@contextmanager
+def launched(*flags: str) -> Iterator[Browser]:
+    """A browser, started with these flags besides `FLAGS`."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=[*FLAGS, *flags])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def watch(page: Page, base: str, troubles: list[str]) -> None:
+    """Note each error, warning and failed request of a page, and each request to another host.
+
+    Args:
+        page: before it goes anywhere.
+        base: what all addresses begin with that it may ask for.
+        troubles: to add to.
+    """
+    own = (base, "data:", f"blob:{base}")
+    page.set_default_timeout(1000 * PATIENCE)
+    page.on(
+        "request",
+        lambda request: (
+            None if request.url.startswith(own) else troubles.append(f"request to {request.url}")
+        ),
+    )
+    page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
+    page.on(
+        "console",
+        lambda message: (
+            troubles.append(message.text) if message.type in ("error", "warning") else None
+        ),
+    )
