@@ -1,7 +1,8 @@
 """Probes of a container: the health checks by which a kubelet judges it.
 
 Names, defaults and rules are those of Kubernetes (``Probe`` of the core/v1 API; "Configure
-Liveness, Readiness and Startup Probes"), except that times need not be whole seconds.
+Liveness, Readiness and Startup Probes"), except that times need not be whole seconds, and that the
+period must be given: it decides how soon a probe acts.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Probe:
         kind: ``liveness`` restarts the container; ``readiness`` takes the pod out of its Service
             until it succeeds again; ``startup`` holds the other two back until it succeeds once,
             and restarts the container if it does not.
-        period: s from one probe to the next (``periodSeconds``).
+        period: s from one probe to the next (``periodSeconds``, 10 by default there).
         timeout: s until a probe without a response has failed (``timeoutSeconds``).
         failure_threshold: failures in a row that count (``failureThreshold``).
         success_threshold: successes in a row that count after a failure (``successThreshold``);
@@ -46,7 +47,7 @@ class Probe:
     """
 
     kind: ProbeKind
-    period: float = 10.0
+    period: float
     timeout: float = 1.0
     failure_threshold: int = 3
     success_threshold: int = 1

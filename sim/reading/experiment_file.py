@@ -176,6 +176,7 @@ def _probe(table: Mapping[str, Any], place: str) -> Probe:
     if "kind" not in table:
         raise ExperimentError(f"{place} has no key 'kind'; expected one of {', '.join(PROBES)}")
     values = toml_file.parse_table(table, Probe, place)
+    toml_file.refuse_missing(values, Probe, place)
     try:
         return Probe(**values)
     except ExperimentError as error:

@@ -14,7 +14,7 @@ from sim.reading import word_pairs
 
 #: How a probe is written; what is in brackets may be left out.
 FORM = (
-    "liveness | readiness | startup [period=S] [timeout=S] [failure_threshold=N] "
+    "liveness | readiness | startup period=S [timeout=S] [failure_threshold=N] "
     "[success_threshold=N] [initial_delay=S] [termination_grace_period=S] [io=DIST] [cpu=DIST]"
 )
 
@@ -31,4 +31,9 @@ def parse(text: str) -> Probe:
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ExperimentError(f"kind is {kind!r}; {hint}expected one of {', '.join(PROBES)}")
     hints = {name: hint for name, hint in get_type_hints(Probe).items() if name != "kind"}
-    return Probe(kind=kind, **word_pairs.parse(pairs, hints))
+    values = word_pairs.parse(pairs, hints)
+    if "period" not in values:
+        raise ExperimentError(
+            "there is no period; expected period=S (Kubernetes' own is period=10)"
+        )
+    return Probe(kind=kind, **values)

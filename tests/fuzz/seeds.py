@@ -87,8 +87,8 @@ DISTURBANCES = (
 
 PROBES = (
     "liveness period=10 timeout=1 failure_threshold=3 io=exp:.01",
-    "readiness success_threshold=2 initial_delay=5",
-    "startup termination_grace_period=30 cpu=const:.001",
+    "readiness period=5 success_threshold=2 initial_delay=5",
+    "startup period=2 termination_grace_period=30 cpu=const:.001",
 )
 
 DISTRIBUTIONS = ("const:0.05", "exp:.1", "uniform:0,1", "lognorm:.1,2", "bimodal:.9,.01,2")
@@ -101,7 +101,8 @@ def experiments() -> list[bytes]:
         *(path.read_bytes() for path in files),
         b"seed = 7\n[proxy]\nkind = 'nginx'\nkeepalive = 8\n[traffic]\narrivals = 'trace'\n"
         b"trace = [[0.0, 0.1, 0.0], [1, 0.1, 0, '/a']]\n[memory]\nshared = 1e6\n",
-        b"[[probe]]\nkind = 'liveness'\n[[traffic.route]]\nname = '/a'\nshare = 1\nio = 'exp:1'\n"
+        b"[[probe]]\nkind = 'liveness'\nperiod = 10\n"
+        b"[[traffic.route]]\nname = '/a'\nshare = 1\nio = 'exp:1'\n"
         b"[host]\ncpu_limit = 0.5\nclients = 'remote'\nrtt = 1\n[launchdarkly]\nenabled = true\n",
     ]
 

@@ -18,7 +18,9 @@ from sim.experiment import Experiment, Probe, Proxy, Server
 
 def test_nginx_and_a_readiness_probe_are_refused() -> None:
     """The rig cannot take a server out of a real nginx."""
-    asked = Experiment(Server(), proxy=Proxy(kind="nginx"), probes=(Probe("readiness"),))
+    asked = Experiment(
+        Server(), proxy=Proxy(kind="nginx"), probes=(Probe("readiness", period=10.0),)
+    )
     with pytest.raises(ExperimentError, match="expected one of them"):
         measure(asked, 0, lambda *_: None)
 

@@ -51,7 +51,7 @@ def run_of(
     experiment = Experiment(
         Server(workers=1),
         traffic=Traffic(rate=10.0),
-        probes=(Probe("liveness"), Probe("readiness")),
+        probes=(Probe("liveness", period=10.0), Probe("readiness", period=10.0)),
         launchdarkly=LaunchDarkly(enabled=False),
         disturbances=disturbances,
     )

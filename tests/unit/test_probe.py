@@ -24,23 +24,31 @@ from sim.run.kubelet import BackOff, Prober
 
 EXPECTED_KIND = "expected one of liveness, readiness, startup"
 
+NO_PERIOD = "there is no period; expected period=S (Kubernetes' own is period=10)"
+
 REFUSED = {
     "": f"kind is ''; {EXPECTED_KIND}",
     "livenes period=1": f"kind is 'livenes'; did you mean 'liveness'? {EXPECTED_KIND}",
+    "liveness": NO_PERIOD,
+    "startup timeout=1 failure_threshold=30": NO_PERIOD,
     "liveness period": "'period' has no value; expected period=VALUE",
     "liveness period=": "period is ''; expected a number",
     "liveness period=0": "probe period is 0.0; expected a finite number > 0",
     "liveness period=inf": "probe period is inf; expected a finite number > 0",
-    "liveness timeout=0": "probe timeout is 0.0; expected a finite number > 0",
-    "liveness failure_threshold=0": ("probe failure_threshold is 0; expected a whole number >= 1"),
+    "liveness period=1 timeout=0": "probe timeout is 0.0; expected a finite number > 0",
+    "liveness period=1 failure_threshold=0": (
+        "probe failure_threshold is 0; expected a whole number >= 1"
+    ),
     "liveness failure_threshold=1.5": "failure_threshold is '1.5'; expected a whole number",
     "liveness timeout=1 timeout=2": "'timeout' is given twice; expected it once",
     "liveness perod=1": (
         "'perod' is unknown; did you mean 'period'? expected one of period, timeout, "
         "failure_threshold, success_threshold, initial_delay, termination_grace_period, io, cpu"
     ),
-    "startup success_threshold=2": ("probe success_threshold is 2; expected 1 for a startup probe"),
-    "readiness termination_grace_period=5": (
+    "startup period=1 success_threshold=2": (
+        "probe success_threshold is 2; expected 1 for a startup probe"
+    ),
+    "readiness period=1 termination_grace_period=5": (
         "probe termination_grace_period is given for a readiness probe, which ends nothing; "
         "expected it for a liveness or startup probe"
     ),
@@ -55,7 +63,7 @@ def test_flag_refuses(text: str, message: str) -> None:
 
 
 def test_flag_and_defaults_are_kubernetes() -> None:
-    assert probe_flag.parse("liveness") == Probe("liveness", 10.0, 1.0, 3, 1, 0.0, 30.0)
+    assert probe_flag.parse("liveness period=10") == Probe("liveness", 10.0, 1.0, 3, 1, 0.0, 30.0)
     said = probe_flag.parse("readiness period=2 success_threshold=2 io=exp:0.01")
     assert said == Probe(
         "readiness", period=2.0, success_threshold=2, io=Distribution("exp", (0.01,))
@@ -63,7 +71,10 @@ def test_flag_and_defaults_are_kubernetes() -> None:
 
 
 def test_document_gives_probes_back_and_says_none_without() -> None:
-    probes = (Probe("startup", period=0.5, termination_grace_period=3.0), Probe("readiness"))
+    probes = (
+        Probe("startup", period=0.5, termination_grace_period=3.0),
+        Probe("readiness", period=5.0),
+    )
     experiment = Experiment(probes=probes)
     assert from_dict(to_dict(experiment), "run") == experiment
     assert "probe" not in to_dict(Experiment())
@@ -73,15 +84,22 @@ def test_document_gives_probes_back_and_says_none_without() -> None:
     ("text", "message"),
     [
         ("[[probe]]\nperiod = 1", f"[[probe]] 1 has no key 'kind'; {EXPECTED_KIND}"),
-        ("[[probe]]\nkind = 'exec'", f"[[probe]] 1: probe kind is 'exec'; {EXPECTED_KIND}"),
+        (
+            "[[probe]]\nkind = 'exec'\nperiod = 1",
+            f"[[probe]] 1: probe kind is 'exec'; {EXPECTED_KIND}",
+        ),
+        (
+            "[[probe]]\nkind = 'liveness'\ntimeout = 1",
+            "[[probe]] 1 has no key 'period'; expected a number",
+        ),
         ("probe = 3", "probe is 3; expected tables [[probe]]"),
         ("probe = [3]", "[[probe]] 1 is 3; expected a table"),
         (
-            "[[probe]]\nkind = 'liveness'\ntimeout = 0",
+            "[[probe]]\nkind = 'liveness'\nperiod = 1\ntimeout = 0",
             "[[probe]] 1: probe timeout is 0.0; expected a finite number > 0",
         ),
         (
-            "[[probe]]\nkind = 'liveness'\n[[probe]]\nkind = 'liveness'",
+            "[[probe]]\nkind = 'liveness'\nperiod = 1\n[[probe]]\nkind = 'liveness'\nperiod = 1",
             "there are 2 liveness probes; expected at most one",
         ),
     ],
@@ -96,20 +114,18 @@ def test_file_refuses(tmp_path: Path, text: str, message: str) -> None:
 
 def test_command_line_refuses_in_one_line() -> None:
     process = subprocess.run(
-        [sys.executable, "-m", "sim", "--probe", "liveness timeout=0"],
+        [sys.executable, "-m", "sim", "--probe", "liveness timeout=1"],
         capture_output=True,
         text=True,
         check=False,
     )
     assert process.returncode == 2
     assert process.stdout == ""
-    assert process.stderr == (
-        "error: --probe 'liveness timeout=0': probe timeout is 0.0; expected a finite number > 0\n"
-    )
+    assert process.stderr == f"error: --probe 'liveness timeout=1': {NO_PERIOD}\n"
 
 
 def prober(**settings: object) -> Prober:
-    probe = Probe(**{"kind": "liveness", **settings})  # type: ignore[arg-type]
+    probe = Probe(**{"kind": "liveness", "period": 10.0, **settings})  # type: ignore[arg-type]
     return Prober(Experiment(), 0, probe)
 
 
@@ -189,7 +205,7 @@ def test_run_file_gives_probes_back(tmp_path: Path) -> None:
     for outcome in (OK, TIMEOUT):
         rows.outcome[rows.append(1.0, 0.5, 0.0)] = outcome
     probes = (Probed("liveness", rows[0]), Probed("readiness", rows[1]))
-    run = Run("sim", to_dict(Experiment(probes=(Probe("liveness"),))), 0, Requests())
+    run = Run("sim", to_dict(Experiment(probes=(Probe("liveness", period=10.0),))), 0, Requests())
     file = tmp_path / "run.jsonl"
     save([replace(run, probes=probes)], file)
     loaded = load(file)[0].probes
@@ -202,13 +218,13 @@ def test_run_file_gives_probes_back(tmp_path: Path) -> None:
 
 def test_notices_name_what_a_restart_waits_for() -> None:
     late = "graceful_timeout = 30 is not below termination_grace_period = 30 s of the liveness"
-    patient = Experiment(probes=(Probe("liveness"),))
+    patient = Experiment(probes=(Probe("liveness", period=10.0),))
     (notice,) = probe_notices(patient)
     assert notice.startswith(late)
     assert probe_notices(patient, ["server.graceful_timeout"]) == []
     quick = replace(patient, server=Server(graceful_timeout=20))
     assert probe_notices(quick) == []
-    assert probe_notices(Experiment(probes=(Probe("readiness"),))) == []
+    assert probe_notices(Experiment(probes=(Probe("readiness", period=10.0),))) == []
     stopped = replace(quick, disturbances=(Signal(1.0, "TERM", "master"),))
     (notice,) = probe_notices(stopped)
     assert notice.startswith("A signal stops the master of a container with probes")
@@ -216,7 +232,7 @@ def test_notices_name_what_a_restart_waits_for() -> None:
 
 
 def test_notices_of_a_rollout() -> None:
-    ready, settled = (Probe("readiness"),), Server(graceful_timeout=20)
+    ready, settled = (Probe("readiness", period=10.0),), Server(graceful_timeout=20)
     good = Rollout(1.0, pre_stop=5.0, endpoints=3.0, termination_grace_period=30.0)
     fits = Experiment(settled, probes=ready, disturbances=(good,))
     assert probe_notices(fits) == []
