@@ -18,7 +18,7 @@ class ProxyDefaults(NamedTuple):
     Attributes:
         keepalive: idle connections to Gunicorn that it keeps at most.
         connect_timeout: s that it waits for a connection.
-        retries_kept: whether a request that fails on a kept connection is sent once more.
+        retries_kept: whether a GET that fails on a kept connection is sent once more.
         local: whether it runs on the server's host, and takes one of its cores.
     """
 
@@ -32,7 +32,8 @@ class ProxyDefaults(NamedTuple):
 UNLIMITED = 65_535
 
 #: nginx: `ngx_http_proxy_module`'s ``proxy_connect_timeout``, no ``keepalive`` before 1.29.7, and
-#: `ngx_http_upstream_next`, which allows one more try after an error on a cached connection.
+#: `ngx_http_upstream_next`, which allows one more try after an error on a cached connection,
+#: unless the request is a POST.
 #: ALB: the user guide, "HTTP 502: bad gateway" and "HTTP 504: gateway timeout" (10 s to connect).
 DEFAULTS: Mapping[ProxyKind, ProxyDefaults] = {
     "nginx": ProxyDefaults(keepalive=0, connect_timeout=60.0, retries_kept=True, local=True),
@@ -106,7 +107,7 @@ class Proxy:
 
     @property
     def retries_kept(self) -> bool:
-        """Whether a request that fails on a kept connection is sent once more."""
+        """Whether a GET that fails on a kept connection is sent once more."""
         return DEFAULTS[self.kind].retries_kept
 
     @property

@@ -18,8 +18,10 @@ there are too many the one that was used least recently is closed
 balancer takes is not published; here it does the same.
 
 A request that fails on a kept connection before any response came: Gunicorn may have closed the
-connection just as the request was sent. nginx sends it once more (`ngx_http_upstream_next`) if its
-method may be repeated, as GET may; a load balancer answers 502.
+connection just as the request was sent. nginx sends a GET once more (`ngx_http_upstream_next`: an
+error on a cached connection gives one more try). A request with a body is a POST, which it does not
+repeat once it was sent (``proxy_next_upstream`` without ``non_idempotent``): that gets a 502. From
+a load balancer all of them do.
 
 Not modelled: several worker processes of nginx, each with a pool of its own; ``keepalive_requests``
 (1,000); responses too long for the proxy's buffers; a second server to try.
@@ -111,6 +113,7 @@ class ProxiedClients(Clients):
         super().__init__(parts._replace(traffic=to_gunicorn, first_byte=None, body=None, read=None))
         self.answers_matter = True
         self._at_once = False
+        self._retries_kept = proxy.retries_kept and parts.body is None
         self.proxy = proxy
         self.wanted = parts.traffic
         self.client_first_byte = parts.first_byte
@@ -250,7 +253,7 @@ class ProxiedClients(Clients):
         """See `Clients`: Gunicorn has refused the connection, or closed it without a response."""
         exchange = self.exchanges[row]
         exchange.connection = None
-        if exchange.kept and self.proxy.retries_kept:
+        if exchange.kept and self._retries_kept:
             exchange.pace = self.pace.at(self.clock.time)
             self._forward(exchange)
         else:

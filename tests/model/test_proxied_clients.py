@@ -152,6 +152,18 @@ def test_keepalive_race_is_502_for_a_balancer_and_not_for_nginx() -> None:
     assert predict(retrying).requests.outcome.count(0) == 6_000
 
 
+@pytest.mark.parametrize(("body", "lost"), [(0.0, 0), (0.1, 1)])
+def test_nginx_sends_no_post_again(body: float, lost: int) -> None:
+    """A POST may have been run already (``proxy_next_upstream`` has no ``non_idempotent``)."""
+    traffic = replace(trace((0.1, 0.05), (0.5, 1.0)), body=Distribution("const", (body,)))
+    proxy = Proxy(kind="nginx", keepalive=8)
+    killed = replace(
+        experiment(proxy, traffic, replace(GTHREAD, workers=1)),
+        disturbances=(Signal(at=0.9, signal="KILL"),),
+    )
+    assert outcome_counts(predict(killed)).get("bad_gateway", 0) == lost
+
+
 def test_nobody_listens_is_502() -> None:
     traffic = Traffic(rate=20, duration=4.0, io=Distribution("const", (0.01,)))
     stopped = replace(

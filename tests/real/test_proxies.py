@@ -31,6 +31,7 @@ needs_nginx = pytest.mark.skipif(
 )
 
 NGINX, BALANCER = Proxy(kind="nginx"), Proxy(kind="alb")
+KEEPING = replace(NGINX, keepalive=8)
 
 
 def experiment(
@@ -126,18 +127,19 @@ def test_killed_worker_is_502(proxy: Proxy, outcome: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("proxy", "lost"),
+    ("proxy", "body", "lost"),
     [
-        pytest.param(replace(NGINX, keepalive=8), 0, marks=needs_nginx, id="nginx-retries"),
-        pytest.param(BALANCER, 1, id="alb-does-not"),
+        pytest.param(KEEPING, 0.0, 0, marks=needs_nginx, id="nginx-retries-get"),
+        pytest.param(KEEPING, 0.02, 1, marks=needs_nginx, id="nginx-not-post"),
+        pytest.param(BALANCER, 0.0, 1, id="alb-does-not"),
     ],
 )
-def test_worker_dies_under_a_kept_connection(proxy: Proxy, lost: int) -> None:
-    """Nginx sends a GET once more if it fails on a connection that it had kept."""
+def test_worker_dies_under_a_kept_connection(proxy: Proxy, body: float, lost: int) -> None:
+    """Nginx sends a GET once more if it fails on a connection that it had kept, and no POST."""
     server = Server(workers=1, threads=2, worker_class="gthread")
     rows = [(0.1, 0.05), (0.5, 1.0), (2.5, 0.05)]
     asked = replace(
-        experiment(proxy, rows, server),
+        experiment(proxy, rows, server, body=Distribution("const", (body,))),
         disturbances=(Signal(at=0.8, signal="KILL"),),
     )
     assert outcomes(agree(asked, STARTING)).count("bad_gateway") == lost
