@@ -13,6 +13,12 @@ SHORT = 0.1
 APART = 0.5
 
 
+def limit_binds(summary: Summary) -> bool:
+    """Whether a CPU limit is what requests wait for; overload is told first."""
+    throttling = summary.throttling
+    return throttling is not None and throttling.binds and not summary.load.reasons
+
+
 def binding(summary: Summary) -> str:
     """Say in a sentence what requests wait for, and how long.
 
@@ -32,7 +38,7 @@ def binding(summary: Summary) -> str:
     else:
         busy = f"{utilization * load.capacity:.1f} requests are under way"
     throttling = summary.throttling
-    if throttling is not None and throttling.binds:
+    if throttling is not None and limit_binds(summary):
         used = "" if throttling.used is None else f" and uses {throttling.used.value:.2f} of them"
         return (
             f"The CPU limit binds, not {slot}s: the server may use {throttling.cpu_limit:g} cores"

@@ -14,12 +14,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sim.analysis.binding import limit_binds
 from sim.analysis.estimate import Estimate
 from sim.analysis.summary import Queue, Route, Summary, Times, Worker
 from sim.experiment import UNIX
 from sim.experiment.distribution import Distribution
 from sim.experiment.document import ROUTE
 from sim.experiment.worker_class import TRAITS, UNLIMITED, Traits
+from sim.reports.host_text import host_text
 from sim.reports.kubelet_text import kubelet_sentence
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.reports.proxy_text import connections, race_paragraph
@@ -99,7 +101,7 @@ def spinning_workers(summary: Summary) -> tuple[str, ...]:
 
 def conditions(summary: Summary) -> str:
     """The traffic, the host and the number of replications."""
-    traffic, cores = summary.experiment["traffic"], int(summary.experiment["host"]["cores"])
+    traffic, host = summary.experiment["traffic"], summary.experiment["host"]
     think = Distribution.parse(traffic["think"])
     demand = _demand(traffic)
     what = {
@@ -111,10 +113,11 @@ def conditions(summary: Summary) -> str:
     # A run that an older release has saved lacks it.
     bind = str(summary.experiment["server"].get("bind", ""))
     socket = "Unix socket; " if bind.startswith(UNIX) else ""
+    machine = host_text(int(host["cores"]), host.get("cpu_limit"), host.get("rtt"))
     each = summary.requests / summary.replications
     times = _count(summary.replications, "replication")
     return (
-        f"{what}; {connections(summary.experiment)}; {socket}{_count(cores, 'core')}; "
+        f"{what}; {connections(summary.experiment)}; {socket}{machine}; "
         f"{times} of {_whole(each)} requests."
     )
 
@@ -244,8 +247,7 @@ def single_numbers(summary: Summary, plus_minus: str) -> list[str]:
         lines.append(f"Load: {_count(load.capacity, slot)}, {busy} busy.")
     outcomes = [f"{number:,} {outcome}" for outcome, number in summary.outcomes.items() if number]
     lines.append(f"Outcomes: {', '.join(outcomes) or 'no request'}.")
-    if summary.throttling is not None:
-        lines.append(throttling_sentence(summary.throttling))
+    lines += _limit(summary, slot)
     if summary.kubelet is not None:
         lines.append(kubelet_sentence(summary.kubelet))
     if summary.restarts is not None:
@@ -256,6 +258,14 @@ def single_numbers(summary: Summary, plus_minus: str) -> list[str]:
     if summary.memory is not None:
         lines.append(_memory(summary.memory))
     return lines
+
+
+def _limit(summary: Summary, slot: str) -> list[str]:
+    """What a CPU limit did, where there is one, and whether it is what requests wait for."""
+    if summary.throttling is None:
+        return []
+    did = throttling_sentence(summary.throttling)
+    return [f"{did} The limit binds, not {slot}s." if limit_binds(summary) else did]
 
 
 def _resources(census: Sequence[Census]) -> str:

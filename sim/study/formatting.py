@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim.analysis.estimate import Estimate
 from sim.experiment import Experiment, Server
 from sim.experiment.worker_class import TRAITS
+from sim.reports.host_text import host_text
 from sim.study.observation import split_measure, unit_of
 from sim.study.parameter import Point
 
@@ -63,7 +64,8 @@ def traffic(base: Experiment) -> str:
         "closed": f"{requests.users} users in a closed loop, think {requests.think} s, {demand}",
         "trace": f"a trace of {len(requests.trace):,} requests",
     }[requests.arrivals]
-    return f"{noun}; {count(base.host.cores, 'core')}"
+    host = base.host
+    return f"{noun}; {host_text(host.cores, host.cpu_limit, host.rtt)}"
 
 
 def count(number: int, noun: str) -> str:

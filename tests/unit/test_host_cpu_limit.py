@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import subprocess
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from sim.analysis.binding import binding
 from sim.analysis.summary import Summary, summarize
@@ -21,6 +23,9 @@ from sim.model.simulation import predict
 from sim.reading.experiment_file import from_dict
 from sim.reading.idle_settings import idle_settings
 from sim.reports.document import document
+from sim.reports.html.portrait import portrait_of
+from sim.reports.html.summary_page import summary_page
+from sim.reports.report import print_report
 from sim.reports.throttling_text import throttling_sentence
 from sim.run import CpuStat, load, save
 from sim.validation.comparison import figures_of, values_of
@@ -33,6 +38,12 @@ def computing(limit: float | None, *, workers: int = 2, rate: float = 10.0) -> E
 
 def summary(experiment: Experiment) -> Summary:
     return summarize([predict(experiment)])
+
+
+def report(of: Summary) -> str:
+    pipe = io.StringIO()
+    print_report(Console(file=pipe, width=80), of)
+    return " ".join(pipe.getvalue().split())
 
 
 @pytest.mark.parametrize("limit", [0.0, -0.5, 0.009, math.nan, math.inf])
@@ -108,6 +119,19 @@ def test_the_sentence_says_that_the_limit_binds_and_not_threads() -> None:
     assert "throttled in" in found
     assert not binding(summary(computing(None))).startswith("The CPU limit")
     assert not binding(summary(computing(2.0))).startswith("The CPU limit")
+
+
+def test_the_report_says_so_too_and_names_the_limit_and_what_it_did() -> None:
+    run = predict(computing(0.5))
+    limited = summarize([run])
+    assert limited.throttling is not None
+    text = report(limited)
+    assert "; 2 cores, CPU limit 0.5; 1 replication" in text
+    assert f"{throttling_sentence(limited.throttling)} The limit binds, not threads." in text
+    page = summary_page(limited, portrait_of([run]), (), "python -m sim")
+    assert throttling_sentence(limited.throttling) in page.answer
+    for other in (computing(2.0), computing(None), computing(0.25)):
+        assert "The limit binds" not in report(summary(other))
 
 
 def test_requests_that_compute_for_more_than_the_limit_overload_it() -> None:

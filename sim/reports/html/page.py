@@ -213,7 +213,7 @@ class Page:
 
     Attributes:
         title: of the file.
-        answer: the answer, in two sentences.
+        answer: the answer, in two sentences, or three where there is a CPU limit.
         conditions: what it holds for: traffic, host, replications.
         command: that makes the report again, ready for a shell.
         cards: numbers to look at first.

@@ -52,6 +52,7 @@ from sim.reports.report import (
     single_numbers,
     spinning_workers,
 )
+from sim.reports.throttling_text import throttling_sentence
 from sim.reports.timeline import describe
 
 MEASURES = tuple(field.name for field in fields(Times))
@@ -110,7 +111,7 @@ def summary_page(
     what = "Prediction" if summary.source == "sim" else "Measurement"
     return Page(
         title=f"{what}: {server_text(summary)}",
-        answer=(headline(summary), binding(summary)),
+        answer=(headline(summary), binding(summary), *_limit(summary)),
         conditions=conditions(summary),
         command=command,
         cards=tuple(_cards(summary)),
@@ -119,6 +120,11 @@ def summary_page(
         overload=summary.load.reasons,
         notices=tuple(each for each in notices if not isinstance(each, Assumption)),
     )
+
+
+def _limit(summary: Summary) -> tuple[str, ...]:
+    """What a CPU limit did, where there is one."""
+    return () if summary.throttling is None else (throttling_sentence(summary.throttling),)
 
 
 def server_text(summary: Summary) -> str:
