@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import gunicorn
 import pytest
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import Files
@@ -143,7 +144,7 @@ def test_the_release_comes_from_the_flag_then_the_file_then_what_is_installed(
     conf, file = tmp_path / "gunicorn.conf.py", tmp_path / "a.toml"
     conf.write_text("workers = 2\n", encoding="utf-8")
     file.write_text('[server]\ngunicorn = "25.3.0"\n', encoding="utf-8")
-    monkeypatch.setattr(arguments, "version", lambda _: "22.0.0")
+    monkeypatch.setattr(gunicorn, "__version__", "22.0.0")
 
     def release_of(*flags: str) -> str:
         return parsed(*flags)[0].server.gunicorn
@@ -162,13 +163,13 @@ def test_a_configuration_says_which_release_it_is_taken_to_run_on(
     conf = tmp_path / "gunicorn.conf.py"
     conf.write_text("workers = 2\n", encoding="utf-8")
     assert notices("--config", str(conf)) == ()
-    monkeypatch.setattr(arguments, "version", lambda _: "23.0.0")
+    monkeypatch.setattr(gunicorn, "__version__", "23.0.0")
     assert notices("--config", str(conf)) == (
         "The configuration runs on Gunicorn 23.0.0, which is installed here; --gunicorn names "
         "another release.",
     )
     assert notices("--config", str(conf), "--gunicorn", "24.1.1") == ()
-    monkeypatch.setattr(arguments, "version", lambda _: "27.3.0")
+    monkeypatch.setattr(gunicorn, "__version__", "27.3.0")
     (notice,) = notices("--config", str(conf))
     assert notice.startswith("Gunicorn 27.3.0 is installed here, which the model does not know")
 
