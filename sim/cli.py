@@ -6,12 +6,14 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sim.analysis.summary import Summary, summarize
+from sim.analysis.summary import Summary, sampled, summary_of
 from sim.command import called
 from sim.experiment import Experiment
+from sim.experiment.release_defaults import are_default
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
 from sim.reports.again import command_line
@@ -29,6 +31,7 @@ from sim.reports.output import (
 from sim.run import Run, save
 from sim.run.arrivals import passes
 from sim.run.sketch import RELATIVE_ERROR
+from sim.study import machine_band
 from sim.study.compile_hint import requests_of, show_compile_hint
 from sim.study.replications import predictions
 
@@ -40,6 +43,9 @@ NOT_KEPT = (
     f"more than {LONG:,} requests in a replication: they were counted and not kept, and quantiles "
     f"are within {RELATIVE_ERROR:.1%} (--save keeps them)"
 )
+
+#: Machines of ``--machines``, at most.
+MOST_MACHINES = 1_000
 
 #: The command that is meant where none is named.
 PREDICT = "predict"
@@ -109,8 +115,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         sensitivity(given)
         return
-    if given and given[0] == PREDICT:
-        given = given[1:]
+    _predict(given[1:] if given and given[0] == PREDICT else given, words)
+
+
+def _predict(given: Sequence[str], words: Sequence[str]) -> None:
+    """Predict one experiment.
+
+    Args:
+        given: arguments of the command.
+        words: the whole command line, as a page has it.
+    """
     args = _parser().parse_args(given)
     experiment, notices = experiment_from(args)
     path, trace, page = save_path(args), trace_path(args), report_path(args)
@@ -129,7 +143,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if path is not None:
         runs = list(runs)
         save(runs, path)
-    summary = summarize(runs)
+    first, samples = sampled(runs)
+    summary = summary_of(first, samples)
+    if are_default(experiment.costs):
+        band = machine_band.machine_band(
+            experiment, summary, samples, args.machines, keep_rows=keep_rows
+        )
+        summary = replace(summary, band=band)
+        if band is None and args.machines is None:
+            notices = (*notices, machine_band.TOO_LONG)
     if sitting is None:
         show_summary(summary, notices, as_json=args.json, timeline=args.timeline)
     else:
@@ -167,8 +189,22 @@ def _parser() -> OneLineParser:
         commands=COMMANDS,
     )
     add_output_arguments(parser)
+    parser.add_argument(
+        "--machines",
+        type=_machines,
+        metavar="N",
+        help="machines on which default costs are tried; 0: none [10]",
+    )
     add_experiment_arguments(parser)
     return parser
+
+
+def _machines(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) <= MOST_MACHINES:
+        return int(text)
+    raise argparse.ArgumentError(
+        None, f"--machines is {text!r}; expected a whole number from 0 to {MOST_MACHINES}"
+    )
 
 
 def is_long(experiment: Experiment) -> bool:

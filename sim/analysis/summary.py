@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sim.analysis.band import Band
 from sim.analysis.estimate import Estimate
 from sim.analysis.kubelet import Kubelet, combined_kubelets
 from sim.analysis.losses import Loss, combined_losses
@@ -134,6 +135,7 @@ class Summary:
         kubelet: what it did, means over the replications; None without probes.
         routes: one row for each route, in the experiment's order; empty without routes.
         throttling: what the CPU limit did; None without one.
+        band: what the figures are on other machines; None where nobody asked.
     """
 
     source: Source
@@ -159,6 +161,7 @@ class Summary:
     kubelet: Kubelet | None = None
     routes: tuple[Route, ...] = ()
     throttling: Throttling | None = None
+    band: Band | None = None
 
     @property
     def requests(self) -> int:
@@ -177,6 +180,15 @@ def summarize(runs: Iterable[Run]) -> Summary:
     Raises:
         ExperimentError: when there is no run, or the runs are not of one experiment and source.
     """
+    return summary_of(*sampled(runs))
+
+
+def sampled(runs: Iterable[Run]) -> tuple[Run, list[Sample]]:
+    """The first replication's run, and all replications made small, as `summary_of` takes them.
+
+    Raises:
+        ExperimentError: as `summarize`.
+    """
     first: Run | None = None
     samples: list[Sample] = []
     for run in runs:
@@ -190,7 +202,7 @@ def summarize(runs: Iterable[Run]) -> Summary:
         samples.append(sample_of(run))
     if first is None:
         raise ExperimentError("there is no run to summarize; expected at least one")
-    return summary_of(first, samples)
+    return first, samples
 
 
 def summary_of(first: Run, samples: Sequence[Sample]) -> Summary:

@@ -143,8 +143,36 @@ def _read() -> CostRanges:
     )
 
 
+#: How much wider than what was seen of one processor a range is assumed to be, at either end.
+WIDER: Final = 1.25
+
 #: What was seen of machines.
 RANGES: Final = _read()
+
+
+def without(processor: str, ranges: CostRanges = RANGES) -> CostRanges:
+    """The ranges as they would be if no machine with that processor had been seen.
+
+    What only one of two processors was seen of is a quarter wider at either end then, by the rule
+    of the file. Assumptions stay.
+    """
+
+    def unseen(entry: CostRange) -> CostRange:
+        if entry.assumed is not None:
+            return entry
+        seen = {name: ends for name, ends in entry.seen.items() if name != processor}
+        left = replace(entry, seen=seen)
+        if len(seen) > 1:
+            return left
+        return replace(left, assumed=Ends(left.ends.low / WIDER, left.ends.high * WIDER))
+
+    return replace(
+        ranges,
+        calibrations=tuple(each for each in ranges.calibrations if each.processor != processor),
+        factors={name: unseen(entry) for name, entry in ranges.factors.items()},
+        costs={name: unseen(entry) for name, entry in ranges.costs.items()},
+        races=tuple(of for of in ranges.races if of.processor != processor),
+    )
 
 
 def machines(number: int, base: Costs, seed: int, ranges: CostRanges = RANGES) -> tuple[Costs, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+from sim.analysis.band import MEASURES, Band, Interval
 from sim.analysis.estimate import CONFIDENCE, Estimate
 from sim.analysis.summary import Route, Summary, Times
 from sim.analysis.throttling import Throttling
@@ -95,6 +96,7 @@ def document(summary: Summary, notices: Sequence[str] = ()) -> dict[str, Any]:
         "kubelet": None if summary.kubelet is None else asdict(summary.kubelet),
         **({"routes": _routes(summary.routes)} if summary.routes else {}),
         "throttling": _throttling(summary.throttling),
+        "band": _band(summary.band),
         "offered_load": load.offered,
         "capacity": load.capacity,
         "overloaded": summary.overloaded,
@@ -106,6 +108,24 @@ def _memory(memory: Memory | None) -> dict[str, int | None] | None:
     if memory is None:
         return None
     return {f"{name}_bytes": value for name, value in memory._asdict().items()}
+
+
+def _band(band: Band | None) -> dict[str, Any] | None:
+    if band is None:
+        return None
+    return {
+        "machines": band.machines,
+        "replications": band.replications,
+        "latency_s": {name: _ends(band.latency.get(name)) for name in MEASURES},
+        "lost": _ends(band.lost),
+        "workers": [
+            {"boot_order": order, "share": _ends(share)} for order, share in band.shares.items()
+        ],
+    }
+
+
+def _ends(interval: Interval | None) -> dict[str, float] | None:
+    return None if interval is None else interval._asdict()
 
 
 def _throttling(throttling: Throttling | None) -> dict[str, float | None] | None:

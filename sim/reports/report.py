@@ -21,6 +21,7 @@ from sim.experiment import UNIX
 from sim.experiment.distribution import Distribution
 from sim.experiment.document import ROUTE
 from sim.experiment.worker_class import TRAITS, UNLIMITED, Traits
+from sim.reports.band_text import band_sentences
 from sim.reports.host_text import host_text
 from sim.reports.kubelet_text import kubelet_sentence
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
@@ -257,7 +258,7 @@ def single_numbers(summary: Summary, plus_minus: str) -> list[str]:
         lines.append(_resources(summary.census))
     if summary.memory is not None:
         lines.append(_memory(summary.memory))
-    return lines
+    return [*lines, *band_sentences(summary.band)]
 
 
 def _limit(summary: Summary, slot: str) -> list[str]:

@@ -14,6 +14,7 @@ from sim.command import called, writable, write_stdout
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.document import to_dict
+from sim.experiment.release_defaults import are_default
 from sim.experiment.release_notices import limit_notices
 from sim.experiment.route import unknown_route
 from sim.model.memory import predict_memory
@@ -27,10 +28,11 @@ from sim.reports.output import (
     show_report,
     write_page,
 )
-from sim.study import compare, documents, sizing, sweep
+from sim.study import compare, documents, machine_objectives, sizing, sweep
 from sim.study.candidates import SEARCHED, THREADS, Candidate, candidates, default_workers
 from sim.study.carry_out import Submit, add_where, carry_out, interruption
 from sim.study.floor import floored
+from sim.study.machine_objectives import meeting
 from sim.study.memory_size import parse as parse_memory
 from sim.study.objective import Objective, complete
 from sim.study.objective import parse as parse_objective
@@ -173,6 +175,7 @@ def _size(args: argparse.Namespace) -> None:
         *_about_servers([choice.candidate.server for choice in _choices(answer)], notices),
         *_about_trace(experiment),
         *interruption(args, len(known), stopped=stopped),
+        *(() if stopped else _about_machines(answer)),
     )
     if args.json:
         show_document(documents.size(answer, notices))
@@ -233,6 +236,15 @@ def _question(
         floored=floored(experiment, objectives),
         present=Candidate(experiment.server, _memory(experiment)) if has_present else None,
     )
+
+
+def _about_machines(answer: Answer) -> tuple[str, ...]:
+    """On how many other machines the answer meets its objectives, where costs are the defaults."""
+    question, best = answer.question, answer.best
+    if best is None or not are_default(question.base.costs):
+        return ()
+    experiment = at(question.base, best.judged.point)
+    return (machine_objectives.sentence(meeting(experiment, question.objectives)),)
 
 
 def _memory(experiment: Experiment) -> float:

@@ -14,6 +14,7 @@ from typing import cast
 from sim.command import called, writable
 from sim.errors import ExperimentError
 from sim.experiment.notice import Assumption
+from sim.experiment.release_defaults import are_default
 from sim.experiment.release_notices import limit_notices
 from sim.reading import pasted
 from sim.reading.arguments import DEFAULT_CONFIG, Described, add_experiment_arguments, described_by
@@ -28,6 +29,7 @@ from sim.reports.output import (
     show_report,
     write_page,
 )
+from sim.study import machine_objectives
 from sim.study.carry_out import Submit, add_where, carry_out, interruption
 from sim.study.check import document, sarif
 from sim.study.check.finding import Finding
@@ -229,6 +231,8 @@ def _notices(described: Described) -> tuple[str, ...]:
     if described.config is not None:
         found.update(each.text for each in described.config.misspelt)
     notices = tuple(notice for notice in described.notices if notice not in found)
+    if are_default(described.experiment.costs):
+        notices = (*notices, machine_objectives.sentence(None))
     return notices if said & TRAFFIC else (NO_TRAFFIC, *notices)
 
 

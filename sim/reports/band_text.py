@@ -1,0 +1,34 @@
+"""What an unknown machine may do, in a sentence."""
+
+from __future__ import annotations
+
+from sim.analysis.band import Band, Interval
+
+
+def band_sentences(band: Band | None) -> tuple[str, ...]:
+    """What a report says of a band: mean, p95, share of the first of several workers, losses."""
+    if band is None:
+        return ()
+    parts = [
+        f"{name} is {_ms(band.latency[measure])}"
+        for measure, name in (("mean", "the mean"), ("p95", "p95"))
+        if measure in band.latency
+    ]
+    if len(band.shares) > 1:
+        low, high = (100 * share for share in band.shares[1])
+        parts.append(f"worker 1 has {low:.0f} to {high:.0f}% of the requests")
+    if band.lost is not None and band.lost.high > 0:
+        low, high = (100 * lost for lost in band.lost)
+        parts.append(f"{low:.2g} to {high:.2g}% are lost")
+    what = ", ".join(parts) or "no request is answered on some"
+    return (
+        f"Costs are the defaults, not this machine's: on {band.machines} machines like those that "
+        f"were calibrated, {what}. `calibrate` narrows that (--costs).",
+    )
+
+
+def _ms(interval: Interval) -> str:
+    """Times in ms, with the decimals of three digits of the lower."""
+    low, high = (1000 * value for value in interval)
+    decimals = 2 if low < 10 else 1 if low < 100 else 0
+    return f"{low:,.{decimals}f} to {high:,.{decimals}f} ms"
