@@ -1,4 +1,4 @@
-"""``python -m site_docs measure``: measure what the pages show, on real Gunicorn, on this host."""
+"""``python -m site_docs``: what the pages show, measured or predicted on this host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 from sim.errors import ExperimentError
 from sim.reading.one_line_parser import OneLineParser
-from site_docs.runs import measured
+from sim.reports.progress import progress
+from sim.study.executors import cores, processes
+from sim.validation.rows import read, rows_of
+from site_docs.runs import coverage, measured
 from site_docs.runs.page_experiments import PageExperiment, by_name
 
 
@@ -30,7 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "Leave the machine alone meanwhile: it measures whatever else runs.",
     )
     command.add_argument("names", nargs="*", metavar="NAME", help="of an experiment [all]")
-    names = parser.parse_args(arguments).names
+    commands.add_parser(
+        "coverage",
+        help="predict the validations without calibration, and write what the bands cover",
+        description="Predict all cells of the published validations with default costs, and write "
+        "data/coverage.json: their bands beside what was measured. Takes some minutes.",
+    )
+    args = parser.parse_args(arguments)
+    if args.command == "coverage":
+        _cover()
+        return
+    names = args.names
     known = by_name()
     for name in names:
         if name not in known:
@@ -38,6 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number, name in enumerate(names or known, start=1):
         print(f"{name} ({number} of {len(names or known)})", file=sys.stderr)  # noqa: T201
         _measure(known[name])
+
+
+def _cover() -> None:
+    total = sum(len(rows_of(read(coverage.DATA / rows.file)[1])) for rows in coverage.ROWS)
+    with processes(cores()) as executor, progress("predicting", total) as done:
+        document = coverage.coverage(executor, done)
+    coverage.write(document)
 
 
 def _measure(shown: PageExperiment) -> None:

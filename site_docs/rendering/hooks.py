@@ -28,7 +28,7 @@ from site_docs.rendering import (
     validated,
 )
 from site_docs.rendering.prepare import prepare
-from site_docs.runs import measured
+from site_docs.runs import coverage, measured
 from site_docs.runs.moving import moving
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         *map(release_validation.path_of, release_validation.measured()),
         *map(class_validation.path_of, class_validation.measured()),
         *host_cells.files(),
+        coverage.DATA / "validation-xeon.jsonl",
+        coverage.FILE,
     ):
         files.append(File.generated(config, f"data/{path.name}", abs_src_path=str(path)))
     files.append(File.generated(config, "data/validation.csv", content=validated.as_csv()))

@@ -50,6 +50,7 @@ from site_docs.rendering import (
     release_validation,
     sample_validation,
     sensitivity,
+    uncalibrated,
     upgrading,
     validated,
 )
@@ -523,6 +524,7 @@ _VOCABULARY: dict[str, Any] = {
     "tally": tally,
     "timeline": timeline,
     "tried": tried,
+    "uncalibrated": uncalibrated,
     "upgrading": upgrading,
     "validated": validated,
     "verdicts": verdicts,
