@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import signal
 import subprocess
@@ -45,7 +46,7 @@ NICENESS: Final = 19
 
 #: s of CPU that further tests of the same files may take together, where those that run the line
 #: have passed.
-FURTHER: Final = 120.0
+FURTHER: Final = 30.0
 
 INTERRUPTED, TERMINATED = 130, 143
 
@@ -96,16 +97,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     project = Project(ROOT, PACKAGES, TESTS)
     known = rows.equivalents()
+    draw = Draw(args.sample, args.seed)
     try:
-        drawn, results = campaign(
-            project, CosmicRay(), packages, args.sample, args.seed, args.rows, known
+        population, results = campaign(
+            project, CosmicRay(), packages, draw, args.rows, known, 60 * args.minutes
         )
     except KeyboardInterrupt:
         _say(f"interrupted; {args.rows} has the mutants so far, and the same command goes on")
         return INTERRUPTED
-    scores = scores_of(packages, drawn, results, known)
+    scores = {
+        package: score(_outcome(row, known) for row in results if row.mutant.is_below(package))
+        for package in packages
+    }
     if args.json:
-        document = _document(args.seed, args.sample, scores, results, known)
+        document = _document(args.seed, scores, population, results, known)
         sys.stdout.write(json.dumps(document, indent=1) + "\n")
     else:
         sys.stdout.write(_survivors(results, known))
@@ -114,14 +119,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if 100 * worst < args.at_least else 0
 
 
+class Draw(NamedTuple):
+    """Which mutants are tried.
+
+    Attributes:
+        number: how many; None for all.
+        seed: of the sample.
+    """
+
+    number: int | None
+    seed: int
+
+
 def campaign(
     project: Project,
     faults: Faults,
     packages: Sequence[str],
-    number: int | None,
-    seed: int,
+    draw: Draw,
     file: Path,
     known: Sequence[Equivalent],
+    seconds: float = math.inf,
 ) -> tuple[list[Mutant], list[Row]]:
     """Try a sample of the mutants of a project.
 
@@ -129,40 +146,50 @@ def campaign(
         project: the sources and tests.
         faults: makes the mutants.
         packages: folders of the sources that are mutated.
-        number: of mutants; None for all.
-        seed: of the sample.
+        draw: how many mutants, and which.
         file: of rows, which those of earlier sessions are taken from.
         known: mutants that are not tried.
+        seconds: s after which no further mutant is tried.
 
     Returns:
-        The mutants that were drawn and are programs, and a row for each that was tried.
+        All mutants, and a row for each that was drawn and tried, now or before.
     """
     sources = project.sources()
     chosen = [path for path in sources if any(path.startswith(f"{it}/") for it in packages)]
-    found = (it for path in chosen for it in faults.mutants(path, sources[path]))
-    drawn = sample(found, number, seed)
-    drawn = [it for it in drawn if faults.change(it, sources[it.path]) is not None]
+    population = [it for path in chosen for it in faults.mutants(path, sources[path])]
     hashes = {path: sha256(text.encode()).hexdigest()[:16] for path, text in sources.items()}
     tests = project.tests_digest()
-    done = {
-        mutant: row
-        for mutant, row in rows.read(file).items()
-        if mutant.path in hashes and row.is_current(hashes[mutant.path], tests)
-    }
-    left = [
-        it for it in drawn if it not in done and not _is_known(it, faults, sources[it.path], known)
-    ]
-    if left:
+    earlier = rows.read(file)
+    results: list[Row] = []
+    left: list[Mutant] = []
+    for mutant in sample(population, draw.number, draw.seed):
+        row = earlier.get(mutant)
+        if row is not None and row.is_current(hashes[mutant.path], tests):
+            results.append(row)
+            continue
+        changed = faults.change(mutant, sources[mutant.path])
+        if changed is None:
+            continue
+        if any(it.is_of(mutant, changed) for it in known):
+            results.append(
+                Row(mutant, changed.before, changed.after, "equivalent", None, "", tests)
+            )
+        else:
+            left.append(mutant)
+    if left and seconds > 0:
         session.preload()
         with tempfile.TemporaryDirectory(prefix="mutation-") as name, rows.open_rows(file) as out:
             trial = Trial(project, faults, sources, Path(name), kept=file.with_suffix(".traced"))
             began = time.monotonic()
-            for tried, mutant in enumerate(left):
+            for tried, mutant in enumerate(left, 1):
                 row = trial.row(mutant, hashes[mutant.path], tests)
                 rows.write(out, row)
-                done[mutant] = row
-                _progress(row, tried + 1, len(left), time.monotonic() - began)
-    return drawn, [done[it] for it in drawn if it in done]
+                results.append(row)
+                taken = time.monotonic() - began
+                _progress(row, tried, len(left), taken)
+                if taken > seconds:
+                    break
+    return population, results
 
 
 class Trial:
@@ -190,11 +217,8 @@ class Trial:
         kept.mkdir(exist_ok=True)
         copy_tree(project.root, self._tree)
         self._covering: Covering = trace(
-            project.root, self._tree, project.tests, sources, self._scratch, kept, _say
+            self._tree, project.tests, sources, self._scratch, kept, _say
         )
-        # Nothing may take a mutant's bytecode for that of its source.
-        sys.dont_write_bytecode = True
-        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
     def row(self, mutant: Mutant, source: str, tests: str) -> Row:
         """Try a mutant; ``source`` and ``tests`` are hashes."""
@@ -208,47 +232,26 @@ class Trial:
                     if batch.seconds > further:
                         continue
                     further -= batch.seconds
-                failed = self._covering.files[batch.file].failed
+                files = self._covering.files
+                failed = [name for file in batch.files for name in files[file].failed]
                 ended = session.run(
                     self._tree,
                     self._scratch,
-                    ["-x", "--no-header", "--tb=no", batch.file],
+                    ["-x", "--no-header", "--tb=no", *batch.files],
                     batch.seconds,
                     partial(FirstFailure, batch.tests, failed),
                     self._start,
                 )
                 if ended.hung:
-                    return make("hung", batch.file)
+                    return make("hung", " ".join(batch.files))
                 if ended.status not in (0, 5):
                     name = (ended.report or {}).get("failed")
-                    return make("killed", name or batch.file)
+                    return make("killed", name or " ".join(batch.files))
         return make("survived", None)
-
-
-def scores_of(
-    packages: Iterable[str],
-    drawn: Iterable[Mutant],
-    results: Iterable[Row],
-    known: Sequence[Equivalent],
-) -> dict[str, Score]:
-    """The score of each package."""
-    outcomes = {row.mutant: _outcome(row, known) for row in results}
-    tried = [(it.path, outcomes.get(it, "equivalent")) for it in drawn]
-    return {
-        package: score(outcome for path, outcome in tried if path.startswith(f"{package}/"))
-        for package in packages
-    }
 
 
 def _outcome(row: Row, known: Sequence[Equivalent]) -> str:
     return "equivalent" if any(it.is_of(row.mutant, row) for it in known) else row.outcome
-
-
-def _is_known(mutant: Mutant, faults: Faults, source: str, known: Sequence[Equivalent]) -> bool:
-    if not any(it.path == mutant.path for it in known):
-        return False
-    changed = faults.change(mutant, source)
-    return changed is not None and any(it.is_of(mutant, changed) for it in known)
 
 
 def _survivors(results: Iterable[Row], known: Sequence[Equivalent]) -> str:
@@ -275,8 +278,8 @@ def _table(scores: dict[str, Score]) -> str:
 
 def _document(
     seed: int,
-    number: int | None,
     scores: dict[str, Score],
+    population: Sequence[Mutant],
     results: Iterable[Row],
     known: Sequence[Equivalent],
 ) -> dict[str, Any]:
@@ -293,14 +296,17 @@ def _document(
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "library": "cosmic-ray",
         "seed": seed,
-        "sample": number,
         "packages": [
             {
                 "package": package,
+                "mutants": sum(mutant.is_below(package) for mutant in population),
+                "tried": it.tried,
                 "killed": it.killed,
                 "hung": it.hung,
                 "survived": it.survived,
                 "equivalent": it.equivalent,
+                "low": round(it.interval()[0], 4),
+                "high": round(it.interval()[1], 4),
             }
             for package, it in scores.items()
         ],
@@ -347,6 +353,9 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("mutation.jsonl"),
         metavar="FILE",
         help="what became of each; a later session goes on with it [mutation.jsonl]",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="after which no further mutant is tried"
     )
     parser.add_argument("--json", action="store_true", help="print what the site publishes")
     parser.add_argument(

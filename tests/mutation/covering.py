@@ -27,16 +27,21 @@ TOO_LONG: Final = frozenset(
 )
 
 
+#: s of CPU that tests of several files may take in one session, and how many files: a session costs
+#: as much as many quick tests.
+SESSION, SESSION_FILES = 2.0, 12
+
+
 class Batch(NamedTuple):
-    """Tests of one file that run in one session.
+    """Tests that run in one session.
 
     Attributes:
-        file: their file.
-        tests: their names, the quickest first; None for all of the file.
+        files: their files.
+        tests: their names, in order; None for all of the files.
         seconds: s of CPU that they take.
     """
 
-    file: str
+    files: tuple[str, ...]
     tests: tuple[str, ...] | None
     seconds: float
 
@@ -92,23 +97,25 @@ class Covering:
         covering: dict[str, list[str]] = {}
         for file, test in self._tests(mutant):
             covering.setdefault(file, []).append(test)
-        yield from sorted((self._batch(file, names) for file, names in covering.items()), key=_cost)
+        yield from _joined(
+            sorted((self._batch(file, names) for file, names in covering.items()), key=_cost)
+        )
         module = mutant.path.removesuffix(".py").replace("/", ".")
         near = {file for file, it in self.files.items() if module in it.imported}
         whole = (self._batch(file, None) for file in near.union(covering))
         yield from sorted(
-            (it for it in whole if not self._has_run(it, covering.get(it.file, []))), key=_cost
+            (it for it in whole if not self._has_run(it, covering.get(it.files[0], []))), key=_cost
         )
 
     def _batch(self, path: str, names: Iterable[str] | None) -> Batch:
         file = self.files[path]
         if names is None:
-            return Batch(path, None, sum(file.seconds.values()))
+            return Batch((path,), None, sum(file.seconds.values()))
         ordered = tuple(sorted(names, key=lambda name: (file.seconds[name], name)))
-        return Batch(path, ordered, sum(file.seconds[name] for name in ordered))
+        return Batch((path,), ordered, sum(file.seconds[name] for name in ordered))
 
     def _has_run(self, whole: Batch, names: Sequence[str]) -> bool:
-        return len(names) == len(self.files[whole.file].seconds)
+        return len(names) == len(self.files[whole.files[0]].seconds)
 
     def _tests(self, mutant: Mutant) -> set[tuple[str, str]]:
         by_line = self._running.get(mutant.path, {})
@@ -139,7 +146,25 @@ class Covering:
 
 
 def _cost(batch: Batch) -> tuple[float, str]:
-    return batch.seconds, batch.file
+    return batch.seconds, batch.files[0]
+
+
+def _joined(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The same tests in the same order, in fewer sessions."""
+    joined = Batch((), (), 0.0)
+    for batch in batches:
+        if joined.files and (
+            joined.seconds + batch.seconds > SESSION or len(joined.files) == SESSION_FILES
+        ):
+            yield joined
+            joined = Batch((), (), 0.0)
+        joined = Batch(
+            joined.files + batch.files,
+            (joined.tests or ()) + (batch.tests or ()),
+            joined.seconds + batch.seconds,
+        )
+    if joined.files:
+        yield joined
 
 
 class _Definitions:
@@ -169,7 +194,6 @@ class _Definitions:
 
 
 def trace(
-    root: Path,
     tree: Path,
     folders: Sequence[str],
     sources: dict[str, str],
@@ -180,7 +204,6 @@ def trace(
     """Run each file of tests under a tracer, unless that was done for the same sources and file.
 
     Args:
-        root: of the working tree, whose files say whether something has changed.
         tree: the copy, in which they are run.
         folders: with the files of tests, and of the packages that may be mutated, from the root.
         sources: texts of the source files that may be mutated, by path.
@@ -191,14 +214,14 @@ def trace(
     digest = sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()
     packages = [tree / it for it in sorted({_package(path) for path in sources})]
     paths = [
-        path.relative_to(root).as_posix()
+        path.relative_to(tree).as_posix()
         for folder in folders
-        for path in sorted((root / folder).glob("test_*.py"))
+        for path in sorted((tree / folder).glob("test_*.py"))
         if path.stem not in TOO_LONG
     ]
     files = {}
     for number, path in enumerate(paths, 1):
-        text = (root / path).read_text(encoding="utf-8")
+        text = (tree / path).read_text(encoding="utf-8")
         key = sha256(f"{digest}\n{path}\n{text}".encode()).hexdigest()[:24]
         result = kept / f"{PurePosixPath(path).stem}-{key}.json"
         if not result.exists():

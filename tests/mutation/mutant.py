@@ -32,6 +32,10 @@ class Mutant:
         """The folder of its source file."""
         return PurePosixPath(self.path).parent.as_posix()
 
+    def is_below(self, package: str) -> bool:
+        """Whether its source file is in a package."""
+        return self.path.startswith(f"{package}/")
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

@@ -15,11 +15,15 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-#: What sessions import, and no fault changes.
-PRELOADED: Final = ("coverage", "gunicorn.config", "hypothesis", "pytest", "rich.console", "simpy")
+#: What sessions import, and no fault changes; besides, all plugins of pytest.
+PRELOADED: Final = (
+    *("asyncio", "coverage", "gunicorn.config", "hypothesis.strategies", "multiprocessing"),
+    *("psutil", "pytest", "rich.console", "rich.table", "simpy", "tomllib"),
+)
 
 #: s of grace: what a session takes besides its tests, at most.
 START: Final = 10.0
@@ -52,6 +56,8 @@ def preload() -> None:
     """Import what all sessions need."""
     for name in PRELOADED:
         importlib.import_module(name)
+    for plugin in entry_points(group="pytest11"):
+        plugin.load()
 
 
 def run(

@@ -60,7 +60,7 @@ def test_twice():
 CAMPAIGN = """
 import json, sys, time
 from pathlib import Path
-from tests.mutation.campaign import Project, campaign, scores_of
+from tests.mutation.campaign import Draw, Project, campaign
 from tests.mutation.mutant import Change, Mutant
 
 class Faults:
@@ -79,7 +79,7 @@ class Faults:
 if __name__ == "__main__":
     root = Path(sys.argv[1])
     project = Project(root, ["small/core"], ["checks"], start=1.0)
-    drawn, results = campaign(project, Faults(), ["small/core"], None, 1, root / "rows", [])
+    _, results = campaign(project, Faults(), ["small/core"], Draw(None, 1), root / "rows", [])
     print(json.dumps({row.before: [row.outcome, row.test] for row in results}))
 """
 
