@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -57,6 +58,8 @@ def test_the_sentence_names_what_binds(server: Server, requests: Traffic, begins
     found = sentence(server, requests)
     assert found.startswith(begins), found
     assert found.endswith(".")
+    for time in re.findall(r"([\d.]+) ms", found):
+        assert len(time.replace(".", "")) == 3, f"{time} ms has not three digits"
 
 
 def test_a_server_that_answers_nothing_is_not_called_idle() -> None:

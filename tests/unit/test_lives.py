@@ -7,7 +7,7 @@ import math
 import pytest
 from disturbed_run import disturbed_run
 
-from sim.analysis.lives import Life, read
+from sim.analysis.lives import EARLY, Life, Lives, Unready, read
 from sim.experiment.disturbance import Signal
 
 Event = tuple[float, str, str]
@@ -17,6 +17,15 @@ def worker_1(*events: Event) -> Life:
     """Worker 1 of two, after what happened."""
     lives = read(disturbed_run((), events).events, (), 2)
     return next(life for life in lives.lives if life.name == "worker 1")
+
+
+def test_a_time_without_the_pod_has_both_of_its_ends() -> None:
+    lives = Lives(unready=[Unready(10.0, 12.0, None)])
+    # Sums of floats are not exact: a moment too early or too late is of it, another is not.
+    for time in (10.0, 10.0 - EARLY / 2, 12.0, 12.0 + EARLY / 2):
+        assert lives.unready_at(time) == lives.unready[0]
+    for time in (10.0 - 2 * EARLY, 12.0 + 2 * EARLY):
+        assert lives.unready_at(time) is None
 
 
 TERM = ((10.0, "sent SIGTERM", "worker 1"),)

@@ -136,6 +136,19 @@ def test_a_reload_whose_new_workers_are_ready_in_time() -> None:
     assert found.missing_worker_s == pytest.approx(0.05)
 
 
+def test_a_reload_whose_new_workers_are_ready_before_has_no_gap() -> None:
+    reload = (
+        (10.0, "signal hup", "master"),
+        (10.1, "fork", "worker 3"),
+        (10.2, "fork", "worker 4"),
+        (10.15, "ready", "worker 3"),
+        (10.2, "ready", "worker 4"),
+        (10.4, "exiting", "worker 1"),
+        (10.4, "exiting", "worker 2"),
+    )
+    assert restarts(*reload) == Restarts(2, 0, 0.0, 0.0, 0.0, 0, 0, 0, None)
+
+
 def test_a_worker_that_never_comes_back_is_missing_to_the_end() -> None:
     found = restarts((10.0, "exit", "worker 1"))
     assert found.missing_worker_s == pytest.approx(50.1)

@@ -163,6 +163,8 @@ def test_a_hang_of_which_no_request_is_known_keeps_no_thread() -> None:
     hang = (ProcessEvent(5.0, "hang", "worker 1"), ProcessEvent(6.0, "hang", "worker 2"))
     run = run_of(Request(1.0, 1.0, 1.0, 2.0, 1, 1, "ok", 1.0, 0.0), events=hang)
     assert hangs(run) == {}
+    known = run_of(Request(5.0, 5.0, 5.0, 8.0, 1, 1, "ok", 1.0, 0.0), events=hang)
+    assert hangs(known) == {0: end_of(known)}
 
 
 def test_a_single_request_wastes_no_time() -> None:
