@@ -72,7 +72,7 @@ TRACED = frozenset(
 #: Files of `tests/model` that it runs without: they predict for long, or compiled.
 NOT_TRACED = frozenset(
     f"test_{name}"
-    for name in ("compiled", "faq_rules", "learnt_costs", "model_theory", "rank_test")
+    for name in ("compiled", "faq_rules", "learnt_costs", "model_theory", "rank_test", "sizing")
 )
 
 #: Tests of traced files that run without a tracer. Some judge the time or the memory of what they

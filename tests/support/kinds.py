@@ -50,7 +50,7 @@ FOLDERS = {"model": Kind.COMPUTES, "site": Kind.PREDICTS, "unit": Kind.COMPUTES}
 
 #: Files of `tests/model` that predict.
 PREDICTING = frozenset(
-    f"test_{name}" for name in ("faq_rules", "learnt_costs", "model_theory", "rank_test")
+    f"test_{name}" for name in ("faq_rules", "learnt_costs", "model_theory", "rank_test", "sizing")
 )
 
 #: Files of `tests/real` that serve.

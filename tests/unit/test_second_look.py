@@ -57,7 +57,14 @@ def session(folder: Path, files: dict[str, str], processes: int = 2) -> tuple[in
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"-n{processes}"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(SUPPORT), "PYTEST_ADDOPTS": ""},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(SUPPORT),
+            "PYTEST_ADDOPTS": "",
+            # Each process would load any other plugin.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTEST_PLUGINS": "xdist.plugin",
+        },
         capture_output=True,
         text=True,
         timeout=60,

@@ -44,6 +44,9 @@ def pytest_xdist_make_scheduler(config, log):
     return KindScheduling(config, log)
 """
 
+#: Environment of a session that loads no other plugin: each of its processes would.
+ONLY_XDIST = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "xdist.plugin"}
+
 #: Files, and the tests in each.
 FILES = {
     "unit/test_one.py": 4,
@@ -103,6 +106,7 @@ def session(
             **({} if compiled is None else {COMPILED: compiled}),
             "PYTHONPATH": str(SUPPORT),
             "PYTEST_ADDOPTS": "",
+            **ONLY_XDIST,
         },
         capture_output=True,
         text=True,
