@@ -173,7 +173,8 @@ def test_what_is_saved_says_what_was_printed(tmp_path: Path) -> None:
     runs = load(path)
     assert [run.replication for run in runs] == [0, 1, 2]
     assert [len(run.requests) for run in runs] == [200, 200, 200]
-    assert document(summarize(runs)) == json.loads(done.stdout)
+    # What other machines do is not in the runs of this one.
+    assert document(summarize(runs)) == {**json.loads(done.stdout), "band": None}
     assert list(tmp_path.iterdir()) == [path]
 
 
