@@ -73,9 +73,9 @@ def _wrap(worker: Any, path: str, most_bytes: int) -> None:  # noqa: ANN401 - an
             "application"
         )
         return
-    # Gunicorn's own worker exits.
-    together = place == "asgi"
-    recorded = RecordingMiddleware(application, path, most_bytes=most_bytes, together=together)
+    recorded = RecordingMiddleware(application, path, most_bytes=most_bytes)
+    # Gunicorn's own worker exits; uvicorn's ends by a signal.
+    recorded.write_together(signals=place != "asgi")
     setattr(worker, place, recorded)
 
 
@@ -94,23 +94,30 @@ class RecordingMiddleware:
         application: of ASGI 3.
         path: of the file, as of `record_asgi`.
         most_bytes: at which no more is written.
-        together: whether lines are written with others, up to half a second later. The process has
-            to end as `sys.exit` does, or the last ones are lost; uvicorn's ends by its signal.
     """
 
     def __init__(
-        self,
-        application: Application,
-        path: str,
-        *,
-        most_bytes: int = MOST_BYTES,
-        together: bool = False,
+        self, application: Application, path: str, *, most_bytes: int = MOST_BYTES
     ) -> None:
         self._application = application
         # A worker has one event loop.
         self._first_steps = FirstSteps()
-        file = RecordingFile(path, most_bytes)
-        self._lines = RecordingBuffer(file, later_in_asyncio) if together else file
+        self._file = RecordingFile(path, most_bytes)
+        self._add = self._file.add
+
+    def write_together(self, *, signals: bool) -> None:
+        """Write lines with others, up to half a second later.
+
+        Args:
+            signals: whether signals end the process, and not only `sys.exit`.
+
+        Raises:
+            ValueError: with ``signals``, in another thread than the main one.
+        """
+        lines = RecordingBuffer(self._file, later_in_asyncio)
+        if signals:
+            lines.flush_before_signals()
+        self._add = lines.add
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Run the application; an HTTP request becomes a line when it returns."""
@@ -129,13 +136,13 @@ class RecordingMiddleware:
             # Not awaited: most requests are over in this step, and cost half as much so.
             awaited = next(called.__await__(), _OVER)
         except BaseException:
+            self._add(began, thread_time_ns() - since, None, scope.get("path"))
             first.end()
-            self._write(began, thread_time_ns() - since, scope)
             raise
         cpu = thread_time_ns() - since
         if awaited is _OVER:
+            self._add(began, cpu, None, scope.get("path"))
             first.end()
-            self._write(began, cpu, scope)
             return
         clock = first.go_on(cpu)
         try:
@@ -143,10 +150,7 @@ class RecordingMiddleware:
         finally:
             # Not reset: closed by another task, that would be of another context and raise.
             CURRENT.set(None)
-            self._write(began, clock.cpu, scope)
-
-    def _write(self, began: int, cpu: int, scope: Message) -> None:
-        self._lines.add(began, cpu, None, str(scope.get("path", "")))
+            self._add(began, clock.cpu, None, scope.get("path"))
 
 
 async def _awaiting(called: Awaitable[None]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -74,14 +75,14 @@ class RecordingBuffer:
         #: From that clock to the epoch's, ns.
         self._epoch = time_ns() - monotonic_ns()
 
-    def add(self, began: int, cpu: int, wait: int | None, path: str) -> None:
+    def add(self, began: int, cpu: int, wait: int | None, path: object) -> None:
         """Add the line of a request that ends now.
 
         Args:
             began: ns of the clock that is never set.
             cpu: ns that it computed since.
             wait: ms that it had waited before; None where that is not known.
-            path: without its query.
+            path: without its query; what is no text is written as none.
         """
         try:
             ended = monotonic_ns()
@@ -102,11 +103,33 @@ class RecordingBuffer:
         self.flush()
 
     def flush(self) -> None:
-        """Write all lines."""
-        with self._flushing:
+        """Write all lines, unless that is being done: by a thread, or below a signal handler."""
+        if not self._flushing.acquire(blocking=False):
+            return
+        try:
             # What another thread adds meanwhile is behind them.
             lines = self._lines[:]
             del self._lines[: len(lines)]
             self._set_clock()
             if lines:
                 self._file.append(b"".join(lines), len(lines))
+        finally:
+            self._flushing.release()
+
+    def flush_before_signals(self) -> None:
+        """Flush before a signal ends the process that would end it at once.
+
+        Uvicorn has handlers of its own while it serves; then it puts these back, and ends the
+        process by the signal that it has got (``capture_signals`` in uvicorn/server.py).
+
+        Raises:
+            ValueError: in another thread than the main one.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, self._end)
+
+    def _end(self, number: int, _: object) -> None:
+        self.flush()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)

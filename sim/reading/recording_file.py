@@ -59,7 +59,7 @@ class RecordingFile:
         self._with_wait = b"%%d,%%d,%%d,%%d,%d,%%b\n" % pid
         self._without_wait = b"%%d,%%d,%%d,,%d,%%b\n" % pid
 
-    def line(self, began: int, took: int, cpu: int, wait: int | None, path: str) -> bytes:
+    def line(self, began: int, took: int, cpu: int, wait: int | None, path: object) -> bytes:
         """The line of a request of this process.
 
         Args:
@@ -67,7 +67,7 @@ class RecordingFile:
             took: ns from there to its end.
             cpu: ns that it computed meanwhile.
             wait: ms that it had waited before; None where that is not known.
-            path: without its query.
+            path: without its query; what is no text is written as none.
         """
         # Two clocks: that of CPU may be ahead.
         io = took - cpu if took > cpu else 0
@@ -75,7 +75,7 @@ class RecordingFile:
             return self._without_wait % (began, io, cpu, as_cell(path))
         return self._with_wait % (began, io, cpu, wait, as_cell(path))
 
-    def add(self, began: int, cpu: int, wait: int | None, path: str) -> None:
+    def add(self, began: int, cpu: int, wait: int | None, path: object) -> None:
         """Append the line of a request that ends now.
 
         Args:
@@ -86,16 +86,9 @@ class RecordingFile:
         """
         try:
             took = monotonic_ns() - began
-            line = self.line(time_ns() - took, took, cpu, wait, path)
-            descriptor = self._descriptor
-            if descriptor is None or descriptor < 0 or self._lines >= LINES - 1:
-                self.append(line)
-            elif os.write(descriptor, line) == len(line):
-                self._lines += 1
-            else:
-                self._end()
-        except Exception:
-            self._end()
+            self.append(self.line(time_ns() - took, took, cpu, wait, path))
+        except Exception:  # noqa: S110 - a request is worth more than its line
+            pass
 
     def append(self, lines: bytes, number: int = 1) -> None:
         """Append lines, each with its end; ``number`` is how many there are."""
@@ -165,7 +158,9 @@ class RecordingFile:
 
 
 @lru_cache(maxsize=4096)
-def as_cell(path: str) -> bytes:
+def as_cell(path: object) -> bytes:
     """A path as a cell of the file: without what would end the cell or the line."""
+    if not isinstance(path, str):
+        return b""
     kept = path[:MOST_PATH].encode("ascii", "replace").decode()
     return "".join("?" if each == "," or not each.isprintable() else each for each in kept).encode()

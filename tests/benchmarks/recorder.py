@@ -1,9 +1,12 @@
 """What recording costs: CPU that it adds, beside that of a request, for each kind of worker.
 
-``python tests/benchmarks/recorder.py``: a worker answers requests of a small application (Flask, or
-Starlette on event loops of asyncio), which gives the CPU of a request; the same calls as such a
-request makes, recorded and not, give what recording adds. The difference between two servers would
-drown in their noise: it is a hundredth.
+``python tests/benchmarks/recorder.py [gthread gevent asgi uvicorn]``: a worker answers requests of
+a small application (Flask, or Starlette on event loops of asyncio), which gives the CPU of a
+request; the same calls as such a request makes, recorded and not, give what recording adds. The
+difference between two servers would drown in their noise: it is a hundredth.
+
+One request only answers, and is over without a switch to another greenlet or task; another waits
+once, for a millisecond, so it is switched away from and back to.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from time import process_time
 from types import SimpleNamespace
 from typing import Any
 
+import gevent  # noqa: F401 - the recorder looks whether it is there
 import greenlet
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
@@ -30,15 +34,22 @@ from sim.reading.asgi_recorder import RecordingMiddleware
 from sim.reading.recorder import record
 
 FLASK = """
+import time
 from flask import Flask, jsonify
 app = Flask(__name__)
 
 @app.get("/users/<int:number>")
 def user(number):
     return jsonify(number=number)
+
+@app.get("/waits/<int:number>")
+def waits(number):
+    time.sleep(0.001)
+    return jsonify(number=number)
 """
 
 STARLETTE = """
+import asyncio
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -46,15 +57,18 @@ from starlette.routing import Route
 async def user(request):
     return JSONResponse({"number": request.path_params["number"]})
 
-app = Starlette(routes=[Route("/users/{number:int}", user)])
+async def waits(request):
+    await asyncio.sleep(0.001)
+    return JSONResponse({"number": request.path_params["number"]})
+
+app = Starlette(routes=[Route("/users/{number:int}", user), Route("/waits/{number:int}", waits)])
 """
 
 REQUESTS = 4000
 ROUNDS = 5
 
-#: Switches of a greenlet while it serves a request: to the hub and back, for the next bytes and for
-#: something that the application waits for.
-SWITCHES = 2
+#: Paths of the requests, by how often they wait.
+PATHS = ("/users/17", "/waits/17")
 
 #: Application, and Gunicorn's flags.
 WORKERS = {
@@ -65,8 +79,8 @@ WORKERS = {
 }
 
 
-def of_a_request(folder: Path, application: str, flags: tuple[str, ...]) -> float:
-    """CPU of the worker for each request, s."""
+def of_a_request(folder: Path, application: str, flags: tuple[str, ...], path: str) -> float:
+    """CPU of the worker for each request of a path, s."""
     (folder / "application.py").write_text(application, encoding="utf-8")
     with plain_gunicorn(folder, "application:app", *flags, "--keep-alive", "5") as server:
         (worker,) = server.workers()
@@ -74,7 +88,7 @@ def of_a_request(folder: Path, application: str, flags: tuple[str, ...]) -> floa
         for number in (200, REQUESTS):
             before = worker.cpu_times()
             for _ in range(number):
-                connection.request("GET", "/users/17")
+                connection.request("GET", path)
                 connection.getresponse().read()
         after = worker.cpu_times()
         connection.close()
@@ -88,8 +102,8 @@ def timed(run: Callable[[], None]) -> float:
     return (process_time() - began) / REQUESTS
 
 
-def of_the_hooks(file: Path) -> float:
-    """CPU of both hooks for each request, s."""
+def of_the_hooks(file: Path, _: int) -> float:
+    """CPU of both hooks for each request, s; a thread that waits adds nothing."""
     pre_request, post_request = record(str(file))
     with Connected() as request:
 
@@ -116,8 +130,11 @@ class Connected:
         self._connection.close()
 
 
-def of_greenlets(file: Path) -> float:
-    """CPU that the hooks and their clock add to a greenlet's switches, for each request, s."""
+def of_greenlets(file: Path, waits: int) -> float:
+    """CPU that the hooks and their clock add to a greenlet's switches, for each request, s.
+
+    To the hub and back it goes ``waits`` times while it serves, and once for the next request.
+    """
     pre_request, post_request = record(str(file))
     hub = greenlet.getcurrent()
 
@@ -125,10 +142,11 @@ def of_greenlets(file: Path) -> float:
         for _ in range(REQUESTS):
             if recorded:
                 pre_request(None, request)
-            for _ in range(SWITCHES):
+            for _ in range(waits):
                 hub.switch()
             if recorded:
                 post_request(None, request, {}, None)
+            hub.switch()
 
     def run(request: object, *, recorded: bool) -> Callable[[], None]:
         def switch() -> None:
@@ -147,11 +165,12 @@ def of_greenlets(file: Path) -> float:
             greenlet.settrace(None)
 
 
-def of_the_middleware(file: Path) -> float:
-    """CPU that the middleware adds to an application that waits once, for each request, s."""
+def of_the_middleware(file: Path, waits: int) -> float:
+    """CPU that the middleware adds to an application that waits so often, for each request, s."""
 
     async def application(*_: object) -> None:
-        await asyncio.sleep(0)
+        for _number in range(waits):
+            await asyncio.sleep(0)
 
     async def nothing(*_: object) -> Any:  # noqa: ANN401 - a message of ASGI
         return None
@@ -164,8 +183,11 @@ def of_the_middleware(file: Path) -> float:
 
         return lambda: asyncio.run(requests())
 
+    recorded = RecordingMiddleware(application, str(file))
+    # As `record_asgi` has it in a worker.
+    recorded.write_together(signals=False)
     plain = timed(run(application))
-    return timed(run(RecordingMiddleware(application, str(file)))) - plain
+    return timed(run(recorded)) - plain
 
 
 ADDED = {
@@ -178,17 +200,19 @@ ADDED = {
 
 def main() -> None:
     """Measure both by turns, and print the ratio."""
-    for name, (application, flags) in WORKERS.items():
-        requests, added = [], []
-        for _ in range(ROUNDS):
-            with tempfile.TemporaryDirectory() as folder:
-                requests.append(of_a_request(Path(folder), application, flags))
-                added.append(ADDED[name](Path(folder, "demand.csv")))
-        per = f"{1e6 * median(added):.1f} us of {1e6 * median(requests):.0f} us"
-        print(  # noqa: T201
-            f"{name}: {per}, {median(added) / median(requests):.1%} (medians of {ROUNDS})",
-            flush=True,
-        )
+    for name in sys.argv[1:] or WORKERS:
+        application, flags = WORKERS[name]
+        for waits, path in enumerate(PATHS):
+            requests, added = [], []
+            for _ in range(ROUNDS):
+                with tempfile.TemporaryDirectory() as folder:
+                    requests.append(of_a_request(Path(folder), application, flags, path))
+                    added.append(ADDED[name](Path(folder, "demand.csv"), waits))
+            per = f"{1e6 * median(added):.1f} us of {1e6 * median(requests):.0f} us"
+            ratio = median(added) / median(requests)
+            print(  # noqa: T201
+                f"{name}, {waits} waits: {per}, {ratio:.1%} (medians of {ROUNDS})", flush=True
+            )
 
 
 if __name__ == "__main__":

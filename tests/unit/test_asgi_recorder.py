@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -157,7 +158,8 @@ def test_lines_are_written_together_and_soon(
 ) -> None:
     monkeypatch.setattr(recording_buffer, "DELAY", 0.05)
     file = tmp_path / "demand.csv"
-    recorded = RecordingMiddleware(returns, str(file), together=True)
+    recorded = RecordingMiddleware(returns, str(file))
+    recorded.write_together(signals=False)
     writes: list[int] = []
     write = os.write
 
@@ -184,7 +186,8 @@ def test_lines_of_a_loop_that_has_ended_are_not_lost(
 ) -> None:
     """The next request that comes too late for them to wait longer writes them."""
     file = tmp_path / "demand.csv"
-    recorded = RecordingMiddleware(returns, str(file), together=True)
+    recorded = RecordingMiddleware(returns, str(file))
+    recorded.write_together(signals=False)
     monkeypatch.setattr(recording_buffer, "_DELAY_NS", 0)
     for number in range(1, 4):
         asyncio.run(recorded(SCOPE, receive, send))
@@ -203,7 +206,8 @@ from sim.reading.asgi_recorder import RecordingMiddleware
 async def application(*_):
     await asyncio.sleep(0)
 
-recorded = RecordingMiddleware(application, "demand.csv", together=True)
+recorded = RecordingMiddleware(application, "demand.csv")
+recorded.write_together(signals=False)
 asyncio.run(recorded({{"type": "http", "path": "/parent"}}, None, None))
 if {forks}:
     if child := os.fork():
@@ -216,6 +220,28 @@ if {forks}:
     subprocess.run(command, cwd=tmp_path, env=environment, check=True)
     routes = sorted(row.route for row in trace_file.read(tmp_path / "demand.csv"))
     assert routes == ["/child", "/parent"][not forks :]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_a_signal_ends_a_process_behind_its_lines(tmp_path: Path, number: signal.Signals) -> None:
+    program = f"""
+import asyncio, signal
+from sim.reading.asgi_recorder import RecordingMiddleware
+
+async def application(*_):
+    await asyncio.sleep(0)
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+recorded = RecordingMiddleware(application, "demand.csv")
+recorded.write_together(signals=True)
+asyncio.run(recorded({{"type": "http", "path": "/"}}, None, None))
+signal.raise_signal({int(number)})
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, check=False)
+    assert ended.returncode == -number
+    assert len(trace_file.read(tmp_path / "demand.csv")) == 1
 
 
 def test_a_worker_without_such_an_application_is_left_as_it_is(tmp_path: Path) -> None:
