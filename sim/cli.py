@@ -31,7 +31,6 @@ from sim.reports.output import (
 from sim.run import Run, save
 from sim.run.arrivals import passes
 from sim.run.sketch import RELATIVE_ERROR
-from sim.study import machine_band
 from sim.study.compile_hint import requests_of, show_compile_hint
 from sim.study.replications import predictions
 
@@ -145,7 +144,9 @@ def _predict(given: Sequence[str], words: Sequence[str]) -> None:
         save(runs, path)
     first, samples = sampled(runs)
     summary = summary_of(first, samples)
-    if are_default(experiment.costs):
+    if are_default(experiment.costs) and args.machines != 0:
+        from sim.study import machine_band  # noqa: PLC0415 - the table of ranges takes a while
+
         band = machine_band.machine_band(
             experiment, summary, samples, args.machines, keep_rows=keep_rows
         )

@@ -28,11 +28,10 @@ from sim.reports.output import (
     show_report,
     write_page,
 )
-from sim.study import compare, documents, machine_objectives, sizing, sweep
+from sim.study import compare, documents, sizing, sweep
 from sim.study.candidates import SEARCHED, THREADS, Candidate, candidates, default_workers
 from sim.study.carry_out import Submit, add_where, carry_out, interruption
 from sim.study.floor import floored
-from sim.study.machine_objectives import meeting
 from sim.study.memory_size import parse as parse_memory
 from sim.study.objective import Objective, complete
 from sim.study.objective import parse as parse_objective
@@ -243,8 +242,12 @@ def _about_machines(answer: Answer) -> tuple[str, ...]:
     question, best = answer.question, answer.best
     if best is None or not are_default(question.base.costs):
         return ()
+    # Only an answer needs the table of ranges.
+    from sim.study import machine_objectives  # noqa: PLC0415
+
     experiment = at(question.base, best.judged.point)
-    return (machine_objectives.sentence(meeting(experiment, question.objectives)),)
+    met = machine_objectives.meeting(experiment, question.objectives)
+    return (machine_objectives.sentence(met),)
 
 
 def _memory(experiment: Experiment) -> float:

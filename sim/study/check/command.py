@@ -29,7 +29,6 @@ from sim.reports.output import (
     show_report,
     write_page,
 )
-from sim.study import machine_objectives
 from sim.study.carry_out import Submit, add_where, carry_out, interruption
 from sim.study.check import document, sarif
 from sim.study.check.finding import Finding
@@ -232,7 +231,9 @@ def _notices(described: Described) -> tuple[str, ...]:
         found.update(each.text for each in described.config.misspelt)
     notices = tuple(notice for notice in described.notices if notice not in found)
     if are_default(described.experiment.costs):
-        notices = (*notices, machine_objectives.sentence(None))
+        from sim.study.machine_objectives import sentence  # noqa: PLC0415 - as in `sim.study.cli`
+
+        notices = (*notices, sentence(None))
     return notices if said & TRAFFIC else (NO_TRAFFIC, *notices)
 
 
