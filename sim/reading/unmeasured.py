@@ -55,11 +55,19 @@ RULES: tuple[Rule, ...] = (
         "worker accepts a connection was fitted to 2 cores, and latency depends on it",
     ),
     Rule(
-        lambda host: host.clients == "remote",
+        # With one core they were: `sim.validation.one_core_grid`.
+        lambda host: host.clients == "remote" and host.cores > 1,
         _any_server,
         ("host.clients",),
-        "Predictions for remote clients were never held against a measurement: they take no core "
-        "of the host, and there is no network between",
+        "Predictions for remote clients were never held against a measurement of a server with "
+        "more than one core: they take none of them",
+    ),
+    Rule(
+        lambda host: bool(host.rtt),
+        _any_server,
+        ("host.rtt",),
+        "Predictions with a round trip were never held against a measurement: it is added, without "
+        "loss, bandwidth or slow start",
     ),
     Rule(
         lambda host: host.hz != Host().hz,

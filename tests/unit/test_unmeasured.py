@@ -37,8 +37,17 @@ CASES = {
         Experiment(GTHREAD, Host(cores=64)),
         Experiment(Server(workers=2), Host(cores=64)),
     ),
-    "remote clients": (1, Experiment(host=Host(clients="remote")), Experiment()),
-    "another HZ": (2, Experiment(host=Host(hz=1000)), Experiment(host=Host(hz=250))),
+    "remote clients": (
+        1,
+        Experiment(host=Host(clients="remote")),
+        Experiment(host=Host(cores=1, clients="remote")),
+    ),
+    "a round trip": (
+        2,
+        Experiment(host=Host(cores=1, clients="remote", rtt=0.02)),
+        Experiment(host=Host(cores=1, clients="remote", rtt=0.0)),
+    ),
+    "another HZ": (3, Experiment(host=Host(hz=1000)), Experiment(host=Host(hz=250))),
 }
 
 
