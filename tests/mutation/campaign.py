@@ -160,22 +160,27 @@ def campaign(
     hashes = {path: sha256(text.encode()).hexdigest()[:16] for path, text in sources.items()}
     tests = project.tests_digest()
     earlier = rows.read(file)
-    results: list[Row] = []
+    results: dict[Mutant, Row] = {}
+    again: list[Mutant] = []
     left: list[Mutant] = []
     for mutant in sample(population, draw.number, draw.seed):
-        row = earlier.get(mutant)
-        if row is not None and row.is_current(hashes[mutant.path], tests):
-            results.append(row)
-            continue
         changed = faults.change(mutant, sources[mutant.path])
         if changed is None:
             continue
         if any(it.is_of(mutant, changed) for it in known):
-            results.append(
-                Row(mutant, changed.before, changed.after, "equivalent", None, "", tests)
+            results[mutant] = Row(
+                mutant, changed.before, changed.after, "equivalent", None, "", tests
             )
-        else:
+            continue
+        row = earlier.get(mutant)
+        if row is None or row.source != hashes[mutant.path]:
             left.append(mutant)
+            continue
+        # It counts as what it was until it has been tried again: left out, it would flatter.
+        results[mutant] = row
+        if row.outcome == "survived" and row.tests != tests:
+            again.append(mutant)
+    left = again + left
     if left and seconds > 0:
         session.preload()
         with tempfile.TemporaryDirectory(prefix="mutation-") as name, rows.open_rows(file) as out:
@@ -184,12 +189,12 @@ def campaign(
             for tried, mutant in enumerate(left, 1):
                 row = trial.row(mutant, hashes[mutant.path], tests)
                 rows.write(out, row)
-                results.append(row)
+                results[mutant] = row
                 taken = time.monotonic() - began
                 _progress(row, tried, len(left), taken)
                 if taken > seconds:
                     break
-    return population, results
+    return population, [*results.values()]
 
 
 class Trial:

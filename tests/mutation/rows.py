@@ -37,10 +37,6 @@ class Row:
     source: str
     tests: str
 
-    def is_current(self, source: str, tests: str) -> bool:
-        """Whether it is of this source, and of these tests if others could tell more."""
-        return self.source == source and (self.outcome != "survived" or self.tests == tests)
-
 
 def read(path: Path) -> dict[Mutant, Row]:
     """Rows of a file, the last of each mutant; a line that was cut off is left out."""

@@ -138,6 +138,14 @@ def test_a_session_goes_on_and_tells_faults_that_tests_see_from_others(
         "LIMIT = 3": ["killed", counted],
     }
     assert module.read_text(encoding="utf-8") == SOURCE
+    # With another test only the survivor is tried again.
+    checks = small / "checks/test_counting.py"
+    checks.write_text(TESTS.replace("twice(2) >= 2", "twice(3) == 6"), encoding="utf-8")
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+    assert json.loads(done.stdout)["number + number"][0] == "killed"
+    assert file.read_bytes().count(b"\n") == 5
 
 
 def some(folder: str, number: int) -> list[Mutant]:
@@ -196,9 +204,6 @@ def test_a_row_that_was_cut_off_is_tried_again(tmp_path: Path) -> None:
     with open_rows(file) as out:
         write(out, row)
     assert file.read_bytes() == whole + whole
-    assert row.is_current("source", "tests")
-    assert not row.is_current("source", "other tests")
-    assert not row.is_current("changed", "tests")
 
 
 def test_an_equivalent_mutant_is_known_by_its_lines() -> None:

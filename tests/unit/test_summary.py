@@ -376,6 +376,14 @@ def test_a_trace_is_weighed_by_its_rows() -> None:
     assert summary.overloaded
 
 
+def test_the_load_of_half_a_second_is_that_of_a_second() -> None:
+    traffic = {"arrivals": "trace"}
+    half = rows(*((number / 20, NAN, NAN, 0, REFUSED) for number in range(11)))
+    summary = summarize([Run("sim", experiment_of(traffic=traffic), 0, half)])
+    assert summary.load.offered == pytest.approx(22.0)
+    assert summary.load.computing == pytest.approx(5.5)
+
+
 def test_a_rate_that_changes_is_weighed_by_the_requests_that_came() -> None:
     experiment = experiment_of(traffic={"rate": 5.0})
     experiment["disturbance"] = written([Rate(5.0, 30.0)])
