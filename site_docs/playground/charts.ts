@@ -1,5 +1,6 @@
 // The charts, in the colours of the theme. What they show is in tables too.
 import * as Plot from "@observablehq/plot";
+import { addSheet } from "./dom.js";
 import type { Answer, Measure } from "./messages.js";
 
 const MEASURES: Measure[] = ["mean", "p50", "p95", "p99"];
@@ -9,8 +10,13 @@ const IDEAL = "var(--chart-ideal)";
 
 const STYLE = { background: "none", color: "var(--chart-text)", overflow: "visible" };
 
-/** A figure names the drawing as a whole: what Plot says of its parts says nothing to a reader. */
+/** A figure names the drawing as a whole: what Plot says of its parts says nothing to a reader.
+ * Its style, the same in all, goes to the page. */
 function unlabelled(drawing: Element): Element {
+  for (const style of drawing.querySelectorAll("style")) {
+    addSheet(style.textContent);
+    style.remove();
+  }
   for (const part of drawing.querySelectorAll("[aria-label], [aria-description]")) {
     part.removeAttribute("aria-label");
     part.removeAttribute("aria-description");

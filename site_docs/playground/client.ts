@@ -63,7 +63,7 @@ export class Client {
   }
 
   private begin(): Worker {
-    const worker = new Worker(this.script, { type: "module" });
+    const worker = boundWorker(this.script);
     worker.onmessage = (event: MessageEvent<FromWorker>) => this.receive(event.data);
     worker.onerror = (event) => this.listener({ kind: "broken", why: event.message });
     return worker;
@@ -114,4 +114,17 @@ export class Client {
     clearTimeout(this.watch);
     this.listener(message);
   }
+}
+
+/**
+ * Starts a script in a worker that has the policy of this page: one with an address of its own would
+ * have none, and could ask any host.
+ */
+function boundWorker(script: URL): Worker {
+  const text = `import ${JSON.stringify(script.href)};`;
+  const start = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  const worker = new Worker(start, { type: "module" });
+  // The worker has fetched it once it says something.
+  worker.addEventListener("message", () => URL.revokeObjectURL(start), { once: true });
+  return worker;
 }

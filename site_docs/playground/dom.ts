@@ -20,3 +20,15 @@ export function h<Tag extends keyof HTMLElementTagNameMap>(
   element.append(...children.filter((child) => child !== null));
   return element;
 }
+
+const added = new Set<string>();
+
+/** Adds a style sheet to the page, once. The page's policy allows no style element. */
+export function addSheet(css: string): void {
+  if (!added.has(css)) {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(css);
+    document.adoptedStyleSheets.push(sheet);
+    added.add(css);
+  }
+}

@@ -18,7 +18,7 @@ const PATIENCE = 300;
 const SLICE = 0.05;
 
 const scope = self as unknown as DedicatedWorkerGlobalScope;
-const here = new URL(".", scope.location.href);
+const here = new URL(".", import.meta.url);
 
 /** The newest prediction that the page wants: an older one is given up. */
 let newest = 0;

@@ -23,6 +23,7 @@ from site_docs.rendering import (
     host_cells,
     language,
     playground,
+    policy,
     release_validation,
     sample_validation,
     validated,
@@ -52,6 +53,16 @@ _TITLE = re.compile(r"^# .+\n", re.MULTILINE)
 ANY_RELEASE = frozenset({"playground.md"})
 
 _FROM_ROOT = re.compile(r'href="([^"]+)" data-root')
+
+
+#: Whether ``mkdocs serve`` puts its own script into pages, to reload them.
+_reloads = False
+
+
+def on_startup(*, command: str, dirty: bool) -> None:  # noqa: ARG001 - MkDocs's own
+    """Note whether the pages are built to be served by MkDocs."""
+    global _reloads  # noqa: PLW0603 - MkDocs says it once, before it reads the configuration
+    _reloads = command == "serve"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -132,16 +143,24 @@ def _about_release(page: str) -> str:
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:  # noqa: ARG001 - MkDocs's
-    """Put charts and diagrams into the page, where neither Markdown nor the search sees them."""
+    """Put charts, diagrams and the policy in, where neither Markdown nor the search sees them."""
     output = output.replace(_SEARCH, f'{_SEARCH} aria-label="Search"')
     output = _EMPTY_HEADING.sub(r"<td\1></td>", output)
     output = _CHART.sub(lambda match: _both(match[1]), output)
     output = playground.mount(output)
     if _MOVING.search(output):
         output = playground.let_move(output, page.url)
-    return _DIAGRAM.sub(
+    output = _DIAGRAM.sub(
         lambda match: (language.DIAGRAMS / f"{match[1]}.svg").read_text(encoding="utf-8"), output
     )
+    return policy.protect(output, playground=playground.is_in(output), any_inline=_reloads)
+
+
+def on_post_template(output_content: str, template_name: str, config: MkDocsConfig) -> str:  # noqa: ARG001 - MkDocs's
+    """Protect pages that are made of no Markdown, such as that of a missing one."""
+    if not template_name.endswith(".html"):
+        return output_content
+    return policy.protect(output_content, any_inline=_reloads)
 
 
 def _both(name: str) -> str:

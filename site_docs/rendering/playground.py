@@ -19,8 +19,11 @@ log = logging.getLogger("mkdocs.hooks.playground")
 #: Where it goes, in the page.
 _PLACE = '<div data-playground=""></div>'
 
+#: What the playground's script looks for.
+_ROOT = '<div id="pg" class="playground"></div>'
+
 _MOUNT = """<link rel="stylesheet" href="../{folder}/style.css">
-<div id="pg" class="playground"></div>
+{root}
 <noscript><p>The playground runs the model in your browser, and needs JavaScript.</p></noscript>
 <script type="module" src="../{folder}/page.js"></script>"""
 
@@ -79,4 +82,9 @@ def mount(output: str) -> str:
         return output
     if _why_missing:
         return output.replace(_PLACE, _NOTICE.format(why=escape(_why_missing[0])))
-    return output.replace(_PLACE, _MOUNT.format(folder=assets.SITE))
+    return output.replace(_PLACE, _MOUNT.format(folder=assets.SITE, root=_ROOT))
+
+
+def is_in(output: str) -> bool:
+    """Whether the playground is in a page."""
+    return _ROOT in output

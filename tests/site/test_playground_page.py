@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from accessibility import axe_faults
-from browser import PATIENCE, launched, watch
+from browser import PATIENCE, launched, served, watch
 from playwright.sync_api import FilePayload, Page, expect
 
 from sim.cli import main
@@ -113,7 +113,7 @@ def go(page: Page, base: str, state: str) -> None:
 def settle(page: Page) -> None:
     """Wait until all replications of what the address says are predicted."""
     page.wait_for_function(
-        "document.querySelector('#pg')?.dataset.answered === location.hash.slice(1)"
+        "() => document.querySelector('#pg')?.dataset.answered === location.hash.slice(1)"
     )
 
 
@@ -601,3 +601,20 @@ def test_touch_works_the_controls_on_a_telephone(page: Page, base: str) -> None:
 def test_nothing_was_logged_or_fetched_elsewhere(page: Page, troubles: list[str]) -> None:
     assert page.url
     assert troubles == []
+
+
+def test_the_worker_has_the_policy_of_its_page(page: Page, base: str, tmp_path: Path) -> None:
+    go(page, base, FEW)
+    # The other one is the search's.
+    (worker,) = [worker for worker in page.workers if worker.url.startswith("blob:")]
+    with served(tmp_path) as other:
+        refused = worker.evaluate(
+            """(url) => new Promise((resolve) => {
+              addEventListener("securitypolicyviolation", (event) => {
+                resolve([event.effectiveDirective, event.blockedURI]);
+              }, { once: true });
+              fetch(url).catch(() => {});
+            })""",
+            other,
+        )
+    assert refused == ["connect-src", other]

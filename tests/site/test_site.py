@@ -17,7 +17,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
 from accessibility import axe_faults
-from browser import PATIENCE, launched, watch
+from browser import PATIENCE, launched, served, watch
 from playwright.sync_api import Browser, Page, Request
 
 ROOT = Path(__file__).parents[2]
@@ -54,13 +54,14 @@ PAGES = tuple(
 
 
 class References(HTMLParser):
-    """What a page links to, what it loads, and the anchors that it has."""
+    """What a page links to, what it loads, its anchors and its policies."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.links: list[str] = []
         self.loaded: list[str] = []
         self.anchors: list[str] = []
+        self.policies: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -68,6 +69,8 @@ class References(HTMLParser):
         values = {name: value or "" for name, value in attrs}
         if "id" in values:
             self.anchors.append(values["id"])
+        if values.get("http-equiv") == "Content-Security-Policy":
+            self.policies.append(values["content"])
         if tag == "a" and "href" in values:
             self.links.append(values["href"])
         elif tag == "link" and values.get("rel") != "canonical":
@@ -106,6 +109,22 @@ def test_every_link_and_anchor_leads_somewhere(site: Path) -> None:
 def test_nothing_is_loaded_from_another_host(site: Path) -> None:
     for path in site.rglob("*.html"):
         assert [url for url in references(path).loaded if urlsplit(url).netloc] == [], path
+
+
+def test_every_page_has_a_policy_that_names_no_other_host(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        policies = references(path).policies
+        assert len(policies) == 1, path
+        directives = dict(part.strip().split(" ", 1) for part in policies[0].split(";"))
+        assert directives["default-src"] == "'none'", path
+        assert directives["base-uri"] == "'none'", path
+        assert directives["form-action"] == "'none'", path
+        named = {source for sources in directives.values() for source in sources.split()}
+        hashes = {source for source in named if source.startswith("'sha256-")}
+        playground = {"'wasm-unsafe-eval'", "blob:"} if path.parent.name == "playground" else set()
+        assert named - hashes <= {"'none'", "'self'", "'unsafe-inline'", "data:"} | playground, path
+        # Attributes may have styles; no script and no style sheet may be in the page itself.
+        assert "'unsafe-inline'" not in directives.get("script-src", ""), path
 
 
 def test_ids_are_unique_in_every_page(site: Path) -> None:
@@ -190,15 +209,15 @@ def _pictures_of(path: str, folder: Path | None) -> Path | None:
 
 
 def _visit(page: Page, url: str, seen: Seen, pictures: Path | None) -> None:
-    page.emulate_media(color_scheme=LOOKS[0][0])
     answer = page.goto(url)
     assert answer is not None
     assert answer.ok, answer.url
     # The playground's model, and its first numbers, are looked at too.
     page.wait_for_function(PREDICTED)
     for theme, width in LOOKS:
-        page.emulate_media(color_scheme=theme)
-        page.wait_for_selector(f'body[data-md-color-scheme="{SCHEMES[theme]}"]')
+        if theme not in seen.charts:
+            page.emulate_media(color_scheme=theme)
+            page.wait_for_selector(f'body[data-md-color-scheme="{SCHEMES[theme]}"]')
         _look(page, seen, theme, width)
         if pictures is not None and (theme, width) in ASKED:
             clip: Any = {"x": 0, "y": 0, "width": width, "height": TALLEST}
@@ -216,10 +235,16 @@ def _look(page: Page, seen: Seen, theme: str, width: int) -> None:
     seen.hidden += [f"{name} at {width} px, {theme}" for name in found["hidden"]]
     seen.charts[theme] = found["colours"]
     if (theme, width) in ASKED:
+        page.wait_for_function(REACHABLE)
         # The charts' insides are pictures to axe; that each is named is looked at above.
         faults = axe_faults(page, **ASKED[theme, width])
         seen.axe += [f"{theme}, {width} px: {fault}" for fault in faults]
 
+
+#: Whether the theme has seen how wide the page is now: it lets the keyboard reach code that has to
+#: be moved sideways. Runs in the page.
+REACHABLE = """() => [...document.querySelectorAll("pre > code")].every((code) =>
+  code.scrollWidth <= code.clientWidth || code.tabIndex === 0 || !code.checkVisibility())"""
 
 #: Whether a page has all its numbers; runs in the page.
 PREDICTED = """() => {
@@ -343,6 +368,39 @@ def test_a_run_of_the_article_plays_in_the_place_of_its_chart(page: Page, base: 
     # Nothing is predicted here, so there is nothing to do to the server.
     assert page.get_by_role("button", name="Kill it").count() == 0
     assert page.get_by_role("button", name="Play this run").count() == 3
+
+
+def test_the_policy_refuses_any_other_host(page: Page, base: str, tmp_path: Path) -> None:
+    asked: list[str] = []
+    (tmp_path / "x").touch()
+    with served(tmp_path) as other:
+        page.goto(f"{base}glossary/")
+        page.on("response", lambda response: asked.append(response.url))
+        refused = page.evaluate(REACH, other)
+    assert {each["directive"] for each in refused} == set(REACHED)
+    assert all(each["url"].startswith(other.rstrip("/")) for each in refused)
+    assert [url for url in asked if url.startswith(other)] == []
+
+
+#: The directives that refuse what `REACH` tries.
+REACHED = ("connect-src", "frame-src", "img-src", "script-src-elem", "style-src-elem")
+
+#: Tries to load something from another host in every way; gives what was refused.
+REACH = """(url) => new Promise((resolve) => {
+  const refused = [];
+  document.addEventListener("securitypolicyviolation", (event) => {
+    refused.push({ directive: event.effectiveDirective, url: event.blockedURI });
+    if (refused.length === 5) { resolve(refused); }
+  });
+  const add = (tag, key, more = {}) => {
+    document.body.append(Object.assign(document.createElement(tag), more, { [key]: `${url}x` }));
+  };
+  add("img", "src");
+  add("script", "src");
+  add("iframe", "src");
+  add("link", "href", { rel: "stylesheet" });
+  fetch(`${url}x`).catch(() => {});
+})"""
 
 
 def test_without_javascript_the_article_has_its_charts(browser: Browser, base: str) -> None:

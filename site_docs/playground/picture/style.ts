@@ -1,5 +1,7 @@
 // The picture's style sheet; its colours are the page's.
 
+import { addSheet } from "../dom.js";
+
 const CSS = `
 .moving { margin: 1em 0; container-type: inline-size; }
 .moving canvas { display: block; width: 100%; touch-action: pan-y; }
@@ -49,14 +51,7 @@ const CSS = `
 .moving-key .moving-hangs::before { background: var(--chart-lost, #b3121d); }
 `;
 
-let added = false;
-
 /** Adds the style sheet to the page, once. */
 export function addStyle(): void {
-  if (!added) {
-    const style = document.createElement("style");
-    style.textContent = CSS;
-    document.head.append(style);
-    added = true;
-  }
+  addSheet(CSS);
 }
