@@ -146,7 +146,7 @@ def calibrate(
     memory = memory_costs(application, path, lambda: steps.advance(MEMORY_S), gunicorn)
     shares = {}
     for load in LOADS:
-        steps.begin(f"who accepts: {load}")
+        steps.begin(f"which worker accepts: {load}")
         shares[load] = accept_shares(load)
         steps.advance(SHARES_S)
     return Calibration(

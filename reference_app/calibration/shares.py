@@ -1,4 +1,4 @@
-"""Who accepts on this machine, where nearly always every worker sleeps.
+"""Which worker accepts on this machine, where nearly always every worker sleeps.
 
 Connections come as Poisson's do: at even gaps every one finds the threads on the cores where the
 one before has left them, and one of two workers had 0.41, 0.54, 0.81 and 0.88 of them in four runs.

@@ -362,7 +362,7 @@ def _starter(
             stdout=log,
             stderr=log,
             # Ctrl-C is for the rig. Not a session of its own: to the scheduler that is a group with
-            # a share of the processor (`kernel.sched_autogroup_enabled`), and who accepts then
+            # a share of the processor (`kernel.sched_autogroup_enabled`). Which worker accepts then
             # changes by the hour: worker 1 of 2 had 0.51 to 0.55 of the connections, and 0.71 to
             # 0.81 later.
             process_group=0,

@@ -2,7 +2,8 @@
 
 ``cost_ranges.toml`` has the range of each cost between machines, with processor and source. A drawn
 machine has one factor for all that it computes and one for all that wakes up; each cost has a part
-of its own besides. The costs that decide who accepts are drawn together, as one machine had them.
+of its own besides. The costs that decide which worker accepts are drawn together, as one machine
+had them.
 
 Machines are a Latin hypercube sample (McKay, Beckman and Conover, *Technometrics* 21, 1979): of n
 machines, one is in each n-th of every range. So few machines reach both ends of what decides.

@@ -31,7 +31,7 @@ KUBELET: Final = -1
 
 
 class ProbeEnds(Protocol):
-    """Who sends probes, as the server's side of a connection knows it."""
+    """The prober, as the server's side of a connection knows it."""
 
     def answered(self, connection: Connection, outcome: int) -> None:
         """The worker has sent the whole response just now, which means this outcome."""
@@ -67,7 +67,7 @@ class ClientParts(NamedTuple):
 
 
 class Clients:
-    """Everybody who sends requests.
+    """All clients: they send the requests.
 
     Constants: ``clock``, ``cores`` (that they use; None where they are not on the host), ``costs``,
     ``source``, ``recorder``, ``pace`` (of what begins a request), ``answer_pace`` (of reading an
@@ -77,10 +77,10 @@ class Clients:
     once), ``body`` and ``read`` (the same for its request's body, and for reading the answer),
     ``reads_body`` (whether requests have a body that the application reads),
     ``lingering`` (whether clients may take their time to close), ``unix`` (whether they connect to
-    a Unix socket), ``handshakes`` (that a full accept queue has delayed; TCP only), ``probes`` (who
-    hears of what becomes of connections of `KUBELET`; None where there is no kubelet), ``rtt`` (s
-    to the server and back). The ACK of a handshake, and the request behind it, reach the server 1.5
-    of them after the SYN was sent; each other way takes half of one.
+    a Unix socket), ``handshakes`` (that a full accept queue has delayed; TCP only), ``probes`` (the
+    prober, which hears what becomes of connections of `KUBELET`; None without a kubelet), ``rtt``
+    (s to the server and back). The ACK of a handshake, and the request behind it, reach the server
+    1.5 of them after the SYN was sent; each other way takes half of one.
 
     Constant too: ``answers_matter``, whether anything that a client does depends on an answer. It
     does not in an open loop with new connections, where answers need no events of their own. If all

@@ -32,7 +32,7 @@ OVERHEAD = 0.0015
 
 
 class _Worker:
-    """A worker, as far as it matters who accepts.
+    """A worker, as far as it matters which worker accepts.
 
     Constants: ``poller``, what the race knows of it. A class under that would be shorter, but the
     compiled model's have none.

@@ -139,7 +139,7 @@ def entries() -> dict[str, Entry]:
         "shares": Entry(
             lambda: shares(
                 "shares",
-                "Who accepts, with next to nothing to do",
+                "Which worker accepts, with next to nothing to do",
                 [evidence(name) for name in IDLE],
             ),
             IDLE,

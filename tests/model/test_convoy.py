@@ -1,4 +1,4 @@
-"""What a thread that computes does to the others of its worker, and to who accepts."""
+"""What a thread that computes does to the others of its worker, and to which worker accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who has the GIL when: turns of the threads of one process. Times are in ms."""
+"""Which thread has the GIL when: turns of the threads of one process. Times are in ms."""
 
 from __future__ import annotations
 

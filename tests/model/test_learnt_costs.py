@@ -53,7 +53,7 @@ def test_shares_tell_the_costs_that_they_came_from(costs: dict[str, float]) -> N
 
 
 def test_predicted_shares_are_by_boot_order() -> None:
-    # Who is woken first, the last to boot, has nothing to preempt the client with.
+    # The worker that is woken first, the last to boot, has nothing to preempt the client with.
     costs = replace(Costs(), wake_first=0.0, wake_late=0.0)
     first, second = race_fit.predicted_shares(shares.LOADS[0], 2, costs)
     assert first > 0.8

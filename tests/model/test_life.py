@@ -256,7 +256,7 @@ def test_an_abort_ends_what_a_sync_worker_computes() -> None:
 def test_a_worker_that_is_thrown_out_of_its_work_keeps_the_socket_until_the_end(
     server: Server, io: float, outcome: str
 ) -> None:
-    """A traceback or a thread holds the worker and its sockets; who comes meanwhile is reset."""
+    """A traceback or a thread holds the sockets; connections that come meanwhile are reset."""
     traffic = Traffic(arrivals="trace", trace=(TraceRow(0.0, io, 0.0), TraceRow(1.2, 0.0, 0.0)))
     end = Signal(1.0, "QUIT", "master")
     costs = replace(FREE, finalize=0.5)
@@ -357,7 +357,7 @@ def test_a_worker_that_a_signal_ends_is_not_gone_at_once() -> None:
     ids=["sync", "at its limit", "accepts all the while"],
 )
 def test_the_next_is_accepted_once_the_client_has_closed(server: Server, *, held_up: bool) -> None:
-    """`util.close_graceful()` waits for it; which holds up who accepts nothing meanwhile."""
+    """`util.close_graceful()` waits for it, and holds up a worker that does not accept."""
     traffic = Traffic(arrivals="trace", trace=(TraceRow(0.0, 0.1, 0.0), TraceRow(0.0, 0.1, 0.0)))
     run = predict(Experiment(server, traffic=traffic, costs=replace(FREE, linger=0.01)))
     first, second = run.requests.started

@@ -219,7 +219,7 @@ IN_ORDER = replace(APART, wake_warm=1.0)
 
 @pytest.fixture
 def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is woken later comes first, of those that are owed time."""
+    """Of pollers that are owed time, those that are woken later run first."""
     monkeypatch.setattr(wakeup, "APART_OVERTAKE", 1.0)
 
 
@@ -334,7 +334,7 @@ def test_sync_workers_share_evenly() -> None:
 
 @pytest.mark.parametrize(("workers", "gap"), SECOND)
 def test_who_gets_the_second_connection_after_a_boot(workers: int, gap: float) -> None:
-    """Who has had the first has copied its pages, and the others have yet to."""
+    """The worker of the first has copied its pages; the others have yet to."""
     rows = (TraceRow(0.0, 0.1, 0.0), TraceRow(gap, 0.1, 0.0))
     asked = Experiment(
         server=Server(workers=workers, threads=4, worker_class="gthread", preload_app=True),
@@ -356,7 +356,7 @@ def as_often(found: int, of: int, chance: float) -> float:
 
 @pytest.mark.parametrize(("release", "workers"), PAIRS)
 def test_who_gets_a_connection_right_after_another(release: str, workers: int) -> None:
-    """The client has a core, and who has had the first connection the other."""
+    """The client has one core, and the worker of the first connection the other."""
     random = Random(5)
     rows: list[TraceRow] = []
     for number in range(400):

@@ -84,7 +84,7 @@ def test_the_command_writes_a_file_that_predicts(
     cli.main(["calibrate", "--out", str(path)])
     out, err = capsys.readouterr()
     assert f"written: {path}" in out
-    assert "who accepts: 2 workers x 8 threads at 50/s" in err
+    assert "which worker accepts: 2 workers x 8 threads at 50/s" in err
     found = costs_file.read(path)
     costs = found.costs
     assert found.memory == memory

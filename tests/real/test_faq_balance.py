@@ -1,4 +1,4 @@
-"""Who gets a request, and where it waits: in no turn, and with the worker that accepted it."""
+"""Which worker gets a request, in no turn, and that it waits with the worker that accepted it."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Holds predicted latencies and shares against the real server, on the very same requests.
 
-Who accepts depends on the machine and changes within minutes, so the shares of a few loads teach
-what all others are predicted with; how uncertain that makes the predictions, fits to resampled
-shares say. A rank test then judges each measurement among its predictions. `load_looks` states the
-model's target, `rank_test` the rate of false alarms, and `test_rank_test.py` which wrong models it
-rejects.
+Which worker accepts depends on the machine and changes within minutes. So costs are fitted to the
+shares of a few loads, and all other loads are predicted with them; fits to resampled shares say how
+uncertain that makes the predictions. A rank test then judges each measurement among its
+predictions. `load_looks` states the model's target, `rank_test` the rate of false alarms, and
+`test_rank_test.py` which wrong models it rejects.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ LATENCIES = {
 }
 
 #: So low a load that nearly always every worker sleeps, and a thread for every request: nothing but
-#: who accepts.
+#: which worker accepts.
 SHARES = {
     f"shares of {workers}": _load(_gthread(workers, 8), 50.0, max(300, 75 * workers), CONST_5MS)
     for workers in (2, 4, 8)

@@ -1,4 +1,4 @@
-"""What is judged of a run in which nothing is lost: its latencies, or who accepted.
+"""What is judged of a run in which nothing is lost: its latencies, or which worker accepted.
 
 Targets are those of `sim.validation.comparison.judge` where the server repeats itself: a latency
 may be off by 10 %, a share of the accepts by 5 of 100 points. What the server does not repeat is in

@@ -45,7 +45,7 @@ STOP = ((10.0, "sent SIGTERM", "master"), (10.0, "signal term", "master"))
         (((9.0, "max_requests", "worker 1"), (10.5, "timeout", "worker 1")), "timeout", 9.0),
         ((*TERM, (10.5, "sent SIGKILL", "worker 1")), "killed", 10.0),
         ((*TERM, (10.5, "crash", "worker 1")), "crashed", 10.0),
-        # A master that stops tells those that are alive; who has been killed is not stopped.
+        # A master that stops tells those that are alive; a killed one is not stopped.
         ((*STOP, (10.1, "exit", "worker 1")), "stopped", 10.0),
         (((9.0, "sent SIGKILL", "worker 1"), *STOP), "killed", 9.0),
         # Signals that end nobody.

@@ -70,7 +70,7 @@ def test_the_page_has_every_range_of_today() -> None:
         *RANGES.costs,
         *races,
     }
-    # Who accepts is what decides: no other cost is near.
+    # Which worker accepts decides: no other cost is near.
     assert set(page.deciding()) >= {"wake_late", "wake_warm"}
     assert page.most_of_others() < 0.1 < page.most()
     assert page.table().count("\n") > page.quiet() / 10

@@ -2,50 +2,54 @@
 
 ::
 
-    connect() on core A                     core A: client, W4, and whoever ran last on A
+    connect() on core A                     core A: client, W4, and pollers that ran last on A
       wakes W4, W3, W2, W1   -------->
-      (last registered first)               core B: W3, and whoever ran last on B
+      (last registered first)               core B: W3, and pollers that ran last on B
                                             the first accept() of all wins
 
-The kernel wakes every sleeping poller, for Gunicorn uses no EPOLLEXCLUSIVE. The scheduler's trace
-of real runs (``sched_waking``, ``sched_wakeup``, ``sched_switch``) shows where each goes;
+Gunicorn does not use EPOLLEXCLUSIVE, so the kernel wakes every sleeping poller. Scheduler traces of
+real runs (``sched_waking``, ``sched_wakeup``, ``sched_switch``) show where each poller goes, and
 kernel/sched/fair.c says why:
 
-- The first to be woken is drawn to the client's core: `connect(2)` wakes it synchronously, that is
-  as if the client were about to sleep (`wake_affine_idle`). Machines differ in that: an AMD EPYC
-  had it for nearly all connections, an Intel Xeon for one of fifty (`Costs.wake_affine`).
-- The next are sent to an idle core each, as long as there is one (`select_idle_sibling`). If the
-  first is not drawn, it is the first of these.
-- All others stay on the core where they ran last, whichever that is.
+- The first poller is drawn to the client's core: `connect(2)` wakes it synchronously, as if the
+  client were about to sleep (`wake_affine_idle`). Machines differ. An AMD EPYC drew it for nearly
+  all connections, an Intel Xeon for one of fifty (`Costs.wake_affine`).
+- Each of the next pollers is sent to an idle core, until none is left (`select_idle_sibling`). A
+  first poller that is not drawn is sent to one too.
+- All other pollers stay on the core where they ran last.
 
-Who runs first on a core depends on what each is owed (`update_entity_lag`, `place_entity`): time
-that it has waited there when it ran last, as most have at the connection before, which has woken
-all of them. So has who has finished a request while others waited for its thread, which went on
-with the next. Who has finished one since, with a core to itself, is owed nothing.
+Which poller runs first on a core depends on the lag of each, the time that the scheduler owes it
+(`update_entity_lag`, `place_entity`).
 
-- If any poller on the client's core is owed time, that one preempts the client, for the client is
-  not eligible then (`pick_eevdf`). Otherwise all wait until the client sleeps, 0.3 ms later.
-- Of several that are owed time, those that were woken later come first more often.
-- On another core the same goes for those that stay there. Who is sent there is owed nothing: what
-  it is owed is forgotten if it comes to a core that idles.
+- Most pollers are owed time: the previous connection woke them, and they waited for the core.
+- A worker is owed time if it finished a request while others waited for its thread, which went on
+  with the next request.
+- A worker is owed nothing if it has finished a request since, with a core to itself.
+- A poller that is sent to an idle core is owed nothing: the scheduler forgets its lag.
 
-Then the cores race for the accept, if any but the client's idles; otherwise all pollers stay, but
-for the first, and the client's core wins. A poller that preempts the client is some 30 us ahead of
-the other core, which needs an interrupt and the way out of its halt first. That decides the race
-after a rest, when the other core has halted deeply and its caches are cold. Right after the rival
-there has run, less often: least if the rival has accepted or finished a request since the one that
-preempts has. Without preemption the other core wins, unless its interrupt is late.
+A poller that is owed time on the client's core preempts the client, which is not eligible then
+(`pick_eevdf`). If there is none, all wait until the client sleeps, 0.3 ms later. Of several that
+are owed time, those that were woken later run first more often.
 
-A poller that has not come back from its poll since the fork has pages to copy before it can accept,
-which takes a quarter of a millisecond and more: who has had the connection before is there first.
+Then the cores race for the accept, if another core than the client's idles. Otherwise all pollers
+but the first stay, and the client's core wins. The other core needs an interrupt and has to leave
+its halt. So a poller that preempts the client is about 30 us ahead.
 
-This is how it goes where client and server are in one of the scheduler's groups. Groups of their
-own, such as a session each has (``kernel.sched_autogroup_enabled``), owe each other time too, and
-what comes of that changes by the hour.
+- After a rest, it wins: the other core has halted deeply, and its caches are cold.
+- It wins less often right after the rival on the other core has run. It wins least often if the
+  rival has accepted, or finished a request, later than the poller itself.
+- If no poller preempts the client, the other core wins, unless its interrupt is late.
 
-A second connection that comes before the client has slept finds the pollers still on their way, and
-the worker that has had the first still awake. Where no core idles, that worker is often back at its
-poll before any of them runs (`before_winner`).
+A poller that has not run since the fork copies pages before it can accept. That takes 0.25 ms and
+more, so the worker of the previous connection is often there first.
+
+All of this holds where client and server are in one scheduling group. Separate groups, such as
+one for each session (``kernel.sched_autogroup_enabled``), owe each other time too. The effect of
+that changes by the hour.
+
+A second connection may come before the client has slept. The pollers are still on their way then,
+and the worker of the first connection is awake. Where no core idles, that worker is often back at
+its poll before any other runs (`before_winner`).
 """
 
 from __future__ import annotations
@@ -134,9 +138,9 @@ def winner(
 
     Args:
         sleeping: all pollers that sleep, at least one, in the order in which they are woken.
-        last: place of who has won the connection before; -1 if it does not sleep.
-        since: when that came, s; -inf before the first, which goes to the first poller: it has
-            waited for its core as it booted, and no other has since (55 of 55 boots).
+        last: place of the winner of the previous connection; -1 if it does not sleep.
+        since: when that came, s; -inf before the first, which goes to the first poller (55 of 55
+            boots): it waited for its core as it booted, and no other has since.
         now: when this one comes, s.
         cores: of the host.
         costs: its ``wake_*`` values.
@@ -164,7 +168,7 @@ def winner(
         preempts = _first_owed(here, sleeping, last, since, costs, random)
         if preempts < 0 and random.random() < costs.wake_late:
             return 0
-        # Who is ahead on another core; all those are alike.
+        # The poller that is ahead on another core; all those are alike.
         rival = 1
         if elsewhere > 1:
             rival += int(random.random() * elsewhere)
@@ -196,7 +200,7 @@ def preempting(
 
     Args:
         sleeping: all pollers that sleep, at least one, in the order in which they are woken.
-        last: place of who has won the connection before; -1 if it does not sleep.
+        last: place of the winner of the previous connection; -1 if it does not sleep.
         since: when that came, s.
         cores: of the host.
         costs: its ``wake_*`` values.
@@ -209,16 +213,16 @@ def preempting(
 
 
 def before_winner(pollers: int, last: int, random: Chance, *, drawn: bool) -> int:
-    """Draw who comes before the winner of the connection before, if no core idles; -1: nobody.
+    """Draw the poller that accepts before the winner of the previous connection; -1: none does.
 
-    The client has not slept since that connection, which has woken all of them: those on its core
-    wait for that, others wait for the winner's.
+    No core idles. The client has not slept since that connection, which has woken all pollers:
+    those on the client's core wait for it, the others for the winner's core.
 
     Args:
-        pollers: how many sleep.
+        pollers: number of sleeping pollers.
         last: place of that winner; -1 if it is awake.
         random: where chance comes from.
-        drawn: whether the first of them is the one that the client draws to its core.
+        drawn: whether the client has drawn the first of them to its core.
     """
     for place in range(int(drawn), pollers):
         if place != last and random.random() < BEFORE_WINNER:
@@ -234,9 +238,9 @@ def _after_copying(
     ago: float,
     random: Chance,
 ) -> int:
-    """Who accepts, where one of the two whose poll returns is fresh, and copies pages first.
+    """Place of the poller that accepts, where one of the two copies pages first: it is fresh.
 
-    ``ago`` is when the connection before came, in s from now.
+    ``ago`` is when the previous connection came, in s from now.
     """
     late = sleeping[ahead].fresh and last >= 0 and random.random() < exp(ago / COPYING)
     for place in (ahead, rival):
@@ -254,10 +258,10 @@ def _first_apart(
     costs: RaceCosts,
     random: Chance,
 ) -> tuple[int, int]:
-    """Who preempts a client that does not draw the first, and who is ahead on another core.
+    """Places of the poller that preempts a client without affine wake-ups, and of its rival.
 
-    The former is -1 if nobody does. ``elsewhere`` pollers are sent to a core that idles, of the
-    ``others`` that could have been.
+    The first is -1 if none does. The rival is ahead on another core. ``elsewhere`` pollers are sent
+    to an idle core; ``others`` would be if all other cores idled.
     """
     pollers = len(sleeping)
     ran_here = _bits(pollers, cores, random)
@@ -290,7 +294,7 @@ def _stay_here(
     cores: int,
     random: Chance,
 ) -> int:
-    """Who, from the ``first`` on, stays on the client's core, as it has run there last."""
+    """Bits of the pollers, from the ``first`` on, that ran on the client's core and stay there."""
     here = _bits(len(sleeping) - first, cores, random) << first
     if last >= first:
         poller = sleeping[last]
@@ -335,10 +339,10 @@ def _first_owed(
     random: Chance,
     apart: float = -1.0,
 ) -> int:
-    """Who of those that are queued on a core runs first, for it is owed time; -1: nobody is.
+    """Place of the poller that runs first on a core, as it is owed time; -1: none is.
 
-    ``queued`` has a bit for each place in ``sleeping``. Where the client draws nobody, ``apart`` is
-    the probability that who has won the connection before is owed time.
+    ``queued`` has a bit for each place in ``sleeping``. On machines without affine wake-ups
+    ``apart`` is the probability that the winner of the previous connection is owed time.
     """
     found = -1
     overtake = costs.wake_overtake if apart < 0 else APART_OVERTAKE
@@ -365,7 +369,7 @@ def _first_owed(
 
 
 def _bits(number: int, of: int, random: Chance) -> int:
-    """So many bits, each set with a probability of one in ``of``."""
+    """A ``number`` of bits, each set with a probability of one in ``of``."""
     if of == 1:
         return (1 << number) - 1
     if of == 2:

@@ -286,7 +286,7 @@ class ListeningSocket:
         """Wake the pollers where no core idles, and none will before ``until``.
 
         One may preempt the client, or come before the worker that has had the connection before.
-        Otherwise they wait for a core, and who is awake may come back to its poll before.
+        Otherwise they wait for a core, and a worker that is awake may be back at its poll before.
         """
         slept = self._connected - self._since > CLIENT_LEAVES
         while self.sleeping and self.queue:
@@ -350,7 +350,7 @@ class ListeningSocket:
         return place
 
     def _place_of_last(self) -> int:
-        """The place in `sleeping` of who won the connection before; -1 if it does not sleep."""
+        """Place in `sleeping` of the winner of the previous connection; -1 if it is awake."""
         last, sleeping = self._last, self.sleeping
         if last >= len(sleeping) or sleeping[last] is not self._last_winner:
             return -1
@@ -362,6 +362,6 @@ class ListeningSocket:
         return winner is None or self.sleeping[0].registration > winner.registration
 
     def _won(self, place: int) -> None:
-        """Remember who has won a connection."""
+        """Remember the winner of a connection."""
         self._last = place
         self._last_winner = self.sleeping[place]

@@ -2,17 +2,17 @@
 
 ::
 
-    Gil (a process) --thread, work--> Core.queue --turns of SLICE--> the core
+    Gil (a process) --thread, work--> Core.queue --turns of a slice--> the core
 
-A thread that wakes up goes to the core where it ran last, also when another one idles: Linux does
-not send it to a virtual core that has halted, as the host may have given that away. It takes the
-core from a thread that has had its slice, or waits for the rest of that. From then on they take
-turns, until the idle core takes one of them: some ticks later. So cores idle next to a queue, for a
-tenth of the time where several processes compute. Busy cores even their queues out too, but seldom.
+A thread that wakes up goes to the core where it ran last, even when another core idles: Linux does
+not send it to a virtual core that has halted, as the host may have descheduled that core. It
+preempts a thread that has had its slice, or waits for the rest of the slice. Then both take turns,
+until the idle core pulls one of them, some ticks later. So cores idle beside a run queue: for a
+tenth of the time where several processes compute. Busy cores balance their queues too, but seldom.
 
-All of this was read from traces (``sched_switch``, ``sched_wakeup``) of processes that sleep and
-compute by turns, and of Gunicorn, on two virtual cores of Linux 6.18; `tests/model/test_cores.py`
-has what they showed.
+All of this was read from traces (``sched_switch``, ``sched_wakeup``) of Gunicorn, and of processes
+that sleep and compute by turns, on two virtual cores of Linux 6.18. `tests/model/test_cores.py` has
+the measurements.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SLICE_CORES: Final = 8
 
 
 def slice_of(cores: int) -> float:
-    """EEVDF's slice on a host with so many cores, s.
+    """EEVDF's slice on a host with ``cores`` cores, s.
 
     A thread keeps a core for a slice while another thread waits for it, with CONFIG_SCHED_HRTICK.
     The slice is `BASE_SLICE` times ``1 + ilog2(cores)``: 0.7 ms, 1.4 ms from 2 cores on, 2.1 ms
@@ -143,9 +143,9 @@ class Cores:
         raise AssertionError("one of the cores that are free idles")
 
     def found_by(self, thread: Thread) -> Core:
-        """The core to which a thread goes that wakes up, of its own or by another thread.
+        """The core that a thread goes to when it wakes up.
 
-        Its own, if who wakes it up is about to leave that.
+        It is the thread's own core if the thread that runs there is about to leave it.
         """
         core = thread.core
         running = core.running
@@ -203,20 +203,20 @@ class Cores:
         queued = sum(len(core.queue) for core in self.each)
         assert self.queued == queued, f"{queued} threads wait for a core, not {self.queued}"
         for core in self.each:
-            assert core.running is not None or not core.queue, "nobody waits for an idle core"
+            assert core.running is not None or not core.queue, "no thread waits for an idle core"
             assert core.running is None or core.running.core is core, "a process has one core"
         return True
 
     def enqueue(self, core: Core, gil: Gil, work: Work) -> None:
-        """Let a thread that wakes up wait for a core that is busy, and take it as soon as it may.
+        """Queue a thread that wakes up on a busy core; it runs as soon as it may.
 
-        It takes it from who runs only if it comes before all that wait already: see `PASSED`.
+        It preempts the running thread only if it comes before all queued ones: see `PASSED`.
         """
         running = core.running
-        assert running is not None, "nobody waits for a core that idles"
+        assert running is not None, "no thread waits for a core that idles"
         self.queued += 1
         if running.is_over() and not core.queue:
-            # It has the core as soon as what wakes it up is done.
+            # It has the core as soon as the thread that wakes it up is done.
             core.queue.append((gil, work))
             return
         place = self._place(core, gil, work)
@@ -231,7 +231,7 @@ class Cores:
             self._pull_later()
 
     def _place(self, core: Core, gil: Gil, work: Work) -> int:
-        """Behind how many of those that wait for a core a thread comes that wakes up."""
+        """How many of the queued threads run before a thread that wakes up."""
         waiting = len(core.queue)
         if not waiting or gil.random is None:
             return 0
@@ -258,7 +258,7 @@ class Cores:
             self._pull_later()
 
     def remove(self, gil: Gil) -> list[Work]:
-        """Let no thread of a process wait for a core any more; the work of those that did."""
+        """Take all threads of a process out of the queues, and return their work."""
         removed = [work for core in self.each for of, work in core.queue if of is gil]
         for core in self.each:
             core.queue = [entry for entry in core.queue if entry[0] is not gil]
