@@ -3,12 +3,16 @@
 Goal: a reader can take from a table which steps a request takes, in which order, and what each of
 them costs. Method: run a request alone, whose steps all take turns of their own, and compare the
 methods that are called, and the time between them, with the rows of the table.
+
+A gthread worker takes several steps in one turn of the GIL where nothing else is due. Goal: that is
+the same as one by one. Method: predict the same requests both ways.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from statistics import fmean
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -16,6 +20,8 @@ import pytest
 
 from sim.experiment import Experiment, Server, TraceRow, Traffic
 from sim.experiment.costs import PARTS, Costs
+from sim.experiment.distribution import Distribution
+from sim.model.gunicorn import gthread
 from sim.model.gunicorn.gasgi import ASGIWorker
 from sim.model.gunicorn.ggevent import GeventWorker
 from sim.model.gunicorn.gthread import ThreadWorker
@@ -116,3 +122,32 @@ def test_a_request_takes_the_steps_of_the_table(
         paid = sum(costs) - (COSTS.first_request if "first_request" in row.costs else 0.0)
         assert time - before == pytest.approx(paid, abs=1e-9), row.step
         before = time
+
+
+def both_ways(traffic: Traffic, monkeypatch: pytest.MonkeyPatch) -> tuple[list[float], list[float]]:
+    """Latencies of the same requests, s: with several steps in a turn, and with each in its own."""
+    experiment = Experiment(Server(workers=1, threads=4), traffic=traffic, replications=1)
+
+    def latencies() -> list[float]:
+        return [each.finished - each.arrival for each in predict(experiment).requests]
+
+    together = latencies()
+    # No application computes for so short a time that `_after_io` goes on to the response.
+    monkeypatch.setattr(gthread, "SOON", -1.0)
+    return together, latencies()
+
+
+def test_steps_in_one_turn_are_the_steps_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = tuple(TraceRow(float(at), 0.016, 0.0001 * at) for at in range(10))
+    together, single = both_ways(Traffic(arrivals="trace", trace=trace), monkeypatch)
+    assert together == pytest.approx(single, abs=1e-12)
+
+
+def test_steps_in_one_turn_hardly_delay_other_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    traffic = Traffic(rate=60.0, requests=4000, io=Distribution("exp", (0.02,)))
+    together, single = both_ways(traffic, monkeypatch)
+    # A request that comes within such a turn waits for its end: about a millisecond at most.
+    assert together != single
+    differences = [abs(one - other) for one, other in zip(together, single, strict=True)]
+    assert max(differences) < 0.003
+    assert fmean(together) == pytest.approx(fmean(single), rel=0.002)
