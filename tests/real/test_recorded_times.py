@@ -14,9 +14,9 @@ from recorded_service import ask, cells, recorded, recording, wait_until_recorde
 
 from sim.study.fit.demand import fitted
 
-#: Flags of a class that runs four requests at the same time, and whether it runs the ASGI
-#: application.
+#: Flags of a class that runs requests at the same time, and whether it runs the ASGI application.
 CLASSES = {
+    "sync": (("--workers", "4"), False),
     "gthread": (("--workers", "2", "--threads", "2"), False),
     "gevent": (("--worker-class", "gevent"), False),
     "asgi": (("--worker-class", "asgi"), True),

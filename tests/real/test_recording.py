@@ -20,6 +20,7 @@ from sim.reading.recording import COLUMNS, HEADER
 
 #: Flags of two workers of a class, and whether they run the ASGI application.
 CLASSES = {
+    "sync": (("--workers", "2"), False),
     "gthread": (("--workers", "2", "--threads", "2"), False),
     "gevent": (("--workers", "2", "--worker-class", "gevent"), False),
     "asgi": (("--workers", "2", "--worker-class", "asgi"), True),
