@@ -1,4 +1,4 @@
-"""Paths of the service that the rig asks for."""
+"""What the service and the rig agree on: paths, and how much work a request may ask for."""
 
 from __future__ import annotations
 
@@ -7,3 +7,7 @@ WORK = "/work"
 
 #: The same as a plain function, which Starlette runs in a thread of its pool.
 PLAIN_WORK = "/work/plain"
+
+#: Environment variable: the longest time (s) that a request may ask to wait or to compute. The rig
+#: sets it, for requests that hang.
+LONGEST_WORK = "REFERENCE_APP_LONGEST_WORK"

@@ -21,7 +21,7 @@ import ldclient
 from ldclient import Context
 
 from reference_app.flags import client_config, start_wait
-from reference_app.paths import WORK
+from reference_app.paths import LONGEST_WORK, WORK
 
 #: The flags that `/flags` shows, each with the value to use when there is no flag service.
 FLAGS: dict[str, bool | str | int] = {
@@ -30,8 +30,9 @@ FLAGS: dict[str, bool | str | int] = {
     "request-limit": 100,
 }
 
-#: Longest time (s) that `/work` waits or computes: somewhat over a day.
-MAX_WORK = 100_000.0
+#: Longest time (s) that `/work` waits or computes: so nobody can hold a thread for longer, but the
+#: rig, whose requests hang.
+MAX_WORK = float(os.environ.get(LONGEST_WORK, "60"))
 
 ldclient.start_wait = start_wait()  # type: ignore[assignment]  # any number of s will do
 ldclient.set_config(client_config())

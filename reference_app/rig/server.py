@@ -26,6 +26,7 @@ import psutil
 
 from reference_app.flags import FLAG_SERVICE_URL, OFFLINE, SDK_KEY, START_WAIT
 from reference_app.launchdarkly.flag_process import FlagProcess, flag_process
+from reference_app.paths import LONGEST_WORK
 from reference_app.rig import worker_class
 from reference_app.rig.address import HOST, Address, reserved_port
 from reference_app.rig.cgroup import CpuGroup, cpu_group
@@ -54,6 +55,9 @@ SETTLE = 0.05
 #: s that a server may take to boot, besides waiting for flags; and in addition for each worker.
 BOOT = 30.0
 BOOT_WORKER = 1.0
+#: Longest work (s) of a request to a server of the rig: it may hang for somewhat over a day.
+A_DAY = 100_000.0
+
 #: s that a server may take to end by itself after SIGTERM.
 STOP = 5.0
 
@@ -410,6 +414,7 @@ def _environment(
         environ.pop(name, None)
     environ |= worker_class.environment_of(experiment.server)
     environ[RIG_PID] = str(os.getpid())
+    environ[LONGEST_WORK] = repr(A_DAY)
     # A script finds what is beside it, not what is here.
     places = dict.fromkeys(
         (

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reference_app.paths import PLAIN_WORK, WORK
+from reference_app.paths import LONGEST_WORK, PLAIN_WORK, WORK
 
 ROOT = Path(__file__).parents[2]
 REFERENCE_APP = ROOT / "reference_app"
@@ -99,6 +99,20 @@ def test_no_route_of_the_service_crashes_or_hangs(framework: str) -> None:
     assert strange <= {"404", "405"}
 
 
+def test_no_request_holds_a_thread_for_longer_than_a_minute() -> None:
+    queries = [f"{name}={s}" for name in ("io", "cpu") for s in ("60.5", "100000", "inf")]
+    for framework in (FLASK, STARLETTE):
+        done = _run(framework + ASK_ALL, "", *queries)
+        assert done.returncode == 0, done.stderr
+        answers = [line.split() for line in done.stdout.splitlines()]
+        of_work = {
+            status
+            for _, path, method, status in answers
+            if path in (WORK, PLAIN_WORK) and method in ("GET", "HEAD", "POST")
+        }
+        assert of_work == {"400"}
+
+
 @pytest.mark.parametrize("module", ["trapped_app", "trapped_asgi_app"])
 def test_traps_are_there_only_where_the_rig_has_set_them(module: str) -> None:
     done = _run(f"import reference_app.rig.{module}")
@@ -143,7 +157,11 @@ def _run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", script, *arguments],
         cwd=ROOT,
-        env={key: value for key, value in os.environ.items() if "TRAPS" not in key},
+        env={
+            key: value
+            for key, value in os.environ.items()
+            if "TRAPS" not in key and key != LONGEST_WORK
+        },
         capture_output=True,
         text=True,
         timeout=60,
