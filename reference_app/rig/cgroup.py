@@ -231,11 +231,19 @@ def _inside(point: Path, root: str, own: str) -> Path:
 
 
 def _delegated(own: Path, limit: float) -> Path:
-    """The nearest cgroup from this process's upwards whose children have the controller ``cpu``."""
+    """The nearest cgroup from this process's upwards whose children have the controller ``cpu``.
+
+    One with processes of its own is passed over, unless it is the hierarchy's root. The kernel lets
+    it give ``cpu``, a controller of threads, to its children, which take no process from then on
+    (``Documentation/admin-guide/cgroup-v2.rst``, "Threads").
+    """
     for directory in (own, *own.parents):
         control = directory / "cgroup.subtree_control"
         if not control.exists():
             break
+        # The root alone has no type.
+        if (directory / "cgroup.type").exists() and _has_processes(directory):
+            continue
         if "cpu" not in control.read_text(encoding="ascii").split():
             with suppress(OSError):
                 control.write_text("+cpu", encoding="ascii")
@@ -243,6 +251,15 @@ def _delegated(own: Path, limit: float) -> Path:
         if enabled and os.access(directory, os.W_OK):
             return directory
     raise _refused(limit, f"{own} and those above it let no child have the controller cpu")
+
+
+def _has_processes(directory: Path) -> bool:
+    """Whether processes are in a version 2 cgroup itself, or its children take none."""
+    try:
+        return bool((directory / "cgroup.procs").read_text(encoding="ascii"))
+    except OSError:
+        # Of a cgroup of threads the kernel does not say which processes they belong to.
+        return True
 
 
 def _write(path: Path, text: str) -> None:

@@ -187,6 +187,34 @@ def test_version_2_is_found_and_read(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert CpuGroup(own).stat() == pytest.approx(CpuStat(30, 12, 0.7, 2.5))
 
 
+def test_children_of_a_version_2_group_with_processes_would_take_none(tmp_path: Path) -> None:
+    """The kernel gives them ``cpu`` all the same, but no process; the root may have both."""
+    own = tmp_path / "system.slice" / "runner.service"
+    own.mkdir(parents=True)
+    for directory, processes in ((own, "4711\n"), (own.parent, ""), (tmp_path, "1\n")):
+        (directory / "cgroup.subtree_control").write_text("")
+        (directory / "cgroup.procs").write_text(processes)
+        if directory != tmp_path:
+            (directory / "cgroup.type").write_text("domain\n")
+
+    def given(directory: Path) -> Path:
+        # A file takes what is written to it; the kernel's has the name of the controller then.
+        (directory / "cgroup.subtree_control").write_text("cpu\n")
+        return cgroup._delegated(own, 0.5)
+
+    assert given(own.parent) == own.parent
+    assert (own / "cgroup.subtree_control").read_text() == ""
+    (own.parent / "cgroup.procs").write_text("42\n")
+    assert given(tmp_path) == tmp_path
+    # Of a cgroup of threads it tells no processes.
+    (own.parent / "cgroup.procs").unlink()
+    assert given(tmp_path) == tmp_path
+    # In a container, what looks like the root is none.
+    (tmp_path / "cgroup.type").write_text("domain\n")
+    with pytest.raises(ExperimentError, match="let no child have the controller cpu"):
+        given(tmp_path)
+
+
 def refuse_subtree_control(path: Path, text: str, encoding: str | None = None) -> int:
     """What the kernel answers: root may write what `chmod` forbids, so a test cannot rely on it."""
     raise OSError(16, f"{text} of {path} in {encoding}")
