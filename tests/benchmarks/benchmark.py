@@ -46,6 +46,7 @@ from sim.model.simulation import predict
 from sim.reading.one_line_parser import OneLineParser
 from sim.run import Requests
 from sim.run.arrivals import schedule
+from sim.study.executors import cores
 
 #: Rounds of the first table, of whole processes, and of the second table.
 ROUNDS, PROCESS_ROUNDS, SCALING_ROUNDS = 3, 5, 2
@@ -484,7 +485,7 @@ def machine() -> str:
     python = f"{platform.python_implementation()} {platform.python_version()}"
     packages = ["simpy", *(package for name, package in OPTIONAL.items() if installed(name))]
     libraries = ", ".join(f"{package} {version(package)}" for package in packages)
-    return f"{model}, {os.cpu_count()} cores; {python}, {libraries}"
+    return f"{model}, {cores()} cores; {python}, {libraries}"
 
 
 def tables(requests: int, only: str | None) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
+import reference_app.cli
 from reference_app.calibration import caches, shares
+from reference_app.calibration.calibrate import Calibration
 from reference_app.calibration.requests import Steps, gunicorns_costs
 from sim.experiment.accept_load import Load
 from sim.experiment.costs import Costs
@@ -21,7 +24,7 @@ from sim.model.caches.host_steps import HostSteps
 from sim.model.simulation import predict
 from sim.reading import costs_file
 from sim.reading.costs_file import CostsFile
-from sim.study import race_fit
+from sim.study import executors, race_fit
 
 OTHER = {"wake_affine": 0.94, "wake_late": 0.3, "wake_warm": 0.9}
 
@@ -50,6 +53,54 @@ def test_shares_tell_the_costs_that_they_came_from(costs: dict[str, float]) -> N
     there = replace(Costs(), **costs)
     seen = {load: race_fit.predicted_shares(load, 2, there) for load in shares.LOADS}
     assert race_fit.fit(seen, 2, Costs()) == pytest.approx(costs, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("cores", "costs"),
+    [(4, OTHER), (8, APART)],
+    ids=["4 cores, drawn", "8 cores, apart"],
+)
+def test_shares_of_more_cores_tell_costs_that_predict_them(
+    cores: int, costs: dict[str, float]
+) -> None:
+    """With more cores than workers, several costs predict nearly the same shares."""
+    there = replace(Costs(), **costs)
+    seen = {load: race_fit.predicted_shares(load, cores, there) for load in shares.LOADS}
+    # The costs that the search begins with do not.
+    assert farthest(seen, cores, Costs()) > 0.2
+    found = replace(Costs(), **race_fit.fit(seen, cores, Costs()))
+    assert farthest(seen, cores, found) < 0.02
+
+
+def farthest(seen: Mapping[Load, Sequence[float]], cores: int, costs: Costs) -> float:
+    """How far a predicted share is from the one that was seen, at most."""
+    return max(
+        abs(predicted - share)
+        for load, of_workers in seen.items()
+        for predicted, share in zip(
+            race_fit.predicted_shares(load, cores, costs), of_workers, strict=True
+        )
+    )
+
+
+def test_calibrate_fits_to_the_cores_that_it_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a machine of 64 cores, of which ``taskset`` leaves it eight."""
+    cores = 8
+    there = replace(Costs(), **OTHER)
+    load = shares.LOADS[1]
+    seen = {load: race_fit.predicted_shares(load, cores, there)}
+    measured = Calibration({}, {}, MemoryCosts(), seen)
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(10, 10 + cores)))
+    monkeypatch.setattr("reference_app.commands.calibrate.calibrate", lambda *_: measured)
+    path = tmp_path / "costs.toml"
+    reference_app.cli.main(["calibrate", "--out", str(path)])
+    assert capsys.readouterr().out
+    assert f", {cores} cores, " in path.read_text(encoding="utf-8")
+    assert farthest(seen, cores, costs_file.read(path).costs) < 0.02
+    assert reference_app.cli._this_machine().cores == executors.cores() == cores
 
 
 def test_predicted_shares_are_by_boot_order() -> None:

@@ -8,7 +8,6 @@ experiment that fails is made as simple as it can be, and written to a file for 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from sim import compiled
 from sim.command import write_stdout
 from sim.experiment import Experiment
 from sim.experiment.document import to_dict
+from sim.study.executors import cores
 
 #: Where an experiment that failed is put.
 FOUND = Path(__file__).parent / "found"
@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--processes",
         type=int,
-        default=os.cpu_count() or 1,
+        default=cores(),
         help="pairs of processes that judge [one for each processor]",
     )
     return parser
