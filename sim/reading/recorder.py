@@ -8,7 +8,8 @@ Each request of a ``sync``, ``gthread``, ``gevent`` or ``eventlet`` worker becom
 file when it ends: when it began to run, how long it waited (I/O), how long it computed, how long it
 had waited for that, its worker, and its path without the query. ``python -m sim fit demand.csv``
 and ``--trace demand.csv`` read it. Workers that run ASGI applications have
-`sim.reading.asgi_recorder`.
+`sim.reading.asgi_recorder`. ``gevent_pywsgi`` and ``tornado`` workers call no such hook, so nothing
+of them is recorded.
 
 This module runs in somebody's production. It imports the standard library only, it never raises in
 a request, and its file is bounded; see `sim.reading.recording_file`.
