@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ExperimentError: when they cannot be understood or run.
         SystemExit: after ``--help``, and when a flag cannot be parsed.
     """
-    given = words = sys.argv[1:] if arguments is None else arguments
+    given = sys.argv[1:] if arguments is None else arguments
     if given and given[0] in STUDIES:
         # They bring what a single prediction does without.
         from sim.study.cli import main as study  # noqa: PLC0415
@@ -114,15 +114,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         sensitivity(given)
         return
-    _predict(given[1:] if given and given[0] == PREDICT else given, words)
+    _predict(given[1:] if given and given[0] == PREDICT else given, given)
 
 
-def _predict(given: Sequence[str], words: Sequence[str]) -> None:
+def _predict(given: Sequence[str], whole: Sequence[str]) -> None:
     """Predict one experiment.
 
     Args:
         given: arguments of the command.
-        words: the whole command line, as a page has it.
+        whole: the whole command line, as a page has it.
     """
     args = _parser().parse_args(given)
     experiment, notices = experiment_from(args)
@@ -156,7 +156,7 @@ def _predict(given: Sequence[str], words: Sequence[str]) -> None:
     if sitting is None:
         show_summary(summary, notices, as_json=args.json, timeline=args.timeline)
     else:
-        command = command_line("sim", words, os.environ)
+        command = command_line("sim", whole, os.environ)
         _show_with_page(args, experiment, summary, notices, sitting.portrait(), command)
 
 
@@ -176,11 +176,11 @@ def _show_with_page(
     if not args.json:
         show_summary(summary, notices, as_json=False, timeline=args.timeline)
     # They take as long as the prediction.
-    found = neighbours(experiment)
+    changes = neighbours(experiment)
     if args.json:
         value = document(summary, notices)
-        show_document({**value, "neighbours": neighbours_document(found)})
-    write_page(prediction_page(found, summary, portrait, notices, command), Path(args.report))
+        show_document({**value, "neighbours": neighbours_document(changes)})
+    write_page(prediction_page(changes, summary, portrait, notices, command), Path(args.report))
 
 
 def _parser() -> OneLineParser:

@@ -75,11 +75,12 @@ def band_of(
     first = int(summary.experiment["server"]["workers"])
     for worker in summary.workers[:first]:
         order = worker.boot_order
-        found = _changes(partial(_share, order), defaults, machines)
-        if worker.share is not None and found is not None:
-            shares[order] = _moved(worker.share.value, *found)
-    found = _changes(_lost, defaults, machines)
-    lost = None if found is None else _moved(1 - summary.outcomes["ok"] / summary.requests, *found)
+        changes = _changes(partial(_share, order), defaults, machines)
+        if worker.share is not None and changes is not None:
+            shares[order] = _moved(worker.share.value, *changes)
+    changes = _changes(_lost, defaults, machines)
+    part = 1 - summary.outcomes["ok"] / summary.requests
+    lost = None if changes is None else _moved(part, *changes)
     return Band(len(machines), len(defaults), latency, lost, shares)
 
 

@@ -239,8 +239,8 @@ class _Writer:
         number = str(self.server.get("gunicorn", NEWEST))
         self.release = number if run.gunicorn not in KNOWN else str(run.gunicorn)
         self.place = KNOWN.index(self.release)
-        found = read(run.events, (), int(self.server["workers"]))
-        self.lives = {life.name: life for life in found.lives}
+        lives = read(run.events, (), int(self.server["workers"])).lives
+        self.lives = {life.name: life for life in lives}
         self.pids = pids(run.events)
         self.exiting = {event.process for event in run.events if event.kind == "exiting"}
         codes = (
@@ -271,9 +271,9 @@ class _Writer:
 
     def _line(self, time: float, process: str, name: str, **values: object) -> Iterator[LogLine]:
         """The line of that name, in this release; none where it writes none."""
-        words = next(w for w in reversed(LINES[name]) if KNOWN.index(w.since) <= self.place)
-        if words.level is not None:
-            yield LogLine(time, self.pids[process], words.level, words.text.format(**values))
+        template = next(w for w in reversed(LINES[name]) if KNOWN.index(w.since) <= self.place)
+        if template.level is not None:
+            yield LogLine(time, self.pids[process], template.level, template.text.format(**values))
 
     def _start(self, time: float, master: str, kind: str) -> Iterator[LogLine]:
         bind = str(self.server.get("bind", "127.0.0.1:8000"))

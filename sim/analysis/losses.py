@@ -268,8 +268,8 @@ class _Court:
         self.limited = server.get(LIMIT_CONCURRENCY) is not None
         # Runs that were saved before there were proxies, or slow clients, do not have these.
         proxy = proxy_of(experiment)
-        kept = proxy.kept > 0 if proxy.present else traffic["connection"] == "keepalive"
-        self.keeps = kept and TRAITS[server["worker_class"]].keeps
+        keeps_alive = proxy.kept > 0 if proxy.present else traffic["connection"] == "keepalive"
+        self.keeps = keeps_alive and TRAITS[server["worker_class"]].keeps
         slow = not proxy.present
         self.slow = slow and Distribution.parse(traffic.get("first_byte", "const:0")).mean > 0
         body = slow and Distribution.parse(traffic.get("body", "const:0")).mean > 0
@@ -365,8 +365,8 @@ class _Court:
         """
         first = bisect_left(self._begins, arrival)
         last = bisect_right(self._begins, finished)
-        found = reversed(self.ending[first:last])
-        return [life for life in found if life.why in _ENDS or life.why == "quit"]
+        lives = reversed(self.ending[first:last])
+        return [life for life in lives if life.why in _ENDS or life.why == "quit"]
 
     def _cause_of_end(
         self, life: Life, arrival: float, finished: float, outcome: int

@@ -44,7 +44,7 @@ def quantiles(values: vec[float], probabilities: Sequence[float]) -> list[float]
         ordered = sorted(values)
         return [quantile(ordered, probability) for probability in probabilities]
     sample = sorted([values[place] for place in range(0, number, STRIDE)])
-    found: list[float] = []
+    results: list[float] = []
     ordered = []
     for probability in probabilities:
         place = (number - 1) * probability
@@ -59,11 +59,11 @@ def quantiles(values: vec[float], probabilities: Sequence[float]) -> list[float]
         if below < 0 or above >= len(between):
             # The sample was an unlucky one.
             ordered = ordered or sorted(values)
-            found.append(quantile(ordered, probability))
+            results.append(quantile(ordered, probability))
             continue
         between.sort()
-        found.append(between[below] + (between[above] - between[below]) * (place - int(place)))
-    return found
+        results.append(between[below] + (between[above] - between[below]) * (place - int(place)))
+    return results
 
 
 def _between(values: vec[float], low: float, high: float) -> tuple[int, list[float]]:

@@ -322,11 +322,11 @@ def _queues(replications: Iterable[Sequence[QueueLength]]) -> tuple[Queue, ...]:
 
 def _same_experiment(one: Run, other: Run) -> bool:
     """Whether two runs repeat one experiment; seeds and counts of replications may differ."""
-    left, right = (
+    first, second = (
         {key: value for key, value in run.experiment.items() if key not in ("seed", "replications")}
         for run in (one, other)
     )
-    return (one.source, one.gunicorn) == (other.source, other.gunicorn) and left == right
+    return (one.source, one.gunicorn) == (other.source, other.gunicorn) and first == second
 
 
 def _load(experiment: dict[str, Any], samples: Sequence[Sample], workers: Sequence[Worker]) -> Load:

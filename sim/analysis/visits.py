@@ -162,11 +162,11 @@ def hangs(run: Run) -> dict[int, float]:
     hanging: defaultdict[str, list[int]] = defaultdict(list)
     for time, kind, process in run.events:
         if kind == "hang":
-            found = _nearest(rows, started[process], time)
-            if found is not None:
-                started[process].remove(found)
-                over[found] = end
-                hanging[process].append(found)
+            nearest = _nearest(rows, started[process], time)
+            if nearest is not None:
+                started[process].remove(nearest)
+                over[nearest] = end
+                hanging[process].append(nearest)
         elif kind == "hang over" and hanging[process]:
             over[hanging[process].pop(0)] = time
     return over
@@ -180,11 +180,11 @@ def _nearest(rows: Requests, candidates: Sequence[int], time: float) -> int | No
     return row
 
 
-def occupancies(found: Sequence[Visit]) -> Iterator[Occupancy]:
+def occupancies(visits: Sequence[Visit]) -> Iterator[Occupancy]:
     """How many are where, whenever that changes: leaving comes before arriving at one time."""
     changes = merge(
-        sorted((visit.end, -1, visit.place, visit.worker) for visit in found),
-        sorted((visit.begin, 1, visit.place, visit.worker) for visit in found),
+        sorted((visit.end, -1, visit.place, visit.worker) for visit in visits),
+        sorted((visit.begin, 1, visit.place, visit.worker) for visit in visits),
         key=lambda change: (change[0], change[1]),
     )
     accept = 0

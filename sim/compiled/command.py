@@ -99,17 +99,17 @@ def _kill_session(process: subprocess.Popen[str]) -> None:
 @contextmanager
 def _working() -> Iterator[None]:
     """Say on stderr that it takes a while; on a terminal, with the time that it has taken."""
-    words = f"compiling the model, which takes about {ABOUT} s"
+    description = f"compiling the model, which takes about {ABOUT} s"
     # rich costs more start-up than all else together.
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        print(words, file=sys.stderr, flush=True)  # noqa: T201
+        print(description, file=sys.stderr, flush=True)  # noqa: T201
         yield
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        bar.add_task(words, total=None)
+        bar.add_task(description, total=None)
         yield

@@ -162,10 +162,11 @@ def without(processor: str, ranges: CostRanges = RANGES) -> CostRanges:
         if entry.assumed is not None:
             return entry
         seen = {name: ends for name, ends in entry.seen.items() if name != processor}
-        left = replace(entry, seen=seen)
+        remaining = replace(entry, seen=seen)
         if len(seen) > 1:
-            return left
-        return replace(left, assumed=Ends(left.ends.low / WIDER, left.ends.high * WIDER))
+            return remaining
+        ends = remaining.ends
+        return replace(remaining, assumed=Ends(ends.low / WIDER, ends.high * WIDER))
 
     return replace(
         ranges,

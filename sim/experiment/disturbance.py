@@ -209,12 +209,12 @@ class FlagService:
 
     def event(self) -> Note:
         """How it is noted among the process events."""
-        words = []
+        changes = []
         if self.reachable is not None:
-            words.append("reachable" if self.reachable else "unreachable")
+            changes.append("reachable" if self.reachable else "unreachable")
         if self.latency is not None:
-            words.append(f"latency {self.latency:g}")
-        return Note(self.at, ", ".join(words), FLAG_SERVICE)
+            changes.append(f"latency {self.latency:g}")
+        return Note(self.at, ", ".join(changes), FLAG_SERVICE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -326,21 +326,21 @@ class ProxiedClients(Clients):
     def _respond(self, exchange: Exchange, outcome: int) -> None:
         """The client reads the response, Gunicorn's or the proxy's own."""
         exchange.over = True
-        told = (exchange, outcome)
+        response = (exchange, outcome)
         if self.proxy.local:
-            self._client_compute(self.costs.receive * exchange.pace, self._read_response, told)
+            self._client_compute(self.costs.receive * exchange.pace, self._read_response, response)
         else:
-            self._read_response(told)
+            self._read_response(response)
 
-    def _read_response(self, told: tuple[Exchange, int]) -> None:
-        exchange, _ = told
+    def _read_response(self, response: tuple[Exchange, int]) -> None:
+        exchange, _ = response
         if self.client_read is None:
-            self._tell(told)
+            self._tell(response)
         else:
-            self.clock.after(self.client_read(exchange.row), self._tell, told)
+            self.clock.after(self.client_read(exchange.row), self._tell, response)
 
-    def _tell(self, told: tuple[Exchange, int]) -> None:
-        exchange, outcome = told
+    def _tell(self, response: tuple[Exchange, int]) -> None:
+        exchange, outcome = response
         if self.wanted.connection == "keepalive":
             self.client_idle[exchange.client] += 1
         del self.exchanges[exchange.row]

@@ -388,10 +388,10 @@ class _Reader:
             choice, notices = _choose(path, self._reading, pending)
             self._first = lines
         else:
-            found = self._another(path, lines)
-            if found is None:
+            another = self._another(path, lines)
+            if another is None:
                 return None
-            choice, notices = found
+            choice, notices = another
         for format_ in choice.formats:
             self._skipping.check(format_)
             if self._reading.by_route:

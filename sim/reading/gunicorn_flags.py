@@ -97,20 +97,20 @@ def not_modelled(
     """
     audits = {name: audit(name, worker_class) for name in names}
     parts = []
-    for status, said in (
+    for status, label in (
         ("not modelled", "not modelled"),
         ("ignored", f"ignored by {worker_class} workers"),
         ("no effect on queueing", "no effect on queueing"),
     ):
         why: dict[str, list[str]] = {}
-        for name, found in audits.items():
-            if found.status == status:
-                reason = "" if status == "no effect on queueing" else found.why
+        for name, setting in audits.items():
+            if setting.status == status:
+                reason = "" if status == "no effect on queueing" else setting.why
                 why.setdefault(reason, []).append(flags.get(name, name))
         groups = [
             ", ".join(written) + (f" ({reason})" if reason else "")
             for reason, written in why.items()
         ]
         if groups:
-            parts.append(f"{said}: {', '.join(groups)}")
+            parts.append(f"{label}: {', '.join(groups)}")
     return [f"{where}: {'; '.join(parts)}"] if parts else []

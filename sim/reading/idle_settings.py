@@ -288,11 +288,11 @@ def idle_settings(
         given: what files, environment and flags said.
         varied: settings that a study varies, as ``table.field``.
     """
-    said = fields_in(given)
+    fields = fields_in(given)
     idle = [
         Idle(rule.settings[0] if rule.settings else "", _sentence(rule.text, experiment))
         for rule in RULES
-        if (not rule.settings or said.intersection(rule.settings))
+        if (not rule.settings or fields.intersection(rule.settings))
         and not set(varied).intersection(rule.reads)
         and rule.idle(experiment)
     ]

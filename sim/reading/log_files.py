@@ -29,12 +29,12 @@ def expand(patterns: Iterable[str]) -> list[Path]:
     """
     files: dict[Path, Path] = {}
     for pattern in patterns:
-        found = [pattern]
+        names = [pattern]
         if any(sign in pattern for sign in "*?[") and not Path(pattern).exists():
-            found = sorted(glob(pattern))  # noqa: PTH207 - relative and absolute patterns alike
-            if not found:
+            names = sorted(glob(pattern))  # noqa: PTH207 - relative and absolute patterns alike
+            if not names:
                 raise ExperimentError(f"{pattern}: no file matches; expected an access log")
-        for name in found:
+        for name in names:
             path = Path(name)
             files.setdefault(path.resolve(), path)
     return [*files.values()]

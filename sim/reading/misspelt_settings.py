@@ -50,7 +50,7 @@ def misspelt(values: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Missp
             plain = flag.lstrip("-").replace("-", "_")
             if len(plain) >= SHORTEST:
                 spellings.setdefault(plain, name)
-    found = []
+    settings = []
     for name, value in values.items():
         if name in known or name in SINCE or name.startswith("_"):
             continue
@@ -59,5 +59,5 @@ def misspelt(values: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Missp
         for close in difflib.get_close_matches(name, spellings, n=1, cutoff=ALIKE):
             # A file that sets it too may have its own name for the value.
             if spellings[close] not in values:
-                found.append(Misspelt(name, spellings[close]))
-    return tuple(found)
+                settings.append(Misspelt(name, spellings[close]))
+    return tuple(settings)

@@ -58,11 +58,11 @@ def _rollout_notices(
             "more."
         )
     graceful_timeout = experiment.server.graceful_timeout
-    left = shutdown(rollout.termination_grace_period, rollout.pre_stop).grace_period
-    if graceful_timeout >= left and "server.graceful_timeout" not in varied:
+    grace_period = shutdown(rollout.termination_grace_period, rollout.pre_stop).grace_period
+    if graceful_timeout >= grace_period and "server.graceful_timeout" not in varied:
         notices.append(
-            f"graceful_timeout = {graceful_timeout} is not below the {left:g} s that pre_stop "
-            "leaves of the rollout's termination_grace_period: SIGKILL ends what takes longer, "
-            "and what waits in the backlog."
+            f"graceful_timeout = {graceful_timeout} is not below the {grace_period:g} s that "
+            "pre_stop leaves of the rollout's termination_grace_period: SIGKILL ends what takes "
+            "longer, and what waits in the backlog."
         )
     return notices

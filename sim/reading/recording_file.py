@@ -162,5 +162,5 @@ def as_cell(path: object) -> bytes:
     """A path as a cell of the file: without what would end the cell or the line."""
     if not isinstance(path, str):
         return b""
-    kept = path[:MOST_PATH].encode("ascii", "replace").decode()
-    return "".join("?" if each == "," or not each.isprintable() else each for each in kept).encode()
+    text = path[:MOST_PATH].encode("ascii", "replace").decode()
+    return "".join("?" if each == "," or not each.isprintable() else each for each in text).encode()

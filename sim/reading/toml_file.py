@@ -182,11 +182,11 @@ def _expected(hint: Any) -> str:  # noqa: ANN401 - a type is a value here
     """What a person would write for ``hint``."""
     if get_origin(hint) is Literal:
         return f"one of {', '.join(get_args(hint))}, in quotes"
-    words = {
+    descriptions = {
         bool: "true or false",
         int: "a whole number",
         float: "a number",
         str: "text in quotes",
         Distribution: "text in quotes such as 'exp:0.05'",
     }
-    return words.get(hint, "a list")
+    return descriptions.get(hint, "a list")

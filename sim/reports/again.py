@@ -27,32 +27,32 @@ def command_line(package: str, arguments: Sequence[str], environment: Mapping[st
     read = {name: environment[name] for name in READ if environment.get(name)}
     if "GUNICORN_CMD_ARGS" in read:
         read["GUNICORN_CMD_ARGS"] = _public_text(read["GUNICORN_CMD_ARGS"])
-    words = [f"{name}={quoted(value)}" for name, value in read.items()]
-    return " ".join([*words, called(package), *map(quoted, _public(arguments))])
+    variables = [f"{name}={quoted(value)}" for name, value in read.items()]
+    return " ".join([*variables, called(package), *map(quoted, _public(arguments))])
 
 
 def _public_text(arguments: str) -> str:
     try:
-        words = shlex.split(arguments)
+        tokens = shlex.split(arguments)
     except ValueError:
         return arguments  # Gunicorn refuses it as well.
-    public = _public(words)
-    return arguments if public == words else shlex.join(public)
+    public = _public(tokens)
+    return arguments if public == tokens else shlex.join(public)
 
 
 def _public(arguments: Sequence[str]) -> list[str]:
     """The words without the values of Gunicorn's ``--env``: secrets that no prediction reads."""
-    words: list[str] = []
-    for word in arguments:
-        if words and words[-1] in ENV:
-            words.append(_hidden(word))
-        elif word.startswith("--env="):
-            words.append(f"--env={_hidden(word.removeprefix('--env='))}")
-        elif word.startswith("-e") and len(word) > 2:
-            words.append(f"-e{_hidden(word[2:])}")
+    tokens: list[str] = []
+    for token in arguments:
+        if tokens and tokens[-1] in ENV:
+            tokens.append(_hidden(token))
+        elif token.startswith("--env="):
+            tokens.append(f"--env={_hidden(token.removeprefix('--env='))}")
+        elif token.startswith("-e") and len(token) > 2:
+            tokens.append(f"-e{_hidden(token[2:])}")
         else:
-            words.append(word)
-    return words
+            tokens.append(token)
+    return tokens
 
 
 def _hidden(pair: str) -> str:

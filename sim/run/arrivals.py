@@ -424,16 +424,16 @@ def _poisson(rates: Sequence[tuple[float, float]], random: Random) -> Iterator[f
     """
     # `Random.expovariate(1.0)`, without the way there.
     draw = random.random
-    left = -math.log(1.0 - draw())
+    integral = -math.log(1.0 - draw())
     for since, rate, until in _pieces(rates):
         if not rate:
             continue
         now = since
-        while (then := now + left / rate) < until:
+        while (then := now + integral / rate) < until:
             now = then
             yield now
-            left = -math.log(1.0 - draw())
-        left = max(0.0, left - (until - now) * rate)
+            integral = -math.log(1.0 - draw())
+        integral = max(0.0, integral - (until - now) * rate)
 
 
 class _Demands(NamedTuple):

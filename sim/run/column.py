@@ -129,26 +129,26 @@ def code_appended(column: vec[u8], value: int) -> vec[u8]:
 
 def smallest(column: vec[float], default: float) -> float:
     """The smallest number in a column that is not NaN; ``default`` without any."""
-    found = inf
+    minimum = inf
     row: i64 = 0
     number = len(column)
     while row < number:
-        if column[row] < found:  # noqa: PLR1730 - the call would cost more
-            found = column[row]
+        if column[row] < minimum:  # noqa: PLR1730 - the call would cost more
+            minimum = column[row]
         row += 1
-    return default if found == inf else found
+    return default if minimum == inf else minimum
 
 
 def largest(column: vec[float], default: float) -> float:
     """The largest number in a column that is not NaN; ``default`` without any."""
-    found = -inf
+    maximum = -inf
     row: i64 = 0
     number = len(column)
     while row < number:
-        if column[row] > found:  # noqa: PLR1730 - the call would cost more
-            found = column[row]
+        if column[row] > maximum:  # noqa: PLR1730 - the call would cost more
+            maximum = column[row]
         row += 1
-    return default if found == -inf else found
+    return default if maximum == -inf else maximum
 
 
 def occurrences(column: vec[i32]) -> list[int]:

@@ -39,7 +39,7 @@ from sim.study.observation import UNITS, parse_measure, split_measure
 from sim.study.parameter import KNOWN, Parameter, Value, at
 from sim.study.parameter import parse as parse_parameter
 from sim.study.question import Limits, Question
-from sim.study.sequential import FIRST_LOOK, looks
+from sim.study.sequential import FIRST_STAGE, stages
 from sim.study.sizing import Answer, Choice
 from sim.study.trial import Trial, submitter
 from sim.whole_file import whole_file
@@ -198,9 +198,9 @@ def _question(
     args: argparse.Namespace, experiment: Experiment, objectives: tuple[Objective, ...]
 ) -> Question:
     """The question that the command line asks."""
-    if args.replications < FIRST_LOOK:
+    if args.replications < FIRST_STAGE:
         raise ExperimentError(
-            f"replications is {args.replications}; a search takes {FIRST_LOOK} at least"
+            f"replications is {args.replications}; a search takes {FIRST_STAGE} at least"
         )
     fixed = {name for name in SEARCHED if getattr(args, name) is not None}
     chosen: dict[str, Sequence[Value]] = {
@@ -231,7 +231,7 @@ def _question(
             threads=max(int(number) for number in chosen.get("threads", THREADS)),
             memory=args.memory,
         ),
-        looks=looks(args.replications),
+        stages=stages(args.replications),
         floored=floored(experiment, objectives),
         present=Candidate(experiment.server, _memory(experiment)) if has_present else None,
     )
@@ -400,9 +400,9 @@ def _sides(args: argparse.Namespace, releases: list[str], *, alone: bool) -> dic
         elif args.experiment is not None:
             args.A, args.experiment = args.experiment, None
     if args.A is None or (args.B is None and len(releases) < 2 and not alone):
-        found = "no file" if args.A is None else f"only {args.A}"
+        given = "no file" if args.A is None else f"only {args.A}"
         raise ExperimentError(
-            f"compare is given {found}; expected two files, or one with --gunicorn twice or "
+            f"compare is given {given}; expected two files, or one with --gunicorn twice or "
             "--without-route"
         )
     if args.B is None:
@@ -462,8 +462,8 @@ def _choices(answer: Answer) -> tuple[Choice, ...]:
 
 def _about_servers(servers: Sequence[Server], notices: Sequence[str]) -> tuple[str, ...]:
     """What has to be said of some of the ``servers``, unless the notices have said so."""
-    said = [*limit_notices(servers), *_about_applications(servers)]
-    return tuple(notice for notice in said if notice not in notices)
+    sentences = [*limit_notices(servers), *_about_applications(servers)]
+    return tuple(notice for notice in sentences if notice not in notices)
 
 
 def _about_applications(servers: Iterable[Server]) -> tuple[str, ...]:

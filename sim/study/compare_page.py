@@ -10,7 +10,7 @@ from sim.study.compare import Contrast
 from sim.study.compare_report import FINDINGS, conditions, sentence
 from sim.study.formatting import heading, value_of
 from sim.study.observation import LATENCIES
-from sim.study.study_page import Told, dots, first_replication, interval_cell, value_cell
+from sim.study.study_page import PageNotices, dots, first_replication, interval_cell, value_cell
 
 
 def compare_page(
@@ -32,7 +32,7 @@ def compare_page(
         command: that makes the page again.
     """
     releases = {side: each.server.gunicorn for side, each in experiments.items()}
-    told = Told.of(notices)
+    grouped = PageNotices.of(notices)
     sections = [
         Section("measures", "Every measure, beside each other", _measures(contrasts)),
         *(
@@ -47,8 +47,8 @@ def compare_page(
         "both get the same requests.",
         command=command,
         sections=tuple(section for section in sections if section is not None),
-        assumptions=told.assumptions,
-        notices=told.others,
+        assumptions=grouped.assumptions,
+        notices=grouped.others,
     )
 
 
@@ -68,31 +68,31 @@ def _measures(contrasts: Sequence[Contrast]) -> tuple[Figure | Table, ...]:
         words=frozenset({5}),
         strong=frozenset(place for place, one in enumerate(contrasts) if one.decisive),
     )
-    shown = [
+    charted = [
         one
         for one in contrasts
         if one.measure in LATENCIES and one.measure != "max" and (one.a or one.b)
     ]
-    if not shown:
+    if not charted:
         return (table,)
     keys = (
         Key("dot", "predicted", "A, with its 95 % interval"),
         Key("dot", "measured", "B"),
     )
-    measures = [one.measure for one in shown]
+    measures = [one.measure for one in charted]
     figure = Figure(
         "sides",
         "Latency of both",
         " ".join(
             f"{one.measure}: A {value_of(one.a, one.measure)}, B {value_of(one.b, one.measure)} ms."
-            for one in shown
+            for one in charted
         ),
         keys,
         Rows(
             tuple(measures),
             (
-                dots(keys[0], measures, [one.a for one in shown]),
-                dots(keys[1], measures, [one.b for one in shown]),
+                dots(keys[0], measures, [one.a for one in charted]),
+                dots(keys[1], measures, [one.b for one in charted]),
             ),
             "latency (ms)",
         ),

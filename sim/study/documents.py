@@ -91,17 +91,17 @@ def size(answer: Answer, notices: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def sweep(
-    asked: Sweep, rows: Sequence[Row], notices: Sequence[str] = (), *, complete: bool = True
+    study: Sweep, rows: Sequence[Row], notices: Sequence[str] = (), *, complete: bool = True
 ) -> dict[str, Any]:
     """The document of ``python -m sim sweep --json``."""
     return {
         "schema": SWEEP,
         "complete": complete,
-        "gunicorn": asked.base.server.gunicorn,
-        "experiment": to_dict(asked.base),
+        "gunicorn": study.base.server.gunicorn,
+        "experiment": to_dict(study.base),
         "parameters": [
             {"name": parameter.name, "values": list(parameter.values)}
-            for parameter in asked.parameters
+            for parameter in study.parameters
         ],
         "confidence_level": CONFIDENCE,
         "rows": [
@@ -145,17 +145,17 @@ def compared(
     }
 
 
-def neighbours(found: Neighbours) -> dict[str, Any]:
+def neighbours(changed: Neighbours) -> dict[str, Any]:
     """What neighbours of a server do: a part of the document of ``python -m sim --json``."""
     return {
-        "replications": found.replications,
+        "replications": changed.replications,
         "confidence_level": CONFIDENCE,
         "changes": [
             {
                 "setting": each.setting,
                 "measures": [_contrast(contrast) for contrast in each.contrasts],
             }
-            for each in found.changes
+            for each in changed.changes
         ],
     }
 

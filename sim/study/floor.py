@@ -11,7 +11,7 @@ from sim.experiment import Experiment
 from sim.run.arrivals import schedule
 from sim.study.objective import LOST, Objective
 from sim.study.observation import LATENCIES, Observation, measure_of
-from sim.study.sequential import FIRST_LOOK, judge
+from sim.study.sequential import FIRST_STAGE, judge
 
 
 class Floor(NamedTuple):
@@ -25,14 +25,14 @@ def floored(base: Experiment, objectives: Sequence[Objective]) -> tuple[Floor, .
     """The objectives that the demands alone exceed, judged as any server is."""
     if any(o.is_lost and o.limit > 0 for o in objectives):
         return ()  # Those that are lost could be the longest.
-    floors = (floor(base, replication) for replication in range(FIRST_LOOK))
+    floors = (floor(base, replication) for replication in range(FIRST_STAGE))
     demands = [demand for demand in floors if demand is not None]
-    if len(demands) < FIRST_LOOK:
+    if len(demands) < FIRST_STAGE:
         return ()
     return tuple(
         Floor(o.measure, fmean(map(o.of, demands)))
         for o in objectives
-        if judge(demands, (o,), (FIRST_LOOK,)).decision == "fails"
+        if judge(demands, (o,), (FIRST_STAGE,)).decision == "fails"
     )
 
 

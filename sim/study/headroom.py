@@ -21,8 +21,8 @@ INSIDE = 3
 #: Largest load that holds / smallest that breaks, at which they are close enough.
 CLOSE = 0.98
 
-#: Looks at each load; so near the limit more of them would decide little.
-LOOKS = 3
+#: Stages of the sequential test at each load; near the limit more of them would decide little.
+STAGES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def headroom(question: Question, point: Point, known: Known) -> Headroom:
             return result(done=True)
         for value in values:
             loaded = (*point, (load, value))
-            tried[value] = judged(question, loaded, known, question.looks[:LOOKS])
+            tried[value] = judged(question, loaded, known, question.stages[:STAGES])
         if any(tried[value].verdict.decision is None for value in values):
             return result(done=False)
         failed = [value for value, one in tried.items() if one.verdict.decision == "fails"]

@@ -74,14 +74,14 @@ def machine_band(
         each = len(samples)
     if not number or not each:
         return None
-    found: list[list[Sample]] = []
+    predicted: list[list[Sample]] = []
     with progress("predicting other machines", number * each) as done:
         for costs in machines(number, experiment.costs, experiment.seed, ranges):
             there, of_machine = replace(experiment, costs=costs), []
             for replication in range(each):
                 # Another machine has other chances too: the band is of what runs there measure.
-                run = predict(there, replication, 1 + len(found), keep_rows=keep_rows)
+                run = predict(there, replication, 1 + len(predicted), keep_rows=keep_rows)
                 of_machine.append(sample_of(run))
-                done(len(found) * each + replication + 1)
-            found.append(of_machine)
-    return band_of(summary, samples[:each], found)
+                done(len(predicted) * each + replication + 1)
+            predicted.append(of_machine)
+    return band_of(summary, samples[:each], predicted)

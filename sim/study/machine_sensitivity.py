@@ -85,26 +85,26 @@ def machine_sensitivities(executor: Executor) -> dict[str, Any]:
     Args:
         executor: of processes or threads that predict.
     """
-    asked = experiments()
+    cases = experiments()
     base = Costs()
     ends = tuple(sides(base))
     drawn = machines(MACHINES, base, SEED)
 
     def submitted(name: str, costs: Costs, variants: range) -> list[Future[Figures]]:
-        return [executor.submit(predicted, asked[name], costs, variant) for variant in variants]
+        return [executor.submit(predicted, cases[name], costs, variant) for variant in variants]
 
     whole, probes, rest = range(VARIANTS), range(PROBES), range(PROBES, VARIANTS)
-    total = len(asked) * VARIANTS * (1 + len(ends) + len(drawn))
+    total = len(cases) * VARIANTS * (1 + len(ends) + len(drawn))
     with progress("predicting", total) as done:
         counter = count()
 
         def results(futures: Sequence[Future[Figures]]) -> list[Figures]:
             return [finished(future, done, counter) for future in futures]
 
-        defaults = {name: submitted(name, base, whole) for name in asked}
-        of_machines = {name: [submitted(name, costs, whole) for costs in drawn] for name in asked}
+        defaults = {name: submitted(name, base, whole) for name in cases}
+        of_machines = {name: [submitted(name, costs, whole) for costs in drawn] for name in cases}
         tried = {
-            (side, name): submitted(name, side.costs, probes) for side in ends for name in asked
+            (side, name): submitted(name, side.costs, probes) for side in ends for name in cases
         }
         before = {name: results(futures) for name, futures in defaults.items()}
         after = {case: results(futures) for case, futures in tried.items()}
@@ -121,7 +121,7 @@ def machine_sensitivities(executor: Executor) -> dict[str, Any]:
         (side, name): move(before[name], figures) if (side, name) in more else NO_MOVE
         for (side, name), figures in after.items()
     }
-    rows = [_row(name, ends, moves, asked) for name in dict.fromkeys(side.name for side in ends)]
+    rows = [_row(name, ends, moves, cases) for name in dict.fromkeys(side.name for side in ends)]
     return {
         "schema": SCHEMA,
         "requests": sensitivity.REQUESTS,
@@ -144,7 +144,7 @@ def _row(
     name: str,
     ends: Sequence[Side],
     moves: Mapping[tuple[Side, str], Mapping[str, Any]],
-    asked: Mapping[str, Experiment],
+    cases: Mapping[str, Experiment],
 ) -> dict[str, Any]:
     """What one range moves, and where it comes from."""
     entry = RANGES.factors.get(name) or RANGES.costs.get(name)
@@ -155,7 +155,7 @@ def _row(
         "assumed": entry is not None and entry.assumed is not None,
         "moves": {
             experiment: [moves[side, experiment] for side in ends if side.name == name]
-            for experiment in asked
+            for experiment in cases
         },
     }
 

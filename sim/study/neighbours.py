@@ -86,8 +86,8 @@ def neighbours(experiment: Experiment) -> Neighbours:
             return observations
 
         now = observed(experiment)
-        found = [_neighbour(setting, now, observed(one)) for setting, one in tried.items()]
-    return Neighbours(tuple(sorted(found, key=_mean)), replications)
+        changes = [_neighbour(setting, now, observed(one)) for setting, one in tried.items()]
+    return Neighbours(tuple(sorted(changes, key=_mean)), replications)
 
 
 def _experiments(experiment: Experiment) -> dict[str, Experiment]:

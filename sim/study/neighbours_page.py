@@ -12,18 +12,18 @@ from sim.study.neighbours import Neighbour, Neighbours
 from sim.study.study_page import dots, interval_cell, value_cell
 
 
-def neighbours_section(told: Sequence[Block], found: Neighbours) -> Section:
+def neighbours_section(advice: Sequence[Block], neighbours: Neighbours) -> Section:
     """What is known without a prediction, and what neighbours do to the same requests.
 
     Args:
-        told: see `sim.reports.html.summary_page.help_blocks`.
-        found: by `sim.study.neighbours.neighbours`.
+        advice: see `sim.reports.html.summary_page.help_blocks`.
+        neighbours: by `sim.study.neighbours.neighbours`.
     """
-    blocks: list[Block] = list(told)
-    if found.changes:
-        changes = found.changes
-        table = _table(changes, found.replications)
-        blocks = [_sentence(changes[0]), _figure(changes), table, *told]
+    blocks: list[Block] = list(advice)
+    if neighbours.changes:
+        changes = neighbours.changes
+        table = _table(changes, neighbours.replications)
+        blocks = [_sentence(changes[0]), _figure(changes), table, *advice]
     return Section("help", "What would help, and by how much", tuple(blocks))
 
 
@@ -41,15 +41,15 @@ def _sentence(best: Neighbour) -> str:
     )
 
 
-def _figure(found: Sequence[Neighbour]) -> Figure:
+def _figure(changes: Sequence[Neighbour]) -> Figure:
     keys = (
         Key("dot", "predicted", "mean latency, with its 95 % interval"),
         Key("hollow", "predicted", "p99"),
     )
-    labels = ("as it is", *(each.setting for each in found))
+    labels = ("as it is", *(each.setting for each in changes))
     series = []
     for key, measure in zip(keys, ("mean", "p99"), strict=True):
-        contrasts = [each.of(measure) for each in found]
+        contrasts = [each.of(measure) for each in changes]
         values = [contrasts[0].a, *(one.b for one in contrasts)]
         series.append(dots(key, [measure] * len(values), values))
     return Figure(
@@ -58,21 +58,21 @@ def _figure(found: Sequence[Neighbour]) -> Figure:
         " ".join(
             f"{each.setting}: mean {value_of(each.of('mean').b, 'mean')} ms, p99 "
             f"{value_of(each.of('p99').b, 'p99')} ms."
-            for each in found
+            for each in changes
         ),
         keys,
         Rows(labels, tuple(series), "latency (ms)"),
     )
 
 
-def _table(found: Sequence[Neighbour], replications: int) -> Table:
-    first = found[0]
+def _table(changes: Sequence[Neighbour], replications: int) -> Table:
+    first = changes[0]
     rows: list[tuple[Cell, ...]] = [
         ("as it is", *_cells([first.of(measure) for measure in ("mean", "p99", "lost")], now=True))
     ]
     rows += [
         (each.setting, *_cells([each.of(measure) for measure in ("mean", "p99", "lost")]))
-        for each in found
+        for each in changes
     ]
     head = ["set"]
     for measure in ("mean", "p99"):

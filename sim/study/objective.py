@@ -67,8 +67,8 @@ def parse(text: str) -> Objective:
         ExperimentError: when it is not understood.
     """
     route, match = "", _SYNTAX.fullmatch(text.strip())
-    if match is None and len(words := text.split(maxsplit=1)) == 2:
-        route, match = words[0], _SYNTAX.fullmatch(words[1].strip())
+    if match is None and len(parts := text.split(maxsplit=1)) == 2:
+        route, match = parts[0], _SYNTAX.fullmatch(parts[1].strip())
     if match is None or match["measure"] not in (*LATENCIES, LOST):
         raise ExperimentError(f"objective {text!r} is not understood; {_EXPECTED}")
     try:

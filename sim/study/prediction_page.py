@@ -13,7 +13,7 @@ from sim.study.neighbours_page import neighbours_section
 
 
 def prediction_page(
-    found: Neighbours,
+    neighbours: Neighbours,
     summary: Summary,
     portrait: Portrait,
     notices: Sequence[str],
@@ -22,11 +22,11 @@ def prediction_page(
     """The page of a prediction.
 
     Args:
-        found: neighbours of what was predicted.
+        neighbours: neighbours of what was predicted.
         summary: of its replications; the JSON document is made of it.
         portrait: of the same.
         notices: sentences about the experiment.
         command: that makes the page again.
     """
-    section = neighbours_section(help_blocks(summary), found)
+    section = neighbours_section(help_blocks(summary), neighbours)
     return summary_page(summary, portrait, notices, command, section)

@@ -44,7 +44,7 @@ class Question:
         objectives: all of them are to be met.
         candidates: the smallest first, at least one.
         limits: that they were kept within.
-        looks: see `sim.study.sequential`.
+        stages: replications of each stage; see `sim.study.sequential`.
         floored: objectives that no server can meet; see `sim.study.floor`.
         present: the configuration that there is now; None where nobody said.
     """
@@ -53,7 +53,7 @@ class Question:
     objectives: tuple[Objective, ...]
     candidates: tuple[Candidate, ...]
     limits: Limits
-    looks: tuple[int, ...]
+    stages: tuple[int, ...]
     floored: tuple[Floor, ...] = ()
     present: Candidate | None = None
 
@@ -77,19 +77,19 @@ class Judged:
 
 
 def judged(
-    question: Question, point: Point, known: Known, looks: Sequence[int] | None = None
+    question: Question, point: Point, known: Known, stages: Sequence[int] | None = None
 ) -> Judged:
     """How the question's base does at ``point``, as far as it is known."""
     reasons = overload(question.base, point) if _has_rate(question.base) else ()
     if reasons:
         return Judged(point, Verdict("fails", 0, 0, 0.0), (), reasons)
     observed = tuple(observations(point, known))
-    verdict = judge(observed, question.objectives, looks or question.looks)
+    verdict = judge(observed, question.objectives, stages or question.stages)
     return Judged(point, verdict, observed[: verdict.replications])
 
 
 def trials(judgements: Sequence[Judged]) -> list[Trial]:
-    """What brings each of them to its next look; nothing for those that are decided.
+    """What brings each of them to its next stage; nothing for those that are decided.
 
     All first replications come first, so that an interruption leaves something on all of them.
     """

@@ -130,16 +130,16 @@ def figures(experiment: str, variant: int, number: Fitted | None, factor: float)
     # In here: a process that predicts imports the interpreted model.
     from sim.model.simulation import predict  # noqa: PLC0415
 
-    asked = EXPERIMENTS[experiment]
+    case = EXPERIMENTS[experiment]
     if number is None:
-        run = predict(asked, 0, variant)
+        run = predict(case, 0, variant)
     elif number.module == COSTS:
-        value = scaled(number, getattr(asked.costs, number.name), factor)
-        costs = replace(asked.costs, **{number.name: value})
-        run = predict(replace(asked, costs=costs), 0, variant)
+        value = scaled(number, getattr(case.costs, number.name), factor)
+        costs = replace(case.costs, **{number.name: value})
+        run = predict(replace(case, costs=costs), 0, variant)
     else:
         with patched(number, factor):
-            run = predict(asked, 0, variant)
+            run = predict(case, 0, variant)
     return figures_of(run)
 
 

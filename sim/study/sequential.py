@@ -1,13 +1,12 @@
 """Sequential test whether a configuration meets its objectives, with few replications.
 
-Replications are looked at when there are 3, 6, 12, 24, ... of them. At each look Student's t
-gives, for each objective, bounds of its measure's mean: all below their limits decide for, one
-above decides against, and else there are more replications to come. After the last look it stays
-too close to call.
+The test has stages, of 3, 6, 12, 24, ... replications. At each stage Student's t gives, for each
+objective, bounds of its measure's mean. All bounds below their limits: the objectives are met. One
+bound above its limit: they are not. Otherwise the next stage needs more replications. After the
+last stage the configuration is too close to call.
 
-Each look is a chance to be wrong. Together they are wrong with a probability of at most
-1 - `CONFIDENCE` (Bonferroni: each look gets its part of that), as far as the replications'
-values are normal.
+Each stage can be wrong. Together they are wrong with a probability of at most 1 - `CONFIDENCE`
+(Bonferroni: each stage gets its part of that), as far as the replications' values are normal.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from sim.analysis.theory import student_t_probability, student_t_quantile
 from sim.study.objective import Objective
 from sim.study.observation import Observation
 
-#: Replications at the first look: the fewest of which a variance says anything.
-FIRST_LOOK = 3
+#: Replications of the first stage: the fewest of which a variance says anything.
+FIRST_STAGE = 3
 
 Decision = Literal["meets", "fails", "close"]
 
@@ -33,10 +32,10 @@ class Verdict:
     """The verdict of replications on the objectives.
 
     Attributes:
-        decision: ``meets``, ``fails``, ``close`` (too close to call after all looks), or None
+        decision: ``meets``, ``fails``, ``close`` (too close to call after all stages), or None
             while there are too few.
         replications: number that it rests on.
-        needed: number of replications at the next look; ``replications`` once decided.
+        needed: number of replications of the next stage; ``replications`` once decided.
         confidence: that all objectives are met, judged by these replications alone, from 0 to 1;
             None with fewer than two.
     """
@@ -47,10 +46,10 @@ class Verdict:
     confidence: float | None
 
 
-def looks(most: int) -> tuple[int, ...]:
-    """Numbers of replications at which to look, up to ``most``."""
+def stages(most: int) -> tuple[int, ...]:
+    """Numbers of replications of all stages, up to ``most``."""
     numbers = []
-    number = FIRST_LOOK
+    number = FIRST_STAGE
     while number < most:
         numbers.append(number)
         number *= 2
@@ -60,14 +59,14 @@ def looks(most: int) -> tuple[int, ...]:
 def judge(
     observations: Sequence[Observation], objectives: Sequence[Objective], at: Sequence[int]
 ) -> Verdict:
-    """The verdict at the first look that decides.
+    """The verdict of the first stage that decides.
 
     Args:
         observations: of replications 0, 1, ... as far as they are known without a gap; those
-            after the look that decides are not looked at, so that more knowledge than it takes
+            after the stage that decides are not used, so that more knowledge than it takes
             does not change the answer.
         objectives: at least one.
-        at: the looks, rising, each at least 2.
+        at: replications of the stages, rising, each at least 2.
     """
     confidence = 1 - (1 - CONFIDENCE) / len(at)
     for number in at:

@@ -110,7 +110,7 @@ def plan(question: Question, known: Known) -> list[Trial]:
         return trials(
             [*aside, *(what.judged for what in what_ifs(question, nearest.judged.point, known))]
         )
-    base, most = question.base, question.looks[-1]
+    base, most = question.base, question.stages[-1]
     room = headroom(question, search.best.judged.point, known)
     alternatives, undecided = _alternatives(question, search.best, known)
     wanted = trials([*aside, *(one for _, one in room.judgements), *undecided])
@@ -120,7 +120,7 @@ def plan(question: Question, known: Known) -> list[Trial]:
 
 
 def remaining(question: Question, known: Known) -> int:
-    """The most trials that are still to come, if what is decided next is decided at first look."""
+    """The most trials that are still to come, if the next decisions fall at their first stage."""
     search = _search(question, question.candidates, known)
     if not search.undecided:
         return len(plan(question, known))

@@ -31,7 +31,7 @@ from sim.study.sizing_report import (
     headroom_sentence,
 )
 from sim.study.study_page import (
-    Told,
+    PageNotices,
     dots,
     first_replication,
     headroom_blocks,
@@ -48,18 +48,18 @@ def sizing_page(answer: Answer, notices: Sequence[str], command: str) -> Page:
         notices: sentences about the experiment.
         command: that makes the page again.
     """
-    question, told, best = answer.question, Told.of(notices), answer.best
+    question, grouped, best = answer.question, PageNotices.of(notices), answer.best
     sections = [
         _choices(answer),
         _help(answer),
         _headroom(answer),
         _deaths(answer),
     ]
-    shown = best or answer.closest
-    if shown is not None and not shown.judged.overload:
-        experiment = replace(question.base, server=shown.candidate.server)
+    choice = best or answer.closest
+    if choice is not None and not choice.judged.overload:
+        experiment = replace(question.base, server=choice.candidate.server)
         what = "answer" if best is not None else "closest"
-        heading = f"The {what}: {configuration(shown.judged.point)}"
+        heading = f"The {what}: {configuration(choice.judged.point)}"
         sections.append(first_replication(what, heading, experiment))
     second = None if answer.headroom is None else headroom_sentence(answer.headroom)
     return Page(
@@ -69,9 +69,9 @@ def sizing_page(answer: Answer, notices: Sequence[str], command: str) -> Page:
         command=command,
         cards=() if best is None else _cards(best),
         sections=tuple(section for section in sections if section is not None),
-        assumptions=told.assumptions,
+        assumptions=grouped.assumptions,
         overload=() if answer.closest is None else answer.closest.judged.overload,
-        notices=told.others,
+        notices=grouped.others,
     )
 
 

@@ -40,14 +40,14 @@ DECISIONS = {"meets": "meets", "fails": "misses", "close": "too close to call", 
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PageNotices:
     """The notices of a result, as a page has them."""
 
     assumptions: tuple[str, ...]
     others: tuple[str, ...]
 
     @classmethod
-    def of(cls, notices: Sequence[str]) -> Told:
+    def of(cls, notices: Sequence[str]) -> PageNotices:
         """The assumptions, and what is said besides."""
         return cls(
             tuple(each for each in notices if isinstance(each, Assumption)),

@@ -19,7 +19,7 @@ from sim.reports.html.page import (
 from sim.study.formatting import NONE, SCALE, half_width_of, heading, value_of
 from sim.study.observation import estimate, split_measure, unit_of
 from sim.study.parameter import Point, formatted
-from sim.study.study_page import Told, dots, interval_cell, value_cell
+from sim.study.study_page import PageNotices, dots, interval_cell, value_cell
 from sim.study.sweep import Row, Sweep
 from sim.study.sweep_report import conditions, headline, measures_of
 
@@ -42,7 +42,7 @@ def sweep_page(
         notices: sentences about the experiment.
         command: that makes the page again.
     """
-    told = Told.of(notices)
+    grouped = PageNotices.of(notices)
     figure = _figure(sweep, rows, measure)
     blocks: list[Block] = [] if figure is None else [figure]
     blocks.append(_table(sweep, rows, measure))
@@ -52,8 +52,8 @@ def sweep_page(
         conditions=conditions(sweep, rows),
         command=command,
         sections=(Section("points", f"{heading(measure)}, at every point", tuple(blocks)),),
-        assumptions=told.assumptions,
-        notices=told.others,
+        assumptions=grouped.assumptions,
+        notices=grouped.others,
     )
 
 
@@ -133,12 +133,12 @@ def _table(sweep: Sweep, rows: Sequence[Row], measure: str) -> Table:
         head += [heading(one), "95 % interval"] if one == measure else [heading(one)]
 
     def cells(row: Row) -> tuple[Cell, ...]:
-        found: list[Cell] = [formatted(value) for _, value in row.point]
+        columns: list[Cell] = [formatted(value) for _, value in row.point]
         for one in measures:
             value = estimate(row.observations, one)
-            found.append(value_cell(value, one))
+            columns.append(value_cell(value, one))
             if one == measure:
-                found.append(interval_cell(value, one))
-        return tuple(found)
+                columns.append(interval_cell(value, one))
+        return tuple(columns)
 
     return Table("Every point", tuple(head), tuple(map(cells, rows)))

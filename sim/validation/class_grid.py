@@ -61,8 +61,8 @@ class ClassCell:
     def name(self) -> str:
         """All levels, in words."""
         plural = "worker" if self.workers == 1 else "workers"
-        words = [self.worker_class, f"{self.workers} {plural}", f"load {self.load:g}"]
-        return ", ".join([*words, self.service, self.demand, self.connection])
+        levels = [self.worker_class, f"{self.workers} {plural}", f"load {self.load:g}"]
+        return ", ".join([*levels, self.service, self.demand, self.connection])
 
     def rate(self, cores: int) -> float:
         """Requests / s that ask for ``load`` of the capacity.

@@ -80,11 +80,11 @@ class Cell:
     def name(self) -> str:
         """All levels, in words."""
         workers, threads = self.shape
-        words = [self.worker_class, f"{workers}x{threads}", f"load {self.load:g}", self.service]
-        words += [self.demand, self.connection]
-        words += ["connections = threads"] if self.worker_connections == "threads" else []
-        words += ["reuse_port"] if self.reuse_port else []
-        return ", ".join(words)
+        levels = [self.worker_class, f"{workers}x{threads}", f"load {self.load:g}", self.service]
+        levels += [self.demand, self.connection]
+        levels += ["connections = threads"] if self.worker_connections == "threads" else []
+        levels += ["reuse_port"] if self.reuse_port else []
+        return ", ".join(levels)
 
     def rate(self, cores: int) -> float:
         """Requests / s that ask for ``load`` of the capacity.

@@ -63,9 +63,9 @@ class LimitedCell:
     def name(self) -> str:
         """All levels, in words."""
         workers, threads = SHAPES[self.worker_class]
-        words = [f"limit {self.limit:g}", self.worker_class, f"{workers}x{threads}"]
-        words += [f"load {self.load:g}", self.service, self.demand]
-        return ", ".join([*words, f"burst {self.burst:g}"] if self.burst else words)
+        levels = [f"limit {self.limit:g}", self.worker_class, f"{workers}x{threads}"]
+        levels += [f"load {self.load:g}", self.service, self.demand]
+        return ", ".join([*levels, f"burst {self.burst:g}"] if self.burst else levels)
 
     def experiment(self, host: Host, seed: int) -> Experiment:
         """The cell as an experiment of one replication on ``host``."""

@@ -104,12 +104,12 @@ def pair_events(
     The first event of a kind and process is the first on the other side, the second the second,
     and so on; what one side has more of stands alone.
     """
-    left, right = _numbered(predicted), _numbered(measured)
+    of_predicted, of_measured = _numbered(predicted), _numbered(measured)
     first, other_first = (events[0].time if events else 0.0 for events in (predicted, measured))
     pairs = []
-    for key in {**right, **left}:
+    for key in {**of_measured, **of_predicted}:
         kind, process, _ = key
-        one, other = left.get(key), right.get(key)
+        one, other = of_predicted.get(key), of_measured.get(key)
         difference = _less(one, other)
         if one is not None and other is not None and one < 0 and other < 0:
             difference = (one - first) - (other - other_first)

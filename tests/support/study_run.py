@@ -16,7 +16,7 @@ from sim.study.floor import floored
 from sim.study.objective import complete, parse
 from sim.study.parameter import Value
 from sim.study.question import Limits, Question
-from sim.study.sequential import looks
+from sim.study.sequential import stages
 from sim.study.sizing import plan
 from sim.study.trial import Known, submitter
 
@@ -59,7 +59,7 @@ def question(
             max(map(int, chosen["threads"])),
             None,
         ),
-        looks(most),
+        stages(most),
         floored(base, asked),
         present,
     )

@@ -23,7 +23,7 @@ from sim.command import run_command
 from sim.experiment.distribution import Distribution
 from sim.model.simulation import predict
 from sim.study.check.finding import Finding
-from sim.study.check.linting import findings, linting
+from sim.study.check.linting import findings_of, linting
 from sim.study.check.rule import LEVELS, Rule
 from sim.study.check.rules import RULES
 from sim.study.check.subject import Subject
@@ -50,7 +50,7 @@ def found_of(checked: Subject, *names: str) -> dict[str, Finding]:
         for replication in range(REPLICATIONS if wanted else 0):
             trial = Trial((("experiment", place),), replication)
             known[trial] = observe(predict(experiment, replication))
-    return {finding.rule: finding for finding in findings(asked, known)}
+    return {finding.rule: finding for finding in findings_of(asked, known)}
 
 
 def test_every_rule_has_a_case_and_a_name_of_its_own() -> None:

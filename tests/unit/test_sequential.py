@@ -11,7 +11,7 @@ from sim.analysis.theory import student_t_probability, student_t_quantile
 from sim.errors import ExperimentError
 from sim.study.objective import Objective, complete, parse
 from sim.study.observation import Observation
-from sim.study.sequential import judge, looks
+from sim.study.sequential import judge, stages
 
 NOTHING_LOST = Observation(0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.0, 10.0, 0.5, 0.0)
 
@@ -76,10 +76,10 @@ def test_nothing_may_be_lost_unless_it_is_said() -> None:
 # --- verdicts -------------------------------------------------------------------------------------
 
 
-def test_looks_double() -> None:
-    assert looks(40) == (3, 6, 12, 24, 40)
-    assert looks(24) == (3, 6, 12, 24)
-    assert looks(3) == (3,)
+def test_stages_double() -> None:
+    assert stages(40) == (3, 6, 12, 24, 40)
+    assert stages(24) == (3, 6, 12, 24)
+    assert stages(3) == (3,)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_it_is_wrong_as_seldom_as_it_says() -> None:
     objectives = (parse("p99=1s"),)
     wrong = sum(
         judge(
-            seen(*(random.gauss(1.0 + 1e-9, 0.2) for _ in range(24))), objectives, looks(24)
+            seen(*(random.gauss(1.0 + 1e-9, 0.2) for _ in range(24))), objectives, stages(24)
         ).decision
         == "meets"
         for _ in range(1000)
@@ -127,7 +127,7 @@ def test_it_is_wrong_as_seldom_as_it_says() -> None:
     assert wrong <= 50
     # And it is no excuse for never saying anything.
     right = sum(
-        judge(seen(*(random.gauss(0.8, 0.2) for _ in range(24))), objectives, looks(24)).decision
+        judge(seen(*(random.gauss(0.8, 0.2) for _ in range(24))), objectives, stages(24)).decision
         == "meets"
         for _ in range(200)
     )

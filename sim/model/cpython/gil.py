@@ -189,14 +189,14 @@ class Gil:
             return
         if self.core is None:
             self.waiting.extend(work for work in self._removed() if work is not holder)
-            left = holder.seconds
+            remaining = holder.seconds
         else:
-            left = self.left + self.end - self.clock.time
+            remaining = self.left + self.end - self.clock.time
             self.left = 0.0
             core, self.core = self.core, None
             self._release(core)
         self.end = -1.0
-        self.waiting.insert(0, Work(left, holder.then, holder.argument, holder.thread))
+        self.waiting.insert(0, Work(remaining, holder.then, holder.argument, holder.thread))
 
     def resume(self) -> None:
         """Compute on, after `stop`."""

@@ -371,10 +371,10 @@ class EventLoopWorker(Worker):
 
     def _leave(self) -> None:
         """The end of `run()`: what is left is closed."""
-        left = list(self.conns)
+        connections = list(self.conns)
         self.conns.clear()
         self._forget_requests()
-        for connection in left:
+        for connection in connections:
             self.clients.closed(connection)
         self.loop.stop()
         self.exit(self.status or 0)

@@ -185,10 +185,10 @@ class UvicornWorker(AsyncioWorker):
 
     def _count(self, ticks: int, since: float) -> None:
         """Count ticks, the first of them a sleep after ``since``, and heartbeat at those due."""
-        looks = (self.counter + ticks) // NOTIFIES - self.counter // NOTIFIES
+        checks = (self.counter + ticks) // NOTIFIES - self.counter // NOTIFIES
         first = since + (NOTIFIES - self.counter % NOTIFIES) * self.poll_timeout
-        for look in range(looks):
-            time = first + look * NOTIFIES * self.poll_timeout
+        for check in range(checks):
+            time = first + check * NOTIFIES * self.poll_timeout
             if time - self.notified > self.timeout_notify:
                 self.notified = time
         self.counter += ticks

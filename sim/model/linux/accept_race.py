@@ -265,10 +265,10 @@ def _first_apart(
     """
     pollers = len(sleeping)
     ran_here = _bits(pollers, cores, random)
-    left = ran_here
-    while left:
-        place = left.bit_length() - 1
-        left ^= 1 << place
+    unchecked = ran_here
+    while unchecked:
+        place = unchecked.bit_length() - 1
+        unchecked ^= 1 << place
         if sleeping[place].finished_at > since and random.random() >= APART_AFTER_FINISH:
             ran_here ^= 1 << place
     sent = (1 << elsewhere) - 1
@@ -344,7 +344,7 @@ def _first_owed(
     ``queued`` has a bit for each place in ``sleeping``. On machines without affine wake-ups
     ``apart`` is the probability that the winner of the previous connection is owed time.
     """
-    found = -1
+    winner = -1
     overtake = costs.wake_overtake if apart < 0 else APART_OVERTAKE
     while queued:
         place = queued.bit_length() - 1
@@ -362,10 +362,10 @@ def _first_owed(
         else:
             owed = costs.wake_owed if place else costs.wake_first
         if random.random() < owed:
-            found = place
+            winner = place
             if random.random() < overtake:
                 break
-    return found
+    return winner
 
 
 def _bits(number: int, of: int, random: Chance) -> int:

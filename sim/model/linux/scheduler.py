@@ -222,11 +222,11 @@ class Cores:
         place = self._place(core, gil, work)
         core.queue.insert(place, (gil, work))
         if place == 0:
-            may = now = self.clock.time
-            kept = core.began + self.slice
-            if kept > now and gil.random is not None and self.random.random() < KEEP:
-                may = kept
-            running.end_by(may)
+            end = now = self.clock.time
+            slice_end = core.began + self.slice
+            if slice_end > now and gil.random is not None and self.random.random() < KEEP:
+                end = slice_end
+            running.end_by(end)
         if self.free or len(core.queue) > 1:
             self._pull_later()
 
@@ -313,19 +313,19 @@ class Cores:
     def _busiest(self) -> Core:
         """The first of those with the longest queue."""
         # Loops, not `max` and `min` with a key: half the time where there are hundreds.
-        found, longest = self.each[0], 0
+        busiest, longest = self.each[0], 0
         for core in self.each:
             length = len(core.queue)
             if length > longest:
-                found, longest = core, length
-        return found
+                busiest, longest = core, length
+        return busiest
 
     def _least_busy(self) -> Core:
         """The first of those with the shortest queue."""
-        found = self.each[0]
-        shortest = len(found.queue)
+        least_busy = self.each[0]
+        shortest = len(least_busy.queue)
         for core in self.each:
             length = len(core.queue)
             if length < shortest:
-                found, shortest = core, length
-        return found
+                least_busy, shortest = core, length
+        return least_busy

@@ -216,9 +216,9 @@ def _svg(unique: str, title: str, description: str, text: str) -> str:
 
 def _referred(element: ElementTree.Element) -> list[str]:
     """The ids that an element refers to."""
-    found = [name for value in element.attrib.values() for name in _REFERENCE.findall(value)]
+    references = [name for value in element.attrib.values() for name in _REFERENCE.findall(value)]
     href = element.get(_HREF, "")
-    return [*found, href[1:]] if href.startswith("#") else found
+    return [*references, href[1:]] if href.startswith("#") else references
 
 
 def _attribute(name: str, value: str, ids: Mapping[str, str]) -> str:

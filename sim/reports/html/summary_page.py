@@ -211,14 +211,14 @@ def latency_figure(
     dots = Key("dot", colour, "quantile, and its 95 % interval" if several else "quantile")
     dashed = Key("dashed", "ideal", "one ideal shared queue")
     last = max((share for share, _ in curve.latency), default=0.5)
-    shown = {share: each for share, each in estimates.items() if share <= last} or estimates
+    within = {share: each for share, each in estimates.items() if share <= last} or estimates
     series = (
         Series(
             dots,
-            tuple(map(_decades, shown)),
-            tuple(1000 * each.value for each in shown.values()),
-            tuple(1000 * max(0.0, each.low) for each in shown.values() if each.low is not None),
-            tuple(1000 * each.high for each in shown.values() if each.high is not None),
+            tuple(map(_decades, within)),
+            tuple(1000 * each.value for each in within.values()),
+            tuple(1000 * max(0.0, each.low) for each in within.values() if each.low is not None),
+            tuple(1000 * each.high for each in within.values() if each.high is not None),
         ),
         _curve(line, curve.latency),
         _curve(dashed, curve.ideal),
@@ -267,11 +267,11 @@ def _quantiles_table(latency: Times, ideal: Times | None, word: str) -> Table:
 
 
 def _curve(key: Key, points: Points) -> Series:
-    shown = [(share, latency) for share, latency in points if share >= FASTEST]
+    visible = [(share, latency) for share, latency in points if share >= FASTEST]
     return Series(
         key,
-        tuple(_decades(share) for share, _ in shown),
-        tuple(1000 * latency for _, latency in shown),
+        tuple(_decades(share) for share, _ in visible),
+        tuple(1000 * latency for _, latency in visible),
     )
 
 
@@ -366,7 +366,7 @@ def parts_figure(name: str, summary: Summary) -> Figure | None:
         Series(key, tuple(1000 * value for value in pair), (0.0, 1.0))
         for key, pair in zip(keys, values, strict=True)
     )
-    told = ", ".join(
+    parts = ", ".join(
         f"{time(pair[0]).text} {key.text}" for key, pair in zip(keys, values, strict=True)
     )
     table = Table(
@@ -380,7 +380,8 @@ def parts_figure(name: str, summary: Summary) -> Figure | None:
     return Figure(
         name,
         "Where the mean latency goes",
-        f"Of the mean latency: {told}. In the ideal queue a request waits {time(ideal_wait).text}.",
+        f"Of the mean latency: {parts}. "
+        f"In the ideal queue a request waits {time(ideal_wait).text}.",
         keys,
         Rows(("this server", "ideal queue"), series, "ms of the mean latency"),
         table,
@@ -388,10 +389,10 @@ def parts_figure(name: str, summary: Summary) -> Figure | None:
 
 
 def _queues(summary: Summary) -> Figure | None:
-    shown = sorted(summary.queues, key=lambda queue: -queue.time_average.value)[:MOST_WORKERS]
-    if not any(queue.largest for queue in shown):
+    busiest = sorted(summary.queues, key=lambda queue: -queue.time_average.value)[:MOST_WORKERS]
+    if not any(queue.largest for queue in busiest):
         return None
-    rows = [queue for queue in summary.queues if queue in shown]
+    rows = [queue for queue in summary.queues if queue in busiest]
     key = Key("bar", "measured", "requests that wait, on average")
     return Figure(
         "queues",
@@ -620,9 +621,9 @@ def _losses_table(summary: Summary) -> Table:
 
 
 def _events_table(summary: Summary) -> Table:
-    shown = summary.events[:MOST_EVENTS]
-    rest = len(summary.events) - len(shown)
-    more = f", the first {len(shown)} of {len(summary.events):,} events" if rest else ""
+    events = summary.events[:MOST_EVENTS]
+    rest = len(summary.events) - len(events)
+    more = f", the first {len(events)} of {len(summary.events):,} events" if rest else ""
     return Table(
         f"What happened in the first replication{more}",
         ("s", "process", "what happens"),
@@ -632,7 +633,7 @@ def _events_table(summary: Summary) -> Table:
                 event.process,
                 describe(event.kind, event.process),
             )
-            for event in shown
+            for event in events
         ),
         words=frozenset({1, 2}),
     )
@@ -643,7 +644,7 @@ def _events_table(summary: Summary) -> Table:
 
 def help_blocks(summary: Summary) -> tuple[Block, ...]:
     """What is known to help without another prediction, and where to ask for more."""
-    told: list[str] = []
+    sentences: list[str] = []
     latency, ideal = summary.latency, summary.ideal_latency
     load = summary.load
     traits = TRAITS[summary.experiment["server"]["worker_class"]]
@@ -651,31 +652,31 @@ def help_blocks(summary: Summary) -> tuple[Block, ...]:
     same = counted(load.capacity, slot) if traits.bounded else "workers"
     if traits.bounded and load.offered is not None and load.offered >= load.capacity:
         least = math.floor(load.offered) + 1
-        told.append(
+        sentences.append(
             f"The requests need {load.offered:.2f} {slot}s, so at least {counted(least, slot)} "
             f"in place of {load.capacity:,}, or fewer or shorter requests."
         )
     elif summary.recovery:
-        told.append(
+        sentences.append(
             "The ideal queue has none of the disturbances, so it says nothing of what a setting "
             "can save."
         )
     elif latency is not None and ideal is not None:
         less = latency.mean.value - ideal.mean.value
         if less > 0.01 * latency.mean.value:
-            told.append(
+            sentences.append(
                 f"Another way to share the same {same} can save at most "
                 f"{time(less).text} of the mean latency of {time(latency.mean.value).text}: an "
                 "ideal queue saves that much."
             )
         else:
-            told.append(
+            sentences.append(
                 f"No other way to share the same {same} is noticeably "
                 "faster: an ideal queue is not."
             )
     restarts = summary.restarts
     if restarts is not None and restarts.jitter is not None:
-        told.append(
+        sentences.append(
             f"max_requests_jitter = {restarts.jitter:,} lets workers restart one at a time; "
             f"{restarts.together} were missing together."
         )
@@ -683,4 +684,4 @@ def help_blocks(summary: Summary) -> tuple[Block, ...]:
         "With the same flags, the command check predicts what other changes of settings do, and "
         "size finds the smallest server that meets an objective."
     )
-    return (tuple(told), more) if told else (more,)
+    return (tuple(sentences), more) if sentences else (more,)

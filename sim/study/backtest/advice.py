@@ -46,62 +46,62 @@ class Known:
 
 def advice(judgement: Judgement, known: Known) -> tuple[str, ...]:
     """Sentences, what matters most first."""
-    said = []
+    sentences = []
     changed = [figure for figure in judgement.deciding if _demand_is_the_cause(figure)]
     if changed:
         worst = max(changed, key=lambda figure: abs(figure.error or 0.0))
-        said.append(
+        sentences.append(
             f"The demand changed between the halves: with the judged requests' own, {worst.name} "
             f"is {abs(worst.own_error or 0.0):.0%} off instead of {abs(worst.error or 0.0):.0%}. "
             "Take a log of a longer time, or of one that is alike."
         )
     if known.unknown > RARE:
-        said.append(
+        sentences.append(
             f"{known.unknown:.0%} of the judged requests are of routes that the first half does "
             "not have, and got the demand of all requests; a longer log has more of them."
         )
     if not known.cpu and known.guess is not None:
-        said.append(
+        sentences.append(
             f"Request times are {known.guess.growth:.0%} longer in the busier half of the learnt "
             f"time, as if {known.guess.part:.0%} of them were CPU: try --log-cpu "
             f"{known.guess.part:.2f}. A database that slows down looks the same; the one line of "
             "sim.reading.recorder in gunicorn.conf.py tells them apart, with --demand FILE.csv."
         )
     elif not known.cpu:
-        said.append(
+        sentences.append(
             "A log does not say how much of a request time computes, so all of it is taken for "
             "I/O. Record both with the one line of sim.reading.recorder in gunicorn.conf.py, and "
             "give --demand FILE.csv; or say the part with --log-cpu."
         )
     if not known.calibrated:
-        said.append(
+        sentences.append(
             "What Gunicorn's own steps cost is that of the published machine. Calibrate yours: "
             "python -m reference_app calibrate --app myapp:app --out costs.toml, then --costs."
         )
     if not known.proxy:
-        said.append(
+        sentences.append(
             "Gunicorn's log does not have the wait, so the wait is not judged. nginx's has it: "
             "--against FILE, in a format with $msec and $upstream_response_time."
         )
     if not known.gunicorn:
-        said.append(
+        sentences.append(
             "A proxy's log has wait and service in one, so demand is what is left of it without "
             "the predicted wait. Gunicorn's own as --access-log, and this one as --against, "
             "measure the two apart."
         )
     elif not known.workers:
-        said.append("Shares by worker are not judged: the log has no %(p)s.")
+        sentences.append("Shares by worker are not judged: the log has no %(p)s.")
     elif known.restarts:
-        said.append(
+        sentences.append(
             "Shares by worker are not judged: more processes served the requests than there are "
             "workers, so some were restarted."
         )
     if known.whole:
-        said.append(
+        sentences.append(
             "Arrivals were drawn within the logged seconds, so bursts within a second are lost; "
             "nginx's $msec has them."
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def _demand_is_the_cause(figure: Figure) -> bool:

@@ -93,7 +93,7 @@ def main(arguments: Sequence[str]) -> None:
     args = _parser().parse_args(arguments[1:])
     page = report_path(args)
     _refuse_unread(args)
-    _take_words(args)
+    _take_positional(args)
     described = described_by(args, replay=False)
     log = described.log
     if log is None:
@@ -137,19 +137,19 @@ def main(arguments: Sequence[str]) -> None:
         guess=guess,
         unknown=demands.unknown(replay.routes) / len(replay.routes),
     )
-    told = [*notices, *described.notices, *(() if against is None else against.notices)]
+    remarks = [*notices, *described.notices, *(() if against is None else against.notices)]
     # They are about a replay of the log, whose request times are the demand.
     left_out = {*log.demand_notices, *(() if against is None else against.demand_notices)}
-    told = [notice for notice in told if notice not in left_out]
+    remarks = [notice for notice in remarks if notice not in left_out]
     if recording is None:
-        told.append(_about_demand(log, queueing=queueing))
-    told += _differing(past)
+        remarks.append(_about_demand(log, queueing=queueing))
+    remarks += _differing(past)
     answer = Answer(
         experiment=base,
         past=past,
         judgement=judgement,
         advice=advice(judgement, known),
-        notices=tuple(sorted(told, key=lambda notice: not isinstance(notice, Assumption))),
+        notices=tuple(sorted(remarks, key=lambda notice: not isinstance(notice, Assumption))),
         replications=args.replications,
         seconds=length(replay.end - replay.begin),
         learnt=len(past.learnt) if recording is None else len(recording),
@@ -217,13 +217,13 @@ def _window(text: str) -> int:
     raise argparse.ArgumentError(None, f"--window is {text!r}; expected a whole number >= 1")
 
 
-def _take_words(args: argparse.Namespace) -> None:
-    """Take the words without a flag: a pasted command line, or files of the log."""
-    words: list[str] = args.FILE
-    if words and pasted.starts_gunicorn(words[0]) and not Path(words[0]).is_file():
-        args.pasted = pasted.read(words, ())
-    elif words:
-        args.access_log = [*(args.access_log or ()), *words]
+def _take_positional(args: argparse.Namespace) -> None:
+    """Take the arguments without a flag: a pasted command line, or files of the log."""
+    arguments: list[str] = args.FILE
+    if arguments and pasted.starts_gunicorn(arguments[0]) and not Path(arguments[0]).is_file():
+        args.pasted = pasted.read(arguments, ())
+    elif arguments:
+        args.access_log = [*(args.access_log or ()), *arguments]
 
 
 def _refuse_unread(args: argparse.Namespace) -> None:

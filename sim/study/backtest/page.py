@@ -25,7 +25,7 @@ from sim.study.backtest.judgement import Figure as Judged
 from sim.study.backtest.report import conditions, moment, off_by, sentence, value_text
 from sim.study.backtest.served import Interval
 from sim.study.formatting import NONE
-from sim.study.study_page import Told
+from sim.study.study_page import PageNotices
 
 #: Routes that have a row.
 MOST_ROUTES = 40
@@ -44,7 +44,7 @@ def backtest_page(answer: Answer, command: str) -> Page:
         answer: its prediction, and what is said of it.
         command: that makes the page again.
     """
-    judgement, told = answer.judgement, Told.of(answer.notices)
+    judgement, grouped = answer.judgement, PageNotices.of(answer.notices)
     sections = [
         Section("figures", "Predicted beside the log", _figures(judgement.figures)),
         Section("time", "Over time", _over_time(answer)),
@@ -53,7 +53,7 @@ def backtest_page(answer: Answer, command: str) -> Page:
         sections.append(Section("routes", "By route", (_routes(judgement.routes.items()),)))
     if answer.advice:
         sections.append(Section("help", "What would make it better", (answer.advice,)))
-    notices = list(told.others)
+    notices = list(grouped.others)
     if judgement.lost:
         notices.insert(
             0,
@@ -70,7 +70,7 @@ def backtest_page(answer: Answer, command: str) -> Page:
         conditions=conditions(answer),
         command=command,
         sections=tuple(sections),
-        assumptions=told.assumptions,
+        assumptions=grouped.assumptions,
         notices=tuple(notices),
     )
 

@@ -32,7 +32,7 @@ from sim.reports.output import (
 from sim.study.carry_out import Submit, add_where, carry_out, interruption
 from sim.study.check import document, sarif
 from sim.study.check.finding import Finding
-from sim.study.check.linting import AS_IT_IS, findings, headroom_of, linting, plan
+from sim.study.check.linting import AS_IT_IS, findings_of, headroom_of, linting, plan
 from sim.study.check.rule import LEVELS, Level
 from sim.study.check.subject import Subject
 from sim.study.memory_size import parse as parse_memory
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> None:
         KeyboardInterrupt: after Ctrl-C, when what was known by then has been printed.
         SystemExit: with status 1, for a finding of the level of ``--fail-on`` or a worse one.
     """
-    args = _parser().parse_args(_words(arguments[1:]))
+    args = _parser().parse_args(_tokens(arguments[1:]))
     path = None if args.sarif is None else writable(Path(args.sarif))
     page = report_path(args)
     if args.replications < FEWEST:
@@ -81,11 +81,11 @@ def main(arguments: Sequence[str]) -> None:
         )
     _take_file(args)
     described = described_by(args)
-    asked = linting(_subject(args, described), args.replications)
+    lint = linting(_subject(args, described), args.replications)
 
     def submit_to(executor: Executor) -> Submit:
-        base = submitter(executor, asked.subject.experiment)
-        each = [submitter(executor, experiment) for experiment in asked.experiments]
+        base = submitter(executor, lint.subject.experiment)
+        each = [submitter(executor, experiment) for experiment in lint.experiments]
 
         def submit(trial: Trial) -> Future[Observation]:
             name, value = trial.point[0]
@@ -97,32 +97,32 @@ def main(arguments: Sequence[str]) -> None:
 
     known, stopped = carry_out(
         args,
-        asked.experiments,
-        partial(plan, asked),
-        lambda known: len(plan(asked, known)),
+        lint.experiments,
+        partial(plan, lint),
+        lambda known: len(plan(lint, known)),
         submit_to,
     )
-    found = findings(asked, known)
+    findings = findings_of(lint, known)
     notices = (*_notices(described), *interruption(args, len(known), stopped=stopped))
-    room = headroom_of(asked, known)
+    room = headroom_of(lint, known)
     if args.json:
-        show_document(document.check(asked, found, room, notices, complete=not stopped))
+        show_document(document.check(lint, findings, room, notices, complete=not stopped))
     else:
         from sim.study.check.report import print_findings  # noqa: PLC0415 - it brings rich
 
-        show_report(lambda console: print_findings(console, asked, found, room, notices))
+        show_report(lambda console: print_findings(console, lint, findings, room, notices))
     if stopped:
         raise KeyboardInterrupt
     if path is not None:
         with whole_file(path) as file:
-            file.write(sarif.text(found, args.config or args.experiment))
+            file.write(sarif.text(findings, args.config or args.experiment))
     if page is not None:
         from sim.study.check.page import check_page  # noqa: PLC0415 - it brings rich
 
         today = observations(AS_IT_IS, known)[: args.replications]
         command = command_line("sim", arguments, os.environ)
-        write_page(check_page(asked, found, room, today, notices, command), page)
-    if _fails(args.fail_on, found):
+        write_page(check_page(lint, findings, room, today, notices, command), page)
+    if _fails(args.fail_on, findings):
         sys.exit(FOUND)
 
 
@@ -162,12 +162,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _words(arguments: Sequence[str]) -> list[str]:
+def _tokens(arguments: Sequence[str]) -> list[str]:
     """The words of the command line; one that starts Gunicorn is no file, but a pasted command."""
-    words = pasted.without_interpreter(arguments)
-    if words and _starts_gunicorn(words[0]):
-        return ["", *words]
-    return words
+    tokens = pasted.without_interpreter(arguments)
+    if tokens and _starts_gunicorn(tokens[0]):
+        return ["", *tokens]
+    return tokens
 
 
 def _starts_gunicorn(word: str) -> bool:
@@ -222,23 +222,23 @@ def _subject(args: argparse.Namespace, described: Described) -> Subject:
 
 def _notices(described: Described) -> tuple[str, ...]:
     """What was said while the files were read, without what is a finding here."""
-    said = fields_in(described.changes)
+    given = fields_in(described.changes)
     if described.experiment.traffic.requests is None:
-        said.discard("traffic.requests")  # It was taken back by a duration.
-    found = {idle.text for idle in described.idle}
-    found.update(limit_notices([described.experiment.server]))
+        given.discard("traffic.requests")  # It was taken back by a duration.
+    reported = {idle.text for idle in described.idle}
+    reported.update(limit_notices([described.experiment.server]))
     if described.config is not None:
-        found.update(each.text for each in described.config.misspelt)
-    notices = tuple(notice for notice in described.notices if notice not in found)
+        reported.update(each.text for each in described.config.misspelt)
+    notices = tuple(notice for notice in described.notices if notice not in reported)
     if are_default(described.experiment.costs):
         from sim.study.machine_objectives import sentence  # noqa: PLC0415 - as in `sim.study.cli`
 
         notices = (*notices, sentence(None))
-    return notices if said & TRAFFIC else (NO_TRAFFIC, *notices)
+    return notices if given & TRAFFIC else (NO_TRAFFIC, *notices)
 
 
-def _fails(level: Level | str, found: Sequence[Finding]) -> bool:
+def _fails(level: Level | str, findings: Sequence[Finding]) -> bool:
     if level == "never":
         return False
     worst = LEVELS.index(cast("Level", level))
-    return any(LEVELS.index(finding.level) <= worst for finding in found)
+    return any(LEVELS.index(finding.level) <= worst for finding in findings)

@@ -17,22 +17,22 @@ SCHEMA = "gunicorn-check/1"
 
 
 def check(
-    asked: Linting,
-    found: Sequence[Finding],
+    lint: Linting,
+    findings: Sequence[Finding],
     room: Headroom | None,
     notices: Sequence[str] = (),
     *,
     complete: bool = True,
 ) -> dict[str, Any]:
     """The document of ``python -m sim check --json``."""
-    experiment = asked.subject.experiment
+    experiment = lint.subject.experiment
     return {
         "schema": SCHEMA,
         "complete": complete,
         "gunicorn": experiment.server.gunicorn,
         "experiment": to_dict(experiment),
         "confidence_level": CONFIDENCE,
-        "findings": [_finding(finding) for finding in found],
+        "findings": [_finding(finding) for finding in findings],
         "headroom": None
         if room is None
         else {

@@ -100,8 +100,8 @@ def predicted(
     level = rule.level if matters else rule.calm
     if level is None:
         return None
-    told = better[:2] if better else list(contrasts[:1])
-    text = _effect_text(effect, told, now, mended)
+    decisive = better[:2] if better else list(contrasts[:1])
+    text = _effect_text(effect, decisive, now, mended)
     if not matters:
         text += f" {_no_matter(subject, effect, now)}"
     return _finding(rule, subject, level, text, contrasts, len(now))
@@ -118,12 +118,12 @@ def _is_better(one: Contrast) -> bool:
 
 def _effect_text(
     effect: Effect,
-    told: Sequence[Contrast],
+    contrasts: Sequence[Contrast],
     now: Sequence[Observation],
     mended: Sequence[Observation],
 ) -> str:
     parts = []
-    for one in told:
+    for one in contrasts:
         part = _phrase(one.measure, now)
         if effect.mended is not None:
             part += f" (mended: {_short(one.measure, mended)})"

@@ -20,7 +20,7 @@ from sim.study.observation import Observation
 from sim.study.parameter import Point
 from sim.study.question import Limits, Question, observations
 from sim.study.question import trials as next_trials
-from sim.study.sequential import looks
+from sim.study.sequential import stages
 from sim.study.trial import Known, Trial
 
 #: A latency that the service is to keep: its 99th percentile, as many times what it is today.
@@ -38,7 +38,7 @@ MISSPELT = "no-setting-of-this-name"
 RELEASES = {NO_EFFECT: "all", UNKNOWN: "this one", MISSPELT: "all"}
 
 #: Most replications at each load of which the headroom is asked.
-MOST_LOOKS = 12
+MOST_REPLICATIONS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,53 +71,55 @@ def linting(subject: Subject, replications: int) -> Linting:
     return Linting(subject, replications, tuple(experiments), effects)
 
 
-def point_of(asked: Linting, experiment: Experiment) -> Point:
+def point_of(lint: Linting, experiment: Experiment) -> Point:
     """The name of an experiment in trials."""
-    return (("experiment", asked.experiments.index(experiment)),)
+    return (("experiment", lint.experiments.index(experiment)),)
 
 
-def plan(asked: Linting, known: Known) -> list[Trial]:
+def plan(lint: Linting, known: Known) -> list[Trial]:
     """What is still to be tried: all effects, then the headroom."""
     wanted = [
         Trial((("experiment", place),), replication)
-        for replication in range(asked.replications)
-        for place in range(len(asked.experiments))
+        for replication in range(lint.replications)
+        for place in range(len(lint.experiments))
     ]
     missing = [trial for trial in wanted if trial not in known]
     if missing:
         return missing
-    room = headroom_of(asked, known)
+    room = headroom_of(lint, known)
     return [] if room is None else next_trials([one for _, one in room.judgements])
 
 
-def findings(asked: Linting, known: Known) -> tuple[Finding, ...]:
+def findings_of(lint: Linting, known: Known) -> tuple[Finding, ...]:
     """All findings, the worst first; those without a prediction yet are left out."""
-    found = []
-    for rule, effect in asked.effects:
+    findings = []
+    for rule, effect in lint.effects:
         if isinstance(effect, str):
-            found.append(computed(rule, asked.subject, effect))
+            findings.append(computed(rule, lint.subject, effect))
             continue
-        now = observations(point_of(asked, effect.now), known)[: asked.replications]
+        now = observations(point_of(lint, effect.now), known)[: lint.replications]
         mended: Sequence[Observation] = ()
         if effect.mended is not None:
-            mended = observations(point_of(asked, effect.mended), known)[: asked.replications]
+            mended = observations(point_of(lint, effect.mended), known)[: lint.replications]
             both = min(len(now), len(mended))
             now, mended = now[:both], mended[:both]
         if len(now) < 2:
             continue
-        one = predicted(rule, asked.subject, effect, now, mended)
+        one = predicted(rule, lint.subject, effect, now, mended)
         if one is not None:
-            found.append(one)
-    found += _sentences(NO_EFFECT, asked.subject.no_effect)
-    found += _sentences(UNKNOWN, asked.subject.unknown)
-    found += _sentences(MISSPELT, asked.subject.misspelt, "warning")
-    told = {finding.setting for finding in found if finding.effect}
+            findings.append(one)
+    findings += _sentences(NO_EFFECT, lint.subject.no_effect)
+    findings += _sentences(UNKNOWN, lint.subject.unknown)
+    findings += _sentences(MISSPELT, lint.subject.misspelt, "warning")
+    with_effect = {finding.setting for finding in findings if finding.effect}
     return worst_first(
-        [finding for finding in found if finding.effect or finding.setting not in told]
+        [finding for finding in findings if finding.effect or finding.setting not in with_effect]
     )
 
 
-def _sentences(rule: str, told: Sequence[tuple[str, str]], level: Level = "note") -> list[Finding]:
+def _sentences(
+    rule: str, sentences: Sequence[tuple[str, str]], level: Level = "note"
+) -> list[Finding]:
     """Findings that are a sentence about a setting, which does nothing."""
     return [
         Finding(
@@ -130,18 +132,18 @@ def _sentences(rule: str, told: Sequence[tuple[str, str]], level: Level = "note"
             mend="",
             page="settings/",
         )
-        for setting, sentence in told
+        for setting, sentence in sentences
     ]
 
 
-def headroom_of(asked: Linting, known: Known) -> Headroom | None:
+def headroom_of(lint: Linting, known: Known) -> Headroom | None:
     """How much more traffic the service takes until a request in 100 takes `TWICE` as long.
 
     None for a closed loop, where something goes wrong already, where requests are lost as it is,
     and as long as nothing is known.
     """
-    base = asked.subject.experiment
-    observed = observations(AS_IT_IS, known)[: asked.replications]
+    base = lint.subject.experiment
+    observed = observations(AS_IT_IS, known)[: lint.replications]
     latencies = [each.p99 for each in observed]
     if base.traffic.arrivals == "closed" or base.disturbances or not observed:
         return None
@@ -152,7 +154,7 @@ def headroom_of(asked: Linting, known: Known) -> Headroom | None:
         objectives=(Objective("p99", p99_limit(observed)), Objective(LOST, 0.0)),
         candidates=(),
         limits=Limits(base.host.cores, base.server.workers, base.server.threads, None),
-        looks=looks(MOST_LOOKS),
+        stages=stages(MOST_REPLICATIONS),
     )
     return headroom(question, (), known)
 

@@ -13,7 +13,7 @@ from sim.study.headroom import Headroom
 from sim.study.objective import Objective
 from sim.study.observation import UNITS, Observation
 from sim.study.study_page import (
-    Told,
+    PageNotices,
     dots,
     first_replication,
     headroom_blocks,
@@ -23,8 +23,8 @@ from sim.study.study_page import (
 
 
 def check_page(
-    asked: Linting,
-    found: Sequence[Finding],
+    lint: Linting,
+    findings: Sequence[Finding],
     room: Headroom | None,
     today: Sequence[Observation],
     notices: Sequence[str],
@@ -33,30 +33,30 @@ def check_page(
     """The page of a configuration.
 
     Args:
-        asked: what was checked.
-        found: the findings, the worst first.
+        lint: what was checked.
+        findings: the findings, the worst first.
         room: how much more traffic the service takes, where that is known.
         today: replications of the service as it is.
         notices: sentences about the experiment.
         command: that makes the page again.
     """
-    experiment, told = asked.subject.experiment, Told.of(notices)
-    sections = [_section(number, finding) for number, finding in enumerate(found, start=1)]
+    experiment, grouped = lint.subject.experiment, PageNotices.of(notices)
+    sections = [_section(number, finding) for number, finding in enumerate(findings, start=1)]
     if room is not None:
         blocks = headroom_blocks(room, Objective("p99", p99_limit(today)))
         sections.append(Section("headroom", "Headroom", (headroom_sentence(room), *blocks)))
     alone = first_replication("service", "The service as it is", experiment)
-    worst = [f"{finding.what} Set: {finding.mend}" for finding in found[:1] if finding.mend]
+    worst = [f"{finding.what} Set: {finding.mend}" for finding in findings[:1] if finding.mend]
     second = worst or ([] if room is None else [headroom_sentence(room)])
     return Page(
-        title=f"Check: Gunicorn {experiment.server.gunicorn}, {summary(found)[:-1].lower()}",
-        answer=(summary(found), *second),
+        title=f"Check: Gunicorn {experiment.server.gunicorn}, {summary(findings)[:-1].lower()}",
+        answer=(summary(findings), *second),
         conditions=f"Gunicorn {experiment.server.gunicorn}; {traffic(experiment)}; "
-        f"{asked.replications} replications of each prediction.",
+        f"{lint.replications} replications of each prediction.",
         command=command,
         sections=(*sections, *([] if alone is None else [alone])),
-        assumptions=told.assumptions,
-        notices=told.others,
+        assumptions=grouped.assumptions,
+        notices=grouped.others,
     )
 
 
@@ -65,10 +65,10 @@ def _section(number: int, finding: Finding) -> Section:
     blocks: list[Block] = [finding.what]
     if finding.effect:
         blocks.append(finding.effect)
-    told = [f"Set: {finding.mend}"] if finding.mend else []
-    told += [f"Releases of Gunicorn: {finding.releases}."]
-    told += [f"Evidence: {finding.page}, rule {finding.rule}."]
-    blocks.append(tuple(told))
+    lines = [f"Set: {finding.mend}"] if finding.mend else []
+    lines += [f"Releases of Gunicorn: {finding.releases}."]
+    lines += [f"Evidence: {finding.page}, rule {finding.rule}."]
+    blocks.append(tuple(lines))
     blocks += _measures(f"finding-{number}", finding)
     return Section(
         f"finding-{number}", f"{finding.level.capitalize()}: {finding.setting}", tuple(blocks)

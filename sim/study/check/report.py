@@ -24,22 +24,22 @@ SITE = "site_docs/pages"
 
 def print_findings(
     console: Console,
-    asked: Linting,
-    found: Sequence[Finding],
+    lint: Linting,
+    findings: Sequence[Finding],
     room: Headroom | None,
     notices: Sequence[str] = (),
 ) -> None:
     """Print a sentence, every finding with its effect, the headroom and the notices."""
     print_assumptions(console, notices)
-    experiment = asked.subject.experiment
-    print_prose(console, summary(found), "bold")
+    experiment = lint.subject.experiment
+    print_prose(console, summary(findings), "bold")
     print_prose(
         console,
-        f"Gunicorn {experiment.server.gunicorn}; {traffic(experiment)}; {asked.replications} "
+        f"Gunicorn {experiment.server.gunicorn}; {traffic(experiment)}; {lint.replications} "
         "replications of each prediction.",
         "dim",
     )
-    for finding in found:
+    for finding in findings:
         console.print()
         print_prose(
             console,
@@ -60,11 +60,11 @@ def print_findings(
     print_remarks(console, (), notices)
 
 
-def summary(found: Sequence[Finding]) -> str:
+def summary(findings: Sequence[Finding]) -> str:
     """How many findings of which level, in a sentence."""
-    if not found:
+    if not findings:
         return "No findings."
-    counts = Counter(finding.level for finding in found)
+    counts = Counter(finding.level for finding in findings)
     parts = [count(counts[level], level) for level in LEVELS if counts[level]]
     return f"{', '.join(parts)}."
 

@@ -17,16 +17,16 @@ from sim.study.check.finding import Finding
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def text(found: Sequence[Finding], location: str | None) -> str:
+def text(findings: Sequence[Finding], location: str | None) -> str:
     """The findings as a SARIF document.
 
     Args:
-        found: by `sim.study.check.linting.findings`.
+        findings: by `sim.study.check.linting.findings_of`.
         location: of the configuration or experiment; None where flags alone said it.
     """
     path = None if location is None else location.removeprefix("file:")
     lines = {} if path is None else _lines(path)
-    rules = {finding.rule: finding for finding in found}
+    rules = {finding.rule: finding for finding in findings}
     run = {
         "tool": {
             "driver": {
@@ -35,7 +35,7 @@ def text(found: Sequence[Finding], location: str | None) -> str:
                 "rules": [_rule(finding) for finding in rules.values()],
             }
         },
-        "results": [_result(finding, path, lines) for finding in found],
+        "results": [_result(finding, path, lines) for finding in findings],
     }
     document = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -31,9 +31,9 @@ def svg(service: Service) -> str:
 
 def _draw(axes: Any, title: str, fit: Fit) -> None:  # noqa: ANN401 - `matplotlib.axes.Axes`
     places = [(number + 0.5) / len(fit.quantiles) for number in range(len(fit.quantiles))]
-    found, expected = zip(*fit.quantiles, strict=True)
-    axes.step([1000 * time for time in found], places, where="post", label="requests")
+    measured, expected = zip(*fit.quantiles, strict=True)
+    axes.step([1000 * time for time in measured], places, where="post", label="requests")
     axes.step([1000 * time for time in expected], places, "--", where="post", label="distribution")
     axes.set(title=title, xlabel="ms", ylabel="part")
-    if found[0] > 0 and found[-1] > 50 * found[0]:
+    if measured[0] > 0 and measured[-1] > 50 * measured[0]:
         axes.set_xscale("log")

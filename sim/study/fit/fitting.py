@@ -75,17 +75,17 @@ def best_fit(times: Sequence[float], seed: int = 1) -> Fit:
     """
     ordered = sorted(times)
     places = _places(len(ordered))
-    found = [_quantile(ordered, place) for place in places]
+    quantiles = [_quantile(ordered, place) for place in places]
     fits = []
     for distribution in _candidates(ordered):
         quantile = quantile_of(distribution)
         expected = [quantile(place) for place in places]
-        fits.append((_distance(found, expected), distribution, expected))
+        fits.append((_distance(quantiles, expected), distribution, expected))
     closest = min(distance for distance, *_ in fits)
     near = [each for each in fits if each[0] <= max(SIMPLER * closest, NOTHING)]
     distance, distribution, expected = min(near, key=lambda each: len(PARAMETERS[each[1].kind]))
     chance = _chance(distribution, len(ordered), distance, places, seed)
-    return Fit(distribution, distance, chance, tuple(zip(found, expected, strict=True)))
+    return Fit(distribution, distance, chance, tuple(zip(quantiles, expected, strict=True)))
 
 
 def _candidates(ordered: Sequence[float]) -> list[Distribution]:
@@ -93,14 +93,14 @@ def _candidates(ordered: Sequence[float]) -> list[Distribution]:
     low, high, mean = ordered[0], ordered[-1], fmean(ordered)
     if high < NOTHING:
         return [Distribution("const", (0.0,))]
-    found = [
+    candidates = [
         Distribution("const", (_rounded(_quantile(ordered, 0.5)),)),
         Distribution("exp", (_rounded(mean),)),
         Distribution("uniform", (_rounded(low), _rounded(high))),
         _two_values(ordered),
     ]
     spread = pstdev(ordered, mean) / mean
-    found.append(Distribution("lognorm", (_rounded(mean), _rounded(spread))))
+    candidates.append(Distribution("lognorm", (_rounded(mean), _rounded(spread))))
     if low >= NOTHING:
         # The most likely one; above, that of the same mean and spread: their tails differ.
         logs = [math.log(time) for time in ordered]
@@ -108,8 +108,8 @@ def _candidates(ordered: Sequence[float]) -> list[Distribution]:
         if variance <= WIDEST:
             likely = math.exp(fmean(logs) + variance / 2)
             cv = math.sqrt(math.expm1(variance))
-            found.append(Distribution("lognorm", (_rounded(likely), _rounded(cv))))
-    return found
+            candidates.append(Distribution("lognorm", (_rounded(likely), _rounded(cv))))
+    return candidates
 
 
 def _two_values(ordered: Sequence[float]) -> Distribution:
@@ -176,8 +176,8 @@ def _quantile(ordered: Sequence[float], place: float) -> float:
     return ordered[min(len(ordered) - 1, int(place * len(ordered)))]
 
 
-def _distance(found: Sequence[float], expected: Sequence[float]) -> float:
-    return fmean(abs(one - other) for one, other in zip(found, expected, strict=True))
+def _distance(quantiles: Sequence[float], expected: Sequence[float]) -> float:
+    return fmean(abs(one - other) for one, other in zip(quantiles, expected, strict=True))
 
 
 def _rounded(value: float) -> float:

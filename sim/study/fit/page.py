@@ -8,7 +8,7 @@ from sim.reports.html.page import Cell, Curves, Figure, Key, Number, Page, Secti
 from sim.study.fit.demand import Demand, Service
 from sim.study.fit.fitting import Fit
 from sim.study.fit.report import headline, remarks
-from sim.study.study_page import Told
+from sim.study.study_page import PageNotices
 
 #: Routes that have charts: the most frequent.
 MOST_ROUTES = 20
@@ -25,8 +25,8 @@ def fit_page(service: Service, notices: Sequence[str], command: str) -> Page:
         notices: sentences about the requests.
         command: that makes the page again.
     """
-    told, fits = (
-        Told.of(notices),
+    grouped, fits = (
+        PageNotices.of(notices),
         [fit for demand in service.demands for fit in (demand.io, demand.cpu)],
     )
     good = sum(fit.fits for fit in fits)
@@ -42,8 +42,8 @@ def fit_page(service: Service, notices: Sequence[str], command: str) -> Page:
                 for number, demand in enumerate(service.demands[:MOST_ROUTES], start=1)
             ),
         ),
-        assumptions=told.assumptions,
-        notices=(*told.others, *remarks(service)),
+        assumptions=grouped.assumptions,
+        notices=(*grouped.others, *remarks(service)),
     )
 
 
@@ -77,23 +77,25 @@ def _section(number: int, demand: Demand) -> Section:
 
 def _figure(name: str, what: str, fit: Fit) -> Figure:
     places = [(number + 0.5) / len(fit.quantiles) for number in range(len(fit.quantiles))]
-    found, expected = zip(*fit.quantiles, strict=True)
+    measured, expected = zip(*fit.quantiles, strict=True)
     keys = (Key("line", "measured", "requests"), Key("dashed", "predicted", "distribution"))
     series = tuple(
         Series(key, tuple(1000 * time for time in times), tuple(100 * place for place in places))
-        for key, times in zip(keys, (found, expected), strict=True)
+        for key, times in zip(keys, (measured, expected), strict=True)
     )
-    shown = [places.index(min(places, key=lambda each: abs(each - at))) for at in (0.5, 0.95, 0.99)]
+    tabled = [
+        places.index(min(places, key=lambda each: abs(each - at))) for at in (0.5, 0.95, 0.99)
+    ]
     table = Table(
         "Quantiles, ms",
         ("% of the requests", "requests", "distribution"),
         tuple(
             (
                 f"{100 * places[place]:.4g}",
-                f"{1000 * found[place]:.3g}",
+                f"{1000 * measured[place]:.3g}",
                 f"{1000 * expected[place]:.3g}",
             )
-            for place in dict.fromkeys(shown)
+            for place in dict.fromkeys(tabled)
         ),
     )
     return Figure(
@@ -102,16 +104,16 @@ def _figure(name: str, what: str, fit: Fit) -> Figure:
         f"{what}, requests beside the distribution {fit.distribution}: on average "
         f"{100 * fit.relative:.1f} % of the mean off. "
         + " ".join(
-            f"{100 * places[place]:.3g} %: {1000 * found[place]:.3g} ms, "
+            f"{100 * places[place]:.3g} %: {1000 * measured[place]:.3g} ms, "
             f"{1000 * expected[place]:.3g} ms."
-            for place in dict.fromkeys(shown)
+            for place in dict.fromkeys(tabled)
         ),
         keys,
         Curves(
             series,
             f"{what} (ms)",
             "% of the requests are shorter",
-            log_x=found[0] > 0 and found[-1] > WIDE * found[0],
+            log_x=measured[0] > 0 and measured[-1] > WIDE * measured[0],
         ),
         table,
     )

@@ -61,30 +61,30 @@ def headline(service: Service) -> str:
 
 def remarks(service: Service) -> list[str]:
     """What a prediction from these distributions will not have, in sentences."""
-    said = []
+    sentences = []
     for demand in service.demands:
         off = [name for name, fit in _fits(demand) if not fit.fits]
         if off:
-            said.append(
+            sentences.append(
                 f"{demand.name}: no distribution fits the {' and the '.join(off)}; --trace replays "
                 "the requests themselves."
             )
         if demand.together is not None and abs(demand.together) >= TOGETHER:
-            said.append(
+            sentences.append(
                 f"{demand.name}: I/O and CPU of a request go together (correlation "
                 f"{demand.together:.2f}), and a prediction draws them apart."
             )
     if service.spread is not None and service.spread >= BURSTS:
-        said.append(
+        sentences.append(
             f"Requests come in bursts: the times between them spread {service.spread:.2f} times as "
             "much as Poisson arrivals, so a prediction at this rate waits too little."
         )
     if service.spread is not None and service.spread <= REGULAR:
-        said.append(
+        sentences.append(
             f"Requests come more regularly than Poisson arrivals (spread {service.spread:.2f} of "
             "theirs), so a prediction at this rate waits too long."
         )
-    return said
+    return sentences
 
 
 def _fits(demand: Demand) -> tuple[tuple[str, Fit], ...]:
@@ -93,5 +93,5 @@ def _fits(demand: Demand) -> tuple[tuple[str, Fit], ...]:
 
 def _both(fit: Fit, place: float) -> str:
     number = min(len(fit.quantiles) - 1, int(place * len(fit.quantiles)))
-    found, expected = fit.quantiles[number]
-    return f"{ms(found)}, {ms(expected)}"
+    measured, expected = fit.quantiles[number]
+    return f"{ms(measured)}, {ms(expected)}"

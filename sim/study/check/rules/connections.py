@@ -91,11 +91,11 @@ def _enough(experiment: Experiment) -> int:
 
 def _closes_kept(subject: Subject) -> bool:
     experiment = subject.experiment
-    kept = experiment.proxy.kept or (
+    keeps_alive = experiment.proxy.kept or (
         not experiment.proxy.present and experiment.traffic.connection == "keepalive"
     )
     server = experiment.server
-    return bool(kept) and (server.worker_class == "sync" or server.keepalive == 0)
+    return bool(keeps_alive) and (server.worker_class == "sync" or server.keepalive == 0)
 
 
 def _keeping(subject: Subject) -> Effect:
