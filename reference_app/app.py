@@ -45,11 +45,11 @@ def work() -> Response:
     that holds the thread also where gevent has patched the standard library.
     """
     started = time.monotonic()
-    asked = Work.asked(request.args)
+    requested = Work.from_parameters(request.args)
     if request.method == "POST" and request.args.get("reads_body") != "0":
         request.get_data(cache=False)
-    if asked.waits > 0:
-        time.sleep(asked.waits)
-    service.block(asked.blocks)
-    service.compute(asked.cpu)
+    if requested.waits > 0:
+        time.sleep(requested.waits)
+    service.block(requested.blocks)
+    service.compute(requested.cpu)
     return Response(service.report(started), mimetype="application/json")

@@ -45,27 +45,27 @@ async def work(request: Request) -> Response:
     that holds the event loop.
     """
     started = time.monotonic()
-    asked = Work.asked(request.query_params)
+    requested = Work.from_parameters(request.query_params)
     if request.method == "POST" and request.query_params.get("reads_body") != "0":
         await request.body()
-    if asked.waits > 0:
-        await asyncio.sleep(asked.waits)
-    service.block(asked.blocks)
-    return _worked(asked, started)
+    if requested.waits > 0:
+        await asyncio.sleep(requested.waits)
+    service.block(requested.blocks)
+    return _worked(requested, started)
 
 
 def plain_work(request: Request) -> Response:
     """The same in a thread of the pool, without the body: only a coroutine can read that."""
     started = time.monotonic()
-    asked = Work.asked(request.query_params)
-    if asked.waits > 0:
-        time.sleep(asked.waits)
-    service.block(asked.blocks)
-    return _worked(asked, started)
+    requested = Work.from_parameters(request.query_params)
+    if requested.waits > 0:
+        time.sleep(requested.waits)
+    service.block(requested.blocks)
+    return _worked(requested, started)
 
 
-def _worked(asked: Work, started: float) -> Response:
-    service.compute(asked.cpu)
+def _worked(requested: Work, started: float) -> Response:
+    service.compute(requested.cpu)
     return Response(service.report(started), media_type="application/json")
 
 

@@ -93,8 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: after ``--help``, and when a flag cannot be parsed.
     """
     args = _parser().parse_args(arguments)
-    words = sys.argv[1:] if arguments is None else arguments
-    args.makes_again = command_line("reference_app", words, os.environ)
+    given = sys.argv[1:] if arguments is None else arguments
+    args.makes_again = command_line("reference_app", given, os.environ)
     _refuse_free_threaded()
     _refuse_missing_packages()
     if args.command == "calibrate":
@@ -287,8 +287,8 @@ def _measurements(experiment: Experiment, repeat: int) -> list[list[Run]]:
     from reference_app.rig.progress_line import ProgressLine  # noqa: PLC0415
     from reference_app.rig.run_progress import run_progress  # noqa: PLC0415
 
-    def tell(words: str) -> None:
-        sys.stderr.write(f"{words}\n")
+    def tell(text: str) -> None:
+        sys.stderr.write(f"{text}\n")
 
     gunicorn = releases.gunicorn(experiment.server.gunicorn, tell)
     replications = experiment.replications

@@ -76,7 +76,7 @@ class Work:
     cpu: float
 
     @classmethod
-    def asked(cls, parameters: Mapping[str, str]) -> Work:
+    def from_parameters(cls, parameters: Mapping[str, str]) -> Work:
         """The work that ``io``, ``cpu`` and ``blocking`` ask for.
 
         Args:

@@ -60,16 +60,16 @@ def _cover() -> None:
     coverage.write(document)
 
 
-def _measure(shown: PageExperiment) -> None:
+def _measure(of_page: PageExperiment) -> None:
     # They need the extra `app`.
     from reference_app.rig.measure import measure  # noqa: PLC0415
     from reference_app.rig.progress_line import ProgressLine  # noqa: PLC0415
     from reference_app.rig.run_progress import run_progress  # noqa: PLC0415
 
-    experiment = shown.experiment()
+    experiment = of_page.experiment()
     with ProgressLine(sys.stderr) as line:
         runs = [
-            measure(experiment, 0, run_progress(line, experiment.traffic, number, shown.repeats))
-            for number in range(shown.repeats)
+            measure(experiment, 0, run_progress(line, experiment.traffic, number, of_page.repeats))
+            for number in range(of_page.repeats)
         ]
-    measured.save(shown.name, runs)
+    measured.save(of_page.name, runs)

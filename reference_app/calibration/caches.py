@@ -81,14 +81,14 @@ def fit(workers: Iterable[Sequence[tuple[float, float]]]) -> dict[str, float]:
     for eviction in _EVICTIONS:
         # As in `part`; what does not depend on the other two costs is computed once: the saved part
         # of each request, and how much of the caches' saving is left after each gap.
-        left = [
+        savings = [
             (1 - request.cpu / cold, exp(-request.own / eviction), exp(-request.any / eviction))
             for request in handled
         ]
         for cached, elsewhere in product(_PARTS, _PARTS):
             if cached <= elsewhere:
                 own, other = 1 - cached, 1 - elsewhere
-                distance = sum(abs(saved - max(own * o, other * a)) for saved, o, a in left)
+                distance = sum(abs(saved - max(own * o, other * a)) for saved, o, a in savings)
                 best = min(best, (distance, cached, elsewhere, eviction))
     return dict(zip(("cached", "cached_elsewhere", "eviction"), best[1:], strict=True))
 

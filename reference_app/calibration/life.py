@@ -134,10 +134,10 @@ def _end_and_fork(server: RunningServer) -> tuple[float | None, float]:
     os.kill(server.master_pid, signal.SIGTTIN)
     _wait_for(server, "a new worker", lambda: len(_times(server.events(), "ready")) > ready)
     events = server.events()
-    asked = _times(events, "signal ttin")["master"]
+    signalled = _times(events, "signal ttin")["master"]
     cut = f"(pid:{process.pid}) was sent SIGTERM" in server.text()
     lasted = None if cut or exiting is None else gone - exiting
-    return lasted, max(_times(events, "fork").values()) - asked
+    return lasted, max(_times(events, "fork").values()) - signalled
 
 
 def _reload(server: RunningServer) -> float:
@@ -147,8 +147,8 @@ def _reload(server: RunningServer) -> float:
     os.kill(server.master_pid, signal.SIGHUP)
     _wait_for(server, "a reload", lambda: not set(before) & set(server.living_workers()))
     events = server.events()
-    asked = _times(events, "signal hup")["master"]
-    return min(t for name, t in _times(events, "fork").items() if name not in known) - asked
+    signalled = _times(events, "signal hup")["master"]
+    return min(t for name, t in _times(events, "fork").items() if name not in known) - signalled
 
 
 def _signal_and_wait(pid: int, to: int, signum: signal.Signals) -> float:

@@ -197,7 +197,7 @@ def request_costs(
     caching = cache_costs(gunicorn)
     # A worker's notes are about all its traffic, so the first has a server of its own.
     (new,), steps = _replayed(worker, _AT_RANDOM)
-    (kept, quicker, at_once), kept_steps = _replayed(
+    (reused, quicker, at_once), reused_steps = _replayed(
         worker, replace(_AT_RANDOM, connection="keepalive"), _QUICKER, _AT_ONCE
     )
     began, ended = _noted(new, "started"), _noted(new, "ended")
@@ -234,9 +234,9 @@ def request_costs(
         accepting = computed(_apart(_clocks(steps.accept), _clocks(steps.dispatch)), arrival)
         dispatch = computed(_apart(dispatched, handle), arrival)
     elif in_pool:
-        moments = _walls(kept_steps.dispatch)[:REQUESTS]
+        moments = _walls(reused_steps.dispatch)[:REQUESTS]
         numbers = range(WARM_UP, len(moments))
-        dispatch = computed(kept_steps.dispatching(), moments, numbers)
+        dispatch = computed(reused_steps.dispatching(), moments, numbers)
 
     def woken(result: Replay, computes: float) -> list[float]:
         """From each arrival until the application's code runs, s, but for what is computed."""
@@ -260,9 +260,9 @@ def request_costs(
 
     receiving = _apart(sending, _apart(ended, finished))
     connect = cold(woken(new, of_new) if loop else _apart(arrival, accept), arrival)
-    first = fmean(_to_start(result)[0] for result in (new, kept))
+    first = fmean(_to_start(result)[0] for result in (new, reused))
     # Whoever waits for it in an event loop goes on: nothing is handed over.
-    of_kept = request + (0.0 if loop else dispatch or costs["finish"])
+    of_reused = request + (0.0 if loop else dispatch or costs["finish"])
     if not loop:
         # Off its core: two clocks, which may differ by less than they can tell.
         costs["linger"] = max(0.0, cold(steps.linger(), ended))
@@ -278,13 +278,15 @@ def request_costs(
         | _to_thread(worker, computed, request + respond)
         | {
             "connect": connect,
-            "send": max(0.0, cold(woken(kept, of_kept), kept.requests.arrival, _alone(kept))),
+            "send": max(
+                0.0, cold(woken(reused, of_reused), reused.requests.arrival, _alone(reused))
+            ),
             "accept": accepting,
             "request": request,
             "first_request": max(0.0, first - connect - of_new),
             "respond": respond,
             "receive": max(0.0, cold(receiving, ended) - releasing),
-            "timer_slack": median([*_slack(new), *_slack(kept)]),
+            "timer_slack": median([*_slack(new), *_slack(reused)]),
             "warm": warm,
             "cooling": cooling,
         }

@@ -77,7 +77,7 @@ def comparison_page(
 
 
 def _figures(comparison: Comparison) -> tuple[Block, ...]:
-    shown = [
+    charted = [
         (measure, figure)
         for measure in CHARTED
         if (figure := comparison.figure(f"latency_{measure}")).measured is not None
@@ -89,12 +89,12 @@ def _figures(comparison: Comparison) -> tuple[Block, ...]:
         words=frozenset({6}),
     )
     blocks: list[Block] = [table, tuple(single_numbers(comparison))]
-    if shown:
-        blocks.insert(0, _chart(shown))
+    if charted:
+        blocks.insert(0, _chart(charted))
     return tuple(blocks)
 
 
-def _chart(shown: Sequence[tuple[str, Compared]]) -> Figure:
+def _chart(charted: Sequence[tuple[str, Compared]]) -> Figure:
     keys = (
         Key("dot", "predicted", "predicted; 90 % of the server's chances"),
         Key("dot", "measured", "measured"),
@@ -104,7 +104,7 @@ def _chart(shown: Sequence[tuple[str, Compared]]) -> Figure:
     def series(key: Key, side: str) -> Series:
         known = [
             (place, value, figure)
-            for place, (_, figure) in enumerate(shown)
+            for place, (_, figure) in enumerate(charted)
             if (value := getattr(figure, side)) is not None
         ]
         banded = side == "predicted"
@@ -121,11 +121,11 @@ def _chart(shown: Sequence[tuple[str, Compared]]) -> Figure:
         "Latency, predicted and measured",
         " ".join(
             f"{name}: predicted {_ms(figure.predicted)}, measured {_ms(figure.measured)}."
-            for name, figure in shown
+            for name, figure in charted
         ),
         keys,
         Rows(
-            tuple(name for name, _ in shown),
+            tuple(name for name, _ in charted),
             tuple(
                 series(key, side)
                 for key, side in zip(keys, ("predicted", "measured", "ideal"), strict=True)

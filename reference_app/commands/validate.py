@@ -198,5 +198,5 @@ def _calibrated(
     """The costs of this machine, a release and a worker class, in this minute."""
     from reference_app.calibration.calibrate import calibrate  # noqa: PLC0415 - needs the extra `app`
 
-    found = calibrate(None, "/", tell, gunicorn, worker_class)
-    return race_fit.fitted(found.measured, found.shares, cores)
+    calibration = calibrate(None, "/", tell, gunicorn, worker_class)
+    return race_fit.fitted(calibration.measured, calibration.shares, cores)

@@ -86,11 +86,11 @@ def _measures_table(result: Validation) -> Table:
 
 
 def _targets_table(targets: Iterable[Target]) -> Table:
-    words = {True: "reached", False: "missed", None: "no cell tells"}
+    verdicts = {True: "reached", False: "missed", None: "no cell tells"}
     styles = {True: "green", False: "bold yellow", None: "dim"}
     table = _new_table("target", "")
     for target in targets:
-        table.add_row(target.text, words[target.reached], style=styles[target.reached])
+        table.add_row(target.text, verdicts[target.reached], style=styles[target.reached])
     return table
 
 
@@ -107,10 +107,10 @@ def _miss(off: Off) -> str:
 
 
 def _print_cells(console: Console, what: str, lines: Iterable[str]) -> None:
-    found = list(lines)
-    if found:
+    cells = list(lines)
+    if cells:
         print_prose(console, f"{what}:")
-        for line in found:
+        for line in cells:
             print_prose(console, f"  {line}")
         console.print()
 

@@ -211,7 +211,7 @@ def _mounts() -> dict[str, Path]:
     for line in OWN.read_text(encoding="utf-8").splitlines():
         _, controllers, path = line.split(":", 2)
         own.update(dict.fromkeys(controllers.split(","), path))
-    found: dict[str, Path] = {}
+    directories: dict[str, Path] = {}
     for line in MOUNTS.read_text(encoding="utf-8").splitlines():
         fields, _, rest = line.partition(" - ")
         root, point = fields.split()[3:5]
@@ -219,9 +219,9 @@ def _mounts() -> dict[str, Path]:
         if kind not in ("cgroup", "cgroup2"):
             continue
         for controller in options.split(",") if kind == "cgroup" else ("",):
-            if controller in own and controller not in found:
-                found[controller] = _inside(Path(point), root, own[controller])
-    return found
+            if controller in own and controller not in directories:
+                directories[controller] = _inside(Path(point), root, own[controller])
+    return directories
 
 
 def _inside(point: Path, root: str, own: str) -> Path:

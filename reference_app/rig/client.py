@@ -63,7 +63,7 @@ _BALANCER = 0
 #: Outcomes after which a client tries again: any that is no answer.
 _RETRIED = (REFUSED, RESET, TIMEOUT)
 
-#: Told how many requests are answered, how many are sent, and the time of the run in s.
+#: Receives how many requests are answered, how many are sent, and the time of the run in s.
 Progress = Callable[[int, int, float], None]
 
 

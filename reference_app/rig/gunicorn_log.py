@@ -163,14 +163,14 @@ def process_events(
     for line in lines:
         if birth := _birth(line):
             names[birth.pid] = f"worker {boot_orders[birth]}"
-        found = _event(line, names, masters)
-        if found is None:
+        event = _event(line, names, masters)
+        if event is None:
             continue
-        kind, process = found
+        kind, process = event
         if kind in ONCE:
-            if found in once:
+            if event in once:
                 continue
-            once.add(found)
+            once.add(event)
         events.append(ProcessEvent(line.time - start, kind, process))
     return tuple(events)
 

@@ -27,6 +27,6 @@ def kernel_hz(files: Iterable[Path] | None = None) -> int | None:
             text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
         except (OSError, EOFError, ValueError):
             continue
-        if found := re.search(r"^CONFIG_HZ=(\d+)$", text, re.MULTILINE):
-            return int(found[1])
+        if match := re.search(r"^CONFIG_HZ=(\d+)$", text, re.MULTILINE):
+            return int(match[1])
     return None

@@ -103,6 +103,6 @@ def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < MINUTES else f"{seconds / 60:.0f} min"
 
 
-def print_progress(words: str) -> None:
+def print_progress(text: str) -> None:
     """Say on standard error what takes a while."""
-    sys.stderr.write(f"{words}\n")
+    sys.stderr.write(f"{text}\n")

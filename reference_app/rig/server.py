@@ -463,9 +463,10 @@ def _wait_until_ready(
             time.sleep(SETTLE)
             return
         if ended is not None or time.monotonic() > deadline:
-            said = (text.strip().splitlines() or ["nothing"])[-1]
+            last_line = (text.strip().splitlines() or ["nothing"])[-1]
             what = f"exited with {ended}" if ended is not None else f"took over {limit:g} s"
             raise ExperimentError(
-                f"Gunicorn {what} before its {workers} workers were ready; its log ends: {said}"
+                f"Gunicorn {what} before its {workers} workers were ready; "
+                f"its log ends: {last_line}"
             )
         time.sleep(LOOK)

@@ -177,27 +177,27 @@ def run_cells(
         ExperimentError: when the file is of another kind of measurements, a server does not boot,
             or a file cannot be written.
     """
-    found = validation_rows.resume(path, header)
+    existing = validation_rows.resume(path, header)
     measurements = [
         measurement
-        for measurement in found
+        for measurement in existing
         if not (
             measurement.cell in numbers
             and (again or (disturbed_again and measurement.others > QUIET))
         )
     ]
-    if len(measurements) < len(found):
+    if len(measurements) < len(existing):
         validation_rows.write(path, validation_rows.read(path)[0], measurements)
     with ProgressLine(stream) as line:
         progress = ValidationProgress(line)
         now, runs = costs or Costs(), 0
         cells = cells_of_rows(header)
         while due := next_pass(numbers, measurements, header.repeats, noisy_again=noisy_again):
-            asked = {number: experiment(number) for number in due}
+            experiments = {number: experiment(number) for number in due}
             done = Counter(measurement.cell for measurement in measurements)[due[0]]
             learnings = 0 if costs is not None else ceil(len(due) / LEARNT_FOR)
-            progress.begin_pass(done + 1, header.repeats, list(asked.values()), learnings)
-            for number, general in asked.items():
+            progress.begin_pass(done + 1, header.repeats, list(experiments.values()), learnings)
+            for number, general in experiments.items():
                 if costs is None and runs % LEARNT_FOR == 0:
                     now = learn(progress.learn)
                     progress.learnt()

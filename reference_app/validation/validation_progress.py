@@ -30,7 +30,7 @@ class ValidationProgress:
         self._pass = ""
         self._experiments: Sequence[Experiment] = ()
         self._cells = 0
-        self._words = ""
+        self._label = ""
 
     def begin_pass(
         self, number: int, passes: int, experiments: Sequence[Experiment], learnings: int
@@ -62,17 +62,15 @@ class ValidationProgress:
         """The cell of that number is next."""
         self._cells += 1
         place = f"{self._cells} of {len(self._experiments)}"
-        self._words = f"{self._pass}, cell {number} ({place}), {name}"
-        self._tell(f"{self._words}: predicting", 0.0)
+        self._label = f"{self._pass}, cell {number} ({place}), {name}"
+        self._tell(f"{self._label}: predicting", 0.0)
 
     def run(self) -> Progress:
         """The progress callback of the present cell's run."""
         experiment = self._experiments[self._cells - 1]
         traffic, seconds = experiment.traffic, planned(experiment)
-        words = f"{self._words}: measuring"
-        return lambda answered, _, clock: self._tell(
-            words, done(traffic, answered, clock) * seconds
-        )
+        text = f"{self._label}: measuring"
+        return lambda answered, _, clock: self._tell(text, done(traffic, answered, clock) * seconds)
 
     def end(self, measurement: Measurement) -> None:
         """The present cell is measured."""
@@ -81,19 +79,19 @@ class ValidationProgress:
             mean for values in measurement.variants if (mean := values["latency_mean"]) is not None
         ]
         measured = measurement.values["latency_mean"]
-        words = "no request was answered"
+        text = "no request was answered"
         if means and measured:
             predicted = sum(means) / len(means)
-            words = (
+            text = (
                 f"mean {1000 * predicted:.1f} ms predicted, {1000 * measured:.1f} ms measured "
                 f"({predicted / measured - 1:+.1%})"
             )
-        self._line.stay(f"{self._words}: {words}")
+        self._line.stay(f"{self._label}: {text}")
 
-    def _tell(self, words: str, seconds: float) -> None:
+    def _tell(self, text: str, seconds: float) -> None:
         """Print that ``seconds`` of the present step are over."""
         over = min(1.0, (self._over + seconds) / self._total)
-        self._line.say(words, over, planned=self._total)
+        self._line.say(text, over, planned=self._total)
 
 
 def planned(experiment: Experiment) -> float:

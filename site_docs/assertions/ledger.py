@@ -302,7 +302,7 @@ def _claims(document: Mapping[str, Any], where: str) -> list[_Written]:
 
 
 def _older(table: Mapping[str, Any], where: str) -> tuple[Older, ...]:
-    found = []
+    releases = []
     for number, part in enumerate(_tables(table, "release", where), start=1):
         place = f"{where} [[claim.release]] {number}"
         plain = {key: value for key, value in part.items() if key != "source"}
@@ -312,8 +312,8 @@ def _older(table: Mapping[str, Any], where: str) -> tuple[Older, ...]:
             release.release(values["gunicorn"])
         except ExperimentError as error:
             raise ExperimentError(f"{place} {error}") from None
-        found.append(Older(**values, sources=_parts(part, "source", Source, place)))
-    return tuple(found)
+        releases.append(Older(**values, sources=_parts(part, "source", Source, place)))
+    return tuple(releases)
 
 
 def _parts(table: Mapping[str, Any], key: str, schema: type, where: str) -> tuple[Any, ...]:
@@ -393,8 +393,10 @@ def _refuse_incomplete(claim: _Written, where: str) -> None:
     known = {f"{name}.{side}" for name in names for side in ("predicted", "measured")}
     for name in _references(claim.correct, where):
         if name not in known:
-            found = f"{where} correct refers to {{{name}}}"
-            raise ExperimentError(f"{found}; expected one of {', '.join(sorted(known)) or 'none'}")
+            problem = f"{where} correct refers to {{{name}}}"
+            raise ExperimentError(
+                f"{problem}; expected one of {', '.join(sorted(known)) or 'none'}"
+            )
 
 
 def _references(text: str, where: str) -> list[str]:

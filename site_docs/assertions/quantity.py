@@ -22,7 +22,7 @@ from sim.errors import ExperimentError
 Unit = Literal["s", "1/s", "B", "requests", "threads", "connections", "share", "ratio"]
 
 _STEP = re.compile(
-    r"(?:^|\.)(?P<key>\w+)|\[(?P<place>\d+)\]|\[(?P<said>\w+=[^\],]+(,\w+=[^\],]+)*)\]"
+    r"(?:^|\.)(?P<key>\w+)|\[(?P<place>\d+)\]|\[(?P<fields>\w+=[^\],]+(,\w+=[^\],]+)*)\]"
 )
 
 
@@ -66,11 +66,11 @@ class Quantity:
         Raises:
             ExperimentError: when the document has nothing at a path, or no number.
         """
-        found = look_up(document, self.path)
-        if self.since is None or found is None:
-            return found
+        number = look_up(document, self.path)
+        if self.since is None or number is None:
+            return number
         begin = look_up(document, self.since)
-        return None if begin is None else found - begin
+        return None if begin is None else number - begin
 
     def words(self, value: float | None) -> str:
         """The ``value`` for people: three digits, MB, and ms where it is less than a second."""
@@ -106,13 +106,13 @@ def look_up(document: Mapping[str, Any], path: str) -> float | None:
         if not isinstance(place, Sequence) or isinstance(place, str):
             raise ExperimentError(f"{path}: {before} is no list")
         if step["place"] is not None:
-            found = place[int(step["place"]) :][:1]
+            items = place[int(step["place"]) :][:1]
         else:
-            said = dict(pair.split("=", 1) for pair in step["said"].split(","))
-            found = [x for x in place if {name: str(x.get(name)) for name in said} == said][:1]
-        if not found:
+            fields = dict(pair.split("=", 1) for pair in step["fields"].split(","))
+            items = [x for x in place if {name: str(x.get(name)) for name in fields} == fields][:1]
+        if not items:
             raise ExperimentError(f"{path}: {before} has no item {step[0]}")
-        place = found[0]
+        place = items[0]
     if place is not None and (isinstance(place, bool) or not isinstance(place, int | float)):
         raise ExperimentError(f"{path}: is {place!r}; expected a number or null")
     return place

@@ -93,7 +93,7 @@ def _tally(counts: Counter[str]) -> str:
 
 
 def _box(claim: Claim) -> str:
-    said = " … ".join(_inline(words) for words in claim.words)
+    quotation = " … ".join(_inline(quote) for quote in claim.words)
     older = claim.on(FAQ_RELEASE)
     body = [*_statement(claim), *_of_older(claim, older)]
     if claim.quantities:
@@ -103,7 +103,7 @@ def _box(claim: Claim) -> str:
     verdict = claim.verdict.capitalize()
     if older.verdict != claim.verdict:
         verdict = f"{verdict} (on {FAQ_RELEASE}: {older.verdict})"
-    return f'??? {_BOXES[claim.verdict]} "{verdict}: {said}"\n\n    {text}'
+    return f'??? {_BOXES[claim.verdict]} "{verdict}: {quotation}"\n\n    {text}'
 
 
 def _statement(claim: Claim) -> Iterator[str]:
@@ -122,10 +122,10 @@ def _of_older(claim: Claim, older: Claim) -> Iterator[str]:
         yield from others
 
 
-def _inline(words: str) -> str:
+def _inline(text: str) -> str:
     """Words of the FAQ as they can stand in the quotes of a heading."""
-    words = _LINK.sub(r"\1", words)
-    return words.strip().replace("\\", "\\\\").replace('"', "&quot;")
+    text = _LINK.sub(r"\1", text)
+    return text.strip().replace("\\", "\\\\").replace('"', "&quot;")
 
 
 @cached_on_disk
@@ -136,15 +136,15 @@ def documents(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return predicted, measured
 
 
-def _words(quantity: Quantity) -> tuple[str, str]:
+def _texts(quantity: Quantity) -> tuple[str, str]:
     predicted, measured = documents(quantity.data)
     return quantity.words(quantity.value(predicted)), quantity.words(quantity.value(measured))
 
 
 def _filled(claim: Claim) -> str:
-    both = {quantity.name: _words(quantity) for quantity in claim.quantities}
-    predicted = {name: words for name, (words, _) in both.items()}
-    measured = {name: words for name, (_, words) in both.items()}
+    both = {quantity.name: _texts(quantity) for quantity in claim.quantities}
+    predicted = {name: text for name, (text, _) in both.items()}
+    measured = {name: text for name, (_, text) in both.items()}
     return ledger.fill(claim.correct.strip(), predicted, measured)
 
 
@@ -152,9 +152,9 @@ def _numbers(quantities: Sequence[Quantity], older: Sequence[Quantity]) -> str:
     heads = " | ".join(f"{release}: predicted | measured" for release in (NEWEST, FAQ_RELEASE))
     lines = [f"| | {heads} | experiment |", "| --- | ---: | ---: | ---: | ---: | --- |"]
     for quantity, before in zip(quantities, older, strict=True):
-        cells = " | ".join((*_words(quantity), *_words(before)))
-        shown = evidence(quantity.data).shown
-        lines.append(f"| {quantity.what} | {cells} | `{shown.arguments}` |")
+        cells = " | ".join((*_texts(quantity), *_texts(before)))
+        experiment = evidence(quantity.data).page_experiment
+        lines.append(f"| {quantity.what} | {cells} | `{experiment.arguments}` |")
     both = (*quantities, *older)
     if apart := dict.fromkeys(quantity.apart for quantity in both if quantity.apart):
         lines += ["", *apart]

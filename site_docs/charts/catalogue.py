@@ -105,8 +105,8 @@ def _quantiles(name: str) -> Entry:
 
 def _moment(name: str) -> Entry:
     def make() -> Chart:
-        shown = moving.moving(name)
-        return moment(f"moment-{name}", f"One moment of {FOUR_THREADS[name]}", *shown.at_moment())
+        picture = moving.moving(name)
+        return moment(f"moment-{name}", f"One moment of {FOUR_THREADS[name]}", *picture.at_moment())
 
     return Entry(make, ())
 
@@ -151,8 +151,8 @@ def entries() -> dict[str, Entry]:
     of_loads = {f"quantiles-{name}": _quantiles(name) for name in FOUR_THREADS}
     of_troubles = {
         f"trouble-{name}": _trouble(name)
-        for name, shown in by_name().items()
-        if shown.trouble and shown.release is None
+        for name, experiment in by_name().items()
+        if experiment.trouble and experiment.release is None
     }
     of_moments = {f"moment-{name}": _moment(name) for name in moving.NAMES}
     return {**one, **of_loads, **of_troubles, **of_moments}

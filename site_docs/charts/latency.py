@@ -95,8 +95,8 @@ def configurations(
 
 def quantiles(name: str, title: str, each: Evidence) -> Chart:
     """How many requests take how long: the predicted line, and measured points."""
-    shown = {"latency_p50": 50, "latency_p90": 90, "latency_p95": 95, "latency_p99": 99}
-    figures = {percent: each.comparison.figure(key) for key, percent in shown.items()}
+    percents = {"latency_p50": 50, "latency_p90": 90, "latency_p95": 95, "latency_p99": 99}
+    figures = {percent: each.comparison.figure(key) for key, percent in percents.items()}
     data: dict[str, Any] = {
         "unit": "ms",
         "quantiles": [

@@ -39,9 +39,9 @@ def tried(case: str, columns: Iterable[str] = ("latency_mean", "latency_p95", "t
     experiments = cases.experiments(case)
     for name, server in experiments.items():
         cells = [cell for key in columns for cell in _both(name, key)]
-        link = play(evidence(name).shown.arguments, f"<code>{server}</code>")
+        link = play(evidence(name).page_experiment.arguments, f"<code>{server}</code>")
         lines.append(f"| {link} | {' | '.join(cells)} |")
-    first = evidence(next(iter(experiments))).shown
+    first = evidence(next(iter(experiments))).page_experiment
     lines += [
         "",
         "Each row's settings open it in the playground.",

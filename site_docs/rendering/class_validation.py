@@ -32,22 +32,22 @@ def table() -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for worker_class in measured():
-        found = validated.read(path_of(worker_class))
+        rows_file = validated.read(path_of(worker_class))
         cells = (
             f"`{worker_class}`",
-            f"{len(found.rows)} of {len(class_cells(worker_class))}",
-            targets_reached(found),
-            *(errors(found, name) for name in ("latency_mean", "latency_p95")),
-            _shares(found),
-            scatter(found, TARGETED),
-            scatter(found, ("share",)),
+            f"{len(rows_file.rows)} of {len(class_cells(worker_class))}",
+            targets_reached(rows_file),
+            *(errors(rows_file, name) for name in ("latency_mean", "latency_p95")),
+            _shares(rows_file),
+            scatter(rows_file, TARGETED),
+            scatter(rows_file, ("share",)),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _shares(found: Validated) -> str:
-    measure = found.measure("share")
+def _shares(rows_file: Validated) -> str:
+    measure = rows_file.measure("share")
     if measure.worst is None:
         return "0"
     return f"{measure.repeated}, {100 * measure.worst:.0f} points"

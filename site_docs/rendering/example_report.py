@@ -34,5 +34,5 @@ def example() -> str:
     sitting = Sitting()
     summary = summarize(sitting.passing(predictions(experiment)))
     command = command_line("sim", ARGUMENTS, {})
-    found = neighbours(experiment)
-    return html(prediction_page(found, summary, sitting.portrait(), notices, command))
+    changes = neighbours(experiment)
+    return html(prediction_page(changes, summary, sitting.portrait(), notices, command))

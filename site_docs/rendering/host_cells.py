@@ -56,16 +56,16 @@ def table(kind: Kind) -> str:
 
 def verdict(kind: Kind) -> str:
     """How many of the validation's targets the rows reach, and what is further off, in words."""
-    found = validated.read(path_of(kind))
+    rows_file = validated.read(path_of(kind))
     missed = [
         f"{WORDS[off.name]} of *{result.name}* ({other_rows.size(result, off)})"
-        for result in found.validation.results
+        for result in rows_file.validation.results
         for off in result.misses
     ]
     further = f" Further off than they may be: {'; '.join(missed)}." if missed else ""
     return (
-        f"{targets_reached(found)} of the [targets](validation.md#targets) are reached; "
-        f"the model was frozen at commit `{found.header.model}` before.{further}"
+        f"{targets_reached(rows_file)} of the [targets](validation.md#targets) are reached; "
+        f"the model was frozen at commit `{rows_file.header.model}` before.{further}"
     )
 
 
@@ -73,10 +73,10 @@ def _line(row: Row) -> str:
     cells, errors = [], []
     for name in FIGURES:
         predicted = _mean(row.variants, name)
-        found = _mean(row.repeats, name)
-        cells += [_ms(predicted), _ms(found)]
-        if predicted is not None and found:
-            errors.append(f"{100 * abs(predicted / found - 1):.0f} %")
+        measured = _mean(row.repeats, name)
+        cells += [_ms(predicted), _ms(measured)]
+        if predicted is not None and measured:
+            errors.append(f"{100 * abs(predicted / measured - 1):.0f} %")
     disturbed = any(each.others > QUIET for each in row.measurements)
     mark = ", disturbed" if disturbed else ""
     return f"| {row.name} | {len(row.repeats)}{mark} | {' | '.join(cells)} | {', '.join(errors)} |"

@@ -148,10 +148,10 @@ def most_of_burst(name: str, side: str) -> float:
 
     The mean over the variants or the repeats of the worker that had the most.
     """
-    found = evidence(name)
-    users = found.experiment.traffic.users
+    record = evidence(name)
+    users = record.experiment.traffic.users
     most = []
-    for run in found.predicted if side == "predicted" else found.measured:
+    for run in record.predicted if side == "predicted" else record.measured:
         rows = run.requests
         first = sorted(range(len(rows)), key=rows.arrival.__getitem__)[:users]
         most.append(max(Counter(rows.worker[row] for row in first).values()))
@@ -194,8 +194,7 @@ def waiting(name: str) -> tuple[float, float, float]:
         In the accept queue and in the workers' own queues, predicted, and in both together as
         measured: the rate of the answers x the mean wait (Little's law).
     """
-    found = evidence(name)
-    queues = summarize(found.predicted).queues
+    queues = summarize(evidence(name).predicted).queues
     own = sum(queue.time_average.value for queue in queues[1:])
     both = measured(name, "throughput") * measured(name, "wait_mean")
     return queues[0].time_average.value, own, both
@@ -322,13 +321,13 @@ def slug(heading: str) -> str:
 
 def reproduce(name: str) -> str:
     """The commands that make an experiment's numbers again, as a block of code."""
-    shown = evidence(name).shown
+    experiment = evidence(name).page_experiment
     return (
         "``` console\n"
-        f"$ python -m sim {shown.arguments}\n"
-        f"$ python -m reference_app compare {shown.arguments} --repeat {shown.repeats}\n"
+        f"$ python -m sim {experiment.arguments}\n"
+        f"$ python -m reference_app compare {experiment.arguments} --repeat {experiment.repeats}\n"
         "```\n\n"
-        f"{play(shown.arguments, 'Open this experiment in the playground')}"
+        f"{play(experiment.arguments, 'Open this experiment in the playground')}"
     )
 
 
@@ -340,8 +339,8 @@ def opened(label: str, name: str, other: str | None = None) -> str:
         name: of the experiment.
         other: of the one to compare it with.
     """
-    against = None if other is None else evidence(other).shown.arguments
-    return play(evidence(name).shown.arguments, label, against)
+    against = None if other is None else evidence(other).page_experiment.arguments
+    return play(evidence(name).page_experiment.arguments, label, against)
 
 
 def where(name: str) -> str:
@@ -393,7 +392,7 @@ def moving(name: str) -> str:
         f'<figure class="chart">{_key(drawn)}<div data-chart="{chart_name}"></div>'
         f"<figcaption>{escape(drawn.title)}, predicted for Gunicorn {NEWEST}. "
         f'<a href="data/pictures/{name}.json" data-root>The whole run</a>. '
-        f"{play(evidence(name).shown.arguments, 'Change it in the playground')}."
+        f"{play(evidence(name).page_experiment.arguments, 'Change it in the playground')}."
         "</figcaption></figure>"
         f'<div class="moving-place" data-moving="{name}"></div>'
     )
@@ -454,9 +453,9 @@ def settings_by_class() -> str:
     for setting in sorted({*class_settings.differing(), *SERVER_FIELDS}):
         cells = []
         for worker_class in WORKER_CLASSES:
-            found = class_settings.audit(setting, worker_class)
-            own = found.status == "ignored" or setting in class_settings.OWN.get(worker_class, {})
-            cells.append(f"{found.status}: {found.why}" if own else found.status)
+            audit = class_settings.audit(setting, worker_class)
+            own = audit.status == "ignored" or setting in class_settings.OWN.get(worker_class, {})
+            cells.append(f"{audit.status}: {audit.why}" if own else audit.status)
         lines.append(f"| `{setting}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -51,13 +51,13 @@ def read(path: Path = FILE) -> tuple[Limited, ...]:
     tables = document.get("measured", [])
     if not tables:
         raise ExperimentError(f"{path}: measured is missing; expected tables [[measured]]")
-    found = []
+    measurements = []
     for number, table in enumerate(tables, start=1):
         where = f"{path}: [[measured]] {number}"
         values = toml_file.parse_table(table, Limited, where)
         toml_file.refuse_missing(values, Limited, where)
-        found.append(Limited(**values))
-    return tuple(found)
+        measurements.append(Limited(**values))
+    return tuple(measurements)
 
 
 def where() -> str:

@@ -139,15 +139,15 @@ def _listed(values: object) -> Sequence[object]:
 
 
 def _level(factor: str, written: object, where: str) -> object:
-    levels = {_words(level): level for level in FACTORS[factor]}
-    if _words(written) not in levels:
+    levels = {_level_text(level): level for level in FACTORS[factor]}
+    if _level_text(written) not in levels:
         raise ExperimentError(
             f"{where} when {factor} is {written!r}; expected some of {', '.join(levels)}"
         )
-    return levels[_words(written)]
+    return levels[_level_text(written)]
 
 
-def _words(level: object) -> str:
+def _level_text(level: object) -> str:
     if isinstance(level, tuple):
         return "x".join(map(str, level))
     return str(level).lower() if isinstance(level, bool) else str(level)
@@ -270,11 +270,11 @@ def elsewhere() -> str:
     """
     heads = [f"{WORDS[key]}, predicted / measured" for key in PLAIN_FIGURES]
     lines = [f"| experiment | {' | '.join(heads)} |", f"| --- |{' ---: |' * len(heads)}"]
-    for name, shown in by_name().items():
+    for name, experiment in by_name().items():
         figures = [evidence(name).comparison.figure(key) for key in PLAIN_FIGURES]
-        if not shown.trouble and any(figure.verdict == "off" for figure in figures):
+        if not experiment.trouble and any(figure.verdict == "off" for figure in figures):
             cells = " | ".join(map(_both, figures))
-            lines.append(f"| `{shown.arguments}` | {cells} |")
+            lines.append(f"| `{experiment.arguments}` | {cells} |")
     return "\n".join(lines)
 
 

@@ -10,24 +10,24 @@ from site_docs.rendering import numbers, validated
 from site_docs.rendering.validated import WORDS, Validated
 
 
-def targets_reached(found: Validated) -> str:
+def targets_reached(rows_file: Validated) -> str:
     """How many of the targets that a cell decides are reached."""
-    hit, decided = found.reached
+    hit, decided = rows_file.reached
     return f"{hit} of {decided}"
 
 
-def errors(found: Validated, name: str) -> str:
+def errors(rows_file: Validated, name: str) -> str:
     """In how many cells the server repeats a figure; its median error there, and the worst."""
-    measure = found.measure(name)
+    measure = rows_file.measure(name)
     if measure.median is None or measure.worst is None:
         return "0"
     median, worst = (numbers.percent(value) for value in (measure.median, measure.worst))
     return f"{measure.repeated}, {median}, {worst}"
 
 
-def scatter(found: Validated, names: Iterable[str]) -> str:
+def scatter(rows_file: Validated, names: Iterable[str]) -> str:
     """How many figures the server does not repeat, and how many of them the rank test accepts."""
-    measures = [found.measure(name) for name in names]
+    measures = [rows_file.measure(name) for name in names]
     return f"{sum(m.noisy for m in measures)}, {sum(m.within_scatter for m in measures)}"
 
 
@@ -42,8 +42,8 @@ def misses(column: str, of: Iterable[tuple[str, Validated]], none: str) -> str:
     lines = [
         f"| {name} | {result.cell}: {result.name} | {WORDS[off.name]} | {size(result, off)} "
         f"| {validated.allowed(off)} |"
-        for name, found in of
-        for result in found.validation.results
+        for name, rows_file in of
+        for result in rows_file.validation.results
         for off in result.misses
     ]
     head = [f"| {column} | cell | figure | off by | may be |", "| --- | --- | --- | ---: | ---: |"]

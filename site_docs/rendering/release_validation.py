@@ -38,15 +38,16 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def _line(found: Validated, planned: int) -> str:
+def _line(rows_file: Validated, planned: int) -> str:
     # A cell that was measured less often has no spread yet, and is not judged.
-    whole = sum(result.repeats >= found.header.repeats for result in found.validation.results)
+    results, repeats = rows_file.validation.results, rows_file.header.repeats
+    whole = sum(result.repeats >= repeats for result in results)
     cells = (
-        found.header.versions["gunicorn"],
+        rows_file.header.versions["gunicorn"],
         f"{whole} of {planned}",
-        targets_reached(found),
-        *(errors(found, name) for name in ("latency_mean", "latency_p95")),
-        scatter(found, (*TARGETED, "share")),
+        targets_reached(rows_file),
+        *(errors(rows_file, name) for name in ("latency_mean", "latency_p95")),
+        scatter(rows_file, (*TARGETED, "share")),
     )
     return f"| {' | '.join(cells)} |"
 

@@ -35,13 +35,13 @@ def read(seed: int) -> Validated:
     Raises:
         ExperimentError: when they were predicted again: then they are not out of sample.
     """
-    found = validated.read(path_of(seed))
-    if found.header.predicted is not None:
+    rows_file = validated.read(path_of(seed))
+    if rows_file.header.predicted is not None:
         raise ExperimentError(
-            f"{path_of(seed)}: predicted again {found.header.predicted}; expected rows that were "
-            "predicted before they were measured, and never again"
+            f"{path_of(seed)}: predicted again {rows_file.header.predicted}; expected rows that "
+            "were predicted before they were measured, and never again"
         )
-    return found
+    return rows_file
 
 
 def table() -> str:
@@ -52,12 +52,12 @@ def table() -> str:
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for seed in measured():
-        found = read(seed)
+        rows_file = read(seed)
         cells = (
             str(seed),
-            f"{len(found.rows)} of {len(sample(seed))}",
-            targets_reached(found),
-            *(errors(found, name) for name in ("latency_mean", "latency_p95")),
+            f"{len(rows_file.rows)} of {len(sample(seed))}",
+            targets_reached(rows_file),
+            *(errors(rows_file, name) for name in ("latency_mean", "latency_p95")),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -42,12 +42,12 @@ def covered(rows: Mapping[str, Any], name: str) -> tuple[int, int]:
 
 def errors(rows: Mapping[str, Any], name: str) -> list[float]:
     """How far each prediction is from the mean of the runs: a part of it; of a share, absolute."""
-    found = []
+    differences = []
     for figure in figures(rows, name):
         measured = sum(figure["measured"]) / len(figure["measured"])
         difference = abs(figure["predicted"] - measured)
-        found.append(difference if name.startswith("share") else difference / measured)
-    return found
+        differences.append(difference if name.startswith("share") else difference / measured)
+    return differences
 
 
 def table() -> str:
@@ -82,12 +82,12 @@ def machines() -> int:
 
 def fewest() -> str:
     """The rows and the figure of which the smallest part of the runs lies within, in words."""
-    found = []
+    parts = []
     for rows in read_file()["rows"]:
         for name in FIGURES:
             inside, runs = covered(rows, name)
-            found.append((inside / runs, rows["name"], NAMES[name]))
-    part, rows_name, figure = min(found)
+            parts.append((inside / runs, rows["name"], NAMES[name]))
+    part, rows_name, figure = min(parts)
     return f"the {figure} with {rows_name} ({numbers.percent(part)})"
 
 

@@ -147,21 +147,21 @@ def troubles() -> str:
     """Every trouble on the releases that were measured: requests lost, and time to recover."""
     heads = "".join(f" | {each}: lost | threads back after" for each in MEASURED)
     lines = [f"| trouble{heads} |", f"| --- |{' ---: |' * 2 * len(MEASURED)}"]
-    for shown in by_name().values():
-        if shown.trouble and shown.release is None:
-            sides = [_cells(_name_on(shown.name, each)) for each in MEASURED]
-            lines.append(f"| `{shown.name}` | {' | '.join(sides)} |")
+    for experiment in by_name().values():
+        if experiment.trouble and experiment.release is None:
+            sides = [_cells(_name_on(experiment.name, each)) for each in MEASURED]
+            lines.append(f"| `{experiment.name}` | {' | '.join(sides)} |")
     return "\n".join(lines)
 
 
 def _cells(name: str) -> str:
     """What a trouble costs: predicted, measured."""
-    found = evidence(name)
+    record = evidence(name)
     lost = ", ".join(
         numbers.count(fmean(sum(code != OK for code in run.requests.outcome) for run in side))
-        for side in (found.predicted, found.measured)
+        for side in (record.predicted, record.measured)
     )
-    rows = found.comparison.recovery
+    rows = record.comparison.recovery
     if not rows:
         return f"{lost} | "
     back = ", ".join(
@@ -181,10 +181,10 @@ def tolls() -> str:
     """Requests without a response 200 of `TOLLS`, by release, as a table."""
     heads = " | ".join(f"{each}{': predicted, measured' * (each in MEASURED)}" for each in STEPS)
     lines = [f"| what happens | {heads} |", f"| --- |{' ---: |' * len(STEPS)}"]
-    for name, words in TOLLS.items():
+    for name, text in TOLLS.items():
         sides = [(lost(name, each), measured_lost(name, each)) for each in STEPS]
         cells = [", ".join(numbers.count(n) for n in side if n is not None) for side in sides]
-        lines.append(f"| {words} | {' | '.join(cells)} |")
+        lines.append(f"| {text} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -221,7 +221,7 @@ def printed(command: str) -> str:
     Raises:
         ExperimentError: when it fails.
     """
-    program, *words = shlex.split(command)
+    program, *arguments = shlex.split(command)
     if program != "python":
         raise ExperimentError(f"{command!r}: expected a command that begins with python")
     with TemporaryDirectory() as folder:
@@ -229,7 +229,7 @@ def printed(command: str) -> str:
             Path(folder, name).write_text(text, encoding="utf-8")
         Path(folder, "experiments").symlink_to(ROOT / "experiments")
         done = subprocess.run(  # noqa: S603 - our own page's
-            [sys.executable, *words],
+            [sys.executable, *arguments],
             cwd=folder,
             env={"PYTHONPATH": str(ROOT), "COLUMNS": "80"},
             capture_output=True,

@@ -101,13 +101,13 @@ def cell(number: int) -> Cell:
 
 def where(path: Path = FILE) -> str:
     """Where and when it was measured, in words."""
-    found = read(path)
-    machine, versions = found.header.machine, found.header.versions
-    predicted = found.header.predicted
+    rows_file = read(path)
+    header = rows_file.header
+    machine, versions, predicted = header.machine, header.versions, header.predicted
     anew = "" if predicted is None else f"predicted anew from the same requests {predicted[:10]}, "
     return (
-        f"{len(found.rows)} of {len(sample())} cells, each predicted {found.header.variants} times "
-        f"and measured {found.validation.measurements}; begun {found.header.begun[:10]}, {anew}"
+        f"{len(rows_file.rows)} of {len(sample())} cells, each predicted {header.variants} times "
+        f"and measured {rows_file.validation.measurements}; begun {header.begun[:10]}, {anew}"
         f"{machine['processor']}, {machine['cores']} cores, {_system(machine['system'])}, "
         f"CPython {versions['python']}, Gunicorn {versions['gunicorn']}"
     )
@@ -134,13 +134,13 @@ def reached(path: Path = FILE) -> str:
 
 def targets(path: Path = FILE) -> str:
     """What the model must reach, what it reaches, and whether that will do, as a table."""
-    found = read(path).validation
+    validation = read(path).validation
     verdicts = {True: "reached", False: "**missed**", None: "no cell tells"}
-    values = _reached_values(found)
+    values = _reached_values(validation)
     lines = ["| target | it is | |", "| --- | ---: | --- |"]
     lines += [
         f"| {label} | {value} | {verdicts[target.reached]} |"
-        for target, (label, value) in zip(found.targets, values, strict=True)
+        for target, (label, value) in zip(validation.targets, values, strict=True)
     ]
     return "\n".join(lines)
 

@@ -78,15 +78,15 @@ def covered(experiment: Mapping[str, Any], where: str, unseen: str) -> dict[str,
         unseen: as in `Rows`.
     """
     unlearnt = {key: value for key, value in experiment.items() if key not in ("costs", "memory")}
-    asked = replace(from_dict(unlearnt, where), replications=1)
-    run = predict(asked, 0)
+    uncalibrated = replace(from_dict(unlearnt, where), replications=1)
+    run = predict(uncalibrated, 0)
     samples = [sample_of(run)]
     summary = summary_of(run, samples)
     ranges = without(unseen) if unseen else RANGES
-    band = machine_band(asked, summary, samples, MACHINES, ranges=ranges)
+    band = machine_band(uncalibrated, summary, samples, MACHINES, ranges=ranges)
     assert band is not None, "a number of machines was given"
     assert summary.latency is not None, "cells of the grids answer requests"
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         f"latency_{measure}": {
             "predicted": getattr(summary.latency, measure).value,
             **band.latency[measure]._asdict(),
@@ -95,8 +95,8 @@ def covered(experiment: Mapping[str, Any], where: str, unseen: str) -> dict[str,
     }
     first = summary.workers[0].share
     if len(band.shares) > 1 and first is not None:
-        found["share_worker_1"] = {"predicted": first.value, **band.shares[1]._asdict()}
-    return found
+        figures["share_worker_1"] = {"predicted": first.value, **band.shares[1]._asdict()}
+    return figures
 
 
 def coverage(executor: Executor, done: Callable[[int], None]) -> dict[str, Any]:
@@ -106,9 +106,9 @@ def coverage(executor: Executor, done: Callable[[int], None]) -> dict[str, Any]:
         executor.submit(covered, row.measurements[0].experiment, rows.file, rows.unseen)
         for rows, row in cells
     ]
-    found: dict[str, list[dict[str, Any]]] = {rows.name: [] for rows in ROWS}
+    cells_by_rows: dict[str, list[dict[str, Any]]] = {rows.name: [] for rows in ROWS}
     for number, ((rows, row), future) in enumerate(zip(cells, futures, strict=True), start=1):
-        found[rows.name].append(
+        cells_by_rows[rows.name].append(
             {"cell": row.cell, "name": row.name, "figures": dict(_figures(row, future.result()))}
         )
         done(number)
@@ -121,7 +121,7 @@ def coverage(executor: Executor, done: Callable[[int], None]) -> dict[str, Any]:
                 "file": rows.file,
                 "processor": read(DATA / rows.file)[0].machine["processor"],
                 "unseen": rows.unseen,
-                "cells": found[rows.name],
+                "cells": cells_by_rows[rows.name],
             }
             for rows in ROWS
         ],

@@ -25,7 +25,7 @@ class Evidence:
     """What a page may say about an experiment.
 
     Attributes:
-        shown: which experiment.
+        page_experiment: which experiment.
         experiment: as its file says it.
         predicted: a run for each variant.
         measured: a run for each repeat.
@@ -33,7 +33,7 @@ class Evidence:
         comparison: of the two.
     """
 
-    shown: PageExperiment
+    page_experiment: PageExperiment
     experiment: Experiment
     predicted: tuple[Run, ...]
     measured: tuple[Run, ...]
@@ -61,29 +61,31 @@ def evidence(name: str) -> Evidence:
     """
     if name not in by_name():
         raise ExperimentError(f"{name!r} is not shown; expected one of {', '.join(by_name())}")
-    shown = by_name()[name]
-    experiment = shown.experiment()
-    found = measured.load(name)
-    predicted = tuple(predict(experiment, 0, variant) for variant in range(shown.variants))
-    _refuse_another(shown, experiment, predicted[0], found.runs)
+    of_page = by_name()[name]
+    experiment = of_page.experiment()
+    measurement = measured.load(name)
+    predicted = tuple(predict(experiment, 0, variant) for variant in range(of_page.variants))
+    _refuse_another(of_page, experiment, predicted[0], measurement.runs)
     comparison = compare(
         [summarize([run]) for run in predicted],
-        [summarize([run]) for run in found.runs],
-        summarize([ideal_run(found.runs[0])]),
+        [summarize([run]) for run in measurement.runs],
+        summarize([ideal_run(measurement.runs[0])]),
     )
-    return Evidence(shown, experiment, predicted, found.runs, found.provenance, comparison)
+    return Evidence(
+        of_page, experiment, predicted, measurement.runs, measurement.provenance, comparison
+    )
 
 
 def _refuse_another(
-    shown: PageExperiment, experiment: Experiment, predicted: Run, runs: tuple[Run, ...]
+    of_page: PageExperiment, experiment: Experiment, predicted: Run, runs: tuple[Run, ...]
 ) -> None:
     """Refuse measurements of other requests than those that are predicted."""
-    again = f"expected a measurement of the same: python -m site_docs measure {shown.name}"
+    again = f"expected a measurement of the same: python -m site_docs measure {of_page.name}"
     for run in runs:
         # What things cost is the model's business, and may be known better today.
-        then = from_dict(run.experiment, shown.name)
+        then = from_dict(run.experiment, of_page.name)
         if replace(then, costs=experiment.costs, memory=experiment.memory) != experiment:
-            raise ExperimentError(f"{shown.name} was measured as another experiment; {again}")
+            raise ExperimentError(f"{of_page.name} was measured as another experiment; {again}")
         # Users of a closed loop send again when they are answered.
         closed = experiment.traffic.arrivals == "closed"
         if len(run.requests) != len(predicted.requests) or any(
@@ -91,7 +93,7 @@ def _refuse_another(
             for one, other in zip(run.requests.arrival, predicted.requests.arrival, strict=True)
             if not closed
         ):
-            raise ExperimentError(f"{shown.name} was measured with other requests; {again}")
+            raise ExperimentError(f"{of_page.name} was measured with other requests; {again}")
 
 
 def _value(summary: Summary, figure: str) -> float | None:

@@ -126,7 +126,7 @@ def by_name() -> dict[str, PageExperiment]:
         for name, server in cases.experiments(key).items()
     )
     older = (
-        *(shown.on(FAQ_RELEASE) for shown in (*loads, *troubles)),
-        *(shown.on(OLDEST) for shown in troubles),
+        *(each.on(FAQ_RELEASE) for each in (*loads, *troubles)),
+        *(each.on(OLDEST) for each in troubles),
     )
-    return {shown.name: shown for shown in (*loads, *rates, *troubles, *questions, *older)}
+    return {each.name: each for each in (*loads, *rates, *troubles, *questions, *older)}
