@@ -12,8 +12,8 @@ Releases 21 to 23 poll between `accept` and `handle`::
 
 An event loop has one thread, and may poll between two steps. Its steps are what that thread's CPU
 clock says, and `connect` is all else until the application's code runs. `to_thread` is what a plain
-function of an ASGI application takes longer than a coroutine, from the request's first bytes until
-it runs, and from its end until the response is sent: it also waits for two threads to wake up.
+function of an ASGI application takes longer than a coroutine: from the request's first bytes until
+it runs, and from its end until the response is sent. It also waits for two threads to wake up.
 
 CPU is measured apart from waiting and waking up: after a gap, the caches lose the one in another
 way than the other cools, see `caches`.

@@ -1,12 +1,12 @@
 """Runs the load generator in a process of its own.
 
-Who wins a connection is decided within microseconds on the client's core, so it must always be
-the same client: measured in a process that had imported pytest, the worker that registered last
-got 34 % of the connections of three workers, and 45 % in one that had not. This process imports
+Microseconds on the client's core decide which worker accepts a connection, so it must always be the
+same client. Of three workers, the one that registered last got 34 % of the connections from a
+process that had imported pytest, and 45 % from one that had not. This process imports
 what the load generator needs and nothing else, whoever asks for the measurement.
 
-The parent pickles the task to its stdin; on its stdout come the start as a float before it is
-there, a tuple for each report of progress, and at the end a `Replay`.
+The parent pickles the task to its stdin. On its stdout come the start as a float, before it is
+there, then a tuple for each report of progress, and at the end a `Replay`.
 """
 
 from __future__ import annotations

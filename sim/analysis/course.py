@@ -1,7 +1,7 @@
 """The course of a run: how many threads are busy and how many requests wait, slice by slice.
 
-Every number is an average over a slice of the time, so the area under a line is exact: busy threads
-add up to the time that requests had threads, and waiting ones to the time that requests waited.
+Every number is an average over a slice of the time, so the area under a line is exact. Busy threads
+add up to the time that requests had threads, waiting requests to the time that they waited.
 """
 
 from __future__ import annotations

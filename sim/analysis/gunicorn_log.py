@@ -2,13 +2,16 @@
 
 `LINES` is the one table: every line that the events tell of, with the release that began it and the
 source that writes it. Texts, levels and the order of lines that come together are Gunicorn's. The
-format of a line is not: the time counts from the start of the run, and processes have the numbers
-that a container gives them, the first master 1 and its children from 2.
+format of a line is not: the time counts from the start of the run. Processes have the numbers that
+a container gives them: the first master is 1, its children count from 2.
 
-Left out are lines of which no event tells: those of the control socket, tracebacks, ``Quick
-shutdown requested``, the ``Unhandled signal: cld`` that 24.0.0 writes whenever a child ends, and,
-up to 23, ``Worker (pid:N) was sent SIGTERM!`` for old workers that end after SIGHUP: a master sends
-it at each look, and it may meet a worker that has lost its handlers.
+Lines without an event are left out:
+
+- those of the control socket, and tracebacks;
+- ``Quick shutdown requested``;
+- ``Unhandled signal: cld``, which 24.0.0 writes whenever a child ends;
+- up to 23, ``Worker (pid:N) was sent SIGTERM!`` for old workers that end after SIGHUP. The master
+  repeats SIGTERM, and it may meet a worker that has lost its handlers.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ def ideal(requests: Requests, servers: int) -> Ideal:
     """Serve the arrivals and demands (``io`` + ``cpu``) of ``requests`` from one FIFO queue.
 
     Every request is served, also one that the run refused or lost. Of a closed loop the arrivals
-    are taken as they happened: its users would have sent more to a quicker server, so there the
-    ideal shows what the same requests would have waited, not what the users would have seen.
+    are taken as they happened. Its users would have sent more to a quicker server. So there the
+    ideal queue shows what the same requests would have waited, not what the users would have seen.
 
     Args:
         requests: the rows; only ``arrival``, ``io`` and ``cpu`` are read.

@@ -21,8 +21,8 @@ disturbances:
 lost
     are requests that did not end ``ok`` because of it, see `sim.analysis.losses`.
 delayed
-    are requests that ended ``ok`` and waited longer than 99 % of those before the first
-    disturbance did, and than 0.1 s, in a bad spell that it began (`sim.analysis.losses.Spells`).
+    are requests that ended ``ok`` in a bad spell that it began (`sim.analysis.losses.Spells`). They
+    waited longer than 0.1 s, and than 99 % of the requests before the first disturbance.
 
 Where the start of an ``ok`` request is unknown, it is taken as its end minus its ``io`` and
 ``cpu``.

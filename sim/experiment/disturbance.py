@@ -67,7 +67,7 @@ class Signal:
         signal: its name without ``SIG``; one of `MASTER_SIGNALS`, `WORKER_SIGNALS` or
             `SHARED_SIGNALS`.
         to: ``master`` (the first one, also when USR2 has started a second), ``worker``, or ``all``:
-            the masters and every worker, as SIGKILL reaches a container at the end of its
+            the masters and every worker. So SIGKILL reaches a container at the end of its
             ``terminationGracePeriodSeconds``, and SIGINT a terminal's foreground processes.
         worker: which worker, by boot order; nothing happens if it is no longer there. Only for a
             signal to one worker.

@@ -12,9 +12,9 @@ It has the whole request before it connects, and the whole response before the c
 slow clients hold no thread of Gunicorn's. A client that gives up closes its connection to the
 proxy, which logs 499 and closes its own to Gunicorn. Gunicorn notices neither, and does the work.
 
-Idle connections to Gunicorn are one pool; the one that was used last is taken first, and where
-there are too many the one that was used least recently is closed
-(`ngx_http_upstream_get_keepalive_peer`, `ngx_http_upstream_free_keepalive_peer`). Which one a load
+Idle connections to Gunicorn are one pool. The one that was used last is taken first
+(`ngx_http_upstream_get_keepalive_peer`). Where there are too many, the one that was used least
+recently is closed (`ngx_http_upstream_free_keepalive_peer`). Which one a load
 balancer takes is not published; here it does the same.
 
 A request that fails on a kept connection before any response came: Gunicorn may have closed the

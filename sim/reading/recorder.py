@@ -5,8 +5,9 @@
     from sim.reading.recorder import record; pre_request, post_request = record("demand.csv")
 
 Each request of a ``sync``, ``gthread``, ``gevent`` or ``eventlet`` worker becomes a line of the
-file when it ends: when it began to run, how long it waited (I/O), how long it computed, how long it
-had waited for that, its worker, and its path without the query. ``python -m sim fit demand.csv``
+file when it ends. The line says when the request began to run, how long it waited (I/O), how long
+it computed, and how long it had waited for that; its worker, and its path without the query.
+``python -m sim fit demand.csv``
 and ``--trace demand.csv`` read it. Workers that run ASGI applications have
 `sim.reading.asgi_recorder`. ``gevent_pywsgi`` and ``tornado`` workers call no such hook, so nothing
 of them is recorded.

@@ -240,11 +240,14 @@ class PassingLoop(Source):
 def passes(experiment: Experiment) -> bool:
     """Whether `PassingLoop` can send the experiment's requests.
 
-    It cannot where they come from answers or a trace, where the server reads a row of which the
-    client knows the outcome already (a timeout), where a row's number says what becomes of it
-    (retries, slow clients), where a proxy answers before the server does, where the summary
-    looks at rows again (disturbances, routes), and where rows that are no client's stand between
-    them (probes).
+    It cannot where
+
+    - requests come from responses (a closed loop) or a trace;
+    - the server reads a row of which the client knows the outcome already (a timeout);
+    - a row's number says what becomes of it (retries, slow clients);
+    - a proxy answers before the server does;
+    - the summary reads rows again (disturbances, routes);
+    - rows that are no client's stand between them (probes).
     """
     traffic = experiment.traffic
     return (

@@ -1,8 +1,8 @@
 """Columns of numbers, which compiled code reads and writes without boxing them.
 
 Interpreted, a column is an `array.array`. Compiled, it is a vector of mypyc's runtime
-(`librt.vecs`): to write a float into an array, compiled code makes a Python object of it and looks
-up what arrays do with that, which takes ten times as long. A vector has the layout of an array, so
+(`librt.vecs`). To write a float into an array, compiled code makes a Python object of it and looks
+up what arrays do with that. It takes ten times as long. A vector has the layout of an array, so
 the one becomes the other by a copy of its bytes.
 
 A vector that has grown may be another one, so that `appended` returns it.

@@ -14,9 +14,12 @@ Read in Kubernetes' source: ``pkg/kubelet/prober/worker.go`` (`doProbe`, `run`),
 (``MaxContainerBackOff``, ``backOffPeriod``); and in its documentation, "Pod Lifecycle", "Container
 restart policy".
 
-Not in here: a pod that is not ready is probed at other times too; the kubelet takes up to a second
-to see that a container has ended; the list of endpoints takes its time to reach every node, but for
-a rollout; and a ``preStop`` hook runs before any SIGTERM, not only that of a rollout.
+Not in here:
+
+- A pod that is not ready is probed at other times too.
+- The kubelet takes up to a second to see that a container has ended.
+- Outside of a rollout, the list of endpoints takes its time to reach every node.
+- A ``preStop`` hook runs before any SIGTERM, not only that of a rollout.
 """
 
 from __future__ import annotations

@@ -20,23 +20,46 @@ Source = Literal["sim", "reference_app"]
 class ProcessEvent(NamedTuple):
     """Something that happened to a process, or that the experiment did to it.
 
-    Kinds of a worker's life: ``fork`` (the child runs), ``postfork`` or ``postfork failed``
-    (LaunchDarkly), ``boot failed``, ``ready`` (about to accept), ``max_requests`` (about to
-    restart), ``crash`` (a request is ending it), ``hang`` and ``hang over`` (one of its requests
-    begins and ends to hang), ``timeout`` (the master gives up on it), ``spins`` (it
-    holds as many connections as it may, all of them unread, and polls none), ``orphaned`` (it has
-    noticed that its master died), ``exiting`` (it says so itself), ``exit`` (it was reaped).
+    Kinds of a worker:
 
-    Of a master's: ``listening``, ``signal NAME`` (it handles one), ``halt`` (it stops because a
-    worker cannot boot), ``shutdown``, ``promoted`` (the second, once the first is gone).
+    - ``fork``: the child runs;
+    - ``postfork``, ``postfork failed``: LaunchDarkly has started after the fork, or has not;
+    - ``boot failed``;
+    - ``ready``: about to accept;
+    - ``max_requests``: about to restart;
+    - ``crash``: a request is ending it;
+    - ``hang``, ``hang over``: one of its requests begins to hang, and ends;
+    - ``timeout``: the master gives up on it;
+    - ``spins``: it holds as many connections as it may, all unread, and polls none;
+    - ``orphaned``: it has noticed that its master died;
+    - ``exiting``: it says so itself;
+    - ``exit``: it was reaped.
 
-    Of the container, as the kubelet sees it: ``liveness failed`` and ``startup failed`` (it is to
-    be restarted), ``ended``, ``back-off`` (it waits for its next start), ``started`` (again),
-    ``startup over`` (the other probes begin). Of the pod: ``out of service`` and ``in service``
-    (its Service has it not, or has it again).
+    Kinds of a master:
 
-    Of a rollout: ``created`` and ``available`` (the new pod; it is ready for the first time),
-    ``deleted`` (the old one), ``switched`` (the Service has the new one instead).
+    - ``listening``;
+    - ``signal NAME``: it handles a signal;
+    - ``halt``: it stops because a worker cannot boot;
+    - ``shutdown``;
+    - ``promoted``: the second master, once the first is gone.
+
+    Kinds of the container, as the kubelet sees it:
+
+    - ``liveness failed``, ``startup failed``: it is to be restarted;
+    - ``ended``;
+    - ``back-off``: it waits for its next start;
+    - ``started``: again;
+    - ``startup over``: the other probes begin.
+
+    Kinds of the pod:
+
+    - ``out of service``, ``in service``: its Service has it not, or has it again.
+
+    Kinds of a rollout:
+
+    - ``created``, ``available``: the new pod; it is ready for the first time;
+    - ``deleted``: the old pod;
+    - ``switched``: the Service has the new pod instead.
 
     What the experiment did: see `sim.experiment.disturbance`. The kubelet's signals are noted in
     the same way.

@@ -192,9 +192,13 @@ def pairs(cell: Cell) -> list[Pair]:
 def sample(seed: int = 1) -> tuple[Cell, ...]:
     """The cells that are run, `TIMES` for each pair of a shape and a load, in the order to run.
 
-    Greedy: of the possible cells with the shape and load that are next, it takes the one with the
-    most pairs of levels that are not in the sample yet; of several, the one whose pairs are in it
-    least often; and of those, one that differs from every cell so far in most factors. The order
+    Greedy: for each shape and load it takes, of the possible cells,
+
+    - the one with the most pairs of levels that are not in the sample yet;
+    - of several, the one whose pairs are in it least often;
+    - of those, one that differs from every cell so far in most factors.
+
+    The order
     is random, so that what changes on the machine over half an hour does not change with a factor.
     """
     random = Random(f"validation grid {seed}")

@@ -1,13 +1,13 @@
 """How quickly a worker's own code runs: the caches keep some of what it ran last.
 
-Requests to 1, 2 and 4 workers, 0.2 to 45 ms apart by chance, on 2 cores of a virtual machine: the
-CPU of Flask's part, right after the same of another request in the same worker, is 0.4 of what it
-is after 16 ms and more, and 0.75 right after it in another worker. Both are lost with the same time
-constant. It does not matter which thread runs it, nor on which core.
+Measured with requests to 1, 2 and 4 workers, 0.2-45 ms apart at random, on 2 cores of a virtual
+machine. CPU time of Flask's part is compared with what it is after 16 ms and more. It is 0.4 of
+that right after the same part of another request in the same worker, 0.75 after one in another
+worker. Both savings are lost with the same time constant. Neither the thread nor the core matters.
 
 Only idleness cools, for it is then that the host gives a core and its caches to others. Four
-workers that compute for 12 ms each, 140 times a second, pay 0.75 to 0.8 whatever the gap; one
-worker, which keeps one of the two cores busy for 12 of 14 ms, pays 0.9.
+workers that compute for 12 ms each, 140 times a second, pay 0.75-0.8 whatever the gap. One worker
+that keeps one of the two cores busy for 12 of 14 ms pays 0.9.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """How quickly the kernel and the client act: the longer they have not, the longer it takes.
 
-On a virtual machine the handshake of a connection and the wake-up of a poller take seven to ten
-times as long after 50 ms of idleness as right after another request, whichever worker served that:
-the host has given the core to others. What a worker computes is in `sim.model.caches.cached_pace`.
+On a virtual machine the handshake of a connection and the wake-up of a poller take 7-10 times as
+long after 50 ms of idleness as right after another request. It does not matter which worker served
+that: the host has given the core to others. What a worker computes is in
+`sim.model.caches.cached_pace`.
 """
 
 from __future__ import annotations

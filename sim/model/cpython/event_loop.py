@@ -17,15 +17,15 @@ timers and sockets, and run that. They differ in the order:
 - asyncio (`BaseEventLoop._run_once`, asyncio/base_events.py): what callbacks have made ready, then
   sockets, then timers; and it polls before it runs what these make ready. So a request that has
   come may be begun before one that has slept goes on: both take some turns until then.
-- gevent: what callbacks make ready comes before the next poll; then timers, then sockets, those
-  first that became ready last (`ev_run` queues sockets before timers, and `ev_invoke_pending`
-  takes from the end; ev.c of libev). So a request that has slept goes on before others begin.
+- gevent: what callbacks make ready comes before the next poll; then timers, then sockets, the last
+  that became ready first. In ev.c of libev, `ev_run` queues sockets before timers, and
+  `ev_invoke_pending` takes from the end. So a request that has slept goes on before others begin.
 
 Where other threads of the process compute, the loop waits for the GIL each time it has slept. Its
-system calls (a poll, `accept(2)`, `recv(2)`, `send(2)`) are made without the GIL too, but return
-at once, before a thread that waits can wake up and take it. Measured beside 1, 2, 3 and 5 plain
-functions that compute: a request takes 7, 11, 20 and 58 ms in the median with asgi, and 12, 13, 34
-and 64 ms with uvicorn's worker (model: 8, 19, 25 and 23).
+system calls (a poll, `accept(2)`, `recv(2)`, `send(2)`) are made without the GIL too, but return at
+once, before a thread that waits can wake up and take it. Median latencies were measured beside 1,
+2, 3 and 5 plain functions that compute. They are 7, 11, 20 and 58 ms with asgi, and 12, 13, 34 and
+64 ms with uvicorn's worker (model: 8, 19, 25 and 23).
 """
 
 from __future__ import annotations
@@ -46,10 +46,14 @@ EPOLL_TICK: Final = 0.001
 class EventLoop:
     """The event loop of one thread.
 
-    Constants: ``clock``, ``gil`` (of its process), ``on_poll`` (called as the loop polls; it may
-    add to ``callbacks``), ``on_sleep`` (called as it finds nothing to do), ``on_wake`` (called as
-    it has slept, and something is to do), ``polls_between`` (whether it is asyncio's, which polls
-    before it runs what callbacks made ready), ``slack`` (s that it sleeps longer than it asks for).
+    Constants:
+        clock, gil: of its process.
+        on_poll: called as the loop polls; it may add to ``callbacks``.
+        on_sleep: called as the loop finds nothing to do.
+        on_wake: called as it has slept, and something is to do.
+        polls_between: whether it is asyncio's, which polls before it runs what callbacks made
+            ready.
+        slack: s that it sleeps longer than it asks for.
 
     State:
         callbacks: what runs before the next poll, in this order.

@@ -51,8 +51,8 @@ APART_AFTER_FINISH: Final = 0.3
 #: Probability, on such machines, that the scheduler owes a poller time. It has finished a request:
 #: 0.29-0.67 on the client's core, 0.2-0.5 on another. It won the previous connection, on another
 #: core: 0.06-0.2. It is woken first and has not run since. Any other: 0.73-0.81 on the client's
-#: core. Within or next to these ranges, the values are fitted to the shares of 2, 3 and 4 workers
-#: at two loads and of 2 workers with waiting requests: at most 0.02 off.
+#: core. The values lie within or next to these ranges. They are fitted to the shares of 2, 3 and 4
+#: workers at two loads, and of 2 workers with waiting requests: at most 0.02 off.
 APART_OWED_AFTER_FINISH: Final = 0.3
 APART_OWED_AFTER_ACCEPT: Final = 0.05
 APART_FIRST_OWED: Final = 0.2
@@ -61,9 +61,9 @@ APART_OWED: Final = 0.9
 #: `Costs.wake_overtake` on such machines, fitted with them; with 8 workers at most 0.04 off.
 APART_OVERTAKE: Final = 0.6
 
-#: s in which the caches of the worker that accepted the previous connection cool so far that it is
-#: e times less often ahead of a fresh poller, which has to copy pages before it can accept. From
-#: second connections to 2 workers after a boot: of 56 that came 9 and 15 ms after the first, 53
+#: Time constant (s) of the lead of the worker that accepted the previous connection, as its caches
+#: cool. It leads a fresh poller, which has to copy pages before it can accept. Measured on
+#: second connections to 2 workers after a boot. Of 56 that came 9 and 15 ms after the first, 53
 #: went to the same worker; of 44 that came 30 and 60 ms after it, 30 (`tests/model/test_wakeup.py`
 #: has more).
 COPYING: Final = 0.035
@@ -71,11 +71,11 @@ COPYING: Final = 0.035
 #: s until the client sleeps after it has connected: 0.25-0.46 ms in the scheduler's traces.
 CLIENT_LEAVES: Final = 0.00035
 
-#: Probability, for each other poller that the client has not drawn to its core, that it accepts a
-#: second connection before the worker which has had the first comes back to its poll, where the
-#: client has not slept between the two and no core idles. It was woken for the first one, and may
-#: still wait for that worker's core. On 23.0.0, of 216 second connections 167 went to the same one
-#: of 2 workers, and 73 to the same one of 4.
+#: Probability, for each other poller, that it accepts a second connection before the worker that
+#: accepted the first polls again. It holds where the client has not drawn the poller to its core,
+#: has not slept between the two, and no core idles. The poller was woken for the first connection,
+#: and may still wait for that worker's core. On 23.0.0, of 216 second connections 167 went to the
+#: same one of 2 workers, and 73 to the same one of 4.
 BEFORE_WINNER: Final = 0.3
 
 #: Probability that a main thread which has handed a connection to an idle pool thread accepts the

@@ -15,11 +15,12 @@ SOON: Final = 0.001
 #: long requests take to start beside 2, 3 and 5 threads that compute.
 STEALS: Final = 0.85
 
-#: Probability that a thread which drops the GIL for a short system call, or hands a connection to
-#: another thread, finds it taken by a thread that waits: with one, two, three and more threads
-#: waiting. Fitted, with `CALLS_NEW` and `CALLS_KEPT`, to 70 requests each beside 1, 2, 3 and 5
-#: threads that compute for seconds. On a new connection they start after 14, 167, 147 and 129 ms
-#: (model: 14, 150, 142 and 138), on a kept one after 8, 67, 56 and 72 ms (model: 8, 74, 68 and 68).
+#: Probability that a thread which drops the GIL for a moment finds it taken by a thread that waits:
+#: with one, two, three and more threads waiting. The moment is a short system call, or the handing
+#: of a connection to another thread. Fitted, with `CALLS_NEW` and `CALLS_KEPT`, to 70 requests each
+#: beside 1, 2, 3 and 5 threads that compute for seconds. On a new connection they start after 14,
+#: 167, 147 and 129 ms (model: 14, 150, 142 and 138), on a kept one after 8, 67, 56 and 72 ms
+#: (model: 8, 74, 68 and 68).
 TAKEN: Final = (0.3, 0.95, 0.8, 0.6)
 
 #: Such calls before the application runs, on a new connection and on a kept one. More calls drop

@@ -15,9 +15,9 @@ KEEP: Final = 0.7
 #: needs the core for less than a slice. `pick_eevdf` takes the earliest deadline, which mostly
 #: belongs to a thread that has waited. In traces of Gunicorn it is 0.2 for each waiting thread, at
 #: each wake-up. A request that finds the cores busy has up to four wake-ups: the worker's for the
-#: connection, the pool thread's, the client's, which was preempted before it could send, and the
-#: thread's again for what was sent. The model has two of them. With 0.3 it predicts how long
-#: requests take to start beside two to eight processes that compute.
+#: connection, the pool thread's, the client's and the thread's again. The client was preempted
+#: before it could send, so the thread waited for what it sends. The model has two of them. With 0.3
+#: it predicts how long requests take to start beside two to eight processes that compute.
 PASSED: Final = 0.3
 
 #: The same for a thread that needs the core for longer than a slice: that it runs after all of
@@ -25,8 +25,8 @@ PASSED: Final = 0.3
 LAST: Final = 0.5
 
 #: Rate at which a busy core takes a thread from a longer queue, as a part of the rate of an idle
-#: core. Where one queue was two threads longer than the other, this happened every 130 ms in traces
-#: of Gunicorn, and every 64 ms in traces of six processes that compute for 12.5 ms by turns. The
+#: core. It was traced where one queue was two threads longer than the other. It happened every
+#: 130 ms with Gunicorn, and every 64 ms with six processes that compute for 12.5 ms by turns. The
 #: model has 24 ms: with 60 ms the slowest twentieth of those takes 4 % longer than on Linux
 #: (`tests/model/test_cores.py`).
 BALANCE: Final = 0.25

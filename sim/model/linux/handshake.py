@@ -18,9 +18,11 @@ returns. But SYNs are sent again in bursts (`sim.model.linux.timer_wheel`), and 
 are answered before the first ACK arrives.
 
 Traced with the events of ``tcp:*`` and ``sock:inet_sock_set_state`` on Linux 6.18. Not modelled:
-each processor has a timer wheel of its own; and the kernel remembers round-trip times of earlier
-connections between two addresses, among which it counts how long a server waited for an ACK, so
-that a client may wait for seconds before it sends its request again (``tcp_init_metrics``).
+
+- Each processor has a timer wheel of its own.
+- The kernel remembers round-trip times of earlier connections between two addresses
+  (``tcp_init_metrics``). It counts among them how long a server waited for an ACK. So a client may
+  wait for seconds before it sends its request again.
 """
 
 from __future__ import annotations
@@ -96,10 +98,11 @@ class Handshake:
 class Handshakes:
     """All handshakes that did not succeed at once.
 
-    Constants: ``clock``, ``costs``, ``wheel``, ``first_byte`` and ``body``, as in
-    `sim.model.client.Clients`, ``lose`` (called with a connection that will never be, and the
-    outcome of its request), ``late`` (called when a connection comes without its request), ``rto``
-    (`RTO_PER_S` in jiffies).
+    Constants:
+        clock, costs, wheel, first_byte, body: as in `sim.model.client.Clients`.
+        lose: called with a connection that will never be, and the outcome of its request.
+        late: called when a connection comes without its request.
+        rto: `RTO_PER_S` in jiffies.
 
     State: ``_acks`` (handshakes whose SYN has been answered in this tick).
     """

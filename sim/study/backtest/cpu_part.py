@@ -1,8 +1,8 @@
 """Which part of a demand computes, guessed from a log: computing requests slow each other down.
 
 A request demands what it demands, whatever runs beside it. If demand is taken from the log with too
-small a part that computes, the model adds too little to the requests of a busy time, and demand
-seems to grow with the load; with too large a part it seems to shrink. In between it does neither.
+small a part that computes, the model adds too little to the requests of a busy time. Then demand
+seems to grow with the load. With too large a part it seems to shrink, in between it does neither.
 
 What else makes requests slower under load, such as a database, looks the same: it is a guess, which
 a recording replaces.
