@@ -79,8 +79,8 @@ def fit(workers: Iterable[Sequence[tuple[float, float]]]) -> dict[str, float]:
 
     best = (inf, 0.0, 0.0, 0.0)
     for eviction in _EVICTIONS:
-        # As in `part`; what does not depend on the other two costs is computed once: the saved part
-        # of each request, and how much of the caches' saving is left after each gap.
+        # As in `part`. What does not depend on the other two costs is computed once: the saved part
+        # of each request, and how much of the caches' saving remains after each gap.
         savings = [
             (1 - request.cpu / cold, exp(-request.own / eviction), exp(-request.any / eviction))
             for request in handled

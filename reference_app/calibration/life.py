@@ -123,7 +123,8 @@ def _end_and_fork(server: RunningServer) -> tuple[float | None, float]:
     """From a worker's last line until its process is gone, and what the next fork takes, s.
 
     The first is None where a second SIGTERM of the master met Python without its handlers, and
-    ended it at once: one of ten times. uvicorn's worker always ends by the signal, without a line.
+    ended the worker at once, one of ten times. uvicorn's worker always ends by the signal, without
+    a line.
     """
     ready = len(_times(server.events(), "ready"))
     number, process = min(server.living_workers().items())

@@ -79,8 +79,9 @@ class _PreciseSelector(EpollSelector):
 class LoadGenerator:
     """Replays one source at one server, once.
 
-    Where the experiment has a load balancer in front, this process is that too: it has each request
-    whole before it sends it, keeps one pool of connections, never retries, and answers 502 and 504.
+    Where the experiment has a load balancer in front, this process is the load balancer too. It has
+    each request whole before it sends it, keeps one pool of connections, never retries, and answers
+    502 and 504.
 
     Attributes:
         start: CLOCK_MONOTONIC at the first moment of the run, s.

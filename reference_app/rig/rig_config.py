@@ -1,8 +1,11 @@
 """What the rig adds to Gunicorn's configuration (``--config python:reference_app.rig.rig_config``).
 
 Every setting of an experiment is a flag on Gunicorn's command line. Here is what has no flag:
-the log's clock, lines that name workers by boot order, boots that fail because the experiment
-says so, a signal to collect garbage, and an end when the rig ends.
+
+- the log's clock, and lines that name workers by boot order;
+- boots that fail because the experiment says so;
+- a signal to collect garbage;
+- an end when the rig ends.
 """
 
 from __future__ import annotations

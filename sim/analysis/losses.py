@@ -22,8 +22,8 @@ refused
     No socket listens: what stopped the last master, or the last worker with a socket of its own. Or
     the Service has no ready pod: what its readiness probe failed for.
 502
-    Of the proxy, which tells neither of these two apart from the other: reset if a worker ended
-    just then or some socket listened, else refused.
+    From the proxy, which answers 502 to a reset and to a refusal alike. It was a reset if a worker
+    ended just then or some socket listened, else a refusal.
 timeout, 504, unfinished
     The request has waited. If no worker accepted any more when it arrived, the stop is to blame.
     Else the first disturbance of the bad spell in which it waited. A bad spell is a time during

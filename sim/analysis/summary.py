@@ -306,7 +306,7 @@ def _queues(replications: Iterable[Sequence[QueueLength]]) -> tuple[Queue, ...]:
     """Join queue lengths by place.
 
     A place that only some replications have, such as a worker that a crash brought, was empty in
-    the others; a replication without any place could not see its queues and does not count.
+    the others. A replication without any place could not see its queues, and does not count.
     """
     by_place = [{queue.place: queue for queue in queues} for queues in replications if queues]
     places = dict.fromkeys(place for queues in by_place for place in queues)

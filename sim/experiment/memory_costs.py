@@ -16,8 +16,8 @@ class MemoryCosts:
     """Bytes of memory, in the state that lasts: each worker has once collected all its garbage.
 
     A fork shares its parent's pages until one of the two writes to them. CPython's full garbage
-    collection writes into the head of every object that it visits, so the first one in a worker
-    copies much of what `preload_app` had saved (`gc.freeze` in the master would prevent it).
+    collection writes into the head of every object that it visits. So the first one in a worker
+    copies much of what `preload_app` had saved. `gc.freeze` in the master would prevent it.
 
     The defaults are those of ``default_costs.toml``: the reference service (Flask 3.1, LaunchDarkly
     SDK 9.18) after some requests, on the machine and the day that the file names.

@@ -1,7 +1,7 @@
 """What a request's steps cost, where compiled code has it at hand.
 
-The model's own classes are C structs once they are compiled, and what they hold is read in a few
-instructions; of an object from elsewhere it is looked up by name, for a hundred and more.
+The model's own classes are C structs once they are compiled: a field is read in a few instructions.
+A field of any other object is looked up by name, which takes a hundred and more.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Logs of JSON, one document a line.
 
-Keys differ between servers, so they are looked for in the first lines (`sim.reading.log_keys`), or
-taken from a format that is JSON itself, such as Gunicorn's ``{"time": "%(t)s", "took": %(D)s}``:
-then their order in a line does not matter, and there may be others.
+Keys differ between servers, so they are looked for in the first lines (`sim.reading.log_keys`). Or
+they are taken from a format that is JSON itself, such as Gunicorn's ``{"time": "%(t)s", "took":
+%(D)s}``. Their order in a line does not matter, and there may be others.
 """
 
 from __future__ import annotations

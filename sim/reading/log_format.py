@@ -34,9 +34,9 @@ UPSTREAM = r"(?:\d+\.\d+|-)(?:(?:, | : )(?:\d+\.\d+|-)){0,32}"
 #: What nginx writes of upstreams that is no time: as `UPSTREAM`.
 UPSTREAMS = r"(?>[^\s,]+(?:(?:, | : )[^\s,]+)*)"
 
-#: Text without quotes, which may hold blanks. Where it ends is known by what follows only, so that
-#: a line made for it could be tried in as many ways as all such fields have lengths together:
-#: there is a bound to both.
+#: Text without quotes, which may hold blanks. Only what follows tells where it ends. A line
+#: made for it could be tried in as many ways as all such fields have lengths together. So both the
+#: length and the number of such fields have a bound.
 FREE, MOST_FREE = ".{0,4096}?", 2
 
 

@@ -1,8 +1,8 @@
 """What the keys of a structured log mean: which is the request time, in which unit, which the time.
 
 Servers and log libraries have no common names. A name says the unit where it ends with one
-(``duration_ms``), or where one server is known for it (nginx's ``$request_time`` is in s, with a
-decimal point); a value may say it too (``"12.5ms"``). Any other unit is unknown.
+(``duration_ms``), or where one server is known for it: nginx's ``$request_time`` is in s, with a
+decimal point. A value may say it too (``"12.5ms"``). Any other unit is unknown.
 """
 
 from __future__ import annotations

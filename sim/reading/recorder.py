@@ -98,9 +98,9 @@ def record(
     return Hooks(before, after)
 
 
-#: A request that has begun: ns of a clock that is never set, ns of CPU of its thread (None where
-#: its greenlet has a clock), and ms that it had waited (None: unknown).
-#: A tuple: it is made in a fifth of the time of a class with these names.
+#: A request that has begun: ns of a clock that is never set; ns of CPU of its thread, None where
+#: its greenlet has a clock; ms that it had waited, None if unknown. A tuple: it is made in a fifth
+#: of the time of a class with these names.
 _Begun = tuple[int, int | None, int | None]
 
 

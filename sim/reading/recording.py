@@ -1,7 +1,7 @@
 """A recording of demand: the columns of its lines, which are written and read apart.
 
-A recording is CSV. A line that is a header says which columns the lines below it have; the file
-begins with one, and a process that goes on with a file of another release writes its own.
+A recording is CSV. A header line says which columns the lines below it have. The file begins with
+one, and a process that goes on with a file of another release writes its own.
 """
 
 from __future__ import annotations

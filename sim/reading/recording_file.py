@@ -1,9 +1,9 @@
 """The file of a recording, as one process appends to it.
 
-What one ``write(2)`` appends to a file that is open to append stays whole, so workers, reloads and
-restarts share the file, and a crash of the process loses no line that has been written. Where a
-crash of the machine or a full disk has cut a line off, the next process that opens the file ends
-that line and writes a header: half a line above a header is known to be one.
+What one ``write(2)`` appends to a file that is open to append stays whole. So workers, reloads and
+restarts share the file, and a crash of the process loses no line that has been written. A crash of
+the machine or a full disk can cut a line off. The next process that opens the file then ends that
+line and writes a header: half a line above a header is known to be one.
 """
 
 from __future__ import annotations

@@ -5,6 +5,6 @@
     question, known ──► plan ──► Trials ──► executor ──► Observations ──► known
                  └────► conclude ──► Answer ──► report, document, file
 
-`plan` and `conclude` are pure functions of what is known so far, so that a study stops and goes
-on at any point, on any `concurrent.futures` executor, and ends with the same answer.
+`plan` and `conclude` are pure functions of what is known so far. So a study stops and goes on at
+any point, on any `concurrent.futures` executor, and ends with the same answer.
 """

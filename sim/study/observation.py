@@ -38,9 +38,9 @@ class Observation:
         restored: s until the capacity was back after the first disturbance; see
             `sim.analysis.recovery`.
         drained: s until the queue was empty after it.
-        meanwhile: p99 of the latency over the requests that came from the first disturbance
-            until the queue was empty, or for `LEAST_WINDOW` s if that is longer; those that were
-            lost count as infinitely late, s.
+        meanwhile: p99 of the latency of requests during recovery, s: from the first disturbance
+            until the queue was empty, or for `LEAST_WINDOW` s if that is longer. Lost requests
+            count as infinitely late.
         gone: requests lost in the first disturbance's window.
         late: requests delayed in it.
         routes: numbers of each route's requests alone, under its name and the measure, as in

@@ -1,8 +1,8 @@
 """What a study varies: fields of an experiment, as the flag ``--over`` names them.
 
-``workers=1..8``, ``threads=1,2,4``, ``rate=50..200..25``, ``io=exp:0.05,uniform:0,0.1``: the name
-is that of a flag, or a table and a field such as ``costs.accept``; a range includes both its ends
-as far as the step meets them.
+Such as ``workers=1..8``, ``threads=1,2,4``, ``rate=50..200..25`` or ``io=exp:0.05,uniform:0,0.1``.
+The name is that of a flag, or a table and a field such as ``costs.accept``. A range includes both
+its ends, as far as the step meets them.
 """
 
 from __future__ import annotations

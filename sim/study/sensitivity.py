@@ -5,10 +5,10 @@ experiments of README are predicted with that. Constants are patched in processe
 run the interpreted model, for compiled code has them inlined.
 
 Both sides of a move are predicted with the same requests and the same seeds (common random
-numbers): a number that an experiment does not use moves nothing at all, and one that it seldom uses
-changes few variants. What remains of chance is the standard error of the paired differences, as for
-a ratio estimator (Law, *Simulation Modeling and Analysis*, 5th ed., sections 9.4 and 11.2). A move
-within `CHANCE` of its standard errors says nothing.
+numbers). So a number that an experiment does not use moves nothing at all, and one that it seldom
+uses changes few variants. What remains of chance is the standard error of the paired differences,
+as for a ratio estimator (Law, *Simulation Modeling and Analysis*, 5th ed., sections 9.4 and 11.2).
+A move within `CHANCE` of its standard errors says nothing.
 
 ``--machines`` asks the same of the costs of steps: `sim.study.machine_sensitivity`.
 """

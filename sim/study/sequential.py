@@ -62,9 +62,8 @@ def judge(
     """The verdict of the first stage that decides.
 
     Args:
-        observations: of replications 0, 1, ... as far as they are known without a gap; those
-            after the stage that decides are not used, so that more knowledge than it takes
-            does not change the answer.
+        observations: of replications 0, 1, ... as far as they are known without a gap. Those
+            after the stage that decides are not used, so that they do not change the answer.
         objectives: at least one.
         at: replications of the stages, rising, each at least 2.
     """

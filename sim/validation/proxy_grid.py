@@ -1,7 +1,7 @@
 """The cells on which the model's proxy is held against real nginx in front of the real server.
 
-They are the first of a sample of their own, whose seed was chosen before any of them was measured;
-each has nginx without kept connections, or with, by the hash of its name.
+They are the first of a sample of their own, whose seed was chosen before any of them was measured.
+The hash of a cell's name decides whether its nginx keeps connections.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ as likely to have any rank among them. To reject that on one side, the repeats a
 whole tolerance towards the other; an error within the tolerance makes an alarm only less likely.
 
 The distribution of the sum of ranks is exact. The number of ways to reach a sum is a coefficient of
-the Gaussian binomial coefficient (Mann and Whitney, "On a Test of Whether one of Two Random
+the Gaussian binomial coefficient. See Mann and Whitney, "On a Test of Whether one of Two Random
 Variables is Stochastically Larger than the Other", Annals of Mathematical Statistics 18 (1947),
-section 3). So under the null hypothesis a p-value of p or less has a probability of p at most.
+section 3. So under the null hypothesis a p-value of p or less has a probability of p at most.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ A computation that no other thread waits for takes one turn. When another thread
 waits, the holder drops the GIL after CPython's switch interval. The thread that takes it then also
 needs a core, which is the one where it ran last; see `sim.model.linux.scheduler`.
 
-Two threads that compute pass the GIL to each other: the thread that lost it waits awake for the
-next drop, while a third thread must wake up first and mostly comes too late.
+Two threads that compute pass the GIL to each other. The thread that lost it waits awake for the
+next drop; a third thread must wake up first, and mostly comes too late.
 
 A process with a CPU limit asks `sim.model.linux.cpu_limit` before a thread runs, at the ticks at
 which the kernel looks, and after. A thread that is throttled keeps the GIL, if it has it.

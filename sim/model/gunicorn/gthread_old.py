@@ -30,9 +30,9 @@ for up to 1 s until one of the requests that the pool has is done. If the pool h
 back at once, and the loop spins: it computes for as long as nothing changes, heartbeats, and polls
 none of the connections that it holds. Only an idle connection that expires ends that, or a signal.
 
-It sees SIGTERM, `max_requests` and the death of its master at the head of its loop, to which it
-comes within 1 s where nothing happens, or with the next connection that wakes it. If it wins the
-race for that one, it accepts it first and never reads it; if it wakes up for nothing, nothing is
+It sees SIGTERM, `max_requests` and the death of its master at the head of its loop. It comes there
+within 1 s where nothing happens, or with the next connection that wakes it. If it wins the race for
+that connection, it accepts it first and never reads it. If it wakes up for nothing, nothing is
 lost. Then it leaves the loop and waits for the requests that the pool has. Connections that were
 not read by then are lost, and so are idle connections.
 """

@@ -13,8 +13,8 @@ from sim.reading.logged_requests import LoggedRequests
 #: Fewest requests of a half: with fewer, chance alone moves a mean by a tenth.
 LEAST = 20
 
-#: Before the judged requests come others, so that the server is not empty at the first of them: so
-#: many s of them, and at most such a part of the judged ones.
+#: Other requests come before the judged ones, so that the server is not empty at the first of
+#: these: for so many s, and at most such a part of the number of judged requests.
 LEAD, MOST_LEAD = 30.0, 0.1
 
 
