@@ -76,11 +76,12 @@ class Clients:
     that the client of a row takes until it sends, once it is connected; None where all send at
     once), ``body`` and ``read`` (the same for its request's body, and for reading the answer),
     ``reads_body`` (whether requests have a body that the application reads),
-    ``lingering`` (whether clients may take their time to close), ``unix`` (whether they connect to
-    a Unix socket), ``handshakes`` (that a full accept queue has delayed; TCP only), ``probes`` (the
-    prober, which hears what becomes of connections of `KUBELET`; None without a kubelet), ``rtt``
-    (s to the server and back). The ACK of a handshake, and the request behind it, reach the server
-    1.5 of them after the SYN was sent; each other way takes half of one.
+    ``lingering`` (whether it may take time until clients close, or until their FIN arrives),
+    ``unix`` (whether they connect to a Unix socket), ``handshakes`` (that a full accept queue has
+    delayed; TCP only), ``probes`` (the prober, which hears what becomes of connections of
+    `KUBELET`; None without a kubelet), ``rtt`` (s to the server and back). The ACK of a handshake,
+    and the request behind it, reach the server 1.5 of them after the SYN was sent; each other way
+    takes half of one.
 
     Constant too: ``answers_matter``, whether anything that a client does depends on an answer. It
     does not in an open loop with new connections, where answers need no events of their own. If all
@@ -114,7 +115,7 @@ class Clients:
         self.body = body
         self.read = parts.read
         self.reads_body = body is not None and traffic.reads_body
-        self.lingering = body is not None or parts.read is not None
+        self.lingering = body is not None or parts.read is not None or parts.rtt > 0
         self.handshakes = Handshakes(
             clock,
             costs,

@@ -82,6 +82,23 @@ def test_a_closing_server_waits_for_a_client_that_is_far() -> None:
     assert max(latencies(predict(far(busy)))) > 1.0
 
 
+def test_the_main_thread_of_gthread_waits_for_it_too() -> None:
+    """Sixteen a second: the second arrives before the FIN of the client before it."""
+    computes = Distribution("const", (0.001,))
+    slower = replace(NEAR, traffic=replace(NEAR.traffic, rate=16.0, cpu=computes))
+    before = replace(slower, server=replace(slower.server, gunicorn="23.0.0"))
+    longer = [
+        after - earlier
+        for after, earlier in zip(
+            latencies(predict(far(slower))), latencies(predict(far(before))), strict=True
+        )
+    ]
+    service = latencies(predict(slower))[0]
+    assert longer[:2] == pytest.approx([0.0, service + RTT - 1 / 16], abs=0.002)
+    # Not longer: all clients close a round trip after their responses, whoever waits for them.
+    assert max(longer[1:]) < RTT + 0.002
+
+
 @pytest.mark.parametrize(
     ("host", "message"),
     [
