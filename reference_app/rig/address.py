@@ -13,8 +13,8 @@ Address = tuple[str, int] | str
 
 
 @contextmanager
-def reserved_port(*, reuse_port: bool) -> Iterator[int]:
-    """A port that no other program is given before the server listens at it.
+def reserved_port(*, reuse_port: bool, host: str = HOST) -> Iterator[int]:
+    """A port of ``host`` that no other program is given before the server listens at it.
 
     The reserving socket is bound but never listens, so it gets no connection; SO_REUSEADDR, or
     SO_REUSEPORT, on both sides lets the server bind the port too.
@@ -23,5 +23,5 @@ def reserved_port(*, reuse_port: bool) -> Iterator[int]:
         reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
             reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        reservation.bind((HOST, 0))
+        reservation.bind((host, 0))
         yield reservation.getsockname()[1]

@@ -23,6 +23,7 @@ from pathlib import Path
 from reference_app.rig.address import Address
 from reference_app.rig.client import LoadGenerator, Progress
 from reference_app.rig.endpoints import Endpoints
+from reference_app.rig.network import Network, enter
 from reference_app.rig.parent import end_with_parent
 from reference_app.rig.pinning import pin, pinning
 from sim.errors import ExperimentError
@@ -55,6 +56,7 @@ class _Task:
     addresses: tuple[Address, ...]
     parent: int
     endpoints: int | None
+    namespace: int | None
 
 
 def replay(
@@ -64,6 +66,7 @@ def replay(
     began: Callable[[float], None],
     progress: Progress,
     endpoints: Endpoints | None = None,
+    between: Network | None = None,
 ) -> Replay:
     """Send one replication to the server at these addresses; the process is gone afterwards.
 
@@ -74,10 +77,13 @@ def replay(
         began: called with the start of the run, CLOCK_MONOTONIC s, shortly before it.
         progress: called now and then.
         endpoints: which pod clients find; always the first, if None.
+        between: network at whose other end the process is; where this one is, if None.
 
     Raises:
         ExperimentError: when the process ends without a result.
     """
+    endpoints_fd = None if endpoints is None else endpoints.fd
+    namespace = None if between is None else between.clients
     with subprocess.Popen(
         [sys.executable, "-c", "from reference_app.rig.client_process import serve; serve()"],
         cwd=ROOT,
@@ -85,7 +91,7 @@ def replay(
         stdout=subprocess.PIPE,
         # As the server: see `reference_app.rig.server`.
         process_group=0,
-        pass_fds=() if endpoints is None else (endpoints.fd,),
+        pass_fds=[fd for fd in (endpoints_fd, namespace) if fd is not None],
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -93,8 +99,8 @@ def replay(
             pinned = pinning(experiment.host)
             if pinned is not None:
                 pin(process.pid, pinned.clients)
-            fd = None if endpoints is None else endpoints.fd
-            pickle.dump(_Task(experiment, replication, addresses, os.getpid(), fd), process.stdin)
+            task = _Task(experiment, replication, addresses, os.getpid(), endpoints_fd, namespace)
+            pickle.dump(task, process.stdin)
             process.stdin.close()
             while not isinstance(message := pickle.load(process.stdout), Replay):  # noqa: S301
                 if isinstance(message, float):
@@ -114,6 +120,8 @@ def serve() -> None:
     """Be that process: read the task, do it, and write what came of it."""
     task: _Task = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
     end_with_parent(task.parent, signal.SIGKILL)
+    if task.namespace is not None:
+        enter(task.namespace)
     out = sys.stdout.buffer
     rows = source(task.experiment, task.replication)
     endpoints = None if task.endpoints is None else Endpoints.attach(task.endpoints)

@@ -9,17 +9,17 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from reference_app.rig.address import Address
+from reference_app.rig.address import HOST, Address
 from reference_app.rig.cgroup import difference
 from reference_app.rig.client import Progress
 from reference_app.rig.client_process import Replay, replay
 from reference_app.rig.deployment import deployment, refuse_unplayable
 from reference_app.rig.disturber import disturber
 from reference_app.rig.memory import memory_of
+from reference_app.rig.network import SERVER, network
 from reference_app.rig.nginx import running_nginx
 from reference_app.rig.releases import Gunicorn, quietly
 from reference_app.rig.server import RunningServer, running_server
-from sim.errors import ExperimentError
 from sim.experiment import Experiment, Proxy
 from sim.experiment.document import to_dict
 from sim.run import Census, CpuStat, ProcessEvent, Run
@@ -46,14 +46,12 @@ def measure(
         ExperimentError: when the server does not boot, or the rig cannot play the experiment.
     """
     refuse_unplayable(experiment)
-    if experiment.host.rtt:
-        raise ExperimentError(
-            f"rtt is {experiment.host.rtt}, and the rig has no network to its clients; expected 0 "
-            "or none: python -m sim predicts it"
-        )
     gunicorn = gunicorn or quietly(experiment.server.gunicorn)
     with (
-        running_server(experiment, gunicorn=gunicorn) as server,
+        network(experiment.host) as between,
+        running_server(
+            experiment, gunicorn=gunicorn, host=HOST if between is None else SERVER
+        ) as server,
         in_front(experiment.proxy, server.address) as address,
         deployment(experiment, replication, server) as pods,
     ):
@@ -70,7 +68,7 @@ def measure(
             endpoints = None if pods is None else pods.endpoints
             # A rollout has no proxy with an address of its own: see `refuse_unplayable`.
             addresses = (address, *server.addresses[1:])
-            result = replay(experiment, replication, addresses, begin, progress, endpoints)
+            result = replay(experiment, replication, addresses, begin, progress, endpoints, between)
             end = time.monotonic()
             after = _cpu_stat(server)
         census = _census(server)

@@ -166,7 +166,7 @@ class RunningServer:
     """Gunicorn, ready for requests.
 
     Attributes:
-        address: that it listens at: 127.0.0.1 and a free port, or the path of a Unix socket.
+        address: that it listens at: a host and a free port, or the path of a Unix socket.
         container: its processes; a kubelet may start them again.
         surge: the second pod, of a rollout; None without one.
         flag_service: that the workers' SDK talks to; None without LaunchDarkly.
@@ -263,6 +263,7 @@ def running_server(
     experiment: Experiment,
     application: Application | None = None,
     gunicorn: Gunicorn | None = None,
+    host: str = HOST,
 ) -> Iterator[RunningServer]:
     """Run Gunicorn with the experiment's server settings and flag service.
 
@@ -270,6 +271,7 @@ def running_server(
         experiment: whose server to run.
         application: that it serves; our service, if None, with traps if the experiment sets any.
         gunicorn: which to run; the experiment's release, if None.
+        host: address that it binds a port of, where it listens at one.
 
     It is ready when the block begins: all workers have booted. When the block ends, Gunicorn
     gets SIGTERM, and SIGKILL if it has not stopped `STOP` s later; after an exception, or if the
@@ -293,7 +295,7 @@ def running_server(
         if any(isinstance(it, Crash | Hang | BootError) for it in experiment.disturbances):
             traps = stack.enter_context(closing(TrapBoard.create()))
         log = stack.enter_context(tempfile.TemporaryFile())
-        address = stack.enter_context(_own_address(experiment.server))
+        address = stack.enter_context(_own_address(experiment.server, host))
         if application is None:
             application = our_service(experiment.server, trapped=traps is not None)
         start = _starter(
@@ -307,7 +309,7 @@ def running_server(
         )
         surge = None
         if any(isinstance(it, Rollout) for it in experiment.disturbances):
-            surge = Surge(stack.enter_context(_own_address(experiment.server)), start)
+            surge = Surge(stack.enter_context(_own_address(experiment.server, host)), start)
             stack.callback(surge.stop)
         container = stack.enter_context(_gunicorn(experiment, partial(start, address)))
         server = RunningServer(address, container, flag_service, traps, log, limited, surge)
@@ -316,15 +318,15 @@ def running_server(
 
 
 @contextmanager
-def _own_address(server: Server) -> Iterator[Address]:
-    """A free address of the family of ``server.bind``.
+def _own_address(server: Server, host: str) -> Iterator[Address]:
+    """A free address of the family of ``server.bind``; a port of ``host`` where it has one.
 
     Raises:
         ExperimentError: when the directory for temporary files has too long a name for a socket.
     """
     if not server.unix:
-        with reserved_port(reuse_port=server.reuse_port) as port:
-            yield HOST, port
+        with reserved_port(reuse_port=server.reuse_port, host=host) as port:
+            yield host, port
         return
     with tempfile.TemporaryDirectory() as directory:
         path = str(Path(directory, "gunicorn.sock"))

@@ -66,8 +66,8 @@ RULES: tuple[Rule, ...] = (
         lambda host: bool(host.rtt),
         _any_server,
         ("host.rtt",),
-        "Predictions with a round trip were never held against a measurement: it is added, without "
-        "loss, bandwidth or slow start",
+        "A round trip is predicted, and was measured, without loss, bandwidth limits and responses "
+        "that need slow start: real networks have them",
     ),
     Rule(
         lambda host: host.hz != Host().hz,

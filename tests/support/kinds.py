@@ -70,6 +70,7 @@ SERVING = frozenset(
             "event_loops",
             "measure",
             "memory",
+            "network",
             "one_core",
             "probe_refusals",
             "proxies",
