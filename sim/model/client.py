@@ -69,19 +69,25 @@ class ClientParts(NamedTuple):
 class Clients:
     """All clients: they send the requests.
 
-    Constants: ``clock``, ``cores`` (that they use; None where they are not on the host), ``costs``,
-    ``source``, ``recorder``, ``pace`` (of what begins a request), ``answer_pace`` (of reading an
-    answer), ``traffic``, ``keep`` (whether clients ask for keep-alive), ``choose_listener`` (the
-    kernel's choice of a socket for a new connection; None where nothing listens), ``first_byte`` (s
-    that the client of a row takes until it sends, once it is connected; None where all send at
-    once), ``body`` and ``read`` (the same for its request's body, and for reading the answer),
-    ``reads_body`` (whether requests have a body that the application reads),
-    ``lingering`` (whether it may take time until clients close, or until their FIN arrives),
-    ``unix`` (whether they connect to a Unix socket), ``handshakes`` (that a full accept queue has
-    delayed; TCP only), ``probes`` (the prober, which hears what becomes of connections of
-    `KUBELET`; None without a kubelet), ``rtt`` (s to the server and back). The ACK of a handshake,
-    and the request behind it, reach the server 1.5 of them after the SYN was sent; each other way
-    takes half of one.
+    Constants:
+        clock, costs, source, recorder, traffic: of the run.
+        cores: that clients use; None where they are not on the host.
+        pace: of what begins a request.
+        answer_pace: of reading an answer.
+        keep: whether clients ask for keep-alive.
+        choose_listener: the kernel's choice of a socket for a new connection; None where nothing
+            listens.
+        first_byte: s that the client of a row takes until it sends, once it is connected; None
+            where all send at once.
+        body, read: the same for its request's body, and for reading the answer.
+        reads_body: whether requests have a body that the application reads.
+        lingering: whether it may take time until clients close, or until their FIN arrives.
+        unix: whether clients connect to a Unix socket.
+        handshakes: that a full accept queue has delayed; TCP only.
+        probes: the prober, which hears what becomes of connections of `KUBELET`; None without a
+            kubelet.
+        rtt: s to the server and back. The ACK of a handshake, and the request behind it, reach the
+            server 1.5 of them after the SYN was sent; each other way takes half of one.
 
     Constant too: ``answers_matter``, whether anything that a client does depends on an answer. It
     does not in an open loop with new connections, where answers need no events of their own. If all
@@ -89,10 +95,13 @@ class Clients:
 
     Output: ``finished`` succeeds when every request has its outcome, or the drain is over.
 
-    State: ``waiting`` (requests without an outcome), ``idle`` (connections by client, the last
-    used last), ``slow`` (whether any connection may come before its request), ``last_arrival``,
-    ``_tried`` (attempts that failed, by row), ``_draining_since`` (the last arrival when the drain
-    began; None while it does not run).
+    State:
+        waiting: requests without an outcome.
+        idle: connections by client, the last used last.
+        slow: whether any connection may come before its request.
+        last_arrival: of a request, s.
+        _tried: attempts that failed, by row.
+        _draining_since: the last arrival when the drain began; None while it does not run.
     """
 
     def __init__(self, parts: ClientParts) -> None:

@@ -87,10 +87,14 @@ def _first_moment(run: Run) -> float:
 class _Part:
     """One run's part of a file.
 
-    Constants: ``run``, ``word`` (begins its processes' names), ``zero`` (s), ``ids`` (numbers
-    processes, threads and async slices; none is used twice in a file), ``threads`` (of a worker),
-    ``end`` (of the run, s), ``pids`` (by process; the main thread has the same number, pool
-    threads those that follow).
+    Constants:
+        run: that it is of.
+        word: begins the names of its processes.
+        zero: start of the run in the file, s.
+        ids: numbers processes, threads and async slices; none is used twice in a file.
+        threads: of a worker.
+        end: of the run, s.
+        pids: by process. The main thread has the same number, pool threads those that follow.
     """
 
     def __init__(self, run: Run, word: str, zero: float, ids: Iterator[int]) -> None:

@@ -72,10 +72,12 @@ _STOPPED: Final = Work(0.0, _nothing, None, _NO_THREAD)
 class Gil:
     """One process, whose threads take turns at computing.
 
-    Constants: ``clock``, ``cores``, ``main_thread``, ``random`` (stream of the races for the GIL;
-    None for a process of one thread, whose work is done in the order in which it comes), ``short``
-    (`SHORT`, or the host's slice where that is shorter, s), ``limit`` (of the CPU of its cgroup;
-    None without).
+    Constants:
+        clock, cores, main_thread: of the process.
+        random: stream of the races for the GIL; None for a process of one thread, whose work is
+            done in the order in which it comes.
+        short: `SHORT`, or the host's slice where that is shorter, s.
+        limit: of the CPU of its cgroup; None without.
 
     State:
         holder: the work of the thread that has the GIL.

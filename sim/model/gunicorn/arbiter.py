@@ -68,11 +68,15 @@ class _Stop(Exception):  # noqa: N818
 class Arbiter:
     """One master process.
 
-    Constants: ``wiring``, ``new_worker``, ``name``, ``container`` (that it runs in, from 0),
-    ``surge`` (whether that is of the pod which a rollout creates), ``random`` (stream of the gaps
-    between forks), ``reexeced`` (called with the second master, when SIGUSR2 has started one). Of
-    the release (see `sim.experiment.release.Release`): ``one_socket``, ``reaps_at_once``,
-    ``reaps``, ``waits_for_old``, ``may_hurry``, ``signal_queue``.
+    Constants:
+        wiring, new_worker: what it is made with.
+        name: ``master`` or ``master 2``.
+        container: that it runs in, from 0.
+        surge: whether that is of the pod which a rollout creates.
+        random: stream of the gaps between forks.
+        reexeced: called with the second master, when SIGUSR2 has started one.
+        one_socket, reaps_at_once, reaps, waits_for_old, may_hurry, signal_queue: of the release;
+            see `sim.experiment.release.Release`.
 
     State, under Gunicorn's names where it has one:
         WORKERS: children that have not been reaped, by their age.

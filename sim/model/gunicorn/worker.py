@@ -65,11 +65,18 @@ class Parent(Protocol):
 class Worker(Poller):
     """A worker process.
 
-    Constants: ``wiring``, ``parent`` (the master), ``boot_order`` (from 1, over all masters),
-    ``name``, ``listener``, ``gil``, ``cores``, ``costs`` (of a request's steps),
-    ``life_costs`` (all others), ``rows`` (the recorder's), ``max_requests``, ``poll_timeout`` (s
-    that its main thread sleeps at most), ``ldclient`` (None without LaunchDarkly), ``inherited``
-    (the master's connections to the flag service, which a fork inherits and never closes).
+    Constants:
+        wiring, name, listener, gil, cores: what it is made with.
+        parent: the master.
+        boot_order: from 1, over all masters.
+        costs: of a request's steps.
+        life_costs: all other costs.
+        rows: the recorder's.
+        max_requests: after which it restarts.
+        poll_timeout: s that its main thread sleeps at most.
+        ldclient: LaunchDarkly's client; None without LaunchDarkly.
+        inherited: the master's connections to the flag service, which a fork inherits and never
+            closes.
 
     State, under Gunicorn's names where it has one:
         alive: whether its main loop is to go on.

@@ -69,10 +69,13 @@ class Holder(Protocol):
 class ListeningSocket:
     """One listening socket, shared by master and workers or, with ``--reuse-port``, of one worker.
 
-    Constants: ``clock``, ``cores``, ``costs``, ``random`` (stream of the races between pollers),
-    ``unreachable`` (called once with this, when no new connection finds it any more), ``other``
-    (the kernel's choice among the sockets of its address; None where there is none), the host's
-    ``somaxconn``, the CPU limit of those that wake up in vain.
+    Constants:
+        clock, cores, costs: of the host.
+        random: stream of the races between pollers.
+        unreachable: called once with this, when no new connection finds it any more.
+        other: the kernel's choice among the sockets of its address; None where there is none.
+        _somaxconn: of the host.
+        _cpu_limit: of those that wake up in vain.
 
     State:
         limit: connections that the accept queue takes; ``highest_limit`` is the highest so far.
