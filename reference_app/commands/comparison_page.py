@@ -86,7 +86,7 @@ def _figures(comparison: Comparison) -> tuple[Block, ...]:
         "Figures",
         ("", "predicted", "measured", "error", "spread", "ideal", "verdict"),
         tuple(map(_row, comparison.figures)),
-        words=frozenset({6}),
+        text_columns=frozenset({6}),
     )
     blocks: list[Block] = [table, tuple(single_numbers(comparison))]
     if charted:
@@ -189,7 +189,7 @@ def _recovery(comparison: Comparison) -> Section | None:
                 )
                 rows.append((f"At {moment(row.at_s)} s: {row.what}", name, *cells))
         head = ("", "", "predicted", "measured")
-        blocks.append(Table("Recovery", head, tuple(rows), words=frozenset({1})))
+        blocks.append(Table("Recovery", head, tuple(rows), text_columns=frozenset({1})))
     if comparison.losses:
         blocks.append(
             Table(
@@ -204,7 +204,7 @@ def _recovery(comparison: Comparison) -> Section | None:
                     )
                     for row in comparison.losses
                 ),
-                words=frozenset({1}),
+                text_columns=frozenset({1}),
             )
         )
     if not blocks:
@@ -223,7 +223,7 @@ def _recovery(comparison: Comparison) -> Section | None:
                     )
                     for event in comparison.timeline
                 ),
-                words=frozenset({1}),
+                text_columns=frozenset({1}),
             )
         )
     return Section("recovery", "What went wrong, and recovery", tuple(blocks))

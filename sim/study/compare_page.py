@@ -65,7 +65,7 @@ def _measures(contrasts: Sequence[Contrast]) -> tuple[Figure | Table, ...]:
         "Measures",
         ("", "A", "B", "B - A", "95 % interval", ""),
         tuple(map(_row, contrasts)),
-        words=frozenset({5}),
+        text_columns=frozenset({5}),
         strong=frozenset(place for place, one in enumerate(contrasts) if one.decisive),
     )
     charted = [

@@ -81,7 +81,7 @@ def _table(changes: Sequence[Neighbour], replications: int) -> Table:
         f"One setting changed, the first {replications} replications",
         (*head, heading("lost"), "mean latency"),
         tuple(rows),
-        words=frozenset({8}),
+        text_columns=frozenset({8}),
         strong=frozenset({0}),
     )
 

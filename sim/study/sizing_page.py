@@ -97,7 +97,7 @@ def _choices(answer: Answer) -> Section | None:
         f"Configurations, {measure} in {'%' if objective.is_lost else 'ms'}",
         ("", "configuration", measure, "95 %", "to the answer", "95 %", "sure", "MB", ""),
         tuple(_row(answer, what, choice) for what, choice in rows),
-        words=frozenset({1, 8}),
+        text_columns=frozenset({1, 8}),
         strong=frozenset(place for place, (_, choice) in enumerate(rows) if choice is answer.best),
     )
     known = [

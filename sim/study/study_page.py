@@ -132,7 +132,7 @@ def headroom_blocks(room: Headroom, objective: Objective) -> tuple[Block, ...]:
             )
             for load, value, one in tried
         ),
-        words=frozenset({4}),
+        text_columns=frozenset({4}),
     )
     if not tried:
         return ()

@@ -38,14 +38,14 @@ class Table:
         caption: what it has.
         head: headings of the columns.
         rows: cells, as many as headings.
-        words: columns that have words and not numbers, beside the first.
+        text_columns: columns of text, beside the first; all others have numbers.
         strong: rows to look at first.
     """
 
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    words: frozenset[int] = frozenset()
+    text_columns: frozenset[int] = frozenset()
     strong: frozenset[int] = frozenset()
 
 

@@ -590,7 +590,7 @@ def _recovery_table(summary: Summary) -> Table:
             )
             for row in summary.recovery
         ),
-        words=frozenset({1}),
+        text_columns=frozenset({1}),
     )
 
 
@@ -616,7 +616,7 @@ def _losses_table(summary: Summary) -> Table:
         "What requests were lost to",
         head,
         tuple(map(row, range(len(summary.losses)))),
-        words=frozenset({1, 2, 3}),
+        text_columns=frozenset({1, 2, 3}),
     )
 
 
@@ -635,7 +635,7 @@ def _events_table(summary: Summary) -> Table:
             )
             for event in events
         ),
-        words=frozenset({1, 2}),
+        text_columns=frozenset({1, 2}),
     )
 
 

@@ -80,7 +80,7 @@ def _figures(figures: Sequence[Judged]) -> tuple[Block, ...]:
         "Figures",
         ("", "logged", "predicted", "range", "off by", "own demand", "verdict"),
         tuple(map(_row, figures)),
-        words=frozenset({6}),
+        text_columns=frozenset({6}),
     )
     about = (
         "range: eight of ten predicted runs. own demand: off by, with the judged requests' own "

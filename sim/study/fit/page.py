@@ -63,7 +63,7 @@ def _table(service: Service) -> Table:
                 )
             )
     head = ("route", "requests", "share", "", "distribution, s", "off", "fits")
-    return Table("Distributions", head, tuple(rows), words=frozenset({3, 4, 6}))
+    return Table("Distributions", head, tuple(rows), text_columns=frozenset({3, 4, 6}))
 
 
 def _section(number: int, demand: Demand) -> Section:
