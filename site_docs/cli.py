@@ -10,7 +10,7 @@ from sim.reading.one_line_parser import OneLineParser
 from sim.reports.progress import progress
 from sim.study.executors import cores, processes
 from sim.validation.rows import read, rows_of
-from site_docs.runs import coverage, measured
+from site_docs.runs import bad_gateways, coverage, measured
 from site_docs.runs.page_experiments import PageExperiment, by_name
 
 
@@ -39,9 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Predict all cells of the published validations with default costs, and write "
         "data/coverage.json: their bands beside what was measured. Takes some minutes.",
     )
+    commands.add_parser(
+        "bad-gateways",
+        help="predict how often a load balancer answers 502, by rate and keepalive",
+        description="Predict a load balancer in front of Gunicorn at each rate and with each "
+        "keepalive of the page on proxies, and write data/bad-gateways.json. Takes some minutes.",
+    )
     args = parser.parse_args(arguments)
     if args.command == "coverage":
         _cover()
+        return
+    if args.command == "bad-gateways":
+        _count_bad_gateways()
         return
     names = args.names
     known = by_name()
@@ -58,6 +67,13 @@ def _cover() -> None:
     with processes(cores()) as executor, progress("predicting", total) as done:
         document = coverage.coverage(executor, done)
     coverage.write(document)
+
+
+def _count_bad_gateways() -> None:
+    total = len(bad_gateways.RATES) * len(bad_gateways.KEEPALIVES) * bad_gateways.RUNS
+    with processes(cores()) as executor, progress("predicting", total) as done:
+        document = bad_gateways.document(executor, done)
+    bad_gateways.write(document)
 
 
 def _measure(of_page: PageExperiment) -> None:

@@ -29,7 +29,7 @@ from site_docs.rendering import (
     validated,
 )
 from site_docs.rendering.prepare import prepare
-from site_docs.runs import coverage, measured
+from site_docs.runs import bad_gateways, coverage, measured
 from site_docs.runs.moving import moving
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         *host_cells.files(),
         coverage.DATA / "validation-xeon.jsonl",
         coverage.FILE,
+        bad_gateways.FILE,
     ):
         files.append(File.generated(config, f"data/{path.name}", abs_src_path=str(path)))
     files.append(File.generated(config, "data/validation.csv", content=validated.as_csv()))

@@ -38,6 +38,8 @@ from sim.validation.side_by_side import PairedRecovery
 from site_docs.assertions.verdicts import boxes, counted, sections, tally, verdicts
 from site_docs.charts import catalogue
 from site_docs.rendering import (
+    bad_gateways,
+    balancer_race,
     check_rules,
     class_validation,
     host_cells,
@@ -479,6 +481,8 @@ def _evidence(name: str) -> Evidence:
 
 
 _VOCABULARY: dict[str, Any] = {
+    "bad_gateways": bad_gateways,
+    "balancer_race": balancer_race,
     "behind": behind,
     "beside_idle": beside_idle,
     "boxes": boxes,
