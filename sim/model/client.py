@@ -147,6 +147,7 @@ class Clients:
         self._tried: defaultdict[int, int] = defaultdict(int)
         self._connect_costs = costs.connect
         self._then_connect = self._connect
+        self._then_send_syn = self._send_syn
         self._then_received = self._received
         self._then_arrive = self._arrive
         self._at_once = not self.answers_matter and first_byte is None
@@ -188,8 +189,8 @@ class Clients:
         self.last_arrival = due = self._next_due
         connection = Connection(row, 0)
         connection.pace = pace = self.pace.step(due)
-        connecting = self._connect_costs * pace + 3 * self._way
-        self._compute(connecting, self._then_connect, connection)
+        then = self._then_send_syn if self.rtt else self._then_connect
+        self._compute(self._connect_costs * pace + self._way, then, connection)
         self._schedule_open_loop()
 
     def _compute(self, seconds: float, then: Then, argument: object) -> None:
@@ -255,8 +256,15 @@ class Clients:
         connection.pace = pace
         if self.traffic.timeout is not None:
             self._limit(connection, self.traffic.timeout)
-        connecting = self._connect_costs * pace + 3 * self._way
-        self._compute(connecting, self._then_connect, connection)
+        then = self._then_send_syn if self.rtt else self._then_connect
+        self._compute(self._connect_costs * pace + self._way, then, connection)
+
+    def _send_syn(self, connection: Connection) -> None:
+        """The SYN of a client that is far has arrived; a RST answers it where nothing listens."""
+        if self.choose_listener() is not None:
+            self.clock.after(self.rtt, self._then_connect, connection)
+        else:
+            Call(self.clock, lambda _: self._lose(connection, REFUSED)).after(self._way)
 
     def _connect(self, connection: Connection) -> None:
         """`connect(2)`, and what the client plans to do once it is connected."""
@@ -268,7 +276,10 @@ class Clients:
         if self.body is not None:
             connection.uploaded = max(connection.ready, self.clock.time) + self.body(row)
         listener = self.choose_listener()
-        if listener is None or not listener.connect(connection):
+        if listener is None and self.rtt:
+            # The client has had the SYN-ACK; its ACK and its request find nothing that listens.
+            Call(self.clock, lambda _: self._lose(connection, RESET)).after(self._way)
+        elif listener is None or not listener.connect(connection):
             self._refused(connection, listener)
 
     def _send_later(self, connection: Connection, seconds: float) -> None:

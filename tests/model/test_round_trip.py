@@ -14,8 +14,9 @@ import pytest
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host, Proxy, Server, Traffic, WorkerClass
 from sim.experiment.distribution import Distribution
+from sim.experiment.disturbance import Signal
 from sim.model.simulation import predict
-from sim.run import Run
+from sim.run import REFUSED, RESET, Run
 
 RTT = 0.05
 
@@ -97,6 +98,28 @@ def test_the_main_thread_of_gthread_waits_for_it_too() -> None:
     assert longer[:2] == pytest.approx([0.0, service + RTT - 1 / 16], abs=0.002)
     # Not longer: all clients close a round trip after their responses, whoever waits for them.
     assert max(longer[1:]) < RTT + 0.002
+
+
+def test_a_client_is_refused_after_one_and_reset_after_two() -> None:
+    """A SYN that came in time, and whose ACK did not, is a connection that nobody has."""
+    killed = replace(
+        NEAR,
+        traffic=replace(NEAR.traffic, arrivals="constant", rate=100.0, requests=100),
+        disturbances=(Signal(at=0.5, signal="KILL", to="all"),),
+    )
+    rows = predict(far(killed)).requests
+    ends = [
+        (outcome, end - begin)
+        for outcome, begin, end in zip(rows.outcome, rows.arrival, rows.finished, strict=True)
+    ]
+    between = [
+        row for row, at in enumerate(rows.arrival) if 0.5 - 1.5 * RTT < at < 0.5 - RTT / 2 - 0.005
+    ]
+    after = [row for row, at in enumerate(rows.arrival) if at > 0.5 - RTT / 2]
+    assert len(between) >= 4
+    for rows_of, outcome, took in ((between, RESET, 2 * RTT), (after, REFUSED, RTT)):
+        assert {ends[row][0] for row in rows_of} == {outcome}
+        assert [ends[row][1] for row in rows_of] == pytest.approx([took] * len(rows_of), abs=0.002)
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,9 @@ from reference_app.rig.network import CLIENTS, SERVER, Network, enter, network
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host, Server, Traffic
 from sim.experiment.distribution import Distribution
+from sim.experiment.disturbance import Signal
 from sim.model.simulation import predict
-from sim.run import TIMEOUT
+from sim.run import REFUSED, RESET, TIMEOUT
 
 RTT = 1.0
 
@@ -161,6 +162,25 @@ def test_clients_that_give_up_before_a_connection_could_be_there() -> None:
     for run in (measure(impatient, 0, lambda *_: None), predict(impatient)):
         assert set(run.requests.outcome) == {TIMEOUT}
         assert all(worker == 0 for worker in run.requests.worker)
+
+
+def test_clients_of_a_dead_server_are_refused_after_one_and_reset_after_two() -> None:
+    """A SYN that came in time, and whose ACK did not, is a connection that nobody has."""
+    rtt, killed = 0.8, 0.9
+    experiment = Experiment(
+        Server(workers=1),
+        Host(clients="remote", rtt=rtt),
+        Traffic(arrivals="constant", rate=10.0, requests=10, io=Distribution("const", (0.0,))),
+        disturbances=(Signal(at=killed, signal="KILL", to="all"),),
+    )
+    for run in (measure(experiment, 0, lambda *_: None), predict(experiment)):
+        rows = run.requests
+        for outcome, begin, end in zip(rows.outcome, rows.arrival, rows.finished, strict=True):
+            in_time = killed - rtt / 2 - begin
+            if abs(in_time) > 0.15:
+                expected, took = (RESET, 2 * rtt) if in_time > 0 else (REFUSED, rtt)
+                assert outcome == expected
+                assert took - 0.002 < end - begin < took + 0.4
 
 
 def test_a_block_that_fails_leaves_it() -> None:
