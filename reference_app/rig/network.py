@@ -159,9 +159,9 @@ def _opened(stack: ExitStack, path: str, flags: int) -> int:
 def _relaying(host: Host, devices: tuple[int, int]) -> Iterator[subprocess.Popen[bytes]]:
     """The relay, which ends with the block or with this process."""
     assert host.rtt is not None
-    words = [str(os.getpid()), *map(str, devices), repr(host.rtt / 2)]
+    arguments = [str(os.getpid()), *map(str, devices), repr(host.rtt / 2)]
     with subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-c", "from reference_app.rig.relay import main; main()", *words],
+        [sys.executable, "-c", "from reference_app.rig.relay import main; main()", *arguments],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

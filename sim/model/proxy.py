@@ -14,8 +14,8 @@ proxy, which logs 499 and closes its own to Gunicorn. Gunicorn notices neither, 
 
 Idle connections to Gunicorn are one pool. The one that was used last is taken first
 (`ngx_http_upstream_get_keepalive_peer`). Where there are too many, the one that was used least
-recently is closed (`ngx_http_upstream_free_keepalive_peer`). Which one a load
-balancer takes is not published; here it does the same.
+recently is closed (`ngx_http_upstream_free_keepalive_peer`). Which one a load balancer takes is not
+published; here it does the same.
 
 A request that fails on a kept connection before any response came: Gunicorn may have closed the
 connection just as the request was sent. nginx sends a GET once more (`ngx_http_upstream_next`: an

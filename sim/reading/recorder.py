@@ -6,11 +6,10 @@
 
 Each request of a ``sync``, ``gthread``, ``gevent`` or ``eventlet`` worker becomes a line of the
 file when it ends. The line says when the request began to run, how long it waited (I/O), how long
-it computed, and how long it had waited for that; its worker, and its path without the query.
-``python -m sim fit demand.csv``
-and ``--trace demand.csv`` read it. Workers that run ASGI applications have
-`sim.reading.asgi_recorder`. ``gevent_pywsgi`` and ``tornado`` workers call no such hook, so nothing
-of them is recorded.
+it computed, and how long it had waited for that. It also has the worker, and the path without the
+query. ``python -m sim fit demand.csv`` and ``--trace demand.csv`` read it. Workers that run ASGI
+applications have `sim.reading.asgi_recorder`. ``gevent_pywsgi`` and ``tornado`` workers call no
+such hook, so nothing of them is recorded.
 
 This module runs in somebody's production. It imports the standard library only, it never raises in
 a request, and its file is bounded; see `sim.reading.recording_file`.
