@@ -1,7 +1,8 @@
 """Predictions in the playground: this module runs in the page, on Pyodide, and as it is on CPython.
 
 The page sends the arguments of a command line, and `Prediction` answers with what ``python -m sim
---json`` prints for them, byte for byte. It predicts for some milliseconds a call, so that the page
+--machines 0 --json`` prints for them, byte for byte: a band of machines takes longer than a reader
+waits. It predicts for some milliseconds a call, so that the page
 can show what is known so far, and stop.
 """
 

@@ -97,7 +97,8 @@ def answers() -> Answers:
 def test_the_page_has_the_numbers_of_the_command_byte_for_byte(
     words: tuple[str, ...], answers: Answers
 ) -> None:
-    assert answers[*words, *FEW] == command((*words, *FEW))
+    # A band of machines takes longer than a reader waits.
+    assert answers[*words, *FEW] == command((*words, *FEW, "--machines", "0"))
 
 
 @pytest.mark.parametrize("words", REFUSED, ids=" ".join)
