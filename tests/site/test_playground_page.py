@@ -299,7 +299,7 @@ def test_probes_are_added_counted_and_removed(page: Page, base: str) -> None:
 
 
 def test_axe_finds_nothing_in_a_page_full_of_results(page: Page, base: str) -> None:
-    trouble = "preload&launchdarkly&disturb=2+signal+KILL+worker+1&probe=liveness"
+    trouble = "preload&launchdarkly&disturb=2+signal+KILL+worker+1&probe=liveness+period%3D10"
     routes = "route=/a+share=.5+io=exp:.02&route=/b+share=.5+io=exp:.04"
     side = f"workers=2&threads=2&rate=20&{trouble}&{routes}&{FEW}"
     go(page, base, f"{side}&B&{side}&sent=1")
