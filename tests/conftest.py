@@ -46,6 +46,7 @@ TRACED = frozenset(
     f"test_{name}"
     for name in (
         *(
+            "band",
             "binding",
             "capacity",
             "course",

@@ -2,7 +2,7 @@
 
 Goal: no input of a user's ends in a traceback, a hang, or a message that nobody understands.
 Method: `worker` makes inputs from those of `seeds`, and `faults` judges each. An input with a fault
-is made as small as it can be, and kept in ``found``, from where `tests/unit/test_fuzz.py` gives it
+is made as small as it can be, and kept in ``found``, from where `tests/tools/test_fuzz.py` gives it
 to its reader again.
 """
 

@@ -46,7 +46,12 @@ class Kind(Enum):
 COMPUTING = frozenset({Kind.COMPUTES, Kind.PREDICTS, Kind.BROWSES})
 
 #: Folders of such tests, and the kind of their files.
-FOLDERS = {"model": Kind.COMPUTES, "site": Kind.PREDICTS, "unit": Kind.COMPUTES}
+FOLDERS = {
+    "model": Kind.COMPUTES,
+    "site": Kind.PREDICTS,
+    "tools": Kind.COMPUTES,
+    "unit": Kind.COMPUTES,
+}
 
 #: Files of `tests/model` that predict.
 PREDICTING = frozenset(

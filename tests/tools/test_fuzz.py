@@ -89,7 +89,7 @@ def test_a_fault_is_seen_and_its_input_made_small(monkeypatch: pytest.MonkeyPatc
 
     assert kind_of(b"").startswith("an empty message from ")
     kind = kind_of(b"a" * 500 + b"x" + b"b" * 500)
-    assert kind.startswith("LookupError in tests/unit/test_fuzz.py read()")
+    assert kind.startswith("LookupError in tests/tools/test_fuzz.py read()")
     assert smaller(b"a" * 500 + b"x" + b"b" * 500, kind, kind_of) == b"x"
 
 
