@@ -88,6 +88,13 @@ def test_a_machine_that_answers_nothing_leaves_no_band_of_latency() -> None:
     assert document_of_it["latency_s"]["mean"] is None
 
 
+def test_a_machine_on_which_no_worker_accepts_leaves_no_band_of_shares() -> None:
+    summary, samples = summarized(TWO_BY_TWO)
+    idle = [sample._replace(worker_requests=Counter()) for sample in samples]
+    assert band_of(summary, samples, [samples, idle]).shares == {}
+    assert set(band_of(summary, samples, [samples]).shares) == {1, 2}
+
+
 def test_machines_meet_the_same_requests_with_chances_of_their_own() -> None:
     summary, samples = summarized(TWO_BY_TWO)
     band = machine_band(TWO_BY_TWO, summary, samples, 2)
