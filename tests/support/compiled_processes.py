@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from threading import Thread
 from typing import TypeVar
 
+import coverage
 from compiler import wait_for_compiler
 
 from sim.compiled import INTERPRETED
@@ -32,11 +33,16 @@ def in_processes(
 ) -> list[Result]:
     """The results of ``function`` for ``arguments``, as `map` has them.
 
+    In this process, interpreted, where its coverage is measured.
+
     Args:
         function: of a module that does not import `sim.model` before it is called.
         arguments: which can be pickled.
         chunk: number of calls that a process is given at once.
     """
+    if coverage.Coverage.current() is not None:
+        # Of compiled code, or of another process's, the tracer of this one sees nothing.
+        return list(map(function, *arguments))
     wait_for_compiler()
     # A fork would have the interpreted model of this process.
     context = multiprocessing.get_context("spawn")
