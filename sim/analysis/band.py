@@ -79,8 +79,9 @@ def band_of(
         if worker.share is not None and changes is not None:
             shares[order] = _moved(worker.share.value, *changes)
     changes = _changes(_lost, defaults, machines)
-    part = 1 - summary.outcomes["ok"] / summary.requests
-    lost = None if changes is None else _moved(part, *changes)
+    lost = None
+    if changes is not None:
+        lost = _moved(1 - summary.outcomes["ok"] / summary.requests, *changes)
     return Band(len(machines), len(defaults), latency, lost, shares)
 
 

@@ -7,7 +7,8 @@ from sim.analysis.band import Band, Interval
 
 def band_sentences(band: Band | None) -> tuple[str, ...]:
     """What a report says of a band: mean, p95, share of the first of several workers, losses."""
-    if band is None:
+    # Without requests there are no losses, and nothing to say.
+    if band is None or band.lost is None:
         return ()
     parts = [
         f"{name} is {_ms(band.latency[measure])}"
@@ -17,7 +18,7 @@ def band_sentences(band: Band | None) -> tuple[str, ...]:
     if len(band.shares) > 1:
         low, high = (100 * share for share in band.shares[1])
         parts.append(f"worker 1 has {low:.0f} to {high:.0f}% of the requests")
-    if band.lost is not None and band.lost.high > 0:
+    if band.lost.high > 0:
         low, high = (100 * lost for lost in band.lost)
         parts.append(f"{low:.2g} to {high:.2g}% are lost")
     what = ", ".join(parts) or "no request is answered on some"

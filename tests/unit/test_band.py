@@ -95,6 +95,19 @@ def test_a_machine_on_which_no_worker_accepts_leaves_no_band_of_shares() -> None
     assert set(band_of(summary, samples, [samples]).shares) == {1, 2}
 
 
+def test_without_requests_there_is_no_band_to_speak_of(capsys: pytest.CaptureFixture[str]) -> None:
+    none = ["--rate", "0.001", "--duration", "1"]
+    main(none)
+    text = capsys.readouterr().out
+    assert "Outcomes: no request." in text
+    assert "Costs are the defaults" not in text
+    main([*none, "--json"])
+    printed = json.loads(capsys.readouterr().out)
+    jsonschema.validate(printed, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    assert printed["band"]["lost"] is None
+    assert set(printed["band"]["latency_s"].values()) == {None}
+
+
 def test_machines_meet_the_same_requests_with_chances_of_their_own() -> None:
     summary, samples = summarized(TWO_BY_TWO)
     band = machine_band(TWO_BY_TWO, summary, samples, 2)
