@@ -146,8 +146,7 @@ class Clients:
         )
         self._tried: defaultdict[int, int] = defaultdict(int)
         self._connect_costs = costs.connect
-        self._then_connect = self._connect
-        self._then_send_syn = self._send_syn
+        self._then_connect = self._send_syn if parts.rtt else self._connect
         self._then_received = self._received
         self._then_arrive = self._arrive
         self._at_once = not self.answers_matter and first_byte is None
@@ -189,8 +188,7 @@ class Clients:
         self.last_arrival = due = self._next_due
         connection = Connection(row, 0)
         connection.pace = pace = self.pace.step(due)
-        then = self._then_send_syn if self.rtt else self._then_connect
-        self._compute(self._connect_costs * pace + self._way, then, connection)
+        self._compute(self._connect_costs * pace + self._way, self._then_connect, connection)
         self._schedule_open_loop()
 
     def _compute(self, seconds: float, then: Then, argument: object) -> None:
@@ -256,13 +254,12 @@ class Clients:
         connection.pace = pace
         if self.traffic.timeout is not None:
             self._limit(connection, self.traffic.timeout)
-        then = self._then_send_syn if self.rtt else self._then_connect
-        self._compute(self._connect_costs * pace + self._way, then, connection)
+        self._compute(self._connect_costs * pace + self._way, self._then_connect, connection)
 
     def _send_syn(self, connection: Connection) -> None:
         """The SYN of a client that is far has arrived; a RST answers it where nothing listens."""
         if self.choose_listener() is not None:
-            self.clock.after(self.rtt, self._then_connect, connection)
+            self.clock.after(self.rtt, self._connect, connection)
         else:
             Call(self.clock, lambda _: self._lose(connection, REFUSED)).after(self._way)
 
