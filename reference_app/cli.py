@@ -20,6 +20,7 @@ from sim.experiment.host import HZ
 from sim.experiment.release import NEWEST
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
+from sim.reading.whole_number import whole_number
 from sim.reports import chrome_trace
 from sim.reports.again import command_line
 from sim.reports.output import (
@@ -191,13 +192,13 @@ def add_gunicorn(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_count(parser: argparse.ArgumentParser, name: str, default: int, help_: str) -> None:
-    def count(text: str) -> int:
-        if text.isascii() and text.isdigit() and 1 <= int(text) <= MOST:
-            return int(text)
-        expected = f"expected a whole number from 1 to {MOST}"
-        raise argparse.ArgumentError(None, f"{name} is {text!r}; {expected}")
-
-    parser.add_argument(name, type=count, default=default, metavar="N", help=f"{help_} [{default}]")
+    parser.add_argument(
+        name,
+        type=whole_number(name, 1, MOST),
+        default=default,
+        metavar="N",
+        help=f"{help_} [{default}]",
+    )
 
 
 def _refuse_free_threaded() -> None:

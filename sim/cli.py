@@ -16,6 +16,7 @@ from sim.experiment import Experiment
 from sim.experiment.release_defaults import are_default
 from sim.reading.arguments import add_experiment_arguments, experiment_from
 from sim.reading.one_line_parser import OneLineParser
+from sim.reading.whole_number import whole_number
 from sim.reports.again import command_line
 from sim.reports.document import document
 from sim.reports.output import (
@@ -192,20 +193,12 @@ def _parser() -> OneLineParser:
     add_output_arguments(parser)
     parser.add_argument(
         "--machines",
-        type=_machines,
+        type=whole_number("--machines", 0, MOST_MACHINES),
         metavar="N",
         help="machines on which default costs are tried; 0: none [10]",
     )
     add_experiment_arguments(parser)
     return parser
-
-
-def _machines(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text) <= MOST_MACHINES:
-        return int(text)
-    raise argparse.ArgumentError(
-        None, f"--machines is {text!r}; expected a whole number from 0 to {MOST_MACHINES}"
-    )
 
 
 def is_long(experiment: Experiment) -> bool:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from sim.experiment import Experiment
+from sim.reading.whole_number import whole_number
 from sim.study.compile_hint import requests_of, show_compile_hint
 from sim.study.conduct import Plan, conduct
 from sim.study.executors import cores, dask, processes
@@ -40,15 +41,11 @@ def add_where(parser: argparse.ArgumentParser) -> None:
 def add_jobs(group: argparse._ActionsContainer) -> None:
     """Add ``--jobs``."""
     group.add_argument(
-        "--jobs", type=_jobs, metavar="N", help="processes that predict [all processors]"
+        "--jobs",
+        type=whole_number("--jobs", 1, MOST_JOBS),
+        metavar="N",
+        help="processes that predict [all processors]",
     )
-
-
-def _jobs(text: str) -> int:
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_JOBS:
-        return int(text)
-    expected = f"expected a whole number from 1 to {MOST_JOBS}"
-    raise argparse.ArgumentError(None, f"--jobs is {text!r}; {expected}")
 
 
 def carry_out(

@@ -21,6 +21,7 @@ from sim.reading.access_log import AccessLog, Reading
 from sim.reading.arguments import COMMON, add_experiment_arguments, described_by, read_log
 from sim.reading.logged_requests import NO_WORKER, LoggedRequests
 from sim.reading.one_line_parser import OneLineParser
+from sim.reading.whole_number import whole_number
 from sim.reports.again import command_line
 from sim.reports.output import (
     add_report_argument,
@@ -193,7 +194,7 @@ def _parser() -> OneLineParser:
     )
     parser.add_argument(
         "--window",
-        type=_window,
+        type=whole_number("--window", 1),
         default=WINDOW,
         metavar="N",
         help=f"most requests of each half [{WINDOW}]",
@@ -209,12 +210,6 @@ def _parser() -> OneLineParser:
     add_jobs(parser)
     add_experiment_arguments(parser, replications=REPLICATIONS, common=COMMON_HERE)
     return parser
-
-
-def _window(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text) >= 1:
-        return int(text)
-    raise argparse.ArgumentError(None, f"--window is {text!r}; expected a whole number >= 1")
 
 
 def _take_positional(args: argparse.Namespace) -> None:
