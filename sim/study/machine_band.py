@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from sim.analysis.band import Band, band_of
 from sim.analysis.sample import Sample, sample_of
 from sim.analysis.summary import Summary
 from sim.experiment import Experiment
-from sim.experiment.cost_ranges import RANGES, CostRanges, machines
-from sim.model.simulation import predict
-from sim.reports.progress import progress
+from sim.experiment.cost_ranges import RANGES, CostRanges
+from sim.study.on_machines import on_machines
 
 #: Machines of a band, where the command line does not say. One more, drawn as they are, lies beyond
 #: the lowest and the highest of n in 2 of n + 1 cases: in 1 of 5 or 6.
@@ -74,14 +72,5 @@ def machine_band(
         each = len(samples)
     if not number or not each:
         return None
-    predicted: list[list[Sample]] = []
-    with progress("predicting other machines", number * each) as done:
-        for costs in machines(number, experiment.costs, experiment.seed, ranges):
-            there, of_machine = replace(experiment, costs=costs), []
-            for replication in range(each):
-                # Another machine has other chances too: the band is of what runs there measure.
-                run = predict(there, replication, 1 + len(predicted), keep_rows=keep_rows)
-                of_machine.append(sample_of(run))
-                done(len(predicted) * each + replication + 1)
-            predicted.append(of_machine)
-    return band_of(summary, samples[:each], predicted)
+    there = on_machines(experiment, number, each, sample_of, keep_rows=keep_rows, ranges=ranges)
+    return band_of(summary, samples[:each], there)

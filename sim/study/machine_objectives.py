@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from statistics import fmean
 from typing import Final
 
 from sim.experiment import Experiment
-from sim.experiment.cost_ranges import machines
-from sim.model.simulation import predict
-from sim.reports.progress import progress
 from sim.study.compile_hint import requests_of
 from sim.study.machine_band import MACHINES
 from sim.study.objective import Objective
 from sim.study.observation import observe
+from sim.study.on_machines import on_machines
 
 #: Replications of each machine.
 REPLICATIONS: Final = 2
@@ -35,19 +32,13 @@ def meeting(experiment: Experiment, objectives: Sequence[Objective]) -> int | No
     """
     if requests_of((experiment,), MACHINES * REPLICATIONS) > MOST_REQUESTS:
         return None
-    met = 0
-    with progress("predicting other machines", MACHINES * REPLICATIONS) as done:
-        drawn = machines(MACHINES, experiment.costs, experiment.seed)
-        for place, costs in enumerate(drawn):
-            there, observed = replace(experiment, costs=costs), []
-            for replication in range(REPLICATIONS):
-                observed.append(observe(predict(there, replication, 1 + place)))
-                done(place * REPLICATIONS + replication + 1)
-            met += all(
-                fmean(objective.of(each) for each in observed) <= objective.limit
-                for objective in objectives
-            )
-    return met
+    return sum(
+        all(
+            fmean(objective.of(each) for each in observed) <= objective.limit
+            for objective in objectives
+        )
+        for observed in on_machines(experiment, MACHINES, REPLICATIONS, observe)
+    )
 
 
 def sentence(met: int | None) -> str:
