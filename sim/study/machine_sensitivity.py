@@ -12,8 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
-from itertools import count
-from statistics import fmean
+from itertools import product
 from typing import Any, Final
 
 from sim.analysis.quantile import quantile
@@ -30,13 +29,13 @@ from sim.study.executors import cores, processes
 from sim.study.sensitivity import (
     CHANCE,
     DIGITS,
-    NO_MOVE,
     Figures,
+    collector,
     columns,
     figures_of,
-    finished,
     is_chance,
-    move,
+    means,
+    moves_by_case,
 )
 
 #: Variants of the server's chances that a figure is the mean of.
@@ -93,44 +92,28 @@ def machine_sensitivities(executor: Executor) -> dict[str, Any]:
     def submitted(name: str, costs: Costs, variants: range) -> list[Future[Figures]]:
         return [executor.submit(predicted, cases[name], costs, variant) for variant in variants]
 
-    whole, probes, rest = range(VARIANTS), range(PROBES), range(PROBES, VARIANTS)
+    def changed(case: tuple[Side, str], variants: range) -> list[Future[Figures]]:
+        side, name = case
+        return submitted(name, side.costs, variants)
+
+    whole = range(VARIANTS)
     total = len(cases) * VARIANTS * (1 + len(ends) + len(drawn))
     with progress("predicting", total) as done:
-        counter = count()
-
-        def results(futures: Sequence[Future[Figures]]) -> list[Figures]:
-            return [finished(future, done, counter) for future in futures]
-
+        results = collector(done)
         defaults = {name: submitted(name, base, whole) for name in cases}
         of_machines = {name: [submitted(name, costs, whole) for costs in drawn] for name in cases}
-        tried = {
-            (side, name): submitted(name, side.costs, probes) for side in ends for name in cases
-        }
         before = {name: results(futures) for name, futures in defaults.items()}
-        after = {case: results(futures) for case, futures in tried.items()}
-        # The same requests and seeds: what does not move at all is not used.
-        more = {
-            (side, name): submitted(name, side.costs, rest)
-            for (side, name), figures in after.items()
-            if figures != before[name][:PROBES]
-        }
-        for case, futures in more.items():
-            after[case] += results(futures)
+        moves = moves_by_case(
+            {case: case[1] for case in product(ends, cases)}, changed, results, before, PROBES
+        )
         there = {name: [results(futures) for futures in each] for name, each in of_machines.items()}
-    moves = {
-        (side, name): move(before[name], figures) if (side, name) in more else NO_MOVE
-        for (side, name), figures in after.items()
-    }
     rows = [_row(name, ends, moves, cases) for name in dict.fromkeys(side.name for side in ends)]
     return {
         "schema": SCHEMA,
         "requests": sensitivity.REQUESTS,
         "variants": VARIANTS,
         "standard_errors": CHANCE,
-        "experiments": {
-            name: {key: fmean(column) for key, column in columns(runs)}
-            for name, runs in before.items()
-        },
+        "experiments": {name: means(runs)._asdict() for name, runs in before.items()},
         "ranges": sorted(rows, key=weight, reverse=True),
         "machines": {
             "number": MACHINES,
@@ -173,10 +156,9 @@ def weight(row: Mapping[str, Any]) -> float:
 
 def _spread(machines: Sequence[Sequence[Figures]]) -> dict[str, list[float]]:
     """Between which values each figure is on most machines."""
-    means = [Figures(*(fmean(column) for _, column in columns(runs))) for runs in machines]
     return {
         key: [round(quantile(sorted(column), part), DIGITS) for part in (LOW, HIGH)]
-        for key, column in columns(means)
+        for key, column in columns([means(runs) for runs in machines])
     }
 
 

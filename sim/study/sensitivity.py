@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count, product
 from statistics import fmean, stdev
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from sim.analysis.summary import summarize
 from sim.experiment import Experiment, Server, Traffic
@@ -88,6 +88,12 @@ class Figures(NamedTuple):
     p95: float
     share: float
 
+
+#: What is changed, in one experiment.
+Case = TypeVar("Case", bound=Hashable)
+
+#: Waits for predictions, and has their figures; see `collector`.
+Results = Callable[[Iterable[Future[Figures]]], list[Figures]]
 
 #: The move of a number that an experiment does not use.
 NO_MOVE: Final = {
@@ -162,43 +168,22 @@ def sensitivities(executor: Executor, numbers: Sequence[Fitted] = FITTED) -> dic
         executor: of processes that run the interpreted model, or of threads that do.
         numbers: those to change.
     """
-    base = {
-        name: [executor.submit(figures, name, v, None, 1.0) for v in range(VARIANTS)]
-        for name in EXPERIMENTS
-    }
-    cases = list(product(numbers, EXPERIMENTS, FACTORS))
+    cases = {case: case[1] for case in product(numbers, EXPERIMENTS, FACTORS)}
+
+    def submit(case: tuple[Fitted | None, str, float], variants: range) -> list[Future[Figures]]:
+        number, name, factor = case
+        return [executor.submit(figures, name, v, number, factor) for v in variants]
+
+    base = {name: submit((None, name, 1.0), range(VARIANTS)) for name in EXPERIMENTS}
     with progress("predicting", VARIANTS * (len(EXPERIMENTS) + len(cases))) as done:
-        counter = count()
-        before = {
-            name: [finished(future, done, counter) for future in futures]
-            for name, futures in base.items()
-        }
-
-        def predicted(case: tuple[Fitted, str, float], variants: range) -> list[Future[Figures]]:
-            number, name, factor = case
-            return [executor.submit(figures, name, v, number, factor) for v in variants]
-
-        probes = {case: predicted(case, range(PROBES)) for case in cases}
-        after = {
-            case: [finished(future, done, counter) for future in futures]
-            for case, futures in probes.items()
-        }
-        # The same requests and seeds: what does not move at all is not used.
-        moving = {case for case in cases if after[case] != before[case[1]][:PROBES]}
-        rest = {case: predicted(case, range(PROBES, VARIANTS)) for case in cases if case in moving}
-        for case, futures in rest.items():
-            after[case] += [finished(future, done, counter) for future in futures]
+        results = collector(done)
+        before = {name: results(futures) for name, futures in base.items()}
+        moves = moves_by_case(cases, submit, results, before, PROBES)
     rows = [
         {
             **number._asdict(),
             "moves": {
-                name: [
-                    move(before[name], after[number, name, factor])
-                    if (number, name, factor) in moving
-                    else NO_MOVE
-                    for factor in FACTORS
-                ]
-                for name in EXPERIMENTS
+                name: [moves[number, name, factor] for factor in FACTORS] for name in EXPERIMENTS
             },
         }
         for number in numbers
@@ -209,21 +194,60 @@ def sensitivities(executor: Executor, numbers: Sequence[Fitted] = FITTED) -> dic
         "requests": REQUESTS,
         "variants": VARIANTS,
         "standard_errors": CHANCE,
-        "experiments": {
-            name: {key: fmean(column) for key, column in columns(runs)}
-            for name, runs in before.items()
-        },
+        "experiments": {name: means(runs)._asdict() for name, runs in before.items()},
         "numbers": rows,
     }
 
 
-def finished(
-    future: Future[Figures], done: Callable[[int], None], counter: Iterator[int]
-) -> Figures:
-    """A prediction's figures, once it is done; counts it."""
-    result = future.result()
-    done(next(counter) + 1)
-    return result
+def collector(done: Callable[[int], None]) -> Results:
+    """What waits for predictions, and tells ``done`` how many there are so far."""
+    counter = count(1)
+
+    def results(futures: Iterable[Future[Figures]]) -> list[Figures]:
+        collected = []
+        for future in futures:
+            collected.append(future.result())
+            done(next(counter))
+        return collected
+
+    return results
+
+
+def moves_by_case(
+    cases: Mapping[Case, str],
+    submit: Callable[[Case, range], list[Future[Figures]]],
+    results: Results,
+    before: Mapping[str, Sequence[Figures]],
+    probes: int,
+) -> dict[Case, Mapping[str, Any]]:
+    """How far each case moves the figures of its experiment; see `move`.
+
+    Args:
+        cases: each with the name of its experiment.
+        submit: begins to predict some variants of a case.
+        results: see `collector`.
+        before: the same variants by experiment, as nothing is changed.
+        probes: variants that find out whether a case moves anything at all.
+    """
+    tried = {case: submit(case, range(probes)) for case in cases}
+    after = {case: results(futures) for case, futures in tried.items()}
+    # The same requests and seeds: what does not move at all is not used.
+    rest = {
+        case: submit(case, range(probes, len(before[name])))
+        for case, name in cases.items()
+        if after[case] != before[name][:probes]
+    }
+    for case, futures in rest.items():
+        after[case] += results(futures)
+    return {
+        case: move(before[name], after[case]) if case in rest else NO_MOVE
+        for case, name in cases.items()
+    }
+
+
+def means(runs: Sequence[Figures]) -> Figures:
+    """The mean of each figure."""
+    return Figures(*(fmean(column) for _, column in columns(runs)))
 
 
 def columns(runs: Sequence[Figures]) -> Iterator[tuple[str, tuple[float, ...]]]:
