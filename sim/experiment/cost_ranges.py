@@ -108,6 +108,17 @@ class CostRanges:
         """Of the machines that were seen."""
         return tuple(dict.fromkeys(each.processor for each in self.calibrations))
 
+    @property
+    def ends(self) -> Mapping[str, Ends]:
+        """The lowest and the highest of each factor and cost, by name."""
+        seen = [race for of in self.races for race in of.seen]
+        races = {
+            name: Ends(min(race[name] for race in seen), max(race[name] for race in seen))
+            for name in seen[0]
+        }
+        entries = chain(self.factors.items(), self.costs.items())
+        return {**{name: entry.ends for name, entry in entries}, **races}
+
 
 def _ends(values: Mapping[str, Sequence[float]]) -> dict[str, Ends]:
     return {processor: Ends(*map(float, pair)) for processor, pair in values.items()}

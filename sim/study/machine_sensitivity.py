@@ -134,18 +134,13 @@ def _row(
     return {
         "name": name,
         "kind": "factor" if name in RANGES.factors else "cost" if entry else "race",
-        "ends": list(entry.ends) if entry else _of_races(name),
+        "ends": list(RANGES.ends[name]),
         "assumed": entry is not None and entry.assumed is not None,
         "moves": {
             experiment: [moves[side, experiment] for side in ends if side.name == name]
             for experiment in cases
         },
     }
-
-
-def _of_races(name: str) -> list[float]:
-    values = [race[name] for of in RANGES.races for race in of.seen]
-    return [min(values), max(values)]
 
 
 def weight(row: Mapping[str, Any]) -> float:

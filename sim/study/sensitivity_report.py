@@ -14,19 +14,25 @@ from sim.study.sensitivity import NO_MOVE, is_chance
 def print_sensitivities(console: Console, document: Mapping[str, Any]) -> None:
     """Print a row for each fitted number, with the moves of each experiment."""
     low, high = document["factors"]
-    table = Table(
-        title=f"Moves of mean, p95 and share of worker 1 at {low} and {high} of a number",
-        caption=f"In brackets: within {document['standard_errors']:g} standard errors, so it may "
-        f"be chance. - : does not use the number. {document['variants']} predictions of "
-        f"{document['requests']:,} requests each.",
-    )
-    table.add_column("number")
-    for name in document["experiments"]:
-        table.add_column(name)
+    table = _table(document, "number", f"{low} and {high} of a number")
     for number in document["numbers"]:
         cells = [moves_of(moves) for moves in number["moves"].values()]
         table.add_row(f"{number['name']} ({number['topic']})", *cells)
     console.print(table)
+
+
+def _table(document: Mapping[str, Any], changed: str, ends: str, more: str = "") -> Table:
+    """An empty table of moves, a column an experiment, with how they are to be read."""
+    table = Table(
+        title=f"Moves of mean, p95 and share of worker 1 at {ends}",
+        caption=f"In brackets: within {document['standard_errors']:g} standard errors, so it may "
+        f"be chance. - : does not use the {changed}. {document['variants']} predictions of "
+        f"{document['requests']:,} requests each.{more}",
+    )
+    table.add_column(changed)
+    for name in document["experiments"]:
+        table.add_column(name)
+    return table
 
 
 def moves_of(moves: list[Mapping[str, Any]]) -> str:
@@ -49,17 +55,13 @@ def one(move: Mapping[str, Any]) -> str:
 def print_machines(console: Console, document: Mapping[str, Any]) -> None:
     """Print a row for each range of costs with its moves, and one of the drawn machines."""
     drawn = document["machines"]
-    table = Table(
-        title="Moves of mean, p95 and share of worker 1 at the lowest and the highest that was "
-        "seen of a cost",
-        caption=f"In brackets: within {document['standard_errors']:g} standard errors, so it may "
-        f"be chance. - : does not use the cost. {document['variants']} predictions of "
-        f"{document['requests']:,} requests each. Last, mean, p95 and share of eight in ten of "
-        f"{drawn['number']} machines whose costs were drawn from all ranges.",
+    table = _table(
+        document,
+        "cost",
+        "the lowest and the highest that was seen of a cost",
+        f" Last, mean, p95 and share of eight in ten of {drawn['number']} machines whose costs "
+        "were drawn from all ranges.",
     )
-    table.add_column("cost")
-    for name in document["experiments"]:
-        table.add_column(name)
     for row in document["ranges"]:
         low, high = row["ends"]
         cells = [moves_of(moves) for moves in row["moves"].values()]

@@ -31,25 +31,12 @@ def read(path: Path = FILE) -> dict[str, Any]:
         ends = {row["name"]: tuple(row["ends"]) for row in document["ranges"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ExperimentError(f"{path}: cannot be read ({error}); expected what {again}") from None
-    if ends != _ends():
+    if ends != RANGES.ends:
         raise ExperimentError(
             f"{path}: has other ranges than sim/experiment/cost_ranges.toml; expected those of "
             f"today: {again}"
         )
     return document
-
-
-def _ends() -> dict[str, tuple[float, ...]]:
-    """Today's ranges."""
-    races = [race for of in RANGES.races for race in of.seen]
-    return {
-        **{name: tuple(entry.ends) for name, entry in RANGES.factors.items()},
-        **{name: tuple(entry.ends) for name, entry in RANGES.costs.items()},
-        **{
-            name: (min(race[name] for race in races), max(race[name] for race in races))
-            for name in races[0]
-        },
-    }
 
 
 def table() -> str:
