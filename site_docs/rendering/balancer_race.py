@@ -6,6 +6,7 @@ for nearly as long as Gunicorn keeps it. ``balancer-race.toml`` has what was mea
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,6 +53,7 @@ def read(path: Path = FILE) -> dict[str, Any]:
     return document
 
 
+@cache
 def predicted() -> float:
     """Share of the requests that get a 502, predicted."""
     outcome = predict(EXPERIMENT).requests.outcome

@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sim.errors import ExperimentError
 from sim.experiment.cost_ranges import RANGES
 from sim.study.machine_sensitivity import weight
 from site_docs.rendering import numbers
-from site_docs.rendering.sensitivity import largest
+from site_docs.rendering.sensitivity import heads, largest
+from site_docs.runs import predicted_file
 
 FILE = Path(__file__).parents[1] / "data" / "machines.json"
 
@@ -25,18 +24,13 @@ def read(path: Path = FILE) -> dict[str, Any]:
     Raises:
         ExperimentError: when it cannot be read, or is not of the ranges that there are today.
     """
-    again = f"python -m sim sensitivity --machines --json > {path}"
-    try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        ends = {row["name"]: tuple(row["ends"]) for row in document["ranges"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ExperimentError(f"{path}: cannot be read ({error}); expected what {again}") from None
-    if ends != RANGES.ends:
-        raise ExperimentError(
-            f"{path}: has other ranges than sim/experiment/cost_ranges.toml; expected those of "
-            f"today: {again}"
-        )
-    return document
+    return predicted_file.read(
+        path,
+        lambda document: {row["name"]: tuple(row["ends"]) for row in document["ranges"]},
+        RANGES.ends,
+        others="ranges than sim/experiment/cost_ranges.toml",
+        again=f"python -m sim sensitivity --machines --json > {path}",
+    )
 
 
 def table() -> str:
@@ -46,12 +40,7 @@ def table() -> str:
 
 def rows(document: Mapping[str, Any]) -> list[str]:
     """The lines of that table of a document; a last line has the machines."""
-    names = document["experiments"]
-    heads = " | ".join(f"{name}: mean, p95, share" for name in names)
-    lines = [
-        f"| cost | lowest and highest | {heads} |",
-        f"| --- | --- |{' --- |' * len(names)}",
-    ]
+    lines = heads(("cost", "lowest and highest"), document["experiments"])
     for row in document["ranges"]:
         if weight(row):
             cells = " | ".join(largest(moves) for moves in row["moves"].values())

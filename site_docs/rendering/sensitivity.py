@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sim.errors import ExperimentError
 from sim.study.fitted import FITTED
 from sim.study.sensitivity import NO_MOVE, is_chance
 from site_docs.rendering import numbers
+from site_docs.runs import predicted_file
 
 FILE = Path(__file__).parents[1] / "data" / "sensitivity.json"
 
@@ -25,19 +24,19 @@ def read(path: Path = FILE) -> dict[str, Any]:
     Raises:
         ExperimentError: when it cannot be read, or is not of the numbers that the model has today.
     """
-    try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        numbers = [(number["module"], number["name"]) for number in document["numbers"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ExperimentError(
-            f"{path}: cannot be read ({error}); expected what python -m sim sensitivity --json says"
-        ) from None
-    if numbers != [(number.module, number.name) for number in FITTED]:
-        raise ExperimentError(
-            f"{path}: has other numbers than sim/study/fitted.py; expected those of today: "
-            f"python -m sim sensitivity --json > {path}"
-        )
-    return document
+    return predicted_file.read(
+        path,
+        lambda document: [(number["module"], number["name"]) for number in document["numbers"]],
+        [(number.module, number.name) for number in FITTED],
+        others="numbers than sim/study/fitted.py",
+        again=f"python -m sim sensitivity --json > {path}",
+    )
+
+
+def heads(columns: Sequence[str], experiments: Iterable[str]) -> list[str]:
+    """The first two lines of a table of moves: columns of its own, and one of each experiment."""
+    names = [*columns, *(f"{name}: mean, p95, share" for name in experiments)]
+    return [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
 
 
 def table() -> str:
@@ -47,12 +46,7 @@ def table() -> str:
 
 def rows(document: Mapping[str, Any]) -> list[str]:
     """The lines of that table of a document."""
-    experiments = document["experiments"]
-    heads = " | ".join(f"{name}: mean, p95, share" for name in experiments)
-    lines = [
-        f"| number | fitted to | calibrated | {heads} |",
-        f"| --- | --- | --- |{' --- |' * len(experiments)}",
-    ]
+    lines = heads(("number", "fitted to", "calibrated"), document["experiments"])
     for number in document["numbers"]:
         cells = " | ".join(largest(moves) for moves in number["moves"].values())
         lines.append(

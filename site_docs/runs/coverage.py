@@ -19,13 +19,13 @@ from typing import Any, Final
 
 from sim.analysis.sample import sample_of
 from sim.analysis.summary import summary_of
-from sim.errors import ExperimentError
 from sim.experiment.cost_ranges import RANGES, without
 from sim.model.simulation import predict
 from sim.reading.experiment_file import from_dict
 from sim.study.machine_band import MACHINES, machine_band
 from sim.validation.rows import Row, read, rows_of
 from sim.whole_file import whole_file
+from site_docs.runs import predicted_file
 
 DATA: Final = Path(__file__).parents[1] / "data"
 FILE: Final = DATA / "coverage.json"
@@ -152,16 +152,10 @@ def read_file(path: Path = FILE) -> dict[str, Any]:
     Raises:
         ExperimentError: when it cannot be read, or is not of the rows that there are today.
     """
-    try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        names = [rows["name"] for rows in document["rows"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ExperimentError(
-            f"{path}: cannot be read ({error}); expected what python -m site_docs coverage writes"
-        ) from None
-    if names != [rows.name for rows in ROWS]:
-        raise ExperimentError(
-            f"{path}: has other rows than site_docs/runs/coverage.py; expected those of today: "
-            "python -m site_docs coverage"
-        )
-    return document
+    return predicted_file.read(
+        path,
+        lambda document: [rows["name"] for rows in document["rows"]],
+        [rows.name for rows in ROWS],
+        others="rows than site_docs/runs/coverage.py",
+        again="python -m site_docs coverage",
+    )
