@@ -26,7 +26,7 @@ AT_ONCE = 7
 @pytest.fixture(scope="session")
 def all_together(
     request: pytest.FixtureRequest, host_costs: HostCosts
-) -> Iterator[dict[str, Looks[Any] | Measured[Any, Any]]]:
+) -> Iterator[dict[str, Measured[Any, Any]]]:
     """What is seen of each module of this session that has an `EXHIBIT`, by its name."""
     from looks import Looks, Measured, Measurements, looks_together  # noqa: PLC0415 - the model
 
@@ -35,7 +35,7 @@ def all_together(
         for item in request.session.items
         if isinstance(item, pytest.Function) and hasattr(item.module, EXHIBIT)
     }
-    found: dict[str, Looks[Any] | Measured[Any, Any]] = {}
+    found: dict[str, Measured[Any, Any]] = {}
     for name, module in modules.items():
         exhibit = getattr(module, EXHIBIT)
         if isinstance(exhibit, Measurements):

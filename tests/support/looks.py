@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from host_costs import HostCosts, drawn
 from predictions import CONTEXT, Predict, predicted_run, predictions
@@ -74,93 +74,8 @@ class Measurements(Generic[Name, Seen]):
     before: Callable[[], object] = lambda: None
 
 
-class Together(Protocol):
-    """Experiments of a module that are measured beside those of others."""
-
-    @property
-    def experiments(self) -> Mapping[Any, Experiment]:
-        """By name."""
-
-    def begin(self, name: Any, pool: ThreadPoolExecutor) -> Future[Any]:  # noqa: ANN401
-        """Measure an experiment as soon as the pool can."""
-
-    def alone_after(self, busy: Sequence[Future[object]]) -> None:
-        """Measure nothing alone before these are over."""
-
-
-class Looks(Generic[Seen]):
-    """Every experiment predicted and measured; one that surprises is looked at again, alone.
-
-    Args:
-        sides: what is seen of an experiment, on either side.
-        experiments: by name; they are predicted at once, and measured by `looks_together`.
-        costs: of this machine; None for the defaults.
-    """
-
-    def __init__(
-        self,
-        sides: Sides[Seen],
-        experiments: Mapping[str, Experiment],
-        costs: HostCosts | None,
-    ) -> None:
-        self._sides = sides
-        self.experiments = experiments
-        self._costs = costs
-        known = Costs() if costs is None else costs.measured
-        self._predicted = predictions(sides.predict, experiments, partial(drawn, [known]))
-        self._measured: dict[str, Future[Seen]] = {}
-        # Of all that are measured together.
-        self._busy: Sequence[Future[object]] = ()
-        self._again = cache(self._looked_at_again)
-
-    def begin(self, name: str, pool: ThreadPoolExecutor) -> Future[Seen]:
-        """Measure an experiment as soon as the pool can."""
-        self._measured[name] = pool.submit(self._measure, name)
-        return self._measured[name]
-
-    def alone_after(self, busy: Sequence[Future[object]]) -> None:
-        """Look at nothing again before these are over."""
-        self._busy = busy
-
-    def differs(self, name: str, criteria: Criteria[Seen]) -> str | None:
-        """What every one of `LOOKS` looks finds to be other than predicted; None: nothing."""
-        complaints = []
-        for number in range(LOOKS):
-            predicted, measured = self._again(name, number) if number else self._first(name)
-            criterion = criteria(predicted[:CONTEXT])
-            judged = [criterion.statistics(run) for run in predicted[CONTEXT:]]
-            test = RankTest(judged, criterion.tolerance)
-            complaint = test.complaint(criterion.statistics(measured))
-            if complaint is None:
-                return None
-            complaints.append(complaint)
-        return "\n".join(complaints)
-
-    def _first(self, name: str) -> tuple[list[Seen], Seen]:
-        return self._predicted[name], self._measured[name].result()
-
-    def _looked_at_again(self, name: str, number: int) -> tuple[list[Seen], Seen]:
-        """With the costs of this moment, just before and just after, and the machine to itself.
-
-        Args:
-            name: of the experiment.
-            number: of the look; each has a measurement of its own.
-        """
-        del number  # tells the cache one look from another
-        wait(self._busy)
-        if self._costs is None:
-            return self._predicted[name], self._measure(name)
-        costs, measured = self._costs.around(lambda: self._measure(name))
-        once = {name: self.experiments[name]}
-        return predictions(self._sides.predict, once, partial(drawn, costs))[name], measured
-
-    def _measure(self, name: str) -> Seen:
-        _forget_round_trips()
-        return self._sides.measure(self.experiments[name])
-
-
 class Measured(Generic[Name, Seen]):
-    """Every experiment measured once; what is predicted of it, the tests do themselves.
+    """Every experiment measured once, beside those of other modules.
 
     Args:
         measure: what is seen of an experiment.
@@ -178,7 +93,7 @@ class Measured(Generic[Name, Seen]):
 
     def begin(self, name: Name, pool: ThreadPoolExecutor) -> Future[Seen]:
         """Measure an experiment as soon as the pool can."""
-        self._measured[name] = pool.submit(self._measure, self.experiments[name])
+        self._measured[name] = pool.submit(self._now, name)
         return self._measured[name]
 
     def alone_after(self, busy: Sequence[Future[object]]) -> None:
@@ -191,6 +106,64 @@ class Measured(Generic[Name, Seen]):
 
     def __getitem__(self, name: Name) -> Seen:
         return self._measured[name].result()
+
+    def _now(self, name: Name) -> Seen:
+        _forget_round_trips()
+        return self._measure(self.experiments[name])
+
+
+class Looks(Measured[str, Seen]):
+    """Every experiment predicted and measured; one that surprises is looked at again, alone.
+
+    Args:
+        sides: what is seen of an experiment, on either side.
+        experiments: by name; they are predicted at once, and measured by `looks_together`.
+        costs: of this machine; None for the defaults.
+    """
+
+    def __init__(
+        self,
+        sides: Sides[Seen],
+        experiments: Mapping[str, Experiment],
+        costs: HostCosts | None,
+    ) -> None:
+        super().__init__(sides.measure, experiments)
+        self._predict = sides.predict
+        self._costs = costs
+        known = Costs() if costs is None else costs.measured
+        self._predicted = predictions(sides.predict, experiments, partial(drawn, [known]))
+        self._again = cache(self._looked_at_again)
+
+    def differs(self, name: str, criteria: Criteria[Seen]) -> str | None:
+        """What every one of `LOOKS` looks finds to be other than predicted; None: nothing."""
+        complaints = []
+        for number in range(LOOKS):
+            predicted, measured = (
+                self._again(name, number) if number else (self._predicted[name], self[name])
+            )
+            criterion = criteria(predicted[:CONTEXT])
+            judged = [criterion.statistics(run) for run in predicted[CONTEXT:]]
+            test = RankTest(judged, criterion.tolerance)
+            complaint = test.complaint(criterion.statistics(measured))
+            if complaint is None:
+                return None
+            complaints.append(complaint)
+        return "\n".join(complaints)
+
+    def _looked_at_again(self, name: str, number: int) -> tuple[list[Seen], Seen]:
+        """With the costs of this moment, just before and just after, and the machine to itself.
+
+        Args:
+            name: of the experiment.
+            number: of the look; each has a measurement of its own.
+        """
+        del number  # tells the cache one look from another
+        self.wait()
+        if self._costs is None:
+            return self._predicted[name], self._now(name)
+        costs, measured = self._costs.around(lambda: self._now(name))
+        once = {name: self.experiments[name]}
+        return predictions(self._predict, once, partial(drawn, costs))[name], measured
 
 
 def measured_run(experiment: Experiment) -> Run:
@@ -218,7 +191,7 @@ def _forget_round_trips() -> None:
 
 
 @contextmanager
-def looks_together(several: Sequence[Together], at_once: int) -> Iterator[None]:
+def looks_together(several: Sequence[Measured[Any, Any]], at_once: int) -> Iterator[None]:
     """Begin to measure all experiments of ``several``, ``at_once`` at a time.
 
     They have been predicted by then, on all cores: later that would disturb what is measured.
