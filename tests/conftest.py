@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 from compiler import compiling
 from hypothesis import settings
-from kinds import COMPILED, COMPUTING, NICENESS, Kind, compiled_process, kind_of, kinds_for, place
+from kinds import (
+    COMPILED,
+    COMPUTING,
+    NICENESS,
+    PREDICTING,
+    Kind,
+    compiled_process,
+    kind_of,
+    kinds_for,
+    place,
+)
 
 from sim.compiled import INTERPRETED
 from sim.experiment.release import NEWEST
@@ -71,10 +81,7 @@ TRACED = frozenset(
 )
 
 #: Files of `tests/model` that it runs without: they predict for long, or compiled.
-NOT_TRACED = frozenset(
-    f"test_{name}"
-    for name in ("compiled", "faq_rules", "learnt_costs", "model_theory", "rank_test", "sizing")
-)
+NOT_TRACED = PREDICTING | {"test_compiled"}
 
 #: Tests of traced files that run without a tracer. Some judge the time or the memory of what they
 #: run; the others run for long, for statistics, what shorter tests of their files run too.
