@@ -13,10 +13,9 @@ from dataclasses import replace
 from statistics import fmean, median
 
 import pytest
+from far_network import skip_without_network
 
 from reference_app.rig.measure import measure
-from reference_app.rig.network import network
-from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host, Server, Traffic
 from sim.experiment.distribution import Distribution
 from sim.model.simulation import predict
@@ -45,11 +44,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def _network() -> None:
-    try:
-        with network(FAR.host):
-            pass
-    except ExperimentError as error:
-        pytest.skip(str(error))
+    skip_without_network()
 
 
 def latencies(run: Run) -> list[float]:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+from far_network import skip_without_network
 from own_processes import OwnProcesses
 from waiting import wait_for
 
@@ -51,11 +52,7 @@ SETPRIV = shutil.which("setpriv")
 @pytest.fixture(autouse=True)
 def _same_network() -> Iterator[None]:
     """Skip where this machine lets us make no network; else it must have the same one after."""
-    try:
-        with network(FAR):
-            pass
-    except ExperimentError as error:
-        pytest.skip(str(error))
+    skip_without_network()
     before = own_network()
     yield
     assert own_network() == before
