@@ -12,6 +12,7 @@ from rich.text import Text
 
 from sim.experiment.worker_class import TRAITS
 from sim.reports.loss_text import CAUSE_TEXT, NO_DISTURBANCE
+from sim.reports.number_text import count, ms
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.reports.recovery_report import moment, number
 from sim.reports.report import MOST_WORKERS
@@ -78,15 +79,15 @@ def headline(comparison: Comparison) -> str:
     """How far apart the means are, in a sentence."""
     mean = comparison.figure("latency_mean")
     if mean.predicted is None or mean.measured is None:
-        sides = [_cell(value, _ms, "no answer") for value in (mean.predicted, mean.measured)]
+        sides = [_cell(value, ms, "no answer") for value in (mean.predicted, mean.measured)]
         return f"Predicted {sides[0]}, measured {sides[1]} on average: nothing to compare."
-    text = f"Predicted {_ms(mean.predicted)}, measured {_ms(mean.measured)} on average"
+    text = f"Predicted {ms(mean.predicted)}, measured {ms(mean.measured)} on average"
     if mean.error is not None:
         text += f": {_percent(abs(mean.error))} apart"
     if mean.spread is not None:
         text += f"; the server repeats itself within {_percent(mean.spread)}"
     if mean.ideal is not None:
-        text += f"; the ideal queue says {_ms(mean.ideal)}"
+        text += f"; the ideal queue says {ms(mean.ideal)}"
     return f"{text}."
 
 
@@ -97,12 +98,12 @@ def conditions(comparison: Comparison) -> str:
     closed = comparison.experiment["traffic"]["arrivals"] == "closed"
     whose = "the same users, about" if closed else "the same"
     loop = TRAITS[server["worker_class"]].event_loop
-    threads = "" if loop else f" x {_count(server['threads'], 'thread')}"
+    threads = "" if loop else f" x {count(server['threads'], 'thread')}"
     return (
-        f"{_releases(comparison)}{server['worker_class']}, {_count(server['workers'], 'worker')}"
+        f"{_releases(comparison)}{server['worker_class']}, {count(server['workers'], 'worker')}"
         f"{threads}; {whose} {requests:,.0f} requests predicted in "
-        f"{_count(comparison.variants, 'variant')} and measured "
-        f"{_count(comparison.repeats, 'time')}."
+        f"{count(comparison.variants, 'variant')} and measured "
+        f"{count(comparison.repeats, 'time')}."
     )
 
 
@@ -228,11 +229,11 @@ def single_numbers(comparison: Comparison) -> list[str]:
     if mean.predicted_low is not None and mean.predicted_high is not None:
         lines.append(
             "The server's own chances move the predicted mean latency between "
-            f"{_ms(mean.predicted_low)} and {_ms(mean.predicted_high)} (90 % of the variants)."
+            f"{ms(mean.predicted_low)} and {ms(mean.predicted_high)} (90 % of the variants)."
         )
     sides = (comparison.predicted_outcomes, comparison.measured_outcomes)
     predicted, measured = (
-        ", ".join(f"{number(count)} {outcome}" for outcome, count in side.items() if count)
+        ", ".join(f"{number(requests)} {outcome}" for outcome, requests in side.items() if requests)
         or "no request"
         for side in sides
     )
@@ -273,13 +274,6 @@ def _measured(figure: Figure) -> float:
     return figure.measured or 0.0
 
 
-def _ms(seconds: float) -> str:
-    """``seconds`` as about three digits of milliseconds."""
-    value = 1000 * seconds
-    decimals = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
-    return f"{value:,.{decimals}f} ms"
-
-
 def _whole_ms(seconds: float) -> str:
     return f"{1000 * seconds:,.0f}"
 
@@ -315,7 +309,3 @@ def _points(value: float) -> str:
 
 def _points_unsigned(value: float) -> str:
     return f"{100 * value:.1f}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

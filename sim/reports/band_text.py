@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sim.analysis.band import Band, Interval
+from sim.reports.number_text import decimals_of
 
 
 def band_sentences(band: Band | None) -> tuple[str, ...]:
@@ -31,5 +32,5 @@ def band_sentences(band: Band | None) -> tuple[str, ...]:
 def _ms(interval: Interval) -> str:
     """Times in ms, with the decimals of three digits of the lower."""
     low, high = (1000 * value for value in interval)
-    decimals = 2 if low < 10 else 1 if low < 100 else 0
+    decimals = decimals_of(low)
     return f"{low:,.{decimals}f} to {high:,.{decimals}f} ms"

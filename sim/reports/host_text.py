@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sim.reports.number_text import count
+
 
 def host_text(cores: int, cpu_limit: float | None, rtt: float | None) -> str:
     """The host: ``2 cores``, with its CPU limit and its clients' round trip (s) where it has them.
@@ -11,7 +13,7 @@ def host_text(cores: int, cpu_limit: float | None, rtt: float | None) -> str:
         cpu_limit: cores' worth of CPU that the server may use; None without a limit.
         rtt: s that a packet takes to the clients and back; None for none.
     """
-    text = f"{cores:,} core" if cores == 1 else f"{cores:,} cores"
+    text = count(cores, "core")
     if cpu_limit is not None:
         text += f", CPU limit {cpu_limit:g}"
     if rtt:

@@ -24,6 +24,7 @@ from sim.experiment.worker_class import TRAITS, UNLIMITED, Traits
 from sim.reports.band_text import band_sentences
 from sim.reports.host_text import host_text
 from sim.reports.kubelet_text import kubelet_sentence
+from sim.reports.number_text import count, ms
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.reports.proxy_text import connections, race_paragraph
 from sim.reports.recovery_report import print_losses, print_recoveries, restarts_sentence
@@ -76,14 +77,14 @@ def headline(summary: Summary) -> str:
     server = summary.experiment["server"]
     workers, threads = int(server["workers"]), int(server["threads"])
     server_name = "" if summary.gunicorn is None else f"Gunicorn {summary.gunicorn}, "
-    server_name += f"{server['worker_class']}, {_count(workers, 'worker')}"
+    server_name += f"{server['worker_class']}, {count(workers, 'worker')}"
     if TRAITS[server["worker_class"]].threads:
-        server_name += f" x {_count(threads, 'thread')}"
+        server_name += f" x {count(threads, 'thread')}"
     how = "Predicted for" if summary.source == "sim" else "Measured on"
     if summary.latency is None:
         return f"{how} {server_name}: no request is answered."
     mean, p95 = summary.latency.mean.value, summary.latency.p95.value
-    return f"{how} {server_name}: mean latency {_ms(mean)}, p95 {_ms(p95)}."
+    return f"{how} {server_name}: mean latency {ms(mean)}, p95 {ms(p95)}."
 
 
 def spinning_workers(summary: Summary) -> tuple[str, ...]:
@@ -93,7 +94,7 @@ def spinning_workers(summary: Summary) -> tuple[str, ...]:
         return ()
     limit = int(summary.experiment["server"]["worker_connections"])
     return (
-        f"{_count(spins, 'worker')} of the first replication began to spin. Gunicorn "
+        f"{count(spins, 'worker')} of the first replication began to spin. Gunicorn "
         f"{summary.gunicorn} does not poll while a worker holds worker_connections = {limit}. "
         "It polls no connection that it has accepted and not read: it uses CPU for nothing, its "
         "heartbeat goes on, and its clients wait until they give up.",
@@ -116,7 +117,7 @@ def conditions(summary: Summary) -> str:
     socket = "Unix socket; " if bind.startswith(UNIX) else ""
     machine = host_text(int(host["cores"]), host.get("cpu_limit"), host.get("rtt"))
     each = summary.requests / summary.replications
-    times = _count(summary.replications, "replication")
+    times = count(summary.replications, "replication")
     return (
         f"{what}; {connections(summary.experiment)}; {socket}{machine}; "
         f"{times} of {_whole(each)} requests."
@@ -242,10 +243,10 @@ def single_numbers(summary: Summary, plus_minus: str) -> list[str]:
             under_way = summary.utilization.value * load.capacity
             lines.append(f"Load: {under_way:,.1f} requests under way on average, without a limit.")
     elif load.offered is not None:
-        offered = f"the requests need {load.offered:.2f} of {_count(load.capacity, slot)}"
+        offered = f"the requests need {load.offered:.2f} of {count(load.capacity, slot)}"
         lines.append(f"Load: {offered}" + (f", {busy} busy." if busy else "."))
     elif busy:
-        lines.append(f"Load: {_count(load.capacity, slot)}, {busy} busy.")
+        lines.append(f"Load: {count(load.capacity, slot)}, {busy} busy.")
     outcomes = [f"{number:,} {outcome}" for outcome, number in summary.outcomes.items() if number]
     lines.append(f"Outcomes: {', '.join(outcomes) or 'no request'}.")
     lines += _limit(summary, slot)
@@ -273,7 +274,7 @@ def _resources(census: Sequence[Census]) -> str:
     """Threads and connections of the workers at the end."""
     threads = _range([row.threads for row in census], "thread")
     each = "each " if len(census) > 1 else ""
-    text = f"{_count(len(census), 'worker')} at the end, {each}with {threads} in all"
+    text = f"{count(len(census), 'worker')} at the end, {each}with {threads} in all"
     if any(row.flag_connections for row in census):
         connections = _range([row.flag_connections for row in census], "connection")
         text += f" and {connections} to the flag service"
@@ -301,7 +302,7 @@ def _traits(summary: Summary) -> Traits:
 
 def _range(numbers: Sequence[int], what: str) -> str:
     least, most = min(numbers), max(numbers)
-    return _count(most, what) if least == most else f"{least:,} to {_count(most, what)}"
+    return count(most, what) if least == most else f"{least:,} to {count(most, what)}"
 
 
 def gap_to_ideal(summary: Summary) -> list[str]:
@@ -310,27 +311,27 @@ def gap_to_ideal(summary: Summary) -> list[str]:
     if latency is None or ideal is None or summary.ideal_wait is None:
         return []
     traits = _traits(summary)
-    servers = _count(summary.load.capacity, traits.slot)
+    servers = count(summary.load.capacity, traits.slot)
     same = f"The same {servers}" if summary.load.capacity > 1 else f"The same {traits.slot}"
     same = f"{same} behind one ideal queue" if traits.bounded else "A server without any queue"
     text = (
-        f"{same} would have a mean latency of {_ms(ideal.mean.value)} "
-        f"and a p95 of {_ms(ideal.p95.value)}: "
+        f"{same} would have a mean latency of {ms(ideal.mean.value)} "
+        f"and a p95 of {ms(ideal.p95.value)}: "
     )
     gap = latency.mean.value - ideal.mean.value
     if abs(gap) < max(0.01 * latency.mean.value, 0.0005):
         text += "practically the same."
     elif gap < 0:
-        text += f"{_ms(-gap)} more."
+        text += f"{ms(-gap)} more."
     else:
-        text += f"{_ms(gap)} less."
+        text += f"{ms(gap)} less."
         if wait is not None:
             queueing = wait.mean.value - summary.ideal_wait.mean.value
             running = gap - queueing
             if queueing > 0 and running > 0:
                 text += (
-                    f" Of that, {_ms(queueing)} is a longer wait for {traits.waits_for} and "
-                    f"{_ms(running)} is running longer than the bare io and cpu."
+                    f" Of that, {ms(queueing)} is a longer wait for {traits.waits_for} and "
+                    f"{ms(running)} is running longer than the bare io and cpu."
                 )
     if summary.outcomes["ok"] < summary.requests:
         text += (
@@ -343,17 +344,6 @@ def gap_to_ideal(summary: Summary) -> list[str]:
             "requests to a faster server."
         )
     return [text]
-
-
-def _ms(seconds: float) -> str:
-    """``seconds`` as about three digits of milliseconds."""
-    value = 1000 * seconds
-    decimals = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
-    return f"{value:,.{decimals}f} ms"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _whole(number: float) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from sim.analysis.throttling import Throttling
+from sim.reports.number_text import count
 
 
 def throttling_sentence(throttling: Throttling) -> str:
     """How often and for how long the limit made the server wait, and what it used."""
-    limit = f"{throttling.cpu_limit:g} of {throttling.cores:,} cores"
-    if throttling.cores == 1:
-        limit = f"{throttling.cpu_limit:g} of 1 core"
+    limit = f"{throttling.cpu_limit:g} of {count(throttling.cores, 'core')}"
     used = "" if throttling.used is None else f", {throttling.used.value:.2f} used"
     periods = round(throttling.periods.value)
     if not throttling.throttled.value:

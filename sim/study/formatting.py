@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim.analysis.estimate import Estimate
 from sim.experiment import Experiment, Server
 from sim.experiment.worker_class import TRAITS
+from sim.reports import number_text
 from sim.reports.host_text import host_text
 from sim.study.observation import split_measure, unit_of
 from sim.study.parameter import Point
@@ -42,7 +43,7 @@ def configuration(point: Point) -> str:
     if TRAITS[worker_class].threads:
         parts = [f"{worker_class} {workers} x {values['threads']}"]
     else:
-        parts = [f"{worker_class}, {count(workers, 'worker')}"]
+        parts = [f"{worker_class}, {number_text.count(workers, 'worker')}"]
     if values["worker_connections"] != usual.worker_connections:
         parts.append(f"worker_connections {values['worker_connections']}")
     if values["reuse_port"]:
@@ -57,7 +58,7 @@ def traffic(base: Experiment) -> str:
     requests = base.traffic
     demand = f"io {requests.io} s, cpu {requests.cpu} s"
     if requests.routes:
-        demand = f"{count(len(requests.route_names), 'route')}"
+        demand = number_text.count(len(requests.route_names), "route")
     noun = {
         "poisson": f"{requests.rate:g} requests/s, Poisson arrivals, {demand}",
         "constant": f"{requests.rate:g} requests/s, constant intervals, {demand}",
@@ -68,23 +69,17 @@ def traffic(base: Experiment) -> str:
     return f"{noun}; {host_text(host.cores, host.cpu_limit, host.rtt)}"
 
 
-def count(number: int, noun: str) -> str:
-    """A number with its noun."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def ms(seconds: float | None) -> str:
     """A time as about three digits of milliseconds."""
     if seconds is None:
         return "never"
-    value = 1000 * seconds
-    return f"{value:,.{_decimals(value)}f} ms"
+    return number_text.ms(seconds)
 
 
 def number(value: float, measure: str) -> str:
     """A number of a measure, without its unit; see `HEADINGS`."""
     scaled = SCALE[unit_of(measure)] * value
-    return f"{scaled:,.{_decimals(scaled)}f}"
+    return f"{scaled:,.{number_text.decimals_of(scaled)}f}"
 
 
 def value_of(estimate: Estimate | None, measure: str) -> str:
@@ -97,7 +92,7 @@ def half_width_of(estimate: Estimate | None, measure: str) -> str:
     if estimate is None or estimate.half_width is None:
         return NONE
     scaled = SCALE[unit_of(measure)]
-    decimals = _decimals(scaled * estimate.value)
+    decimals = number_text.decimals_of(scaled * estimate.value)
     return f"{scaled * estimate.half_width:,.{decimals}f}"
 
 
@@ -113,7 +108,3 @@ def percent(share: float | None) -> str:
 def megabytes(memory: float | None) -> str:
     """Bytes as MB, without the unit."""
     return NONE if memory is None else f"{memory / 1e6:,.0f}"
-
-
-def _decimals(value: float) -> int:
-    return 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0

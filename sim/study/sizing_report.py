@@ -8,10 +8,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sim.reports.number_text import count
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.study.formatting import (
     configuration,
-    count,
     half_width_of,
     megabytes,
     ms,

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sim.reports.number_text import count
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
-from sim.study.formatting import count, half_width_of, heading, traffic, value_of
+from sim.study.formatting import half_width_of, heading, traffic, value_of
 from sim.study.observation import DISTURBED, OF_ROUTES, UNITS, estimate, measure_of, routes_in
 from sim.study.parameter import formatted
 from sim.study.sweep import Row, Sweep

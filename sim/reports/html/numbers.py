@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sim.analysis.estimate import Estimate
 from sim.reports.html.page import Number
+from sim.reports.number_text import ms
 
 #: Text for a number that is not known.
 NONE = "-"
@@ -17,8 +18,7 @@ def time(seconds: float | None) -> Number:
         return UNKNOWN
     if abs(seconds) >= 10:
         return Number(seconds, f"{seconds:,.1f} s")
-    value = 1000 * seconds
-    return Number(seconds, f"{value:,.{decimals_of(abs(value))}f} ms")
+    return Number(seconds, ms(seconds))
 
 
 def milliseconds(seconds: float | None, decimals: int) -> Number:
@@ -39,8 +39,3 @@ def number(value: float | None, decimals: int = 0, unit: str = "") -> Number:
 def value_of(estimate: Estimate | None) -> float | None:
     """The value of an estimate, where there is one."""
     return None if estimate is None else estimate.value
-
-
-def decimals_of(value: float) -> int:
-    """Decimals that leave about three digits of a number."""
-    return 2 if value < 10 else 1 if value < 100 else 0

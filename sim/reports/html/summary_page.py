@@ -41,6 +41,7 @@ from sim.reports.html.page import (
 )
 from sim.reports.html.portrait import Portrait
 from sim.reports.loss_text import CAUSE_TEXT, NO_DISTURBANCE
+from sim.reports.number_text import count
 from sim.reports.proxy_text import race_paragraph
 from sim.reports.recovery_report import moment, seconds, sentence
 from sim.reports.recovery_report import number as count_of
@@ -134,12 +135,7 @@ def server_text(summary: Summary) -> str:
     workers = int(server["workers"])
     if TRAITS[server["worker_class"]].threads:
         return f"{release}{server['worker_class']} {workers} x {server['threads']}"
-    return f"{release}{server['worker_class']}, {counted(workers, 'worker')}"
-
-
-def counted(count: int, noun: str) -> str:
-    """A number with its noun."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{release}{server['worker_class']}, {count(workers, 'worker')}"
 
 
 def _cards(summary: Summary) -> Iterator[Card]:
@@ -159,7 +155,7 @@ def _cards(summary: Summary) -> Iterator[Card]:
         under_way = number(busy * load.capacity, 1)
         yield Card("requests under way", under_way, "on average, without a limit")
     elif busy is not None:
-        yield Card(f"{slot}s busy", percent(busy), f"of {counted(load.capacity, slot)}")
+        yield Card(f"{slot}s busy", percent(busy), f"of {count(load.capacity, slot)}")
     if summary.throughput is not None:
         yield Card("throughput", number(summary.throughput.value, 1, " /s"), "responses")
     lost = summary.requests - summary.outcomes["ok"]
@@ -649,11 +645,11 @@ def help_blocks(summary: Summary) -> tuple[Block, ...]:
     load = summary.load
     traits = TRAITS[summary.experiment["server"]["worker_class"]]
     slot = traits.slot
-    same = counted(load.capacity, slot) if traits.bounded else "workers"
+    same = count(load.capacity, slot) if traits.bounded else "workers"
     if traits.bounded and load.offered is not None and load.offered >= load.capacity:
         least = math.floor(load.offered) + 1
         sentences.append(
-            f"The requests need {load.offered:.2f} {slot}s, so at least {counted(least, slot)} "
+            f"The requests need {load.offered:.2f} {slot}s, so at least {count(least, slot)} "
             f"in place of {load.capacity:,}, or fewer or shorter requests."
         )
     elif summary.recovery:

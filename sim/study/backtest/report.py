@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from sim.reports.number_text import count
 from sim.reports.prose import (
     PROSE_WIDTH,
     print_assumptions,
@@ -24,7 +25,7 @@ from sim.study.backtest.figures import PASSED, SERVED, SHARE, THROUGHPUT, WAIT
 from sim.study.backtest.judgement import Beside, Figure, Judgement
 from sim.study.backtest.past import Past
 from sim.study.backtest.served import Interval
-from sim.study.formatting import NONE, count, ms
+from sim.study.formatting import NONE, ms
 from sim.validation.verdict import MEDIAN, WORST
 
 STYLES = {"validated": "bold green", "fair": "bold yellow", "off": "bold red"}

@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from sim.reports.number_text import count
 from sim.reports.prose import PROSE_WIDTH, print_assumptions, print_prose, print_remarks
 from sim.study.check.finding import Finding
 from sim.study.check.linting import TWICE, Linting
 from sim.study.check.rule import LEVELS, Level
-from sim.study.formatting import count, traffic
+from sim.study.formatting import traffic
 from sim.study.headroom import Headroom
 
 STYLES: dict[Level, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold"}

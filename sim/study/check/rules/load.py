@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+from sim.reports.number_text import count
 from sim.study.check.rule import Effect, Rule
 from sim.study.check.scenario import served
 from sim.study.check.subject import Subject
-from sim.study.formatting import count
 from sim.study.observation import Observation
 
 #: Part of the threads' time above which a little more load is too much.

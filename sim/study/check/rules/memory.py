@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from sim.model.memory import predict_memory
+from sim.reports.number_text import count
 from sim.study.check.rule import Rule
 from sim.study.check.scenario import served
 from sim.study.check.subject import Subject
-from sim.study.formatting import count, megabytes
+from sim.study.formatting import megabytes
 
 #: Part of the limit above which there is none left for what requests take.
 NEARLY = 0.9

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from sim.experiment import Experiment
 from sim.experiment.disturbance import FlagService, Signal
+from sim.reports.number_text import count
 from sim.study.check.rule import Effect, Rule
 from sim.study.check.scenario import middle, troubled
 from sim.study.check.subject import Subject
-from sim.study.formatting import count
 
 #: s that a worker had better wait for LaunchDarkly: many times its usual answer.
 START_WAIT = 1.0

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from sim.experiment import Experiment
 from sim.experiment.disturbance import FlagService, Hang, Signal
+from sim.reports.number_text import count
 from sim.study.check.rule import Effect, Rule
 from sim.study.check.scenario import lasting, middle, served, troubled
 from sim.study.check.subject import Subject
-from sim.study.formatting import count
 from sim.study.observation import Observation
 
 #: s that a hung request takes: longer than any run.
