@@ -198,8 +198,8 @@ def sample(seed: int = 1) -> tuple[Cell, ...]:
     - of several, the one whose pairs are in it least often;
     - of those, one that differs from every cell so far in most factors.
 
-    The order
-    is random, so that what changes on the machine over half an hour does not change with a factor.
+    The order is random, so that what changes on the machine over half an hour does not change with
+    a factor.
     """
     random = Random(f"validation grid {seed}")
     slots = [*product(FACTORS["shape"], FACTORS["load"])] * TIMES
