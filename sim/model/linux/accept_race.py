@@ -344,7 +344,7 @@ def _first_owed(
     ``queued`` has a bit for each place in ``sleeping``. On machines without affine wake-ups
     ``apart`` is the probability that the winner of the previous connection is owed time.
     """
-    winner = -1
+    first = -1
     overtake = costs.wake_overtake if apart < 0 else APART_OVERTAKE
     while queued:
         place = queued.bit_length() - 1
@@ -362,10 +362,10 @@ def _first_owed(
         else:
             owed = costs.wake_owed if place else costs.wake_first
         if random.random() < owed:
-            winner = place
+            first = place
             if random.random() < overtake:
                 break
-    return winner
+    return first
 
 
 def _bits(number: int, of: int, random: Chance) -> int:
