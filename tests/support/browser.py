@@ -10,9 +10,12 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 #: s that any step in the browser may take, on a machine that does much else.
 PATIENCE = 60.0
@@ -62,6 +65,9 @@ def chromium() -> str:
 @contextmanager
 def launched(*flags: str) -> Iterator[Browser]:
     """A browser, started with these flags besides `FLAGS`."""
+    # Every session imports this module, for `served`; few of them start a browser.
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=[*FLAGS, *flags])
         try:
