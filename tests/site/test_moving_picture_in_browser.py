@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from accessibility import axe_faults
-from browser import launched, served, watch
+from browser import served, watch
 from playwright.sync_api import Browser, Page, expect
 
 from sim.analysis.picture import picture
@@ -130,13 +130,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "index.html").write_text(HTML, encoding="utf-8")
     with served(folder) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all."""
-    with launched() as browser:
-        yield browser
 
 
 class Stage:

@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 from accessibility import axe_faults
-from browser import PATIENCE, launched, served, watch
-from playwright.sync_api import FilePayload, Page, expect
+from browser import PATIENCE, served, watch
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from sim.cli import main
 from sim.reading import disturbance_flag, gunicorn_config
@@ -76,12 +76,9 @@ def loaded() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def page(base: str, troubles: list[str], loaded: list[str]) -> Iterator[Page]:
+def page(browser: Browser, base: str, troubles: list[str], loaded: list[str]) -> Iterator[Page]:
     """The browser's page; it may write to the clipboard."""
-    with (
-        launched() as browser,
-        browser.new_context(viewport={"width": 1440, "height": 900}) as context,
-    ):
+    with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
         context.grant_permissions(["clipboard-read", "clipboard-write"], origin=base)
         page = context.new_page()
         watch(page, base, troubles)

@@ -15,7 +15,7 @@ from typing import Literal
 
 import pytest
 from accessibility import axe_faults
-from browser import launched, served, watch
+from browser import served, watch
 from playwright.sync_api import Browser, Page
 
 from sim.cli import main
@@ -68,13 +68,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             main([*arguments, "--report", f"{name}.html"])
     with served(folder) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The browser."""
-    with launched() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module", params=PAGES)

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
 from accessibility import axe_faults
-from browser import PATIENCE, launched, served, watch
+from browser import PATIENCE, served, watch
 from playwright.sync_api import Browser, Page, Request
 
 ROOT = Path(__file__).parents[2]
@@ -166,13 +166,6 @@ class Seen:
     axe: list[str] = field(default_factory=list)
     charts: dict[str, list[str]] = field(default_factory=dict)
     hidden: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all."""
-    with launched() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

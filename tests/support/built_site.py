@@ -1,4 +1,4 @@
-"""The built site, and where it is served: what tests of pages share."""
+"""The built site, where it is served, and a browser: what tests of pages share."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from browser import served
+from browser import launched, served
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,3 +37,10 @@ def base(site: Path) -> Iterator[str]:
     """The URL of the site on a free port of this machine."""
     with served(site) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser, the same for all tests of a module."""
+    with launched() as browser:
+        yield browser
