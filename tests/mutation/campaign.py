@@ -96,24 +96,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.nice(max(0, args.nice - os.nice(0)))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     project = Project(ROOT, PACKAGES, TESTS)
-    known = rows.equivalents()
     draw = Draw(args.sample, args.seed)
     try:
         population, results = campaign(
-            project, CosmicRay(), packages, draw, args.rows, known, 60 * args.minutes
+            project, CosmicRay(), packages, draw, args.rows, rows.equivalents(), 60 * args.minutes
         )
     except KeyboardInterrupt:
         _say(f"interrupted; {args.rows} has the mutants so far, and the same command goes on")
         return INTERRUPTED
     scores = {
-        package: score(_outcome(row, known) for row in results if row.mutant.is_below(package))
+        package: score(row.outcome for row in results if row.mutant.is_below(package))
         for package in packages
     }
     if args.json:
-        document = _document(args.seed, scores, population, results, known)
+        document = _document(args.seed, scores, population, results)
         sys.stdout.write(json.dumps(document, indent=1) + "\n")
     else:
-        sys.stdout.write(_survivors(results, known))
+        sys.stdout.write(_survivors(results))
         sys.stdout.write(_table(scores))
     worst = min(it.share for it in scores.values())
     return 1 if 100 * worst < args.at_least else 0
@@ -255,13 +254,9 @@ class Trial:
         return make("survived", None)
 
 
-def _outcome(row: Row, known: Sequence[Equivalent]) -> str:
-    return "equivalent" if any(it.is_of(row.mutant, row) for it in known) else row.outcome
-
-
-def _survivors(results: Iterable[Row], known: Sequence[Equivalent]) -> str:
+def _survivors(results: Iterable[Row]) -> str:
     """The diffs of those that survived, by place."""
-    surviving = [row for row in results if _outcome(row, known) == "survived"]
+    surviving = [row for row in results if row.outcome == "survived"]
     return "".join(
         f"{row.mutant.path}:{row.mutant.line} {row.mutant.operator}\n"
         f"  - {row.before}\n  + {row.after}\n"
@@ -286,7 +281,6 @@ def _document(
     scores: dict[str, Score],
     population: Sequence[Mutant],
     results: Iterable[Row],
-    known: Sequence[Equivalent],
 ) -> dict[str, Any]:
     """What the site publishes."""
     commit = subprocess.run(
@@ -323,7 +317,7 @@ def _document(
                 "after": row.after,
             }
             for row in sorted(results, key=lambda row: row.mutant)
-            if _outcome(row, known) == "survived"
+            if row.outcome == "survived"
         ],
     }
 

@@ -23,7 +23,7 @@ class Row:
         mutant: which one.
         before: lines that it changes.
         after: what they become.
-        outcome: ``killed``, ``hung`` or ``survived``.
+        outcome: ``killed``, ``hung``, ``survived``, or ``equivalent``: never tried, nor in a file.
         test: that failed; of ``hung``, the file whose tests took too long.
         source: hash of the file that was mutated.
         tests: hash of all tests; a mutant that survived is tried again when they have changed.
