@@ -24,6 +24,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from sim.command import INTERRUPTED, TERMINATED, write_stdout
 from tests.mutation import rows, session
 from tests.mutation.checkout import copy_tree, mutated
 from tests.mutation.covering import Covering, trace
@@ -47,8 +48,6 @@ NICENESS: Final = 19
 #: s of CPU that further tests of the same files may take together, where those that run the line
 #: have passed.
 FURTHER: Final = 30.0
-
-INTERRUPTED, TERMINATED = 130, 143
 
 
 class Project(NamedTuple):
@@ -110,10 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     if args.json:
         document = _document(args.seed, scores, population, results)
-        sys.stdout.write(json.dumps(document, indent=1) + "\n")
+        write_stdout(json.dumps(document, indent=1) + "\n")
     else:
-        sys.stdout.write(_survivors(results))
-        sys.stdout.write(_table(scores))
+        write_stdout(_survivors(results))
+        write_stdout(_table(scores))
     worst = min(it.share for it in scores.values())
     return 1 if 100 * worst < args.at_least else 0
 

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, NamedTuple
 
+from sim.whole_file import whole_file
 from tests.mutation import session
 from tests.mutation.mutant import Mutant
 from tests.mutation.plugins import LineTracer
@@ -236,9 +237,8 @@ def trace(
             document = ended.report or {"tests": {}, "failed": []}
             if ended.report is None:
                 progress(f"{path}: no result (status {ended.status}); its tests are not used")
-            partial = result.with_suffix(".partial")
-            partial.write_text(json.dumps(document), encoding="utf-8")
-            partial.replace(result)
+            with whole_file(result) as out:
+                out.write(json.dumps(document))
         files[path] = _test_file(json.loads(result.read_text(encoding="utf-8")), text)
     return Covering(files, sources)
 

@@ -19,6 +19,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from sim.whole_file import whole_file
+
 #: What sessions import, and no fault changes; besides, all plugins of pytest.
 PRELOADED: Final = (
     *("asyncio", "coverage", "gunicorn.config", "hypothesis.strategies", "multiprocessing"),
@@ -152,7 +154,6 @@ def _pytest(arguments: Sequence[str], plugin: Callable[[], Any], report: Path) -
         f"--basetemp={scratch / 'tmp'}",
     ]
     status = int(pytest.main([*options, *arguments], plugins=[own]))
-    partial = report.with_suffix(".partial")
-    partial.write_text(json.dumps(own.report()), encoding="utf-8")
-    partial.replace(report)
+    with whole_file(report) as file:
+        file.write(json.dumps(own.report()))
     return status
