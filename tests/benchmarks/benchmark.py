@@ -36,6 +36,7 @@ from rich.console import Console
 from rich.table import Table
 from scaling import AXES, experiment_at  # in no package, beside this file
 
+from reference_app.rig.processor import processor
 from sim import compiled
 from sim.analysis.theory import mmc_mean_sojourn
 from sim.errors import ExperimentError
@@ -476,16 +477,10 @@ def installed(contender: str) -> bool:
 
 def machine() -> str:
     """The processor and the versions that a number of this benchmark is worth nothing without."""
-    model = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        lines = information.read_text(encoding="utf-8").splitlines()
-        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        model = models[0] if models else model
     python = f"{platform.python_implementation()} {platform.python_version()}"
     packages = ["simpy", *(package for name, package in OPTIONAL.items() if installed(name))]
     libraries = ", ".join(f"{package} {version(package)}" for package in packages)
-    return f"{model}, {cores()} cores; {python}, {libraries}"
+    return f"{processor()}, {cores()} cores; {python}, {libraries}"
 
 
 def tables(requests: int, only: str | None) -> None:
