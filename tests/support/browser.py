@@ -65,7 +65,7 @@ def chromium() -> str:
 @contextmanager
 def launched(*flags: str) -> Iterator[Browser]:
     """A browser, started with these flags besides `FLAGS`."""
-    # Every session imports this module, for `served`; few of them start a browser.
+    # Every session imports this module, for its fixtures; few of them start a browser.
     from playwright.sync_api import sync_playwright  # noqa: PLC0415
 
     with sync_playwright() as playwright:
