@@ -145,9 +145,9 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     for command in (measure, compare):
-        add_output_arguments(command)
         # A prediction is cheap and takes ten; a measurement takes as long as the traffic lasts.
         add_experiment_arguments(command, replications=1)
+        add_output_arguments(command)
     validate = commands.add_parser(
         "validate",
         help="hold the model against real Gunicorn on the cells of a grid",

@@ -190,14 +190,14 @@ def _parser() -> OneLineParser:
         description="Predict how Gunicorn queues.",
         commands=COMMANDS,
     )
-    add_output_arguments(parser)
+    add_experiment_arguments(parser)
     parser.add_argument(
         "--machines",
         type=whole_number("--machines", 0, MOST_MACHINES),
         metavar="N",
         help="machines on which default costs are tried; 0: none [10]",
     )
-    add_experiment_arguments(parser)
+    add_output_arguments(parser)
     return parser
 
 

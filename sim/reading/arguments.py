@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
 COMMAND_LINE = "command line"
 
-#: The flags that most people need, and what ``--help`` says of them.
+#: The dozen flags that most people need, and what ``--help`` says of them.
 COMMON = {
     "--config": "a gunicorn.conf.py; it is run",
     "--experiment": "an experiment in a file",
@@ -77,17 +77,10 @@ COMMON = {
     "--rate": "requests / s",
     "--io": "s that a request waits, such as exp:0.04",
     "--cpu": "s that it computes, such as const:0.002",
-    "--duration": "s during which requests arrive",
     "--access-log": "replay the requests of an access log",
-    "--cores": "processors of the host",
-    "--launchdarkly": "the service has a LaunchDarkly client",
     "--disturb": "what goes wrong, such as '10 signal KILL worker 1'",
-    "--replications": "independent repetitions",
     "--json": "print one JSON document instead of the report",
-    "--timeline": "what happened to the processes, and when",
     "--report": "write a page with charts, in one file",
-    "--save": "write every request of every run to a file",
-    "--trace-out": "write the first run for Perfetto to open",
 }
 
 #: The file that Gunicorn reads where no other is named (`gunicorn.config`).

@@ -43,10 +43,20 @@ def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> O
 
 def test_the_help_fits_a_screen(parser: OneLineParser) -> None:
     lines = parser.format_help().splitlines()
-    assert 24 <= len(lines) <= 40
+    assert 20 <= len(lines) <= 40
     assert max(map(len, lines)) < 80
     assert lines[0] == f"usage: {parser.prog} " + lines[0].partition(f"{parser.prog} ")[2]
     assert lines[-1] == f"All flags: {parser.prog} --help-all"
+
+
+def test_the_help_of_a_prediction_is_its_commands_and_a_dozen_flags(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = PARSERS["sim"].format_help().splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("  --")] == [*COMMON]
+    assert len(COMMON) == 12
+    assert len(lines) <= 32
 
 
 def test_the_help_has_the_flags_that_most_people_need(parser: OneLineParser) -> None:
