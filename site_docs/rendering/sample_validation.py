@@ -63,6 +63,35 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def reached(seed: int) -> str:
+    """How many of the targets a sample reaches, in words."""
+    return f"{targets_reached(read(seed))} targets"
+
+
+def cells_that_miss(seed: int) -> int:
+    """How many cells have a figure that is further off than it may be."""
+    return sum(bool(result.misses) for result in read(seed).validation.results)
+
+
+def median_error(seed: int, name: str) -> float:
+    """Median error of a figure in the cells whose server repeats it.
+
+    Raises:
+        ExperimentError: where the server repeats it in none.
+    """
+    median = read(seed).measure(name).median
+    if median is None:
+        raise ExperimentError(f"sample {seed}: no cell repeats {name}; expected one at least")
+    return median
+
+
+def worst_elsewhere(seed: int, name: str) -> float:
+    """Worst error of a figure that is repeated, in the cells where nothing is too far off."""
+    results = read(seed).validation.results
+    of = (result.off(name) for result in results if not result.misses)
+    return max(off.error for off in of if off is not None and off.repeated)
+
+
 def misses() -> str:
     """Every figure that is further off than it may be, as a table."""
     return other_rows.misses(
