@@ -73,18 +73,6 @@ def cells_that_miss(seed: int) -> int:
     return sum(bool(result.misses) for result in read(seed).validation.results)
 
 
-def median_error(seed: int, name: str) -> float:
-    """Median error of a figure in the cells whose server repeats it.
-
-    Raises:
-        ExperimentError: where the server repeats it in none.
-    """
-    median = read(seed).measure(name).median
-    if median is None:
-        raise ExperimentError(f"sample {seed}: no cell repeats {name}; expected one at least")
-    return median
-
-
 def worst_elsewhere(seed: int, name: str) -> float:
     """Worst error of a figure that is repeated, in the cells where nothing is too far off."""
     results = read(seed).validation.results

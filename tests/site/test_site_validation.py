@@ -20,7 +20,6 @@ from site_docs.charts.misses import misses
 from site_docs.rendering import (
     class_validation,
     limits,
-    numbers,
     release_validation,
     sample_validation,
     validated,
@@ -272,13 +271,6 @@ def test_another_sample_is_told_as_it_was_measured(
     assert [line.split(" | ")[2:4] for line in missed] == [["mean", "+29.4 %"], ["p95", "+29.4 %"]]
     assert "by commit `0123abc`" in sample_validation.where()
     assert sample_validation.cells_that_miss(2) == 1
-    repeated, median, _ = line.split(" | ")[3].split(", ")
-    assert (repeated, numbers.percent(sample_validation.median_error(2, "latency_mean"))) == (
-        "1",
-        median,
-    )
-    with pytest.raises(ExperimentError, match="sample 2: no cell repeats share"):
-        sample_validation.median_error(2, "share")
 
 
 def test_rows_that_were_predicted_again_are_not_out_of_sample(
