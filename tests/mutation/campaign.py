@@ -84,10 +84,12 @@ class Project(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 1 when the score is below what was asked for."""
-    from tests.mutation.operators import CosmicRay  # noqa: PLC0415 - of the extra `mutation`
-
     parser = _parser()
     args = parser.parse_args(arguments)
+    try:
+        from tests.mutation.operators import CosmicRay  # noqa: PLC0415 - of the extra `mutation`
+    except ImportError as error:
+        parser.error(f"{error.name} cannot be imported; expected pip install -e '.[mutation]'")
     packages = args.package or [*PACKAGES]
     for package in packages:
         if not (ROOT / package).is_dir():

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from own_processes import OwnProcesses
 
+from tests.mutation.campaign import main
 from tests.mutation.mutant import Mutant
 from tests.mutation.rows import Equivalent, Row, equivalents, open_rows, read, write
 from tests.mutation.sample import sample
@@ -253,3 +254,14 @@ def f(a: int | None = 2, *, b: bool = True) -> "int | None":
             (9, 11)
         }
         assert all("bool" in after or "def" not in after for _, after in found)
+
+
+def test_a_missing_extra_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "tests.mutation.operators", raising=False)
+    monkeypatch.setitem(sys.modules, "cosmic_ray.ast", None)
+    with pytest.raises(SystemExit) as stop:
+        main([])
+    assert stop.value.code == 2
+    assert "expected pip install -e '.[mutation]'" in capsys.readouterr().err.splitlines()[-1]
