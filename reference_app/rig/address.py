@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 
 HOST = "127.0.0.1"
 
+#: Numbers the servers that this process measures.
+_numbers = count(1)
+
+#: Last numbers of addresses that are no network's own or broadcast address.
+_HOSTS = 254
+
 #: Where a server listens: host and port, or the path of a Unix socket.
 Address = tuple[str, int] | str
+
+
+def fresh_host() -> str:
+    """An address of the loopback device that hardly any server has had in the last hour.
+
+    For that long the kernel keeps, for each pair of addresses, how long handshakes took
+    (net/ipv4/tcp_metrics.c). With a full accept queue they may take seconds, and the next client of
+    that address waits as long before it sends a lost request again.
+    """
+    process = os.getpid()
+    # 127.0.0.1 itself is of no process: 0 is the kernel's own.
+    return f"127.{process >> 8 & 255}.{process & 255}.{next(_numbers) % _HOSTS + 1}"
 
 
 @contextmanager

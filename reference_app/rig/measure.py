@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from reference_app.rig.address import HOST, Address
+from reference_app.rig.address import Address, fresh_host
 from reference_app.rig.cgroup import difference
 from reference_app.rig.client import Progress
 from reference_app.rig.client_process import Replay, replay
@@ -50,7 +50,7 @@ def measure(
     with (
         network(experiment.host) as between,
         running_server(
-            experiment, gunicorn=gunicorn, host=HOST if between is None else SERVER
+            experiment, gunicorn=gunicorn, host=fresh_host() if between is None else SERVER
         ) as server,
         in_front(experiment.proxy, server.address) as address,
         deployment(experiment, replication, server) as pods,
