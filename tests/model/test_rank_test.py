@@ -213,7 +213,7 @@ def _sleepers(workers: int) -> Experiment:
     """The low load of `test_reality`: only which worker accepts is judged."""
     server = Server(workers=workers, threads=8, worker_class="gthread", preload_app=True)
     experiment = _traffic(server, 50.0, "const:0.005")
-    return replace(experiment, traffic=replace(experiment.traffic, requests=max(300, 75 * workers)))
+    return replace(experiment, traffic=replace(experiment.traffic, requests=max(300, 50 * workers)))
 
 
 @pytest.mark.parametrize(

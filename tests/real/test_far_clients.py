@@ -14,8 +14,8 @@ from statistics import fmean, median
 
 import pytest
 from far_network import skip_without_network
+from looks import Measured, Measurements, measured_run
 
-from reference_app.rig.measure import measure
 from sim.experiment import Experiment, Host, Server, Traffic
 from sim.experiment.distribution import Distribution
 from sim.model.simulation import predict
@@ -37,6 +37,14 @@ FAR = Experiment(
     ),
 )
 
+EXPERIMENTS = {
+    "a new connection": replace(FAR, server=replace(FAR.server, gunicorn="23.0.0")),
+    "a kept connection": replace(FAR, traffic=replace(FAR.traffic, connection="keepalive")),
+    "a new connection, closed by the main thread": FAR,
+}
+
+EXHIBIT = Measurements(measured_run, EXPERIMENTS, few=True)
+
 pytestmark = pytest.mark.skipif(
     len(os.sched_getaffinity(0)) < 2, reason="the clients need a core besides the server's"
 )
@@ -53,33 +61,29 @@ def latencies(run: Run) -> list[float]:
     return [end - begin for begin, end in zip(rows.arrival, rows.finished, strict=True)]
 
 
-def both(experiment: Experiment) -> tuple[list[float], list[float]]:
-    """Latencies as measured and as predicted (s)."""
-    measured = latencies(measure(experiment, 0, lambda *_: None))
-    predicted = latencies(predict(experiment))
-    assert fmean(measured) == pytest.approx(fmean(predicted), abs=CLOSE)
-    return measured, predicted
+def both(name: str, measured: Measured[str, Run]) -> tuple[list[float], list[float]]:
+    """Latencies of an experiment, as measured and as predicted (s)."""
+    real, model = latencies(measured[name]), latencies(predict(EXPERIMENTS[name]))
+    assert fmean(real) == pytest.approx(fmean(model), abs=CLOSE)
+    return real, model
 
 
-def test_a_new_connection_takes_two_round_trips() -> None:
-    server = replace(FAR.server, gunicorn="23.0.0")
-    measured, predicted = both(replace(FAR, server=server))
-    assert min(measured) >= 2 * RTT + SERVICE
-    assert median(measured) == pytest.approx(2 * RTT + SERVICE, abs=CLOSE)
-    assert median(measured) == pytest.approx(median(predicted), abs=CLOSE)
+def test_a_new_connection_takes_two_round_trips(measured: Measured[str, Run]) -> None:
+    real, model = both("a new connection", measured)
+    assert min(real) >= 2 * RTT + SERVICE
+    assert median(real) == pytest.approx(2 * RTT + SERVICE, abs=CLOSE)
+    assert median(real) == pytest.approx(median(model), abs=CLOSE)
 
 
-def test_a_kept_connection_takes_one() -> None:
-    traffic = replace(FAR.traffic, connection="keepalive")
-    measured, predicted = both(replace(FAR, traffic=traffic))
-    assert min(measured) >= RTT + SERVICE
-    assert median(measured) == pytest.approx(RTT + SERVICE, abs=CLOSE)
-    assert median(measured) == pytest.approx(median(predicted), abs=CLOSE)
+def test_a_kept_connection_takes_one(measured: Measured[str, Run]) -> None:
+    real, model = both("a kept connection", measured)
+    assert min(real) >= RTT + SERVICE
+    assert median(real) == pytest.approx(RTT + SERVICE, abs=CLOSE)
+    assert median(real) == pytest.approx(median(model), abs=CLOSE)
 
 
-def test_the_main_thread_waits_for_each_client_to_close() -> None:
-    measured, predicted = both(FAR)
+def test_the_main_thread_waits_for_each_client_to_close(measured: Measured[str, Run]) -> None:
     idle = 2 * RTT + SERVICE
-    for each in (measured, predicted):
+    for each in both("a new connection, closed by the main thread", measured):
         assert fmean(each) > idle + CLOSE
         assert max(each) < idle + RTT + 2 * CLOSE

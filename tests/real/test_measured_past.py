@@ -16,9 +16,11 @@ from functools import partial
 from io import StringIO
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from looks import Measured, Measurements
 from plain_gunicorn import plain_gunicorn
 from waiting import wait_for
 
@@ -92,13 +94,16 @@ async def send(addresses: list[tuple[str, int]]) -> int:
     return len(requests)
 
 
-@pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """For each server a folder with what nginx and Gunicorn have logged, and its configuration."""
+#: What remains of each server: its configuration, and what Gunicorn and nginx have logged.
+FILES = ("gunicorn.conf.py", "gunicorn.log", "nginx.log")
+
+
+def written(servers: dict[str, str]) -> dict[str, dict[str, str]]:
+    """The text of `FILES` of each server, by name; ``servers`` has their settings."""
     folders, addresses = {}, []
     with ExitStack() as running:
-        for name, settings in SERVERS.items():
-            folder = folders[name] = tmp_path_factory.mktemp(name)
+        for name, settings in servers.items():
+            folder = folders[name] = Path(running.enter_context(TemporaryDirectory()))
             (folder / "application.py").write_text(APPLICATION, encoding="utf-8")
             log = f"accesslog = 'gunicorn.log'\naccess_log_format = {LOG_FORMAT!r}\n"
             (folder / "gunicorn.conf.py").write_text(settings + log, encoding="utf-8")
@@ -114,6 +119,25 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         for folder in folders.values():
             # Servers log a request when its client has the response.
             wait_for(partial(are_logged, folder, number), "the last line of a log")
+        return {
+            name: {file: (folder / file).read_text("utf-8") for file in FILES}
+            for name, folder in folders.items()
+        }
+
+
+EXHIBIT = Measurements(written, {"logs": SERVERS}, few=True, seconds=lambda _: STEP * len(RATES))
+
+
+@pytest.fixture(scope="module")
+def logs(
+    tmp_path_factory: pytest.TempPathFactory, measured: Measured[str, dict[str, dict[str, str]]]
+) -> dict[str, Path]:
+    """For each server a folder with what nginx and Gunicorn have logged, and its configuration."""
+    folders = {}
+    for name, texts in measured["logs"].items():
+        folder = folders[name] = tmp_path_factory.mktemp(name)
+        for file, text in texts.items():
+            (folder / file).write_text(text, encoding="utf-8")
     # The request that finds out whether the server is up has no route.
     return folders
 

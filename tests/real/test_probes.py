@@ -2,18 +2,16 @@
 
 The rig probes real Gunicorn by the rules that the model follows, restarts it, and takes it out of
 its Service. Each case is a trace of requests whose outcomes and times follow from those rules. The
-servers sleep more than they compute, so some are measured at the same time. One that surprises is
+servers sleep more than they compute, so a few are measured at the same time. One that surprises is
 looked at again, alone.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-import psutil
 import pytest
-from looks import measured_run
+from looks import Measured, Measurements, measured_run
 from outcomes import outcomes
 
 from sim.experiment import Experiment, LaunchDarkly, Probe, Server, TraceRow, Traffic
@@ -26,9 +24,6 @@ from sim.run.kubelet import Prober
 #: once in 0.1 s, so that a worker's end a moment earlier is all of that: its end was off by 0.14 s
 #: at most.
 TOLERANCE, END_TOLERANCE = 0.02, 0.15
-
-#: Servers that are measured at the same time.
-AT_ONCE = 3
 
 DECIDED = ("liveness failed", "startup failed", "sent SIGTERM", "sent SIGKILL")
 
@@ -68,12 +63,6 @@ def differences(predicted: Run, measured: Run, *processes: str) -> list[str]:
     ]
 
 
-def agree(name: str, both: Both, *processes: str) -> None:
-    """The same happened to these processes, at the same times."""
-    if differences(both.predicted, both.measured, *processes):
-        assert differences(both.predicted, measured_run(EXPERIMENTS[name]), *processes) == []
-
-
 IMPATIENT = replace(LIVENESS, period=0.2, timeout=0.15)
 READINESS = Probe("readiness", period=0.4, timeout=0.2, failure_threshold=2)
 STARTUP = Probe("startup", period=0.2, timeout=0.15, failure_threshold=30)
@@ -109,6 +98,9 @@ EXPERIMENTS = {
 }
 
 
+EXHIBIT = Measurements(measured_run, EXPERIMENTS, few=True)
+
+
 @dataclass(frozen=True)
 class Both:
     """An experiment, predicted and measured."""
@@ -118,15 +110,16 @@ class Both:
 
 
 @pytest.fixture(scope="module")
-def both() -> dict[str, Both]:
+def both(measured: Measured[str, Run]) -> dict[str, Both]:
     """All of them; nothing that was started is left."""
-    before = set(psutil.Process().children(recursive=True))
-    predicted = {name: predict(asked) for name, asked in EXPERIMENTS.items()}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        measured = pool.map(measured_run, EXPERIMENTS.values())
-        runs = dict(zip(EXPERIMENTS, measured, strict=True))
-    assert set(psutil.Process().children(recursive=True)) <= before
-    return {name: Both(predicted[name], runs[name]) for name in EXPERIMENTS}
+    assert measured.left_over() == []
+    return {name: Both(predict(asked), measured[name]) for name, asked in EXPERIMENTS.items()}
+
+
+def agree(name: str, both: Both, *processes: str) -> None:
+    """The same happened to these processes, at the same times."""
+    if differences(both.predicted, both.measured, *processes):
+        assert differences(both.predicted, measured_run(EXPERIMENTS[name]), *processes) == []
 
 
 def test_hung_gthread_worker_is_killed_by_the_probe(both: dict[str, Both]) -> None:

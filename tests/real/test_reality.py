@@ -9,7 +9,7 @@ predictions. `load_looks` states the model's target, `rank_test` the rate of fal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from random import Random
@@ -18,7 +18,7 @@ from statistics import fmean, median
 import pytest
 from host_costs import HostCosts, drawn
 from load_looks import accept_shares, latencies, shares
-from looks import RUNS, Criteria, measured_run
+from looks import RUNS, Criteria, Measured, Measurements, measured_run
 from predictions import CONTEXT, predictions
 from rank_test import LOOKS, VARIANTS, RankTest
 from taught_costs import taught
@@ -46,7 +46,8 @@ def _gthread(workers: int, threads: int) -> Server:
     return Server(workers=workers, threads=threads, worker_class="gthread")
 
 
-#: Four threads: in one queue, in two, and in four.
+#: Four threads: in one queue, in two, and in four. In one queue it does not matter which worker
+#: accepts a request, so those are measured beside other servers.
 ONE_QUEUE = {
     name: _load(server, 56.0, 340, EXP_50MS)
     for name, server in {
@@ -55,6 +56,8 @@ ONE_QUEUE = {
         "sync 4": Server(workers=4),
     }.items()
 }
+EXHIBIT = Measurements(measured_run, ONE_QUEUE, few=True)
+
 TWO_QUEUES, FOUR_QUEUES = "2x2 high", "4x1"
 LATENCIES = {
     **ONE_QUEUE,
@@ -65,7 +68,7 @@ LATENCIES = {
 #: So low a load that nearly always every worker sleeps, and a thread for every request: nothing but
 #: which worker accepts.
 SHARES = {
-    f"shares of {workers}": _load(_gthread(workers, 8), 50.0, max(300, 75 * workers), CONST_5MS)
+    f"shares of {workers}": _load(_gthread(workers, 8), 50.0, max(300, 50 * workers), CONST_5MS)
     for workers in (2, 4, 8)
 }
 
@@ -85,12 +88,7 @@ def _measured(experiments: dict[str, Experiment]) -> dict[str, Run]:
 
     Two runs a minute apart can have worker 2 of 2 accept 0.53 and 0.71 of the connections.
     """
-    runs = {name: measured_run(experiment) for name, experiment in experiments.items()}
-    for name, run in runs.items():
-        requests = schedule(experiments[name], 0)
-        assert run.requests.arrival == requests.arrival
-        assert run.requests.io == requests.io
-    return runs
+    return {name: measured_run(experiment) for name, experiment in experiments.items()}
 
 
 def _drawn(costs: Costs, fits: Sequence[dict[str, float]], random: Random) -> Costs:
@@ -117,11 +115,16 @@ class Look:
 
 
 class Reality:
-    """Looks at the server: at all experiments at first, and again at each that surprises."""
+    """Looks at the server: at all experiments at first, and again at each that surprises.
 
-    def __init__(self, costs: Costs) -> None:
+    Args:
+        costs: of this machine.
+        beside: what has been measured beside other servers, by name.
+    """
+
+    def __init__(self, costs: Costs, beside: Mapping[str, Run]) -> None:
         self._costs = costs
-        self._first = self._looks({**LATENCIES, **SHARES})
+        self._first = self._looks({**LATENCIES, **SHARES}, beside)
         self._again = cache(self._looked_at_again)
 
     def look(self, name: str, number: int) -> Look:
@@ -140,10 +143,18 @@ class Reality:
 
     def _looked_at_again(self, name: str, number: int) -> Look:
         del number  # tells the cache one look from another
-        return self._looks({name: {**LATENCIES, **SHARES}[name]})[name]
+        return self._looks({name: {**LATENCIES, **SHARES}[name]}, {})[name]
 
-    def _looks(self, experiments: dict[str, Experiment]) -> dict[str, Look]:
-        measured = _measured({**TEACH, **experiments})
+    def _looks(
+        self, experiments: Mapping[str, Experiment], known: Mapping[str, Run]
+    ) -> dict[str, Look]:
+        """Looks at all of the ``experiments``, of which the ``known`` have been measured."""
+        needed = {**TEACH, **experiments}
+        measured = {**known, **_measured({n: it for n, it in needed.items() if n not in known})}
+        for name, run in measured.items():
+            requests = schedule(needed[name], 0)
+            assert run.requests.arrival == requests.arrival
+            assert run.requests.io == requests.io
         fits = taught(TEACH, {name: accept_shares(measured[name]) for name in TEACH})
         draw = partial(_drawn, self._costs, fits)
         predicted = predictions(RUNS.predict, experiments, draw)
@@ -151,9 +162,10 @@ class Reality:
 
 
 @pytest.fixture(scope="module")
-def reality(host_costs: HostCosts) -> Reality:
+def reality(host_costs: HostCosts, measured: Measured[str, Run]) -> Reality:
     """The looks of this session."""
-    return Reality(host_costs.measured)
+    measured.wait()
+    return Reality(host_costs.measured, {name: measured[name] for name in measured.names})
 
 
 @pytest.mark.parametrize("name", LATENCIES)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import psutil
 import pytest
+from looks import Measured, Measurements, measured_run
 from outcomes import outcomes
 
 from reference_app.rig.measure import measure
@@ -55,12 +55,19 @@ def experiment(*disturbances: Rollout | BootError) -> Experiment:
     )
 
 
-def both(asked: Experiment) -> tuple[Run, Run]:
-    """Predict and measure it; nothing that was started is left."""
-    before = set(psutil.Process().children(recursive=True))
-    predicted, measured = predict(asked), measure(asked, 0, lambda *_: None)
-    assert set(psutil.Process().children(recursive=True)) <= before
-    return predicted, measured
+EXPERIMENTS = {
+    "no hook": experiment(ROLLOUT),
+    "a hook": experiment(replace(ROLLOUT, pre_stop=0.9)),
+    "no boot": experiment(BootError(0.0), ROLLOUT),
+}
+
+EXHIBIT = Measurements(measured_run, EXPERIMENTS, few=True)
+
+
+def both(name: str, measured: Measured[str, Run]) -> tuple[Run, Run]:
+    """One of them, predicted and measured; nothing that was started is left."""
+    assert measured.left_over() == []
+    return predict(EXPERIMENTS[name]), measured[name]
 
 
 def decided(run: Run) -> dict[tuple[str, str], float]:
@@ -70,14 +77,14 @@ def decided(run: Run) -> dict[tuple[str, str], float]:
     }
 
 
-def test_requests_are_lost_between_sigterm_and_the_switch() -> None:
+def test_requests_are_lost_between_sigterm_and_the_switch(measured: Measured[str, Run]) -> None:
     """Each outcome is the predicted one, but for those that come within `TOLERANCE` of a change."""
-    predicted, measured = both(experiment(ROLLOUT))
-    model, real = decided(predicted), decided(measured)
+    runs = both("no hook", measured)
+    model, real = map(decided, runs)
     assert real == pytest.approx(model, abs=TOLERANCE)
     term, switched = model["sent SIGTERM", "container"], model["switched", "service"]
     assert switched - term == pytest.approx(ROLLOUT.endpoints)
-    for run in (predicted, measured):
+    for run in runs:
         for arrival, outcome, worker in zip(
             run.requests.arrival, outcomes(run), run.requests.worker, strict=True
         ):
@@ -87,18 +94,17 @@ def test_requests_are_lost_between_sigterm_and_the_switch() -> None:
                 assert lost or worker == (1 if arrival < term else 2)
 
 
-def test_a_hook_that_outlasts_the_switch_loses_none() -> None:
-    predicted, measured = both(experiment(replace(ROLLOUT, pre_stop=0.9)))
-    assert set(outcomes(predicted)) == set(outcomes(measured)) == {"ok"}
-    assert decided(measured) == pytest.approx(decided(predicted), abs=TOLERANCE)
-    workers = {number for run in (predicted, measured) for number in run.requests.worker}
+def test_a_hook_that_outlasts_the_switch_loses_none(measured: Measured[str, Run]) -> None:
+    model, real = runs = both("a hook", measured)
+    assert set(outcomes(model)) == set(outcomes(real)) == {"ok"}
+    assert decided(real) == pytest.approx(decided(model), abs=TOLERANCE)
+    workers = {number for run in runs for number in run.requests.worker}
     assert workers == {1, 2}
 
 
-def test_release_that_cannot_boot_stalls_the_rollout() -> None:
+def test_release_that_cannot_boot_stalls_the_rollout(measured: Measured[str, Run]) -> None:
     """The old pod is not deleted, and the new container waits for its restart."""
-    predicted, measured = both(experiment(BootError(0.0), ROLLOUT))
-    for run in (predicted, measured):
+    for run in both("no boot", measured):
         assert set(outcomes(run)) == {"ok"}
         assert {kind for kind, _ in decided(run)} == {"created"}
         kinds = [event.kind for event in run.events if event.process == "container 2"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import traffic_looks
-from looks import RUNS, looks_at
+from looks import RUNS, Exhibit, Looks
 from rank_test import Criterion, Statistics
 from route_mix import MIX
 
@@ -45,6 +45,8 @@ def criteria(context: Sequence[Run]) -> Criterion[Run]:
     return Criterion(statistics, tolerance)
 
 
-def test_each_route_is_as_predicted() -> None:
-    with looks_at(RUNS, {"mix": MIX}, at_once=1) as looks:
-        assert looks.differs("mix", criteria) is None
+EXHIBIT = Exhibit(RUNS, {"mix": MIX}, lambda _: criteria)
+
+
+def test_each_route_is_as_predicted(looks: Looks[Run]) -> None:
+    assert looks.differs("mix") is None

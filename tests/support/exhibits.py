@@ -1,14 +1,17 @@
 """A pytest plugin: what servers that wait more than they compute do, measured together.
 
 Each of them takes seconds in which its server mostly sleeps, so many are measured at the same time,
-those of one module beside those of another. What measures alone follows when they are over: `kinds`
-says that their modules come first.
+those of one module beside those of another; then those that are judged by hundredths of a second,
+fewer at a time. What measures alone follows when they are over: `kinds` says that their modules
+come first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -16,11 +19,14 @@ if TYPE_CHECKING:
     from host_costs import HostCosts
     from looks import Looks, Measured
 
+Name = TypeVar("Name")
+Subject = TypeVar("Subject")
+
 #: The name by which a module says what it looks at: an `Exhibit`, or `Measurements`.
 EXHIBIT = "EXHIBIT"
 
-#: Servers that are measured at the same time.
-AT_ONCE = 7
+#: Servers that are measured at the same time: many, and few where `Measurements` says so.
+MANY, FEW = 10, 4
 
 
 @pytest.fixture(scope="session")
@@ -30,22 +36,48 @@ def all_together(
     """What is seen of each module of this session that has an `EXHIBIT`, by its name."""
     from looks import Looks, Measured, Measurements, looks_together  # noqa: PLC0415 - the model
 
-    modules = {
-        item.module.__name__: item.module
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and hasattr(item.module, EXHIBIT)
-    }
+    chosen: defaultdict[str, list[pytest.Function]] = defaultdict(list)
+    for item in request.session.items:
+        if isinstance(item, pytest.Function) and hasattr(item.module, EXHIBIT):
+            chosen[item.module.__name__].append(item)
     found: dict[str, Measured[Any, Any]] = {}
-    for name, module in modules.items():
-        exhibit = getattr(module, EXHIBIT)
+    for name, tests in chosen.items():
+        exhibit = getattr(tests[0].module, EXHIBIT)
         if isinstance(exhibit, Measurements):
             exhibit.before()
-            found[name] = Measured(exhibit.measure, exhibit.experiments)
+            found[name] = Measured(replace(exhibit, subjects=needed(exhibit.subjects, tests)))
         else:
             costs = host_costs if exhibit.calibrated else None
-            found[name] = Looks(exhibit.sides, exhibit.experiments, costs)
-    with looks_together([*found.values()], AT_ONCE):
+            experiments = needed(exhibit.experiments, tests)
+            found[name] = Looks(replace(exhibit, experiments=experiments), costs)
+    many = [each for each in found.values() if not each.few]
+    few = [each for each in found.values() if each.few]
+    with looks_together((many, MANY), (few, FEW)):
         yield found
+
+
+def needed(
+    subjects: Mapping[Name, Subject], tests: Sequence[pytest.Function]
+) -> dict[Name, Subject]:
+    """Those of the subjects that some of the chosen tests look at.
+
+    A test that has all words of a name among its parameters looks at that one; one that has those
+    of no name may look at any.
+    """
+    chosen: set[Name] = set()
+    for test in tests:
+        parameters = _words(*test.callspec.params.values()) if hasattr(test, "callspec") else set()
+        its = {
+            name
+            for name in subjects
+            if _words(*(name if isinstance(name, tuple) else (name,))) <= parameters
+        }
+        chosen |= its or subjects.keys()
+    return {name: subject for name, subject in subjects.items() if name in chosen}
+
+
+def _words(*values: object) -> set[str]:
+    return {value for value in values if isinstance(value, str)}
 
 
 @pytest.fixture(scope="module")

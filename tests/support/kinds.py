@@ -115,11 +115,14 @@ BROWSING = frozenset(
 )
 
 
-#: Files of `tests/real` whose servers are measured together (see `exhibits`): before those that
+#: Files of `tests/real` with servers that are measured together (see `exhibits`): before those that
 #: measure alone, or they would not be alone.
 TOGETHER = frozenset(
     f"test_{name}"
-    for name in ("check_findings", "class_trouble", "connections", "overload", "trouble")
+    for name in (
+        *("check_findings", "class_trouble", "connections", "far_clients", "measured_past"),
+        *("overload", "probes", "reality", "rollout", "routes_measured", "trouble"),
+    )
 )
 
 

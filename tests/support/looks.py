@@ -5,20 +5,22 @@ A measurement is judged by `rank_test`, which says how often it raises a false a
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import zip_longest
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
+import psutil
 from host_costs import HostCosts, drawn
 from predictions import CONTEXT, Predict, predicted_run, predictions
 from rank_test import LOOKS, Criterion, RankTest, Seen
 
-from reference_app.rig.address import HOST
 from reference_app.rig.measure import measure
 from sim.experiment import Experiment
 from sim.experiment.costs import Costs
@@ -26,6 +28,18 @@ from sim.run import Run
 from sim.study.check.scenario import length
 
 Name = TypeVar("Name")
+
+#: What is measured: an experiment, or what else there is a function for.
+Subject = TypeVar("Subject")
+
+#: Longest time (s) for which a thread that judges keeps Python from those that measure. One judges
+#: at a time.
+SWITCH_INTERVAL = 0.0005
+_judging = Lock()
+
+#: Time (s) between the starts of two servers. A start computes for about as long on one core.
+START = 0.4
+_starting = Lock()
 
 #: What is judged of what is seen, given some predictions that are not judged themselves.
 Criteria = Callable[[Sequence[Seen]], Criterion[Seen]]
@@ -51,119 +65,221 @@ class Exhibit(Generic[Seen]):
     Attributes:
         sides: what is seen of an experiment, on either side.
         experiments: by name.
+        criteria: what is judged of the experiment with a name.
         calibrated: whether they are predicted with the costs of this machine, or the defaults.
     """
 
     sides: Sides[Seen]
     experiments: Mapping[str, Experiment]
+    criteria: Callable[[str], Criteria[Seen]]
     calibrated: bool = False
 
 
+def longest(experiment: Experiment) -> float:
+    """Time (s) that measuring an experiment can take, besides starting and ending its server."""
+    return length(experiment) + experiment.traffic.drain
+
+
 @dataclass(frozen=True)
-class Measurements(Generic[Name, Seen]):
+class Measurements(Generic[Name, Subject, Seen]):
     """What a module of tests measures, and judges itself.
 
     Attributes:
-        measure: what is seen of an experiment.
-        experiments: by name.
+        measure: what is seen of a subject.
+        subjects: what is measured, by name: mostly experiments.
         before: what computes before anything is measured.
+        few: whether it is judged by hundredths of a second, so that few servers may run beside.
+        seconds: that measuring a subject can take.
+        surprises: whether a subject, given its name, is to be measured again beside few others,
+            because of what is seen of it.
     """
 
-    measure: Callable[[Experiment], Seen]
-    experiments: Mapping[Name, Experiment]
+    measure: Callable[[Subject], Seen]
+    subjects: Mapping[Name, Subject]
     before: Callable[[], object] = lambda: None
+    few: bool = False
+    seconds: Callable[[Any], float] = longest
+    surprises: Callable[[Any, Any], bool] = lambda *_: False
 
 
 class Measured(Generic[Name, Seen]):
-    """Every experiment measured once, beside those of other modules.
+    """Every subject measured once, beside those of other modules.
 
     Args:
-        measure: what is seen of an experiment.
-        experiments: by name; they are measured by `looks_together`.
+        measurements: what is measured by `looks_together`.
     """
 
-    def __init__(
-        self, measure: Callable[[Experiment], Seen], experiments: Mapping[Name, Experiment]
-    ) -> None:
-        self._measure = measure
-        self.experiments = experiments
+    def __init__(self, measurements: Measurements[Name, Any, Seen]) -> None:
+        self._measurements = measurements
         self._measured: dict[Name, Future[Seen]] = {}
-        # Of all that are measured together.
-        self._busy: Sequence[Future[object]] = ()
+        self._again: dict[Name, Future[Seen]] = {}
+        # All that are measured together, and the processes that there were before.
+        self._busy: Sequence[Future[Any]] = ()
+        self._before: set[psutil.Process] = set()
 
-    def begin(self, name: Name, pool: ThreadPoolExecutor) -> Future[Seen]:
-        """Measure an experiment as soon as the pool can."""
-        self._measured[name] = pool.submit(self._now, name)
+    @property
+    def few(self) -> bool:
+        """Whether few servers may run beside."""
+        return self._measurements.few
+
+    def longest(self) -> list[tuple[float, Name]]:
+        """Every subject by name, and how long (s) it can take."""
+        known = self._measurements
+        return [(known.seconds(subject), name) for name, subject in known.subjects.items()]
+
+    @property
+    def names(self) -> list[Name]:
+        """Of the subjects."""
+        return [*self._measurements.subjects]
+
+    def begin(
+        self, name: Name, pool: ThreadPoolExecutor, before: Sequence[Future[Any]]
+    ) -> Future[Seen]:
+        """Measure a subject as soon as the pool can, and what was begun ``before`` is over."""
+
+        def measure() -> Seen:
+            _until_over(before)
+            with _starting:
+                time.sleep(START)
+            return self._now(name)
+
+        self._measured[name] = pool.submit(measure)
         return self._measured[name]
 
-    def alone_after(self, busy: Sequence[Future[object]]) -> None:
-        """Measure nothing alone before these are over."""
-        self._busy = busy
+    def begin_again(
+        self, pool: ThreadPoolExecutor, before: Sequence[Future[Any]]
+    ) -> list[Future[Any]]:
+        """Measure again what surprises, when what was begun ``before`` is over."""
+
+        def measure(name: Name, first: Future[Seen]) -> Seen:
+            _until_over(before)
+            seen = first.result()
+            return self._now(name) if self._measurements.surprises(name, seen) else seen
+
+        if not self._measurements.few:
+            self._again = {
+                name: pool.submit(measure, name, first) for name, first in self._measured.items()
+            }
+        return [*self._again.values()]
+
+    def alone_after(self, busy: Sequence[Future[Any]], before: set[psutil.Process]) -> None:
+        """Measure nothing alone before these are over; ``before`` they began were processes."""
+        self._busy, self._before = busy, before
 
     def wait(self) -> None:
         """Until nothing is measured any more that is not alone."""
-        wait(self._busy)
+        _until_over(self._busy)
+
+    def left_over(self) -> list[psutil.Process]:
+        """Processes that were started to measure all these, and live on."""
+        self.wait()
+        return [it for it in psutil.Process().children(recursive=True) if it not in self._before]
 
     def __getitem__(self, name: Name) -> Seen:
-        return self._measured[name].result()
+        """What is seen of a subject, the last time that it was measured together."""
+        return (self._again.get(name) or self._measured[name]).result()
 
     def _now(self, name: Name) -> Seen:
-        _forget_round_trips()
-        return self._measure(self.experiments[name])
+        return self._measurements.measure(self._measurements.subjects[name])
+
+
+def _until_over(futures: Sequence[Future[Any]]) -> None:
+    """Wait until each is over, or cancelled."""
+    for future in futures:
+        with suppress(CancelledError):
+            future.exception()
 
 
 class Looks(Measured[str, Seen]):
-    """Every experiment predicted and measured; one that surprises is looked at again, alone.
+    """Every experiment predicted and measured; those that surprise are looked at again.
+
+    The first look is beside many others. Where it surprises, up to `LOOKS` more follow: the first
+    of them beside few others, and each further one alone, with the costs of the moment.
 
     Args:
-        sides: what is seen of an experiment, on either side.
-        experiments: by name; they are predicted at once, and measured by `looks_together`.
+        exhibit: its experiments are predicted at once, and measured by `looks_together`.
         costs: of this machine; None for the defaults.
     """
 
-    def __init__(
-        self,
-        sides: Sides[Seen],
-        experiments: Mapping[str, Experiment],
-        costs: HostCosts | None,
-    ) -> None:
-        super().__init__(sides.measure, experiments)
-        self._predict = sides.predict
+    def __init__(self, exhibit: Exhibit[Seen], costs: HostCosts | None) -> None:
+        super().__init__(Measurements(exhibit.sides.measure, exhibit.experiments))
+        self._exhibit = exhibit
         self._costs = costs
         known = Costs() if costs is None else costs.measured
-        self._predicted = predictions(sides.predict, experiments, partial(drawn, [known]))
-        self._again = cache(self._looked_at_again)
+        self._predicted = self._predictions([*exhibit.experiments], [known])
+        self._first: dict[str, str | None] = {}
+        self._second: dict[str, Future[str | None]] = {}
+        self._alone = cache(self._looked_at_alone)
 
-    def differs(self, name: str, criteria: Criteria[Seen]) -> str | None:
-        """What every one of `LOOKS` looks finds to be other than predicted; None: nothing."""
+    def begin_again(
+        self, pool: ThreadPoolExecutor, before: Sequence[Future[Any]]
+    ) -> list[Future[Any]]:
+        """Look at what surprises again, when what was begun ``before`` is over."""
+
+        def look(name: str) -> str | None:
+            _until_over(before)
+            if self._measured[name].exception() or self._looked_at_first(name) is None:
+                return None
+            return self._complaint(name, self._predicted[name], self._now(name))
+
+        self._second = {name: pool.submit(look, name) for name in self._predicted}
+        return [*self._second.values()]
+
+    def differs(self, name: str) -> str | None:
+        """What every look finds to be other than predicted; None: nothing."""
         complaints = []
-        for number in range(LOOKS):
-            predicted, measured = (
-                self._again(name, number) if number else (self._predicted[name], self[name])
-            )
-            criterion = criteria(predicted[:CONTEXT])
-            judged = [criterion.statistics(run) for run in predicted[CONTEXT:]]
-            test = RankTest(judged, criterion.tolerance)
-            complaint = test.complaint(criterion.statistics(measured))
+        for number in range(1 + LOOKS):
+            if number > 1:
+                complaint = self._alone(number)[name]
+            else:
+                complaint = self._second[name].result() if number else self._looked_at_first(name)
             if complaint is None:
                 return None
             complaints.append(complaint)
         return "\n".join(complaints)
 
-    def _looked_at_again(self, name: str, number: int) -> tuple[list[Seen], Seen]:
-        """With the costs of this moment, just before and just after, and the machine to itself.
+    def _looked_at_first(self, name: str) -> str | None:
+        """What the look beside many others finds."""
+        seen = self[name]
+        with _judging:
+            if name not in self._first:
+                self._first[name] = self._complaint(name, self._predicted[name], seen)
+            return self._first[name]
 
-        Args:
-            name: of the experiment.
-            number: of the look; each has a measurement of its own.
+    def _looked_at_alone(self, number: int) -> dict[str, str | None]:
+        """What a look from 2 finds, at each experiment that surprised the one before.
+
+        One after the other they have the machine to themselves. They are predicted with the costs
+        of this moment, just before and just after all of them.
         """
-        del number  # tells the cache one look from another
         self.wait()
+        before = (
+            {name: second.result() for name, second in self._second.items()}
+            if number == 2
+            else self._alone(number - 1)
+        )
+        names = [name for name, complaint in before.items() if complaint]
+        predicted: Mapping[str, Sequence[Seen]] = self._predicted
+
+        def look() -> dict[str, Seen]:
+            return {name: self._now(name) for name in names}
+
         if self._costs is None:
-            return self._predicted[name], self._now(name)
-        costs, measured = self._costs.around(lambda: self._now(name))
-        once = {name: self.experiments[name]}
-        return predictions(self._predict, once, partial(drawn, costs))[name], measured
+            measured = look()
+        else:
+            costs, measured = self._costs.around(look)
+            predicted = self._predictions(names, costs)
+        return {name: self._complaint(name, predicted[name], measured[name]) for name in names}
+
+    def _predictions(self, names: Sequence[str], costs: Sequence[Costs]) -> dict[str, list[Seen]]:
+        experiments = {name: self._exhibit.experiments[name] for name in names}
+        return predictions(self._exhibit.sides.predict, experiments, partial(drawn, costs))
+
+    def _complaint(self, name: str, predicted: Sequence[Seen], measured: Seen) -> str | None:
+        """What the rank test finds."""
+        criterion = self._exhibit.criteria(name)(predicted[:CONTEXT])
+        judged = [criterion.statistics(run) for run in predicted[CONTEXT:]]
+        return RankTest(judged, criterion.tolerance).complaint(criterion.statistics(measured))
 
 
 def measured_run(experiment: Experiment) -> Run:
@@ -175,48 +291,62 @@ def measured_run(experiment: Experiment) -> Run:
 RUNS = Sides(predicted_run, measured_run)
 
 
-def _longest(experiment: Experiment) -> float:
-    """Orders experiments by the s that they can take, from the most to the least."""
-    return -(length(experiment) + experiment.traffic.drain)
-
-
-def _forget_round_trips() -> None:
-    """Let the kernel forget what earlier connections took, where we may and can.
-
-    It has the server's side of a handshake that took seconds for a long round trip, and the next
-    client on this host would wait for as long before it sends a lost request again.
-    """
-    if ip := shutil.which("ip"):
-        subprocess.run([ip, "tcp_metrics", "flush", HOST], check=False, capture_output=True)
-
-
 @contextmanager
-def looks_together(several: Sequence[Measured[Any, Any]], at_once: int) -> Iterator[None]:
-    """Begin to measure all experiments of ``several``, ``at_once`` at a time.
+def looks_together(*groups: tuple[Sequence[Measured[Any, Any]], int]) -> Iterator[None]:
+    """Begin to measure what is in each group, so many at a time, one group after the other.
 
-    They have been predicted by then, on all cores: later that would disturb what is measured.
+    All is predicted by then, on all cores: later that would disturb what is measured. What
+    surprises is looked at again with the last group.
     """
-    # The longest first, or one would be measured alone at the end.
-    order = sorted(
-        ((each, name) for each in several for name in each.experiments),
-        key=lambda it: _longest(it[0].experiments[it[1]]),
-    )
-    with ThreadPoolExecutor(at_once) as pool:
-        busy = [each.begin(name, pool) for each, name in order]
-        for each in several:
-            each.alone_after(busy)
-        yield
-        pool.shutdown(cancel_futures=True)
+    processes, usual = set(psutil.Process().children(recursive=True)), sys.getswitchinterval()
+    busy: list[Future[Any]] = []
+
+    def ended(_: Future[Any]) -> None:
+        if all(future.done() for future in busy):
+            sys.setswitchinterval(usual)
+
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    with ExitStack() as stack:
+        pools: list[ThreadPoolExecutor] = []
+        before: tuple[Future[Any], ...] = ()
+        for several, at_once in groups:
+            pools.append(stack.enter_context(ThreadPoolExecutor(at_once)))
+            order = sorted(
+                ((s, each, name) for each in several for s, name in each.longest()),
+                key=lambda it: -it[0],
+            )
+            before = tuple(busy)
+            busy += [each.begin(name, pools[-1], before) for _, each, name in _in_turns(order)]
+        everything = [each for several, _ in groups for each in several]
+        for each in everything:
+            busy += each.begin_again(pools[-1], before)
+        for each in everything:
+            each.alone_after(busy, processes)
+        for future in busy:
+            future.add_done_callback(ended)
+        try:
+            yield
+        finally:
+            for pool in pools:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _in_turns(longest_first: Sequence[Name]) -> list[Name]:
+    """The longest, the shortest, the second longest, and so on.
+
+    A boot computes most of what a short measurement does, so short ones one after the other would
+    disturb each other; and at the end a long one would be alone.
+    """
+    half = (len(longest_first) + 1) // 2
+    pairs = zip_longest(longest_first[:half], longest_first[: half - 1 : -1])
+    return [each for pair in pairs for each in pair if each is not None]
 
 
 @contextmanager
 def looks_at(
-    sides: Sides[Seen],
-    experiments: Mapping[str, Experiment],
-    at_once: int,
-    costs: HostCosts | None = None,
+    exhibit: Exhibit[Seen], at_once: int, costs: HostCosts | None = None
 ) -> Iterator[Looks[Seen]]:
-    """Begin to measure all ``experiments``, ``at_once`` at a time."""
-    looks = Looks(sides, experiments, costs)
-    with looks_together([looks], at_once):
+    """Begin to measure all experiments, ``at_once`` at a time."""
+    looks = Looks(exhibit, costs)
+    with looks_together(([looks], at_once)):
         yield looks

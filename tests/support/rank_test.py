@@ -15,7 +15,8 @@ False alarms: a measurement fails a look if its surprise exceeds that of all `RA
 Tests look again, up to `LOOKS` times, and fail if every look fails. Under the null hypothesis the
 `LOOKS` most surprising of `RANKED` + `LOOKS` runs are then the measured ones, which happens once
 in comb(90, 3) = 117,480 times. All tests that use it, at most 100, together raise a false alarm in
-less than 1 of 1,000 sessions, by Bonferroni.
+less than 1 of 1,000 sessions, by Bonferroni. Where many servers are measured together they disturb
+each other, so a look at these comes before the `LOOKS` that count; it can only save them.
 """
 
 from __future__ import annotations

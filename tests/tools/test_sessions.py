@@ -133,10 +133,9 @@ def test_every_test_runs_once_and_what_measures_runs_alone(processes: int, tmp_p
         if Kind.MEASURES in (one.kind, other.kind):
             assert one.ended <= other.began or other.ended <= one.began, (one, other)
     # What is measured together comes before what measures alone, though it is named later.
-    together = [each.ended for each in measuring if each.file == "real/test_trouble.py"]
-    assert max(together) <= min(
-        each.began for each in measuring if each.file != "real/test_trouble.py"
-    )
+    together = [each for each in measuring if Path(each.file).stem in TOGETHER]
+    alone = [each for each in measuring if each not in together]
+    assert max(each.ended for each in together) <= min(each.began for each in alone)
     # They come last, so that the others need not wait for them.
     assert max(each.ended for each in ran) == max(each.ended for each in measuring)
     if processes == 5:
@@ -175,11 +174,16 @@ def test_every_kind_has_a_process() -> None:
                 assert sum(Kind.MEASURES in share for share in shares) == 1
 
 
+def test_files_with_an_exhibit_are_measured_together() -> None:
+    """Or servers would be measured beside those of a file that believes itself alone."""
+    files = (TESTS / "real").glob("*.py")
+    assert {it.stem for it in files if "\nEXHIBIT = " in it.read_text("utf-8")} == TOGETHER
+
+
 def test_every_file_that_is_named_exists() -> None:
     """Or a test that was renamed would run with others that it must not run with."""
     assert sorted(SERVING - {path.stem for path in (TESTS / "real").glob("*.py")}) == []
     assert sorted(PREDICTING - {path.stem for path in (TESTS / "model").glob("*.py")}) == []
     assert sorted(BROWSING - {path.stem for path in (TESTS / "site").glob("*.py")}) == []
     assert sorted({*LONG} - {path.stem for path in TESTS.glob("*/test_*.py")}) == []
-    assert sorted(TOGETHER - {path.stem for path in (TESTS / "real").glob("*.py")}) == []
     assert sorted(SPREAD - {path.stem for path in TESTS.glob("*/test_*.py")}) == []
