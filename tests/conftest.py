@@ -31,8 +31,11 @@ if TYPE_CHECKING:
     from reference_app.rig.releases import Gunicorn
 
 # What is judged is what one reads, and may be patched; `test_compiled.py` holds the compiled model
-# to it. So nothing may be imported before this that imports the model.
-if os.environ.get("PYTEST_XDIST_WORKER") != f"gw{compiled_process()}":
+# to it. So nothing may be imported before this that imports the model. A process of a session has
+# the environment of the one that began it.
+if os.environ.get("PYTEST_XDIST_WORKER") == f"gw{compiled_process()}":
+    os.environ.pop(INTERPRETED, None)
+else:
     os.environ[INTERPRETED] = "1"
 
 # Gunicorn and we read them, and the experiments of the tests are without.
@@ -221,6 +224,14 @@ def gunicorn(request: pytest.FixtureRequest) -> Gunicorn:
     from release_of import release_of  # noqa: PLC0415 - see above
 
     return release_of(request.param)
+
+
+@pytest.fixture(scope="session")
+def compiled_studies() -> None:
+    """Studies predict with the compiled model, where there is one: tests judge what they say."""
+    from compiled_processes import compile_studies  # noqa: PLC0415 - as above
+
+    compile_studies()
 
 
 @pytest.fixture

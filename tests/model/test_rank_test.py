@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from random import Random
+from typing import Any
 
 import boot_looks
 import load_looks
@@ -15,10 +17,12 @@ import traffic_looks
 import trouble_looks
 from boot_looks import Boot, predicted_boot
 from host_costs import drawn
+from kinds import compiled_process
 from looks import Criteria
 from predictions import CONTEXT, Predict, predicted_run, predictions
-from rank_test import FALSE_ALARM, RANKED, VARIANTS, RankTest, Seen, Statistics
+from rank_test import FALSE_ALARM, RANKED, VARIANTS, Criterion, RankTest, Seen, Statistics
 
+from sim.compiled import INTERPRETED
 from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
 from sim.experiment.costs import Costs
 from sim.experiment.distribution import Distribution
@@ -94,6 +98,28 @@ def test_any_other_number_of_predictions_is_refused() -> None:
         RankTest([Statistics()] * 98, lambda *_: 0.0)
 
 
+def test_it_is_predicted_by_the_model_that_kinds_say() -> None:
+    compiled = os.environ.get("PYTEST_XDIST_WORKER") == f"gw{compiled_process()}"
+    assert (INTERPRETED in os.environ) != compiled
+
+
+@cache
+def _predicted(experiment: Experiment, predict: Predict[Any]) -> list[Any]:
+    """As many predictions as a test takes, made once for all truths that they are held against."""
+    return predictions(predict, {"power": experiment}, partial(drawn, [Costs()]))["power"]
+
+
+@cache
+def _test_of(
+    experiment: Experiment, criteria: Criteria[Any], predict: Predict[Any]
+) -> tuple[Criterion[Any], RankTest]:
+    """What is judged of an experiment, and the rank test of its predictions."""
+    predicted = _predicted(experiment, predict)
+    criterion = criteria(predicted[:CONTEXT])
+    statistics = [criterion.statistics(run) for run in predicted[CONTEXT:]]
+    return criterion, RankTest(statistics, criterion.tolerance)
+
+
 def _complaints(
     experiment: Experiment,
     criteria: Criteria[Seen],
@@ -101,9 +127,7 @@ def _complaints(
     predict: Predict[Seen],
 ) -> list[str | None]:
     """What is said of three runs of the ``truth``, where ``experiment`` is predicted."""
-    predicted = predictions(predict, {"power": experiment}, partial(drawn, [Costs()]))["power"]
-    criterion = criteria(predicted[:CONTEXT])
-    test = RankTest([criterion.statistics(run) for run in predicted[CONTEXT:]], criterion.tolerance)
+    criterion, test = _test_of(experiment, criteria, predict)
     return [test.complaint(criterion.statistics(truth(experiment, seed))) for seed in range(3)]
 
 

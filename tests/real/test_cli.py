@@ -15,8 +15,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+from commands import Main, run_here
 
+from reference_app.cli import main as rig_main
 from sim.analysis.summary import summarize
+from sim.cli import main as sim_main
+from sim.compiled import INTERPRETED
 from sim.reports.document import document
 from sim.run import load
 
@@ -52,7 +56,14 @@ def interrupted(process: subprocess.Popen[str]) -> tuple[int, str, float]:
 
 
 def start(command: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    """Start a command, with the compiled model where there is one."""
+    return subprocess.Popen(
+        command,
+        env={name: value for name, value in os.environ.items() if name != INTERPRETED},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 # --- output --------------------------------------------------------------------------------------
@@ -178,7 +189,12 @@ def test_what_is_saved_says_what_was_printed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("command", [SIM, [*RIG, "measure"], [*RIG, "compare"]], ids=len)
+@pytest.mark.usefixtures("bounded")
+@pytest.mark.parametrize(
+    ("main", "command"),
+    [(sim_main, []), (rig_main, ["measure"]), (rig_main, ["compare"])],
+    ids=["sim", "measure", "compare"],
+)
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -190,13 +206,26 @@ def test_what_is_saved_says_what_was_printed(tmp_path: Path) -> None:
     ],
 )
 def test_an_unwritable_file_is_refused_before_the_work(
-    tmp_path: Path, command: list[str], name: str, message: str
+    tmp_path: Path,
+    main: Main,
+    command: list[str],
+    name: str,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
-    done = shell([*command, *ENDLESS, "--save", name], cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"error: {message}\n"
+    done = run_here(main, [*command, *ENDLESS, "--save", name], capsys)
+    assert done == (2, "", f"error: {message}\n")
     assert Path("/dev/null").is_char_device()
+
+
+@pytest.mark.parametrize("command", [SIM, [*RIG, "measure"]], ids=["sim", "measure"])
+def test_so_it_is_in_a_shell(tmp_path: Path, command: list[str]) -> None:
+    done = shell([*command, *ENDLESS, "--save", "no/such.run"], cwd=tmp_path)
+    message = "error: no/such.run: cannot be written (No such file or directory)\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
 
 
 # --- Ctrl-C --------------------------------------------------------------------------------------
@@ -214,7 +243,7 @@ def test_ctrl_c_stops_a_prediction_at_once(tmp_path: Path) -> None:
 
 def test_ctrl_c_leaves_no_half_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "predicted.run"
-    process = start([*SIM, "--requests", "100000", "--replications", "1", "--save", str(path)])
+    process = start([*SIM, "--requests", "40000", "--replications", "1", "--save", str(path)])
     deadline = time.monotonic() + LIMIT
     while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.002)
@@ -245,8 +274,10 @@ def test_ctrl_c_leaves_no_half_of_a_file(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_the_rig_refuses_in_one_line(tmp_path: Path, arguments: str, message: str) -> None:
-    done = shell([*RIG, *arguments.split()], cwd=tmp_path)
+def test_the_rig_refuses_in_one_line(
+    arguments: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run_here(rig_main, arguments.split(), capsys)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")
     assert message in done.stderr

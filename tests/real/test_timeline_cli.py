@@ -1,20 +1,23 @@
-"""``--timeline`` and ``--trace-out`` of both command lines, as a shell sees them."""
+"""``--timeline`` and ``--trace-out`` of both commands; the rig in a process of its own."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from commands import Done, Main, run_here
 
+from reference_app.cli import main as rig_main
+from sim.cli import main as sim_main
 from sim.run import load
 
-SIM = [sys.executable, "-m", "sim"]
 RIG = [sys.executable, "-m", "reference_app"]
 SMALL = ["--workers", "2", "--threads", "2", "--requests", "100", "--replications", "2"]
 
@@ -43,10 +46,17 @@ worker = 1
 """
 
 
-def shell(command: list[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=LIMIT, check=False, cwd=cwd
-    )
+def shell(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+
+
+Sim = Callable[..., Done]
+
+
+@pytest.fixture
+def sim(capsys: pytest.CaptureFixture[str]) -> Sim:
+    """``python -m sim``."""
+    return lambda *words: run_here(sim_main, words, capsys)
 
 
 def trace(path: Path) -> list[dict[str, Any]]:
@@ -71,9 +81,9 @@ def experiment(tmp_path: Path) -> list[str]:
 # --- predicted -----------------------------------------------------------------------------------
 
 
-def test_the_timeline_comes_after_the_report() -> None:
-    report = shell([*SIM, *SMALL]).stdout
-    done = shell([*SIM, *SMALL, "--timeline"])
+def test_the_timeline_comes_after_the_report(sim: Sim) -> None:
+    report = sim(*SMALL).stdout
+    done = sim(*SMALL, "--timeline")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(report)
     lines = done.stdout.removeprefix(report).splitlines()
@@ -83,18 +93,15 @@ def test_the_timeline_comes_after_the_report() -> None:
     assert "is ready for requests" not in report
 
 
-def test_the_document_has_the_events_anyway() -> None:
-    assert (
-        shell([*SIM, *SMALL, "--json", "--timeline"]).stdout
-        == shell([*SIM, *SMALL, "--json"]).stdout
-    )
+def test_the_document_has_the_events_anyway(sim: Sim) -> None:
+    assert sim(*SMALL, "--json", "--timeline").stdout == sim(*SMALL, "--json").stdout
 
 
-def test_the_first_replication_is_traced(tmp_path: Path) -> None:
+def test_the_first_replication_is_traced(sim: Sim, tmp_path: Path) -> None:
     save, out = tmp_path / "a.run", tmp_path / "trace.json"
-    done = shell([*SIM, *SMALL, "--save", str(save), "--trace-out", str(out)])
+    done = sim(*SMALL, "--save", str(save), "--trace-out", str(out))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == shell([*SIM, *SMALL]).stdout
+    assert done.stdout == sim(*SMALL).stdout
     first, _ = load(save)
     records = trace(out)
     assert requests(records) == 100
@@ -103,7 +110,12 @@ def test_the_first_replication_is_traced(tmp_path: Path) -> None:
     assert sorted(found.name for found in tmp_path.iterdir()) == ["a.run", "trace.json"]
 
 
-@pytest.mark.parametrize("command", [SIM, [*RIG, "measure"], [*RIG, "compare"]], ids=len)
+@pytest.mark.usefixtures("bounded")
+@pytest.mark.parametrize(
+    ("main", "command"),
+    [(sim_main, []), (rig_main, ["measure"]), (rig_main, ["compare"])],
+    ids=["sim", "measure", "compare"],
+)
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -117,16 +129,22 @@ def test_the_first_replication_is_traced(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_written_is_refused_before_the_work(
-    tmp_path: Path, command: list[str], flags: list[str], message: str
+    tmp_path: Path,
+    main: Main,
+    command: list[str],
+    flags: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    done = shell([*command, *ENDLESS, "--trace-out", *flags], cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"error: {message}\n"
+    monkeypatch.chdir(tmp_path)
+    done = run_here(main, [*command, *ENDLESS, "--trace-out", *flags], capsys)
+    assert done == (2, "", f"error: {message}\n")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_prediction_tells_what_a_disturbance_cost(tmp_path: Path) -> None:
-    done = shell([*SIM, *experiment(tmp_path), "--timeline"])
+def test_a_prediction_tells_what_a_disturbance_cost(sim: Sim, tmp_path: Path) -> None:
+    done = sim(*experiment(tmp_path), "--timeline")
     assert (done.returncode, done.stderr) == (0, "")
     text = " ".join(done.stdout.split())
     assert "At 1.0 s: SIGKILL to worker 1. Capacity was back after " in text

@@ -11,15 +11,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import forkserver
 from threading import Thread
 from typing import TypeVar
 
 import coverage
 from compiler import wait_for_compiler
 
-from sim.compiled import INTERPRETED
+from sim.compiled import INTERPRETED, SHARED
 from sim.study.executors import cores
 
 Result = TypeVar("Result")
@@ -33,21 +35,37 @@ def in_processes(
 ) -> list[Result]:
     """The results of ``function`` for ``arguments``, as `map` has them.
 
-    In this process, interpreted, where its coverage is measured.
+    In this process where its coverage is measured, interpreted; and where this process has the
+    compiled model: others compute beside it, and to start processes takes longer than many a call.
 
     Args:
         function: of a module that does not import `sim.model` before it is called.
         arguments: which can be pickled.
         chunk: number of calls that a process is given at once.
     """
-    if coverage.Coverage.current() is not None:
-        # Of compiled code, or of another process's, the tracer of this one sees nothing.
+    # Of compiled code, or of another process's, the tracer of this one sees nothing.
+    if coverage.Coverage.current() is not None or SHARED in sys.modules:
         return list(map(function, *arguments))
     wait_for_compiler()
     # A fork would have the interpreted model of this process.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores(), context, _begin) as pool:
         return list(pool.map(function, *arguments, chunksize=chunk))
+
+
+def compile_studies() -> None:
+    """Let the studies of this process predict with the compiled model, where there is one.
+
+    Their processes are forked by a server, which has the environment that it begins with.
+    """
+    interpreted = os.environ.pop(INTERPRETED, None)
+    try:
+        # As `sim.study.executors` has it, which finds the server running.
+        forkserver.set_forkserver_preload(["sim.study.trial"])
+        forkserver.ensure_running()
+    finally:
+        if interpreted is not None:
+            os.environ[INTERPRETED] = interpreted
 
 
 def _begin() -> None:

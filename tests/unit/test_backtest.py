@@ -28,6 +28,8 @@ from sim.study.backtest.past import halves
 from sim.study.backtest.replay import Replayed
 from sim.study.backtest.served import Served, busy, intervals, length, shares, throughput
 
+pytestmark = pytest.mark.usefixtures("compiled_studies")
+
 SERVER = Server(workers=3, worker_class="sync")
 RATE = 40.0
 NUMBER = 1200

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import Done, run_here
+
+from sim.cli import main
 
 COMMAND = [sys.executable, "-m", "sim"]
 
@@ -97,32 +100,51 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def assert_refused(
-    directory: Path, arguments: str, message: str, environment: dict[str, str]
+#: Refused by the parser, by a reader, and by Python in a configuration: by the real command.
+IN_A_SHELL = ("--no-such-flag", "--trace no.csv", "--config exits.py")
+
+
+def assert_is_one_line(done: Done, message: str) -> None:
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+Sim = Callable[[str], Done]
+
+
+@pytest.fixture
+def sim(
+    directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Sim:
+    """``python -m sim`` in `directory`."""
+    monkeypatch.chdir(directory)
+    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+    return lambda arguments: run_here(main, arguments.split(), capsys)
+
+
+@pytest.mark.parametrize(("arguments", "message"), CASES.items(), ids=CASES)
+def test_bad_input_is_one_line(sim: Sim, arguments: str, message: str) -> None:
+    assert_is_one_line(sim(arguments), message)
+
+
+@pytest.mark.parametrize("workers", ["two", "", "0", "-1"])
+def test_a_bad_environment_is_one_line(
+    sim: Sim, workers: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", workers)
+    assert_is_one_line(sim(""), f"WEB_CONCURRENCY is {workers!r}; expected a whole number >= 1")
+
+
+@pytest.mark.parametrize("arguments", IN_A_SHELL)
+def test_the_command_says_the_same_in_a_shell(directory: Path, arguments: str) -> None:
     done = subprocess.run(
         [*COMMAND, *arguments.split()],
         cwd=directory,
-        env=environment,
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
-    assert done.stdout == ""
-    assert done.stderr.startswith("error: ")
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert done.returncode == 2
-
-
-@pytest.mark.parametrize(("arguments", "message"), CASES.items(), ids=CASES)
-def test_bad_input_is_one_line(directory: Path, arguments: str, message: str) -> None:
-    environment = {key: os.environ[key] for key in os.environ if key != "WEB_CONCURRENCY"}
-    assert_refused(directory, arguments, message, environment)
-
-
-@pytest.mark.parametrize("workers", ["two", "", "0", "-1"])
-def test_a_bad_environment_is_one_line(directory: Path, workers: str) -> None:
-    message = f"WEB_CONCURRENCY is {workers!r}; expected a whole number >= 1"
-    assert_refused(directory, "", message, {**os.environ, "WEB_CONCURRENCY": workers})
+    assert_is_one_line(Done(done.returncode, done.stdout, done.stderr), CASES[arguments])

@@ -25,6 +25,8 @@ from sim.reading import known_log_formats
 from sim.reading.access_log import AccessLog, Configured, Reading, read
 from sim.reading.log_format import LogFormat
 
+pytestmark = pytest.mark.usefixtures("compiled_studies")
+
 DEFAULT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
 
 #: Requests, and seconds that each takes: 2 to 300 ms, to the millisecond.

@@ -17,6 +17,8 @@ from sim.cli import main
 from sim.command import run_command
 from sim.study.check import linting
 
+pytestmark = pytest.mark.usefixtures("compiled_studies")
+
 CONFIGS: list[dict[str, Any]] = tomllib.loads(
     (Path(__file__).parents[1] / "support" / "public_configs.toml").read_text(encoding="utf-8")
 )["config"]

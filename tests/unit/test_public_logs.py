@@ -15,6 +15,8 @@ import pytest
 from sim.cli import main
 from sim.reading.access_log import Reading, read
 
+pytestmark = pytest.mark.usefixtures("compiled_studies")
+
 
 class Line(NamedTuple):
     """One line: its text, when its request came (s since the epoch), s that it took, its path."""

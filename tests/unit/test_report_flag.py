@@ -19,6 +19,8 @@ from sim.command import run_command
 from sim.reports import output
 from sim.reports.again import command_line, quoted
 
+pytestmark = pytest.mark.usefixtures("compiled_studies")
+
 ROOT = Path(__file__).parents[2]
 
 

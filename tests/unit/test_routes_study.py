@@ -22,6 +22,8 @@ from sim.study.observation import Observation, observe, routes_in, value_in
 from sim.study.store import Store
 from sim.study.trial import Trial
 
+pytestmark = pytest.mark.usefixtures("compiled_studies")
+
 TOML = f"""
 [server]
 workers = 2

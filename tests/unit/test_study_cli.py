@@ -13,17 +13,20 @@ import tomllib
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jsonschema
 import psutil
 import pytest
+from commands import Done, run_here
 
 from sim.cli import COMMANDS, main
-from sim.command import SCRIPTS, run_command
+from sim.command import SCRIPTS
 from sim.experiment import Experiment, Server
 from sim.model.memory import predict_memory
 from sim.reading import gunicorn_config
+
+pytestmark = pytest.mark.usefixtures("compiled_studies")
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,14 +40,6 @@ ENDLESS = ["size", "--slo", "p99=240ms", "--rate", "100", "--requests", "6000"]
 LIMIT = 60
 
 
-class Done(NamedTuple):
-    """What a command printed, and its exit status."""
-
-    returncode: object
-    stdout: str
-    stderr: str
-
-
 Sim = Callable[..., Done]
 
 
@@ -54,14 +49,7 @@ def sim(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
 
-    def call(*arguments: str) -> Done:
-        try:
-            status: object = run_command(lambda: main(arguments))
-        except SystemExit as stop:
-            status = stop.code
-        return Done(status, *capsys.readouterr())
-
-    return call
+    return lambda *arguments: run_here(main, arguments, capsys)
 
 
 def document(name: str, text: str) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import pytest
 from sim.cli import main
 from sim.command import run_command
 
+pytestmark = pytest.mark.usefixtures("compiled_studies")
+
 SHORT = ("--rate", "30", "--duration", "5", "--replications", "3", "--jobs", "1")
 BOTH = ("--gunicorn", "23.0.0", "--gunicorn", "27.0.1")
 
