@@ -17,18 +17,21 @@ from pathlib import Path
 import jsonschema
 import pytest
 from check_cases import CASES, clean, subject
+from commands import run_here
 
 from sim.cli import main
-from sim.command import run_command
 from sim.experiment.distribution import Distribution
 from sim.model.simulation import predict
+from sim.study.check import linting as linting_module
 from sim.study.check.finding import Finding
-from sim.study.check.linting import findings_of, linting
-from sim.study.check.rule import LEVELS, Rule
+from sim.study.check.linting import Linting, findings_of, linting, plan
+from sim.study.check.rule import LEVELS, Effect, Rule
 from sim.study.check.rules import RULES
 from sim.study.check.subject import Subject
 from sim.study.observation import observe
 from sim.study.trial import Known, Trial
+
+pytestmark = pytest.mark.usefixtures("compiled_studies")
 
 PAGES = Path(__file__).parents[2] / "site_docs" / "pages"
 BY_NAME = {rule.name: rule for rule in RULES}
@@ -51,6 +54,33 @@ def found_of(checked: Subject, *names: str) -> dict[str, Finding]:
             trial = Trial((("experiment", place),), replication)
             known[trial] = observe(predict(experiment, replication))
     return {finding.rule: finding for finding in findings_of(asked, known)}
+
+
+def planned(checked: Subject) -> tuple[Linting, Known]:
+    """All that `plan` asks for before it asks for the headroom."""
+    asked, known = linting(checked, REPLICATIONS), Known()
+    while trials := [trial for trial in plan(asked, known) if trial.point[0][0] == "experiment"]:
+        for trial in trials:
+            experiment = asked.experiments[int(trial.point[0][1])]
+            known[trial] = observe(predict(experiment, trial.replication))
+    return asked, known
+
+
+@pytest.mark.parametrize("name", ["", "hardly-any-headroom", "one-death-is-an-outage"])
+def test_what_cannot_be_a_finding_is_not_predicted_mended(name: str) -> None:
+    asked, known = planned(subject(name) if name else clean())
+    now = {asked.subject.experiment}
+    now.update(effect.now for _, effect in asked.effects if isinstance(effect, Effect))
+    predicted = {asked.experiments[int(trial.point[0][1])] for trial in known}
+    assert now <= predicted
+    conditional = {
+        rule.name: effect.mended in predicted
+        for rule, effect in asked.effects
+        if isinstance(effect, Effect) and effect.only_if is not None
+    }
+    assert conditional.keys() == {"hardly-any-headroom", "one-death-is-an-outage"}
+    assert conditional[name] if name else not any(conditional.values())
+    assert (name in {finding.rule for finding in findings_of(asked, known)}) == bool(name)
 
 
 def test_every_rule_has_a_case_and_a_name_of_its_own() -> None:
@@ -159,18 +189,19 @@ Check = Callable[..., tuple[object, str, str]]
 def check(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Check:
-    """``python -m sim check`` in a folder with a configuration: status, stdout, stderr."""
+    """``python -m sim check`` in a folder with a configuration: status, stdout, stderr.
+
+    Without the headroom, which takes longer than all findings, where nobody asks for it.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
     (tmp_path / "gunicorn.conf.py").write_text(CONFIG, encoding="utf-8")
 
-    def call(*arguments: str) -> tuple[object, str, str]:
+    def call(*arguments: str, with_headroom: bool = False) -> tuple[object, str, str]:
+        if not with_headroom:
+            monkeypatch.setattr(linting_module, "headroom", lambda *_: None)
         quick = ("--rate", "50", "--duration", "4", "--replications", "4", "--jobs", "1")
-        try:
-            status: object = run_command(lambda: main(["check", *arguments, *quick]))
-        except SystemExit as stop:
-            status = stop.code
-        return (status, *capsys.readouterr())
+        return run_here(main, ["check", *arguments, *quick], capsys)
 
     return call
 
@@ -205,7 +236,10 @@ def test_a_pasted_command_line_is_checked(check: Check, words: tuple[str, ...]) 
     assert any("is not imported" in notice for notice in document["notices"])
 
 
-def test_a_duration_is_no_traffic(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_duration_is_no_traffic(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linting_module, "headroom", lambda *_: None)
     path = tmp_path / "gunicorn.conf.py"
     path.write_text(CONFIG, encoding="utf-8")
     words = ["check", str(path), "--duration", "4", "--replications", "3", "--jobs", "1"]
@@ -223,7 +257,8 @@ def test_without_findings_it_says_so_with_the_headroom(check: Check, tmp_path: P
     (tmp_path / "gunicorn.conf.py").write_text(
         "workers = 4\nthreads = 4\npreload_app = True\n", encoding="utf-8"
     )
-    status, out, _ = check("--gunicorn", "27.0.1", "--proxy", "nginx", "--gc-freeze")
+    flags = ("--gunicorn", "27.0.1", "--proxy", "nginx", "--gc-freeze")
+    status, out, _ = check(*flags, with_headroom=True)
     text = " ".join(out.split())
     assert status == 0
     assert "No findings." in text
@@ -231,7 +266,7 @@ def test_without_findings_it_says_so_with_the_headroom(check: Check, tmp_path: P
 
 
 def test_a_document_keeps_to_its_schema(check: Check) -> None:
-    _, out, _ = check("--gunicorn", "23.0.0", "--json")
+    _, out, _ = check("--gunicorn", "23.0.0", "--json", with_headroom=True)
     value = json.loads(out)
     text = files("sim.reports").joinpath("schema", "check.schema.json").read_text("utf-8")
     schema = json.loads(text)

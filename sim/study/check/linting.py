@@ -37,9 +37,6 @@ MISSPELT = "no-setting-of-this-name"
 #: Releases to which a finding without a prediction applies, by its rule.
 RELEASES = {NO_EFFECT: "all", UNKNOWN: "this one", MISSPELT: "all"}
 
-#: Most replications at each load of which the headroom is asked.
-MOST_REPLICATIONS = 12
-
 
 @dataclass(frozen=True, slots=True)
 class Linting:
@@ -47,7 +44,7 @@ class Linting:
 
     Attributes:
         subject: that is checked.
-        replications: of each experiment.
+        replications: of each experiment; at most, at each load of which the headroom is asked.
         experiments: all different ones; the first is the service as it is.
         effects: of each rule that applies, what it wants predicted or what was computed.
     """
@@ -77,30 +74,50 @@ def point_of(lint: Linting, experiment: Experiment) -> Point:
 
 
 def plan(lint: Linting, known: Known) -> list[Trial]:
-    """What is still to be tried: all effects, then the headroom."""
-    wanted = [
-        Trial((("experiment", place),), replication)
-        for replication in range(lint.replications)
-        for place in range(len(lint.experiments))
-    ]
-    missing = [trial for trial in wanted if trial not in known]
+    """What is still to be tried: what is configured, what may mend it, then the headroom."""
+    effects = [effect for _, effect in lint.effects if isinstance(effect, Effect)]
+    missing = _missing(lint, known, [lint.subject.experiment, *(each.now for each in effects)])
+    if not missing:
+        missing = _missing(lint, known, _mended(lint, known, effects))
     if missing:
         return missing
     room = headroom_of(lint, known)
     return [] if room is None else next_trials([one for _, one in room.judgements])
 
 
+def _mended(lint: Linting, known: Known, effects: Sequence[Effect]) -> list[Experiment]:
+    """What is predicted mended, given all of what is configured."""
+    return [
+        each.mended
+        for each in effects
+        if each.mended is not None
+        and (each.only_if is None or each.only_if(_observed(lint, known, each.now)))
+    ]
+
+
+def _missing(lint: Linting, known: Known, experiments: Sequence[Experiment]) -> list[Trial]:
+    """Replications of the experiments that are not known: the first of each come first."""
+    points = dict.fromkeys(point_of(lint, each) for each in experiments)
+    wanted = [Trial(at, number) for number in range(lint.replications) for at in points]
+    return [trial for trial in wanted if trial not in known]
+
+
+def _observed(lint: Linting, known: Known, experiment: Experiment) -> list[Observation]:
+    """The replications of an experiment that are known."""
+    return observations(point_of(lint, experiment), known)[: lint.replications]
+
+
 def findings_of(lint: Linting, known: Known) -> tuple[Finding, ...]:
-    """All findings, the worst first; those without a prediction yet are left out."""
+    """All findings, the worst first; without those that were not predicted, or not yet."""
     findings = []
     for rule, effect in lint.effects:
         if isinstance(effect, str):
             findings.append(computed(rule, lint.subject, effect))
             continue
-        now = observations(point_of(lint, effect.now), known)[: lint.replications]
+        now = _observed(lint, known, effect.now)
         mended: Sequence[Observation] = ()
         if effect.mended is not None:
-            mended = observations(point_of(lint, effect.mended), known)[: lint.replications]
+            mended = _observed(lint, known, effect.mended)
             both = min(len(now), len(mended))
             now, mended = now[:both], mended[:both]
         if len(now) < 2:
@@ -143,7 +160,7 @@ def headroom_of(lint: Linting, known: Known) -> Headroom | None:
     and as long as nothing is known.
     """
     base = lint.subject.experiment
-    observed = observations(AS_IT_IS, known)[: lint.replications]
+    observed = _observed(lint, known, base)
     latencies = [each.p99 for each in observed]
     if base.traffic.arrivals == "closed" or base.disturbances or not observed:
         return None
@@ -154,7 +171,7 @@ def headroom_of(lint: Linting, known: Known) -> Headroom | None:
         objectives=(Objective("p99", p99_limit(observed)), Objective(LOST, 0.0)),
         candidates=(),
         limits=Limits(base.host.cores, base.server.workers, base.server.threads, None),
-        stages=stages(MOST_REPLICATIONS),
+        stages=stages(lint.replications),
     )
     return headroom(question, (), known)
 

@@ -18,6 +18,9 @@ LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 #: Replications of what is configured, and of what is mended.
 Judgement = Callable[[Sequence[Observation], Sequence[Observation]], bool]
 
+#: Replications of what is configured.
+Condition = Callable[[Sequence[Observation]], bool]
+
 
 @dataclass(frozen=True, slots=True)
 class Effect:
@@ -29,6 +32,8 @@ class Effect:
         measures: of `sim.study.observation.Observation`, the most important first.
         matters: judges the replications; by default a finding matters if one of ``measures`` is
             better mended: significantly, and by `LEAST` at least.
+        only_if: what the replications as configured must be for a finding, whatever ``mended``
+            does: where they are not, it is not predicted. None where nothing rules one out.
         after: what has gone wrong, as ``after SIGKILL to worker 1``; empty without.
     """
 
@@ -36,6 +41,7 @@ class Effect:
     mended: Experiment | None
     measures: tuple[str, ...]
     matters: Judgement | None = None
+    only_if: Condition | None = None
     after: str = ""
 
 

@@ -39,14 +39,20 @@ def _computing(subject: Subject) -> float:
 def _more(subject: Subject) -> Effect:
     now = subject.experiment
     mended = served(now, workers=_half_more(now.server.workers))
-    return Effect(now, mended, ("lost", "p99", "mean"), matters=_too_busy)
+    return Effect(
+        now,
+        mended,
+        ("lost", "p99", "mean"),
+        matters=lambda now, _: _too_busy(now),
+        only_if=_too_busy,
+    )
 
 
 def _half_more(workers: int) -> int:
     return workers + max(1, workers // 2)
 
 
-def _too_busy(now: Sequence[Observation], _: Sequence[Observation]) -> bool:
+def _too_busy(now: Sequence[Observation]) -> bool:
     busy = [each.busy for each in now if each.busy is not None]
     return bool(busy) and fmean(busy) > BUSY
 

@@ -84,14 +84,19 @@ def _worker_dies(subject: Subject) -> Effect:
         killed,
         more,
         ("drained", "meanwhile", "gone"),
-        matters=_is_outage,
+        matters=_is_worse_outage,
+        only_if=_is_outage,
         after="after SIGKILL to a worker",
     )
 
 
-def _is_outage(now: Sequence[Observation], mended: Sequence[Observation]) -> bool:
+def _is_worse_outage(now: Sequence[Observation], mended: Sequence[Observation]) -> bool:
+    return _is_outage(now) and sum(map(_out, mended)) < sum(map(_out, now))
+
+
+def _is_outage(observed: Sequence[Observation]) -> bool:
     """Whether most of the replications are slow or stopped for more than a moment."""
-    return 2 * sum(map(_out, now)) > len(now) and sum(map(_out, mended)) < sum(map(_out, now))
+    return 2 * sum(map(_out, observed)) > len(observed)
 
 
 def _out(observed: Observation) -> bool:
