@@ -51,6 +51,8 @@ from sim.reports.html.summary_page import summary_page
 from sim.validation.comparison import compare, ideal_run
 from sim.validation.comparison import document as comparison_document
 
+pytestmark = pytest.mark.usefixtures("compiled_studies")
+
 ROOT = Path(__file__).parents[2]
 
 #: Names that a page must show and not run, in text, in attributes and in charts.
@@ -328,12 +330,6 @@ def test_a_page_loads_nothing() -> None:
         for key in ("src", "href", "xlink:href", "action"):
             assert values.get(key, "#").startswith(("#", "data:"))
     assert not re.findall(r"@import|url\((?!#)", html)
-
-
-def test_a_page_is_the_same_each_time(command: Command) -> None:
-    _, _, first = command(*SMALL)
-    _, _, second = command(*SMALL)
-    assert first == second
 
 
 def test_the_command_makes_the_page_again(command: Command) -> None:

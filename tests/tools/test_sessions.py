@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -118,10 +119,24 @@ def session(
     return done, ran
 
 
-@pytest.mark.parametrize("processes", [1, 2, 5])
-def test_every_test_runs_once_and_what_measures_runs_alone(processes: int, tmp_path: Path) -> None:
-    done, ran = session(tmp_path, "-n", str(processes), "--most-cpu", "tests/unit=50")
-    assert done.returncode == 0, done.stdout
+#: Number of processes, that of the one with the compiled model, and the CPU that tests/unit may
+#: take, s.
+SESSIONS = {
+    "one process": ("1", None, "50"),
+    "two, and no CPU for unit tests": ("2", None, "0"),
+    "five, of which one has the compiled model": ("5", "4", "50"),
+}
+
+
+@pytest.mark.parametrize(("processes", "compiled", "most"), SESSIONS.values(), ids=SESSIONS)
+def test_every_test_runs_once_and_what_measures_runs_alone(
+    processes: str, compiled: str | None, most: str, tmp_path: Path
+) -> None:
+    limit = ("--most-cpu", f"tests/unit={most}")
+    done, ran = session(tmp_path, "-n", processes, *limit, compiled=compiled)
+    # Tests that take too much CPU fail the session.
+    assert done.returncode == (most == "0"), done.stdout
+    assert ("error: expected at most 0 s" in done.stdout) == (most == "0")
     assert re.search(r"tests/unit took \d s of CPU\n", done.stdout), done.stdout
     counts: defaultdict[str, int] = defaultdict(int)
     for each in ran:
@@ -138,31 +153,20 @@ def test_every_test_runs_once_and_what_measures_runs_alone(processes: int, tmp_p
     assert max(each.ended for each in together) <= min(each.began for each in alone)
     # They come last, so that the others need not wait for them.
     assert max(each.ended for each in ran) == max(each.ended for each in measuring)
-    if processes == 5:
-        of = {
-            kind: {each.process for each in ran if each.kind is kind}
-            for kind in (*COMPUTING, Kind.SERVES)
-        }
-        assert not set().union(*(of[kind] for kind in COMPUTING)) & of[Kind.SERVES]
+    if compiled is not None:
+        assert_kinds_keep_apart(ran)
 
 
-def test_what_has_the_compiled_model_runs_nothing_but_predictions(tmp_path: Path) -> None:
-    done, ran = session(tmp_path, "-n", "4", compiled="3")
-    assert done.returncode == 0, done.stdout
-    assert len(ran) == sum(FILES.values())
+def assert_kinds_keep_apart(ran: Sequence[Ran]) -> None:
+    """What computes and what serves has processes of its own, and so has the compiled model."""
     kinds: defaultdict[int, set[Kind]] = defaultdict(set)
     for each in ran:
         kinds[each.process].add(each.kind)
+    assert not [its for its in kinds.values() if Kind.SERVES in its and its & COMPUTING]
     assert any(its <= {Kind.PREDICTS, Kind.BROWSES} for its in kinds.values())
     began = min(each.began for each in ran if each.kind is Kind.BROWSES)
     # The last of each process may be held back.
     assert sum(each.ended > began for each in ran if each.kind is Kind.SERVES) <= 2
-
-
-def test_tests_that_take_too_much_cpu_fail_the_session(tmp_path: Path) -> None:
-    done, _ = session(tmp_path, "-n", "2", "--most-cpu", "tests/unit=0")
-    assert done.returncode == 1
-    assert "error: expected at most 0 s" in done.stdout
 
 
 def test_every_kind_has_a_process() -> None:
