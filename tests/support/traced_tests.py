@@ -2,7 +2,8 @@
 
 A tracer makes what it traces twice as slow, changes how long it takes, and must not see property
 tests, whose examples are chance. So it is stopped while any other test runs, and the processes that
-such a test starts are not traced either. Without ``coverage run`` the plugin does nothing.
+such a test starts are not traced either; and so it is while tests are collected. Without ``coverage
+run`` the plugin does nothing.
 """
 
 from __future__ import annotations
@@ -31,6 +32,16 @@ def pytest_sessionstart() -> None:
         for module in pkgutil.walk_packages(sim.__path__, "sim."):
             if module.name not in RUNS:
                 import_module(module.name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without the tracer: thousands of tests, in each of the session's processes."""
+    measured = coverage.Coverage.current()
+    if measured is None:
+        return (yield)
+    with untraced(measured):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
