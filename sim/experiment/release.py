@@ -200,7 +200,15 @@ BEHAVIOURS: Final[dict[str, tuple[Change, ...]]] = {
         ),
     ),
     "drain_timeout": (
-        Change("20.1.0", None, "http/parser.py", 36, "data = self.mesg.body.read(8192)"),
+        # Until 23.0 that waits for the next request on the connection.
+        Change(
+            "20.1.0",
+            0.0,
+            _GTHREAD,
+            251,
+            "self.poller.register(conn.sock, selectors.EVENT_READ,",
+        ),
+        Change("24.0.0", None, _GTHREAD, 360, "conn.parser.finish_body()"),
         Change(
             "26.0.0",
             5.0,

@@ -72,12 +72,18 @@ ROWS: Final[dict[str, Row]] = {
     "drain_timeout": Row(
         "`gthread`",
         "a body that the application has not read is read for",
-        {None: "as long as the client sends", 5.0: "5 s at most"},
+        {
+            0.0: "no time: the poller has the connection until more of it comes",
+            None: "as long as the client sends, in its pool thread",
+            5.0: "5 s at most",
+        },
+        (f"{_MODEL}how_long_an_unread_body_holds_a_thread",),
     ),
     "gthread_closing": Row(
         "`gthread`",
         "closing a connection of a `gthread` worker",
         {"at once": "is done at once", "linger": "waits up to 2 s for the client to close"},
+        (f"{_MODEL}whether_closing_waits_for_the_client",),
     ),
     "stop_seen": Row(
         "`gthread`",
@@ -129,6 +135,7 @@ ROWS: Final[dict[str, Row]] = {
         "`sync`",
         "closing a connection of a `sync` worker",
         {"at once": "is done at once", "linger": "waits up to 2 s for the client to close"},
+        (f"{_MODEL}whether_closing_waits_for_the_client",),
     ),
     "asgi_idle": Row(
         "`asgi`",
@@ -195,6 +202,7 @@ ROWS: Final[dict[str, Row]] = {
         "master",
         "signals that wait for the main loop",
         {5: "5 at most; more are lost", None: "are all kept"},
+        (f"{_MODEL}how_many_signals_a_busy_master_keeps",),
     ),
 }
 
@@ -206,7 +214,7 @@ def table(part: str) -> str:
         if row.part == part:
             changes = "<br>".join(change(row, each) for each in BEHAVIOURS[name])
             tests = "<br>".join(f"`{test.rpartition('::')[2]}`" for test in row.tests)
-            lines.append(f"| {row.question} | {changes} | {tests or 'its source only'} |")
+            lines.append(f"| {row.question} | {changes} | {tests} |")
     return "\n".join(lines)
 
 

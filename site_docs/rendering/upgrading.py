@@ -44,7 +44,10 @@ ADVICE: Final[Mapping[str, tuple[str, ...]]] = {
     "finished_by": ("Nothing",),
     "at_limit": ("Now `worker_connections = threads` gives one queue (24 and later)",),
     "data_timeout": ("Nothing",),
-    "drain_timeout": ("Nothing; a body that the application does not read closes its connection",),
+    "drain_timeout": (
+        "Have the application read bodies, or a proxy send them whole; or skip to 26",
+        "Nothing; a body that the application does not read closes its connection",
+    ),
     "gthread_closing": ("Have clients and proxies close when the server does",),
     "stop_seen": ("Nothing",),
     "stopping": ("Drop the workarounds for resets at a reload and at `max_requests`",),

@@ -102,6 +102,45 @@ DEFER = ("25.3.0", "26.2.0", "27.0.0", "27.0.1")
 KEPT = 5 + Server().keepalive
 
 
+#: Releases that close gracefully, and read an unread body for 5 s at most.
+GRACEFUL = ("26.2.0", "27.0.0", "27.0.1")
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_how_long_an_unread_body_holds_a_thread(release: str) -> None:
+    """The clients of kept connections send for 12 s what the application does not read."""
+    rows = (TraceRow(0.0, 0.01, 0.0), TraceRow(1.0, 0.01, 0.0))
+    traffic = Traffic(
+        arrivals="trace",
+        trace=rows,
+        connection="keepalive",
+        body=Distribution("const", (12,)),
+        reads_body=False,
+    )
+    second = predict(experiment(release, traffic)).requests[1]
+    held = 1.0 if release in OLD else 5.0 if release in GRACEFUL else 12.0
+    assert second.started == pytest.approx(held, abs=0.1)
+
+
+@pytest.mark.parametrize("worker_class", ["gthread", "sync"])
+@pytest.mark.parametrize("release", ALL)
+def test_whether_closing_waits_for_the_client(release: str, worker_class: str) -> None:
+    """The first client takes 1 s to read its response, and closes then."""
+    rows = (TraceRow(0.0, 0.01, 0.0), TraceRow(0.3, 0.01, 0.0))
+    traffic = Traffic(arrivals="trace", trace=rows, read=Distribution("const", (1.0,)))
+    second = predict(experiment(release, traffic, worker_class=worker_class)).requests[1]
+    assert second.started == pytest.approx(1.0 if release in GRACEFUL else 0.3, abs=0.1)
+
+
+@pytest.mark.parametrize("release", ALL)
+def test_how_many_signals_a_busy_master_keeps(release: str) -> None:
+    """Seven come while it forks for the first: old ones keep five."""
+    late = (Signal(1.001 + 0.0005 * number, "TTIN", "master") for number in range(7))
+    run = predict(experiment(release, quiet(), Signal(1.0, "TTIN", "master"), *late))
+    forks = sum(event.kind == "fork" and event.time > 0 for event in run.events)
+    assert forks == (6 if release in OLD else 8)
+
+
 @pytest.mark.parametrize("release", ALL)
 def test_when_an_idle_worker_sees_sigterm(release: str) -> None:
     traffic = quiet()

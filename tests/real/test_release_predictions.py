@@ -143,7 +143,7 @@ LOOKS = {
     ),
     "a hang in post_fork": Look(
         post_fork,
-        (OLDEST, NEWEST),
+        (OLDEST, POLLER_FIRST, NEWEST),
         lambda run: {kind: first(run, kind, "worker 3") for kind in ("fork", "timeout", "ready")},
     ),
     "a long request at max_requests": Look(

@@ -14,6 +14,7 @@ from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Signal
+from sim.experiment.release import BEHAVIOURS
 
 
 def nothing(_: str) -> None:
@@ -71,6 +72,17 @@ def test_a_directory_that_cannot_be_written_to_is_refused(
     monkeypatch.setenv(releases.CACHE, str(file / "cache"))
     with pytest.raises(ExperimentError, match="cannot keep Gunicorn 23"):
         releases.gunicorn("23.0.0", nothing)
+
+
+def test_the_oldest_release_has_the_lines_of_source_that_the_model_names() -> None:
+    """Most behaviours began with it; `tests/unit/test_release.py` holds those of the installed."""
+    directory = releases.quietly("20.1.0").directory
+    assert directory is not None
+    begun = [each[0] for each in BEHAVIOURS.values() if each[0].since == "20.1.0"]
+    assert len(begun) > 15
+    for change in begun:
+        lines = (directory / "gunicorn" / change.file).read_text(encoding="utf-8").splitlines()
+        assert lines[change.line - 1].strip() == change.source
 
 
 @pytest.mark.parametrize("release", ["20.1.0", "23.0.0"])
