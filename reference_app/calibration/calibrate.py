@@ -8,7 +8,12 @@ from statistics import fmean
 
 from reference_app.calibration.handover import handover
 from reference_app.calibration.life import life_costs
-from reference_app.calibration.memory import OUR_SERVERS, SERVERS, memory_costs
+from reference_app.calibration.memory import (
+    OUR_SERVERS,
+    SERVERS,
+    measures_threads,
+    memory_costs,
+)
 from reference_app.calibration.requests import Demand, application_costs, request_costs
 from reference_app.calibration.shares import LOADS, accept_shares
 from reference_app.rig.server import Application
@@ -108,14 +113,15 @@ def calibrate(
         tell: told of each step.
         gunicorn: the release to run. The shares of the accepts are the scheduler's, and measured
             with the newest release that the model knows.
-        worker_class: whose steps of a request and of a process's life to measure. Shares and memory
-            are measured with ``gthread``.
+        worker_class: whose steps of a request and of a process's life to measure, and whose memory.
+            Shares are measured with ``gthread``.
 
     Raises:
         ExperimentError: when the application does not boot or answer.
     """
     rounds, demands = _Rounds(), []
     servers = OUR_SERVERS if application is None else SERVERS
+    servers -= not measures_threads(worker_class, ours=application is None)
     round_s = LIFE_S + REQUESTS_S + (0.0 if application is None else THEIRS_S)
     steps = _Steps(tell, ROUNDS * round_s + servers * MEMORY_S + len(LOADS) * SHARES_S)
     for number in range(1, ROUNDS + 1):
@@ -143,7 +149,9 @@ def calibrate(
             steps.advance(THEIRS_S)
         rounds.add(of_requests)
     steps.begin("what processes and threads take of the memory")
-    memory = memory_costs(application, path, lambda: steps.advance(MEMORY_S), gunicorn)
+    memory = memory_costs(
+        application, path, lambda: steps.advance(MEMORY_S), gunicorn, worker_class
+    )
     shares = {}
     for load in LOADS:
         steps.begin(f"which worker accepts: {load}")

@@ -9,15 +9,16 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from reference_app.rig.address import HOST
-from reference_app.rig.memory import measure_memory
+from reference_app.rig.memory import many_threads, measure_memory
 from reference_app.rig.server import Application, RunningServer, running_server
 from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.experiment.memory_costs import MemoryCosts
 from sim.experiment.release import NEWEST
+from sim.experiment.worker_class import TRAITS, WorkerClass
 
 #: Servers that are measured: one without `preload_app`, and three with it, of which one has frozen
-#: it and one has many pool threads; of our own service three with LaunchDarkly too.
+#: it and one has many threads, if its class has any; of our service three with LaunchDarkly too.
 SERVERS = 4
 OUR_SERVERS = 7
 
@@ -34,6 +35,7 @@ def memory_costs(
     path: str,
     advance: Callable[[], None],
     gunicorn: str = NEWEST,
+    worker_class: WorkerClass = "gthread",
 ) -> MemoryCosts:
     """Measure, on real Gunicorn, what processes and threads take, in bytes.
 
@@ -43,10 +45,13 @@ def memory_costs(
         path: to ask it for; ours has its own.
         advance: called after each of the `SERVERS`, or `OUR_SERVERS`.
         gunicorn: the release to run.
+        worker_class: to run; instead of ``sync`` it is ``gthread``, which takes as much and has
+            threads.
 
     Raises:
         ExperimentError: when a server does not boot or answer, or the kernel does not tell.
     """
+    measured = measured_class(worker_class)
 
     def serve(experiment: Experiment) -> AbstractContextManager[RunningServer]:
         server = replace(experiment.server, gunicorn=gunicorn)
@@ -56,8 +61,25 @@ def memory_costs(
         occupy(server.port, path, experiment)
 
     if application is None:
-        return measure_memory(serve, advance=advance)
-    return measure_memory(serve, exercise, launchdarkly=False, advance=advance)
+        return measure_memory(serve, advance=advance, worker_class=measured)
+    return measure_memory(
+        serve,
+        exercise,
+        launchdarkly=False,
+        functions=False,
+        advance=advance,
+        worker_class=measured,
+    )
+
+
+def measured_class(worker_class: WorkerClass) -> WorkerClass:
+    """The worker class whose memory is that of ``worker_class``."""
+    return worker_class if TRAITS[worker_class].event_loop else "gthread"
+
+
+def measures_threads(worker_class: WorkerClass, *, ours: bool) -> bool:
+    """Whether `memory_costs` measures what a thread takes, of our service or of another."""
+    return many_threads(measured_class(worker_class), functions=ours) > 1
 
 
 def occupy(port: int, path: str, experiment: Experiment) -> None:

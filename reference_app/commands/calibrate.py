@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reference_app.calibration.calibrate import Calibration, calibrate
+from reference_app.calibration.memory import measures_threads
 from reference_app.calibration.requests import Demand
 from reference_app.rig import releases
 from reference_app.rig.processor import processor
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
         )
     cores = len(os.sched_getaffinity(0))
     costs = race_fit.fitted(result.measured, result.shares, cores)
-    host = costs_file.CostsFile(costs, result.memory, gunicorn, _machine(cores))
+    host = costs_file.CostsFile(costs, result.memory, gunicorn, _machine(cores), worker_class)
     with whole_file(path) as file:
         file.write(costs_file.text(host, _about(args, result, costs, cores), _notes(result)))
     write_stdout("\n".join(_report(path, result, costs, cores)) + "\n")
@@ -85,8 +86,7 @@ def _about(
     yield (
         f"What the steps of a request and of a process's life cost {target}, in s, and what its "
         "processes take of the memory, in bytes, for `python -m sim --costs FILE`. Written by "
-        f"`python -m reference_app calibrate`; worker_class {result.worker_class} served the "
-        "requests."
+        "`python -m reference_app calibrate`."
     )
     yield (
         f"Measured {now:%Y-%m-%d %H:%M} UTC on the machine below, CPython "
@@ -116,6 +116,8 @@ def _notes(result: Calibration) -> dict[str, str]:
     for name in ("wake_first", "wake_owed", "wake_overtake", "wake_idle", "pull"):
         notes[name] = "The default: of the scheduler's traces, not measured here."
     notes["exit"] = "The default."
+    if not measures_threads(result.worker_class, ours=result.demand is None):
+        notes["thread"] = "The default."
     if result.demand is not None:
         # Of an application that is not ours we do not know the flags.
         notes["flag_client"] = notes["preloaded_client_copied"] = "The default."

@@ -16,9 +16,12 @@ from reference_app.rig.client_process import replay
 from reference_app.rig.rig_config import COLLECT
 from reference_app.rig.server import RunningServer, running_server
 from sim.errors import ExperimentError
-from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
+from sim.experiment import Experiment, LaunchDarkly, Server, Traffic, WorkerClass
 from sim.experiment.distribution import Distribution
+from sim.experiment.endpoint import TOTAL_TOKENS
 from sim.experiment.memory_costs import MemoryCosts
+from sim.experiment.release_defaults import default_memory
+from sim.experiment.worker_class import TRAITS
 from sim.run import Memory
 
 #: Workers of the servers that are measured, which show what more of them take.
@@ -121,9 +124,13 @@ def measure_memory(
     exercise: Callable[[RunningServer, Experiment], None] = exercise,
     *,
     launchdarkly: bool = True,
+    functions: bool = True,
     advance: Callable[[], None] = lambda: None,
+    worker_class: WorkerClass = "gthread",
 ) -> MemoryCosts:
     """Learn this machine's `MemoryCosts` from four servers, or seven; some 2 s each.
+
+    One less of a worker class without threads.
 
     What full collections copy of a preloaded application is the difference to a server that has
     frozen it: in the others, automatic collections may have copied a part before the first look.
@@ -132,7 +139,10 @@ def measure_memory(
         serve: starts a server.
         exercise: sends it requests until every pool thread has run.
         launchdarkly: whether to measure the LaunchDarkly client too; if not, the defaults hold.
+        functions: whether an ASGI application has plain functions, which run in threads; if not,
+            the default of a thread holds.
         advance: called after each server.
+        worker_class: of the servers.
 
     Raises:
         ExperimentError: when a server does not boot, or the kernel does not tell what memory
@@ -144,7 +154,13 @@ def measure_memory(
     ) -> tuple[Memory, Memory]:
         """The memory before and after the workers' full collections."""
         experiment = replace(
-            experiment_of(WORKERS, threads, preload=preload, launchdarkly=enabled),
+            experiment_of(
+                WORKERS,
+                threads,
+                preload=preload,
+                launchdarkly=enabled,
+                worker_class=worker_class,
+            ),
             gc_freeze=freeze,
         )
         with serve(experiment) as server:
@@ -163,18 +179,21 @@ def measure_memory(
     own_first, own = look(1, preload=False)
     _, lasting = look(1, preload=True)
     _, frozen = look(1, preload=True, freeze=True)
-    _, threaded = look(MANY_THREADS, preload=True)
-    costs = MemoryCosts(
+    costs = replace(
+        default_memory(worker_class),
         shared=own.shared,
         master=own.master,
         worker=own.worker,
         preloaded_shared=lasting.shared,
         preloaded_master=lasting.master,
         preloaded_worker=lasting.worker,
-        thread=_more(threaded, lasting) / (MANY_THREADS - 1),
         copied=_more(own, own_first),
         preloaded_copied=_more(lasting, frozen),
     )
+    threads = many_threads(worker_class, functions=functions)
+    if threads > 1:
+        _, threaded = look(threads, preload=True)
+        costs = replace(costs, thread=_more(threaded, lasting) / (threads - 1))
     if not launchdarkly:
         return costs
     _, own_client = look(1, preload=False, enabled=True)
@@ -192,16 +211,41 @@ def _more(one: Memory, other: Memory) -> float:
     return max(0.0, (one.total - other.total) / WORKERS)
 
 
-def experiment_of(workers: int, threads: int, *, preload: bool, launchdarkly: bool) -> Experiment:
+def many_threads(worker_class: WorkerClass, *, functions: bool = True) -> int:
+    """Threads of the server that shows what one of them takes; 1 where the class has none.
+
+    Of an ASGI class they are anyio's, which run plain ``functions``.
+    """
+    traits = TRAITS[worker_class]
+    if traits.asgi:
+        return TOTAL_TOKENS if functions else 1
+    return MANY_THREADS if traits.threads else 1
+
+
+def experiment_of(
+    workers: int,
+    threads: int,
+    *,
+    preload: bool,
+    launchdarkly: bool,
+    worker_class: WorkerClass = "gthread",
+) -> Experiment:
     """A server, and closed-loop traffic that makes every pool start all its threads."""
     requests = REQUESTS * workers
+    traits = TRAITS[worker_class]
     return Experiment(
-        Server(workers=workers, threads=threads, worker_class="gthread", preload_app=preload),
+        Server(
+            workers=workers,
+            threads=threads if traits.threads else 1,
+            worker_class=worker_class,
+            preload_app=preload,
+        ),
         launchdarkly=replace(LaunchDarkly(), enabled=launchdarkly, latency=0.0),
         traffic=Traffic(
             arrivals="closed",
             users=3 * workers * threads,
             requests=max(requests, 6 * workers * threads),
             io=Distribution("const", (0.01,)),
+            endpoint="def" if traits.asgi and threads > 1 else "async",
         ),
     )

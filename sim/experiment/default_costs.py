@@ -25,8 +25,16 @@ RELEASES: Final[dict[str, dict[str, float]]] = {
     for entry in tables("release_costs.toml")["release"]
 }
 
+_OF_CLASSES: Final = tables("class_costs.toml")["worker_class"]
+
 #: By worker class with costs of its own: multiples of ``DEFAULTS["costs"]``, by key.
 CLASSES: Final[dict[str, dict[str, float]]] = {
     entry["name"]: {key: float(value) for key, value in entry["times"].items()}
-    for entry in tables("class_costs.toml")["worker_class"]
+    for entry in _OF_CLASSES
+}
+
+#: By the same worker classes: what stands in place of ``DEFAULTS["memory"]``, bytes by key.
+CLASS_MEMORY: Final[dict[str, dict[str, float]]] = {
+    entry["name"]: {key: float(value) for key, value in entry["memory"].items()}
+    for entry in _OF_CLASSES
 }

@@ -19,7 +19,12 @@ from sim.experiment.launchdarkly import LaunchDarkly
 from sim.experiment.memory_costs import MemoryCosts
 from sim.experiment.probe import Probe, check_probes
 from sim.experiment.proxy import Proxy
-from sim.experiment.release_defaults import are_default, default_costs
+from sim.experiment.release_defaults import (
+    are_default,
+    default_costs,
+    default_memory,
+    is_default_memory,
+)
 from sim.experiment.server import Server
 from sim.experiment.traffic import MAX_REQUESTS, Traffic
 
@@ -40,7 +45,8 @@ class Experiment:
         seed: of every random stream; same experiment and seed, same prediction.
         replications: independent repetitions, each with its own arrivals and demands.
         disturbances: what goes wrong, by time.
-        memory: what processes and threads take of the host's memory.
+        memory: what processes and threads take of the host's memory. The defaults of any worker
+            class become those of the server's.
         proxy: what stands between the clients and Gunicorn.
         probes: of the container that the server runs in, by which a kubelet restarts it; none where
             nothing does.
@@ -66,6 +72,8 @@ class Experiment:
         check_whole("replications", self.replications, 1, 10_000)
         if are_default(self.costs):
             object.__setattr__(self, "costs", default_costs(*self.server.costs_of))
+        if is_default_memory(self.memory):
+            object.__setattr__(self, "memory", default_memory(self.server.worker_class))
         check_probes(self.probes)
         if len(self.disturbances) > MAX_DISTURBANCES:
             raise ExperimentError(

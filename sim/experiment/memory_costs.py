@@ -20,7 +20,7 @@ class MemoryCosts:
     copies much of what `preload_app` had saved. `gc.freeze` in the master would prevent it.
 
     The defaults are those of ``default_costs.toml``: the reference service (Flask 3.1, LaunchDarkly
-    SDK 9.18) after some requests, on the machine and the day that the file names.
+    SDK 9.20) after some requests, on the machine and the day that the file names.
 
     Attributes:
         shared: pages that several processes share, counted once.

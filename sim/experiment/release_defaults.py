@@ -7,7 +7,8 @@ from dataclasses import replace
 from functools import cache
 
 from sim.experiment.costs import Costs
-from sim.experiment.default_costs import CLASSES, RELEASES
+from sim.experiment.default_costs import CLASS_MEMORY, CLASSES, RELEASES
+from sim.experiment.memory_costs import MemoryCosts
 from sim.experiment.release import KNOWN
 
 
@@ -49,3 +50,15 @@ def are_default(costs: Costs) -> bool:
     """Whether ``costs`` are the defaults of any release or worker class."""
     defaults = (*map(_costs_since, RELEASES), *map(_costs_of, CLASSES))
     return any(costs is known or costs == known for known in defaults)
+
+
+@cache
+def default_memory(worker_class: str = "gthread") -> MemoryCosts:
+    """What processes take by default with a worker class, whatever the release."""
+    return replace(MemoryCosts(), **CLASS_MEMORY.get(worker_class, {}))
+
+
+def is_default_memory(memory: MemoryCosts) -> bool:
+    """Whether ``memory`` is the default of any worker class."""
+    defaults = (MemoryCosts(), *map(default_memory, CLASS_MEMORY))
+    return any(memory is known or memory == known for known in defaults)

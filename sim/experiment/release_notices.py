@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from sim.experiment.release import KNOWN
-from sim.experiment.release_defaults import alike_since
+from sim.experiment.release_defaults import alike_since, default_costs
 from sim.experiment.server import Server
 
 #: Where a limit on connections is safe, and where it is not.
@@ -39,21 +39,34 @@ def installed_notices(installed: str | None, predicted: str) -> tuple[str, ...]:
     )
 
 
-def costs_notices(path: str, measured: str | None, predicted: str) -> list[str]:
-    """A notice if the costs in a file were measured with a release that others cost less or more.
+def costs_notices(
+    path: str, measured: str | None, predicted: Server, worker_class: str | None = None
+) -> list[str]:
+    """Notices if the costs in a file are of a release, or of a worker class, that has others.
 
     Args:
         path: of the file.
         measured: the release that the file names; None where it names none.
-        predicted: the experiment's.
+        predicted: the experiment's server.
+        worker_class: that the file names; None where it names none.
     """
-    if measured is None or alike_since(measured) == alike_since(predicted):
-        return []
-    return [
-        f"The costs in {path} were measured with Gunicorn {measured}; Gunicorn {predicted}, which "
-        "is predicted, has others. `python -m reference_app calibrate --gunicorn "
-        f"{predicted}` measures them."
-    ]
+    notices = []
+    number, other = predicted.gunicorn, predicted.worker_class
+    if measured is not None and alike_since(measured) != alike_since(number):
+        notices.append(
+            f"The costs in {path} were measured with Gunicorn {measured}; Gunicorn {number}, which "
+            "is predicted, has others. `python -m reference_app calibrate --gunicorn "
+            f"{number}` measures them."
+        )
+    if worker_class is not None and default_costs(number, worker_class) != default_costs(
+        number, other
+    ):
+        notices.append(
+            f"The costs in {path} were measured with worker class {worker_class}; {other}, which "
+            "is predicted, has others. `python -m reference_app calibrate --worker-class "
+            f"{other}` measures them."
+        )
+    return notices
 
 
 def limit_notices(servers: Iterable[Server]) -> tuple[str, ...]:

@@ -34,6 +34,9 @@ class Traits:
         keeps: whether it keeps a connection after a response.
         slot: what holds one request that it has begun.
         waits_for: what a request waits for until its code runs.
+        copies_at_boot: whether its boot writes to every object that a collection would visit, and
+            so copies what the first collection would: `_patch_existing_locks` looks at them all
+            (gevent/monkey/_patch_thread_common.py).
         extra: our optional extra that brings what it needs; None where Gunicorn suffices.
         packages: top-level modules that it imports, beside Gunicorn's.
     """
@@ -47,6 +50,7 @@ class Traits:
     keeps: bool = True
     slot: str = "thread"
     waits_for: str = "a thread"
+    copies_at_boot: bool = False
     extra: str | None = None
     packages: tuple[str, ...] = ()
 
@@ -76,6 +80,7 @@ TRAITS: Final = MappingProxyType(
             limit=True,
             slot="connection",
             waits_for="the event loop",
+            copies_at_boot=True,
             extra="gevent",
             packages=("gevent", "packaging"),
         ),

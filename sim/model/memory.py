@@ -38,12 +38,13 @@ def predict_memory(experiment: Experiment) -> Memory:
     if experiment.launchdarkly.enabled:
         worker += costs.flag_client
     total = shared + master + server.workers * worker
+    at_first = total if server.traits.copies_at_boot else total - server.workers * copied
     return Memory(
         total=round(total),
         shared=round(shared),
         master=round(master),
         worker=round(worker),
-        total_at_first=(None if experiment.gc_freeze else round(total - server.workers * copied)),
+        total_at_first=None if experiment.gc_freeze else round(at_first),
     )
 
 

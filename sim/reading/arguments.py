@@ -365,7 +365,7 @@ def _take_costs(
     )
     for table, costs in (("costs", host.costs), ("memory", host.memory)):
         changes[table] = {cost.name: getattr(costs, cost.name) for cost in fields(costs)}
-    return costs_notices(args.costs, host.gunicorn, described.server.gunicorn)
+    return costs_notices(args.costs, host.gunicorn, described.server, host.worker_class)
 
 
 def _take_release(

@@ -15,7 +15,8 @@ from sim.errors import ExperimentError
 from sim.experiment.costs import Costs
 from sim.experiment.memory_costs import MemoryCosts
 from sim.experiment.release import KNOWN, NEWEST
-from sim.experiment.release_defaults import default_costs
+from sim.experiment.release_defaults import default_costs, default_memory
+from sim.experiment.worker_class import WORKER_CLASSES
 from sim.reading import toml_file
 
 
@@ -27,16 +28,18 @@ class CostsFile(NamedTuple):
         memory: of the processes.
         gunicorn: the release that they were measured with; None where the file does not say.
         machine: that they were measured on, in words; None where the file does not say.
+        worker_class: that they were measured with; None where the file does not say.
     """
 
     costs: Costs
     memory: MemoryCosts
     gunicorn: str | None = None
     machine: str | None = None
+    worker_class: str | None = None
 
 
 #: What stands above the tables, and what is in them.
-_TOP: Final = ("gunicorn", "machine")
+_TOP: Final = ("gunicorn", "worker_class", "machine")
 _TABLES: Final = ("costs", "memory")
 
 
@@ -67,7 +70,13 @@ def read(path: Path, base: CostsFile | None = None) -> CostsFile:
             f"{path}: gunicorn is {number!r}; expected one of the releases that the model knows: "
             f"{', '.join(KNOWN)}"
         )
-    base = base or CostsFile(default_costs(number or NEWEST), MemoryCosts())
+    worker_class = top["worker_class"]
+    if worker_class is not None and worker_class not in WORKER_CLASSES:
+        raise ExperimentError(
+            f"{path}: worker_class is {worker_class!r}; expected one of {', '.join(WORKER_CLASSES)}"
+        )
+    of = worker_class or "gthread"
+    base = base or CostsFile(default_costs(number or NEWEST, of), default_memory(of))
     costs, memory = (
         toml_file.parse_table(document.get(table, {}), type(values), f"{path}: [{table}]")
         for table, values in (("costs", base.costs), ("memory", base.memory))

@@ -60,6 +60,11 @@ def test_what_is_frozen_stays_shared(server: Server, launchdarkly: bool, expecte
     assert frozen.total == predict_memory(replace(experiment, gc_freeze=False)).total_at_first
 
 
+def test_a_class_that_copies_at_boot_takes_all_of_it_from_the_start() -> None:
+    gevent = Experiment(Server(workers=2, preload_app=True, worker_class="gevent"), memory=COSTS)
+    assert predict_memory(gevent) == Memory(204, 150, 30, 12, 204)
+
+
 def test_an_experiment_says_what_processes_take() -> None:
     experiment = Experiment(memory=COSTS)
     assert from_dict(to_dict(experiment), "here") == experiment

@@ -35,3 +35,21 @@ def test_real_servers_take_what_two_workers_have_taught() -> None:
         for part in ("total", "shared", "master", "worker"):
             was = getattr(measured, part)
             assert getattr(predicted, part) == pytest.approx(was, rel=0.10), (part, experiment)
+
+
+def test_gevent_workers_take_what_two_of_them_have_taught() -> None:
+    """Twice what others take at first: each looks at every object that it has, and copies it."""
+    learnt = measure_memory(launchdarkly=False, worker_class="gevent")
+    assert learnt.copied < 0.1 * learnt.worker
+    experiment = experiment_of(4, 1, preload=True, launchdarkly=False, worker_class="gevent")
+    with running_server(experiment) as server:
+        exercise(server, experiment)
+        at_first = memory_of(server)
+        collect(server)
+        measured = memory_of(server)
+    predicted = predict_memory(replace(experiment, memory=learnt))
+    assert at_first is not None
+    assert measured is not None
+    assert predicted.total_at_first == pytest.approx(at_first.total, rel=0.10)
+    for part in ("total", "shared", "master", "worker"):
+        assert getattr(predicted, part) == pytest.approx(getattr(measured, part), rel=0.10), part
