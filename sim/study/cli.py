@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from sim.command import called, writable, write_stdout
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.document import to_dict
-from sim.experiment.release_defaults import are_default
+from sim.experiment.release_defaults import are_default, default_costs
 from sim.experiment.release_notices import limit_notices
 from sim.experiment.route import unknown_route
 from sim.model.memory import predict_memory
@@ -28,20 +28,20 @@ from sim.reports.output import (
     show_report,
     write_page,
 )
-from sim.study import compare, documents, sizing, sweep
+from sim.study import compare, documents, sizing, sweep, upgrade
 from sim.study.candidates import SEARCHED, THREADS, Candidate, candidates, default_workers
 from sim.study.carry_out import Submit, add_where, carry_out, interruption
 from sim.study.floor import floored
 from sim.study.memory_size import parse as parse_memory
 from sim.study.objective import Objective, complete
 from sim.study.objective import parse as parse_objective
-from sim.study.observation import UNITS, parse_measure, split_measure
+from sim.study.observation import UNITS, Observation, parse_measure, split_measure
 from sim.study.parameter import KNOWN, Parameter, Value, at
 from sim.study.parameter import parse as parse_parameter
 from sim.study.question import Limits, Question
 from sim.study.sequential import FIRST_STAGE, stages
 from sim.study.sizing import Answer, Choice
-from sim.study.trial import Trial, submitter
+from sim.study.trial import Known, Trial, submitter
 from sim.whole_file import whole_file
 
 #: Most replications at one point, where the command line does not say.
@@ -172,6 +172,7 @@ def _size(args: argparse.Namespace) -> None:
     notices = (
         *notices,
         *_about_servers([choice.candidate.server for choice in _choices(answer)], notices),
+        *_about_costs(question.base, [one.server for one in question.candidates]),
         *_about_trace(experiment),
         *interruption(args, len(known), stopped=stopped),
         *(() if stopped else _about_machines(answer)),
@@ -289,9 +290,11 @@ def _sweep(args: argparse.Namespace) -> None:
         lambda executor: submitter(executor, experiment),
     )
     rows = sweep.rows(varied, known)
+    servers = [at(experiment, row.point).server for row in rows]
     notices = (
         *notices,
-        *_about_servers([at(experiment, row.point).server for row in rows], notices),
+        *_about_servers(servers, notices),
+        *_about_costs(experiment, servers),
         *_about_trace(experiment),
         *interruption(args, len(known), stopped=stopped),
     )
@@ -344,17 +347,27 @@ def _compare(args: argparse.Namespace) -> None:
             "seed, so that both get the same requests"
         )
     replications = args.replications
-    plan = partial(compare.plan, replications)
+    upgrades = upgrade.is_upgrade(*bases)
+
+    def plan(known: Known) -> list[Trial]:
+        troubles = upgrade.plan(replications, known) if upgrades else []
+        return compare.plan(replications, known) + troubles
 
     def submit_to(executor: Executor) -> Submit:
         submits = {
-            point: submitter(executor, base)
-            for point, base in zip(compare.SIDES, bases, strict=True)
+            side: submitter(executor, base)
+            for (side,), base in zip(compare.SIDES, bases, strict=True)
         }
-        return lambda trial: submits[trial.point](Trial((), trial.replication))
+
+        def submit(trial: Trial) -> Future[Observation]:
+            side, *trouble = trial.point
+            return submits[side](Trial(tuple(trouble), trial.replication))
+
+        return submit
 
     known, stopped = carry_out(args, bases, plan, lambda known: len(plan(known)), submit_to)
     contrasts = compare.contrasts(replications, known)
+    changed = upgrade.conclude(replications, known) if upgrades else None
     both = min(sum(trial.point == side for trial in known) for side in compare.SIDES)
     both = min(both, replications)
     notices = (
@@ -367,20 +380,26 @@ def _compare(args: argparse.Namespace) -> None:
     if args.json:
         written = dict(zip(names, map(to_dict, bases), strict=True))
         show_document(
-            documents.compared(written, names, contrasts, both, notices, complete=not stopped)
+            documents.compared(
+                written, names, contrasts, both, notices, changed, complete=not stopped
+            )
         )
     else:
         from sim.study.compare_report import print_contrasts  # noqa: PLC0415
 
         runs = {name: base.server.gunicorn for name, base in zip(names, bases, strict=True)}
-        show_report(lambda console: print_contrasts(console, names, runs, contrasts, both, notices))
+        show_report(
+            lambda console: print_contrasts(console, names, runs, contrasts, both, notices, changed)
+        )
     if stopped:
         raise KeyboardInterrupt
     if page is not None:
         from sim.study.compare_page import compare_page  # noqa: PLC0415
 
         sides_of = dict(zip(names, bases, strict=True))
-        write_page(compare_page(names, sides_of, contrasts, both, notices, args.makes_again), page)
+        write_page(
+            compare_page(names, sides_of, contrasts, both, notices, args.makes_again, changed), page
+        )
 
 
 def _reroute(args: argparse.Namespace) -> str:
@@ -476,6 +495,19 @@ def _about_applications(servers: Iterable[Server]) -> tuple[str, ...]:
     return (
         f"Not the same application: {' and '.join(asgi)} {run} ASGI applications, "
         f"{' and '.join(wsgi)} WSGI applications.",
+    )
+
+
+def _about_costs(base: Experiment, servers: Iterable[Server]) -> tuple[str, ...]:
+    """A notice where costs that were given are those of servers which cost otherwise."""
+    if are_default(base.costs):
+        return ()
+    classes = {default_costs(*server.costs_of): server.worker_class for server in servers}
+    if len(classes) < 2:
+        return ()
+    return (
+        f"The costs that were given are of one worker class, and {' and '.join(classes.values())} "
+        "cost otherwise: compare these with the default costs, or each with costs of its own.",
     )
 
 

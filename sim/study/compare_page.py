@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sim.experiment import Experiment
-from sim.reports.html.page import Cell, Figure, Key, Page, Rows, Section, Table
+from sim.reports.html.page import Cell, Figure, Key, Number, Page, Rows, Section, Table
 from sim.study.compare import Contrast
-from sim.study.compare_report import FINDINGS, conditions, sentence
+from sim.study.compare_report import (
+    FINDINGS,
+    TROUBLES,
+    about_troubles,
+    busiest,
+    conditions,
+    cost_cells,
+    cost_heads,
+    sentence,
+)
 from sim.study.formatting import heading, value_of
 from sim.study.observation import LATENCIES
 from sim.study.study_page import PageNotices, dots, first_replication, interval_cell, value_cell
+from sim.study.upgrade import Cost, Upgrade
 
 
 def compare_page(
@@ -20,6 +30,7 @@ def compare_page(
     replications: int,
     notices: Sequence[str],
     command: str,
+    upgrade: Upgrade | None = None,
 ) -> Page:
     """The page of two servers that get the same requests.
 
@@ -30,11 +41,13 @@ def compare_page(
         replications: of each.
         notices: sentences about the experiments.
         command: that makes the page again.
+        upgrade: what changes besides where they are two releases.
     """
     releases = {side: each.server.gunicorn for side, each in experiments.items()}
     grouped = PageNotices.of(notices)
     sections = [
         Section("measures", "Every measure, beside each other", _measures(contrasts)),
+        *_of_upgrade(upgrade),
         *(
             first_replication(side.lower(), f"{side}: {names[side]}", each)
             for side, each in experiments.items()
@@ -49,6 +62,39 @@ def compare_page(
         sections=tuple(section for section in sections if section is not None),
         assumptions=grouped.assumptions,
         notices=grouped.others,
+    )
+
+
+def _of_upgrade(upgrade: Upgrade | None) -> tuple[Section, ...]:
+    """What changes besides between two releases."""
+    if upgrade is None or not upgrade.troubled:
+        return ()
+    rows = tuple(
+        (
+            TROUBLES[one.name],
+            *(
+                cell
+                for both in zip(_cost(one.a, one.name), _cost(one.b, one.name), strict=True)
+                for cell in both
+            ),
+        )
+        for one in upgrade.troubled
+    )
+    shares = busiest(upgrade)
+    blocks = (
+        *(() if shares is None else (shares,)),
+        about_troubles(upgrade),
+        Table("What each trouble costs", ("", *cost_heads()), rows),
+    )
+    return (Section("troubles", "When something goes wrong", blocks),)
+
+
+def _cost(cost: Cost, trouble: str) -> tuple[Cell, Cell, Cell]:
+    lost, late, back = cost_cells(cost, trouble)
+    return (
+        Number(cost.lost.value, lost),
+        Number(None if cost.late is None else cost.late.value, late),
+        back if cost.restored is None else Number(cost.restored, back),
     )
 
 

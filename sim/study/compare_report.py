@@ -9,10 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from sim.analysis.estimate import Estimate
+from sim.reports.number_text import count
 from sim.reports.prose import print_assumptions, print_prose, print_remarks, print_table
 from sim.study.compare import Contrast, verdict
 from sim.study.formatting import NONE, half_width_of, heading, number, value_of
 from sim.study.observation import unit_of
+from sim.study.troubles import STOP
+from sim.study.upgrade import Cost, Upgrade
 
 FINDINGS = {
     "lower": "B is lower",
@@ -23,6 +26,20 @@ FINDINGS = {
 }
 
 
+#: What each of `sim.study.troubles.TROUBLES` is.
+TROUBLES = {
+    "reload": "a reload (SIGHUP)",
+    STOP: "a stop (SIGTERM)",
+    "hang": "a request hangs",
+}
+
+#: Headings of the columns that `cost_cells` fills, for each side.
+COSTS = ("lost", "late", "threads back after")
+
+#: What becomes of a server that is not to come back.
+STOPPED = "stopped"
+
+
 def print_contrasts(
     console: Console,
     names: Mapping[str, str],
@@ -30,6 +47,7 @@ def print_contrasts(
     contrasts: Sequence[Contrast],
     replications: int,
     notices: Sequence[str] = (),
+    upgrade: Upgrade | None = None,
 ) -> None:
     """Print the verdict and every measure, with ``notices`` at the end, but assumptions first."""
     print_assumptions(console, notices)
@@ -57,7 +75,64 @@ def print_contrasts(
             FINDINGS[one.finding],
         )
     print_table(console, table)
+    if upgrade is not None:
+        _print_upgrade(console, upgrade)
     print_remarks(console, (), notices)
+
+
+def _print_upgrade(console: Console, upgrade: Upgrade) -> None:
+    """Print the share of the busiest worker, and what each trouble costs both sides."""
+    shares = busiest(upgrade)
+    if shares is not None:
+        print_prose(console, shares)
+        console.print()
+    if not upgrade.troubled:
+        return
+    print_prose(console, about_troubles(upgrade), "bold")
+    console.print()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column("", no_wrap=True)
+    for column in cost_heads():
+        table.add_column(column, justify="right", no_wrap=True)
+    for one in upgrade.troubled:
+        sides = zip(cost_cells(one.a, one.name), cost_cells(one.b, one.name), strict=True)
+        table.add_row(TROUBLES[one.name], *(cell for both in sides for cell in both))
+    print_table(console, table)
+
+
+def busiest(upgrade: Upgrade) -> str | None:
+    """The share of the busiest worker on both sides, in a sentence."""
+    a, b = upgrade.busiest
+    if a is None or b is None:
+        return None
+    return (
+        f"The busiest worker ran {100 * a.value:.0f}% of the requests of A, and "
+        f"{100 * b.value:.0f}% of B's."
+    )
+
+
+def about_troubles(upgrade: Upgrade) -> str:
+    """What the table of troubles has."""
+    runs = max(one.replications for one in upgrade.troubled)
+    return (
+        "When something goes wrong: requests without an answer (at a stop, without those refused "
+        "afterwards), requests that waited much longer, and when all threads could serve again "
+        f"({count(runs, 'replication')})."
+    )
+
+
+def cost_heads() -> tuple[str, ...]:
+    """The headings of `cost_cells` of both sides, by turns."""
+    return tuple(f"{heading} {side}" for heading in COSTS for side in ("A", "B"))
+
+
+def cost_cells(cost: Cost, trouble: str) -> tuple[str, str, str]:
+    """What a trouble costs a side, as text: `COSTS`."""
+    if trouble == STOP:
+        back = STOPPED
+    else:
+        back = "never" if cost.restored is None else f"{cost.restored:.1f} s"
+    return value_of(cost.lost, "gone"), value_of(cost.late, "late"), back
 
 
 def sentence(names: Mapping[str, str], contrasts: Sequence[Contrast]) -> str:

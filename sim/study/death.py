@@ -12,6 +12,7 @@ from sim.study.observation import Observation, value_in
 from sim.study.parameter import KILL, Point
 from sim.study.question import observations
 from sim.study.trial import Known, Trial
+from sim.study.troubles import middle
 
 #: Replications, at most.
 REPLICATIONS = 10
@@ -45,8 +46,8 @@ class Death:
 
 def death_point(base: Experiment, point: Point) -> Point | None:
     """The ``point`` with a worker's death; None where nobody knows when the middle will be."""
-    middle = _middle(base)
-    return None if middle is None else (*point, (KILL, middle))
+    when = middle(base)
+    return None if when is None else (*point, (KILL, when))
 
 
 def death_trials(base: Experiment, point: Point, known: Known, most: int) -> list[Trial]:
@@ -62,33 +63,22 @@ def death(base: Experiment, point: Point, known: Known) -> Death | None:
     """What is known of a worker's death; None where nothing is."""
     killed = death_point(base, point)
     observed = [] if killed is None else observations(killed, known)[:REPLICATIONS]
-    middle = _middle(base)
-    if not observed or middle is None:
+    when = middle(base)
+    if not observed or when is None:
         return None
     return Death(
-        at=middle,
+        at=when,
         replications=len(observed),
-        restored=_median(observed, "restored"),
-        drained=_median(observed, "drained"),
-        meanwhile=_median(observed, "meanwhile"),
+        restored=median_of(observed, "restored"),
+        drained=median_of(observed, "drained"),
+        meanwhile=median_of(observed, "meanwhile"),
         lost=fmean(each.gone or 0.0 for each in observed),
         late=fmean(each.late or 0.0 for each in observed),
     )
 
 
-def _median(observed: Sequence[Observation], measure: str) -> float | None:
+def median_of(observed: Sequence[Observation], measure: str) -> float | None:
+    """The median of a time, s; None where half of the observations or more have none."""
     values = (value_in(each, measure) for each in observed)
-    middle = median(math.inf if value is None else value for value in values)
-    return None if math.isinf(middle) else middle
-
-
-def _middle(base: Experiment) -> float | None:
-    """Half of the time over which requests come, s."""
-    traffic = base.traffic
-    if traffic.arrivals == "trace":
-        return float(f"{traffic.trace[-1].arrival_s / 2:.4g}")
-    if traffic.requests is None:
-        return traffic.duration / 2
-    if traffic.arrivals == "closed":
-        return None
-    return float(f"{traffic.requests / traffic.rate / 2:.4g}")
+    in_middle = median(math.inf if value is None else value for value in values)
+    return None if math.isinf(in_middle) else in_middle

@@ -31,6 +31,7 @@ from sim.study.parameter import Point
 from sim.study.question import Judged
 from sim.study.sizing import Answer, Choice
 from sim.study.sweep import Row, Sweep
+from sim.study.upgrade import Cost, Upgrade
 from sim.study.what_if import WhatIf
 
 SIZE = "gunicorn-size/1"
@@ -127,6 +128,7 @@ def compared(
     contrasts: Sequence[Contrast],
     replications: int,
     notices: Sequence[str] = (),
+    upgrade: Upgrade | None = None,
     *,
     complete: bool = True,
 ) -> dict[str, Any]:
@@ -141,6 +143,7 @@ def compared(
         "confidence_level": CONFIDENCE,
         "measures": [_contrast(contrast) for contrast in contrasts],
         "verdict": verdict(contrasts),
+        "upgrade": None if upgrade is None else _upgrade(upgrade),
         "notices": list(notices),
     }
 
@@ -168,6 +171,30 @@ def _contrast(contrast: Contrast) -> dict[str, Any]:
         "b": _estimate(contrast.b),
         "difference": _estimate(contrast.less),
         "finding": contrast.finding,
+    }
+
+
+def _upgrade(changed: Upgrade) -> dict[str, Any]:
+    a, b = changed.busiest
+    return {
+        "busiest_worker_share": {"a": _estimate(a), "b": _estimate(b)},
+        "troubles": [
+            {
+                "trouble": one.name,
+                "replications": one.replications,
+                "a": _cost(one.a),
+                "b": _cost(one.b),
+            }
+            for one in changed.troubled
+        ],
+    }
+
+
+def _cost(cost: Cost) -> dict[str, Any]:
+    return {
+        "lost": _estimate(cost.lost),
+        "delayed": _estimate(cost.late),
+        "capacity_restored_after_s": cost.restored,
     }
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from sim.analysis.estimate import Estimate
 from sim.analysis.quantile import quantile
 from sim.analysis.recovery import Recovery
-from sim.analysis.summary import Route, summarize
+from sim.analysis.summary import Route, Summary, summarize
 from sim.errors import ExperimentError
 from sim.run import OK, Run
 
@@ -43,6 +43,9 @@ class Observation:
             count as infinitely late.
         gone: requests lost in the first disturbance's window.
         late: requests delayed in it.
+        busiest: largest share of the requests that one worker ran, where none was replaced; neither
+            it nor the next is a measure of `UNITS`.
+        refused: requests that found nobody who listens.
         routes: numbers of each route's requests alone, under its name and the measure, as in
             ``/health p99``.
     """
@@ -62,6 +65,8 @@ class Observation:
     meanwhile: float | None = None
     gone: float | None = None
     late: float | None = None
+    busiest: float | None = None
+    refused: float | None = None
     routes: tuple[tuple[str, float | None], ...] = ()
 
 
@@ -184,8 +189,18 @@ def observe(run: Run) -> Observation:
         meanwhile=None if recovery is None else _meanwhile(run, recovery),
         gone=None if recovery is None else recovery.lost,
         late=None if recovery is None else recovery.delayed,
+        busiest=_busiest(summary),
+        refused=summary.outcomes["refused"],
         routes=tuple(pair for route in summary.routes for pair in _of_route(route)),
     )
+
+
+def _busiest(summary: Summary) -> float | None:
+    """The largest share of a worker; None where workers were replaced, or ran nothing."""
+    shares = [worker.share.value for worker in summary.workers if worker.share is not None]
+    if len(summary.workers) > summary.experiment["server"]["workers"]:
+        return None
+    return max(shares, default=None)
 
 
 def _of_route(route: Route) -> Iterator[tuple[str, float | None]]:

@@ -23,6 +23,7 @@ from sim.experiment.document import TABLES, plain
 from sim.reading import experiment_file
 from sim.reading.flags import FLAGS
 from sim.reading.settings import named_worker_class
+from sim.study.troubles import TROUBLE, troubled
 
 #: One value of a parameter, as TOML and JSON can hold it.
 Value = bool | int | float | str
@@ -102,6 +103,8 @@ def at(base: Experiment, point: Point) -> Experiment:
             base = _paced(base, float(value))
         elif name == KILL:
             base = replace(base, disturbances=(Signal(float(value), "KILL"),))
+        elif name == TROUBLE:
+            base = troubled(base, str(value))
         else:
             table, field = KNOWN[name]
             document.setdefault(table, {})[field] = value

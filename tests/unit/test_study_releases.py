@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,54 @@ def test_nobody_is_answered_by_the_release_that_spins(
     rows = {row["measure"]: row for row in document["measures"]}
     assert rows["lost"]["a"]["value"] > 0.99
     assert rows["lost"]["b"]["value"] == 0
+
+
+def test_what_an_upgrade_changes_where_something_goes_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A reload loses requests of 23.0.0 only, a stop those of both; a hang ends no worker."""
+    path = tmp_path / "gunicorn.conf.py"
+    settings = "workers = 2\nthreads = 4\ntimeout = 5\nmax_requests = 100\n"
+    path.write_text(settings, encoding="utf-8")
+    flags = ("--rate", "60", "--duration", "10", "--replications", "10", "--jobs", "1")
+    main(["compare", "--config", str(path), *BOTH, *flags, "--json"])
+    changed = json.loads(capsys.readouterr().out)["upgrade"]
+    # Workers were replaced.
+    assert changed["busiest_worker_share"] == {"a": None, "b": None}
+    reload, stop, hang = changed["troubles"]
+    assert [each["trouble"] for each in changed["troubles"]] == ["reload", "stop", "hang"]
+    assert reload["a"]["lost"]["value"] > 0 == reload["b"]["lost"]["value"]
+    for side in "ab":
+        # Half of the 600 are refused afterwards, and do not count.
+        assert 0 < stop[side]["lost"]["value"] < 20
+        assert reload[side]["capacity_restored_after_s"] < 5
+        # The hung request alone.
+        assert hang[side]["lost"]["value"] == 1
+
+
+def test_a_hang_ends_a_sync_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "gunicorn.conf.py"
+    path.write_text("workers = 2\ntimeout = 5\n", encoding="utf-8")
+    flags = ("--rate", "10", "--duration", "10", "--replications", "2", "--jobs", "1")
+    main(["compare", "--config", str(path), *BOTH, *flags])
+    said = capsys.readouterr().out
+    assert re.search(r"The busiest worker ran 5\d% of the requests of A, and 5\d% of B's\.", said)
+    (row,) = (line for line in said.splitlines() if line.startswith("a request hangs"))
+    *_, a, _, b, _ = row.split()
+    # At the latest when both the request and the master's look come late.
+    assert 5 < float(a) < 8.5
+    assert 5 < float(b) < 8.5
+
+
+@pytest.mark.parametrize(
+    "flags", [("--disturb", "0.1 signal HUP master"), ("--arrivals", "closed")]
+)
+def test_nothing_more_goes_wrong_where_something_does_or_nobody_knows_when(
+    flags: tuple[str, ...], conf: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ("--replications", "2", "--jobs", "1", "--requests", "30")
+    main(["compare", "--config", conf, *BOTH, *few, *flags, "--json"])
+    assert json.loads(capsys.readouterr().out)["upgrade"] is None
 
 
 @pytest.mark.parametrize(

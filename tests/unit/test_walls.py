@@ -88,7 +88,7 @@ STUDY = [
     SIM / "study" / f"{name}.py"
     for name in (
         *("candidates", "compare", "conduct", "death", "floor", "headroom", "objective"),
-        *("question", "sequential", "sizing", "sweep", "what_if"),
+        *("question", "sequential", "sizing", "sweep", "troubles", "upgrade", "what_if"),
     )
 ]
 
