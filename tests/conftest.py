@@ -131,6 +131,8 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object
     """Run all tests in several processes; ``-n0`` and a choice of tests run them in one."""
     if not _runs_all(config):
         return (yield)
+    # Hundreds of processes would compile the same sources, each of them again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if config.option.numprocesses is None:
         config.option.numprocesses = PROCESSES
         os.environ[COMPILED] = str(PROCESSES - 1)
