@@ -286,9 +286,9 @@ def _memory(memory: Memory) -> str:
         f"Memory: {_mb(memory.total)}, of which {_mb(memory.shared)} are shared, "
         f"{_mb(memory.master)} the master's own and {_mb(memory.worker)} each worker's own"
     )
-    if memory.total_at_first is not None:
-        first = _mb(memory.total_at_first)
-        text += f"; {first} until the workers' first full garbage collection"
+    first = memory.total_at_first
+    if first is not None and first != memory.total:
+        text += f"; {_mb(first)} until the workers' first full garbage collection"
     return f"{text}."
 
 

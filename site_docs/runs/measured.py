@@ -18,13 +18,15 @@ from pathlib import Path
 from reference_app.rig.processor import processor
 from sim import run
 from sim.errors import ExperimentError
+from sim.experiment.worker_class import TRAITS, WorkerClass
 from sim.run import Run
 from sim.whole_file import whole_file
 
 DIRECTORY = Path(__file__).parents[1] / "data" / "measured"
 
-#: Packages whose version a measurement depends on, beside Gunicorn's.
-PACKAGES = ("flask", "launchdarkly-server-sdk")
+#: Packages whose version a measurement depends on, beside Gunicorn's, the application's framework
+#: and those of the worker class.
+PACKAGES = ("launchdarkly-server-sdk",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Provenance:
         processor: its name.
         cores: processors that the measurement had.
         system: kernel, with the two numbers of its release that features depend on.
-        versions: of Python, of Gunicorn and of each of `PACKAGES`.
+        versions: of Python, of Gunicorn and of each of `packages_of` the worker class.
     """
 
     date: str
@@ -46,8 +48,8 @@ class Provenance:
     versions: dict[str, str]
 
     @classmethod
-    def here_and_now(cls, gunicorn: str) -> Provenance:
-        """That of a measurement that has just been made of a release of Gunicorn."""
+    def here_and_now(cls, gunicorn: str, worker_class: WorkerClass = "gthread") -> Provenance:
+        """That of a measurement that has just been made of a release and a worker class."""
         return cls(
             date=datetime.now(UTC).date().isoformat(),
             processor=processor(),
@@ -56,9 +58,15 @@ class Provenance:
             versions={
                 "python": platform.python_version(),
                 "gunicorn": gunicorn,
-                **{package: version(package) for package in PACKAGES},
+                **{package: version(package) for package in packages_of(worker_class)},
             },
         )
+
+
+def packages_of(worker_class: WorkerClass) -> tuple[str, ...]:
+    """Packages whose version a measurement of a worker class depends on, beside Gunicorn's."""
+    traits = TRAITS[worker_class]
+    return ("starlette" if traits.asgi else "flask", *PACKAGES, *traits.packages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,8 @@ def save(name: str, runs: Sequence[Run], directory: Path = DIRECTORY) -> None:
     Raises:
         ExperimentError: when it cannot be written.
     """
-    provenance = Provenance.here_and_now(runs[0].experiment["server"]["gunicorn"])
+    server = runs[0].experiment["server"]
+    provenance = Provenance.here_and_now(server["gunicorn"], server["worker_class"])
     about = json.dumps(asdict(provenance), indent=2) + "\n"
     run.save(runs, directory / f"{name}.jsonl")
     with whole_file(directory / f"{name}.json") as file:

@@ -42,6 +42,14 @@ def test_what_was_measured_is_read_as_it_was_saved(run: Run, tmp_path: Path) -> 
     assert found.provenance.versions["gunicorn"].startswith("27.")
 
 
+def test_a_measurement_names_the_packages_of_its_worker_class(run: Run, tmp_path: Path) -> None:
+    server = {**run.experiment["server"], "worker_class": "uvicorn"}
+    measured.save("x", [replace(run, experiment={**run.experiment, "server": server})], tmp_path)
+    versions = measured.load("x", tmp_path).provenance.versions
+    assert {"starlette", "uvicorn", "uvicorn_worker", "launchdarkly-server-sdk"} < set(versions)
+    assert "flask" not in versions
+
+
 def test_what_was_not_measured_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match=r"x\.jsonl: cannot be read"):
         measured.load("x", tmp_path)

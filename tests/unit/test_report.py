@@ -246,6 +246,7 @@ def test_what_workers_had_at_the_end(census: tuple[Census, ...], expected: str |
     ("at_first", "expected"),
     [
         (None, "each worker's own."),
+        (81_000_000, "each worker's own."),
         (57_400_000, "each worker's own; 57 MB until the workers' first full garbage collection."),
     ],
 )
