@@ -6,12 +6,18 @@ loop runs at the same time. Method: requests that wait and compute for known tim
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+from looks import Measured, Measurements
 from recorded_service import ask, cells, recorded, recording, wait_until_recorded
 
+from sim.experiment import TraceRow
 from sim.study.fit.demand import fitted
 
 #: Flags of a class that runs requests at the same time, and whether it runs the ASGI application.
@@ -24,17 +30,44 @@ CLASSES = {
 }
 
 
+def times(server_flags: tuple[str, ...], asgi: bool) -> list[TraceRow]:
+    """What is recorded of requests whose times are known."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "demand.csv")
+        with recording(Path(folder), str(file), server=server_flags, asgi=asgi) as server:
+            ask(server, *(f"/users/{number}?io=0.05" for number in range(20)))
+            ask(server, *["/report?cpu=0.03&io=0.02"] * 10)
+            # One computes while the other waits: on an event loop in the same thread.
+            ask(server, "/waits?io=0.4", "/computes?io=0.1&cpu=0.1")
+            wait_until_recorded(file, 32)
+        return recorded(file)
+
+
+def waits() -> list[float]:
+    """What is recorded that six requests at once to two threads waited, s."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "demand.csv")
+        flags = ("--threads", "2", "--workers", "1")
+        with recording(Path(folder), str(file), server=flags) as server:
+            ask(server, *["/work?io=0.3"] * 6, clients=6)
+            wait_until_recorded(file, 6)
+        return sorted(float(line["wait_ms"]) / 1000 for line in cells(file))
+
+
+#: What records each of them.
+RECORDINGS: dict[str, Callable[[], Any]] = {
+    **{name: partial(times, *service) for name, service in CLASSES.items()},
+    "waits": waits,
+}
+
+EXHIBIT = Measurements(lambda record: record(), RECORDINGS, few=True, seconds=lambda _: 1.0)
+
+
 @pytest.mark.parametrize("name", CLASSES)
-def test_times_and_routes_are_those_of_the_requests(tmp_path: Path, name: str) -> None:
-    server_flags, asgi = CLASSES[name]
-    file = tmp_path / "demand.csv"
-    with recording(tmp_path, str(file), server=server_flags, asgi=asgi) as server:
-        ask(server, *(f"/users/{number}?io=0.05" for number in range(20)))
-        ask(server, *["/report?cpu=0.03&io=0.02"] * 10)
-        # One computes while the other waits: on an event loop in the same thread.
-        ask(server, "/waits?io=0.4", "/computes?io=0.1&cpu=0.1")
-        wait_until_recorded(file, 32)
-    rows = recorded(file)
+def test_times_and_routes_are_those_of_the_requests(
+    name: str, measured: Measured[str, list[TraceRow]]
+) -> None:
+    rows = measured[name]
     by_route = {demand.name: demand for demand in fitted(rows).demands}
     assert {name: demand.requests for name, demand in by_route.items()} == {
         "/users/:id": 20,
@@ -52,12 +85,7 @@ def test_times_and_routes_are_those_of_the_requests(tmp_path: Path, name: str) -
     assert all(before.arrival_s <= after.arrival_s for before, after in pairwise(rows))
 
 
-def test_the_wait_for_a_thread_is_recorded(tmp_path: Path) -> None:
+def test_the_wait_for_a_thread_is_recorded(measured: Measured[str, list[float]]) -> None:
     """Linux knows when the last byte came; the accept queue and the pool's are in the wait."""
-    file = tmp_path / "demand.csv"
-    with recording(tmp_path, str(file), server=("--threads", "2", "--workers", "1")) as server:
-        ask(server, *["/work?io=0.3"] * 6, clients=6)
-        wait_until_recorded(file, 6)
-    waits = sorted(float(line["wait_ms"]) / 1000 for line in cells(file))
     # Two at a time; the kernel's tick is 10 ms at most.
-    assert waits == pytest.approx([0.0, 0.0, 0.3, 0.3, 0.6, 0.6], abs=0.06)
+    assert measured["waits"] == pytest.approx([0.0, 0.0, 0.3, 0.3, 0.6, 0.6], abs=0.06)

@@ -26,7 +26,7 @@ Subject = TypeVar("Subject")
 EXHIBIT = "EXHIBIT"
 
 #: Servers that are measured at the same time: many, and few where `Measurements` says so.
-MANY, FEW = 10, 4
+MANY, FEW = 10, 5
 
 
 @pytest.fixture(scope="session")

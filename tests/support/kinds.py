@@ -121,7 +121,8 @@ TOGETHER = frozenset(
     f"test_{name}"
     for name in (
         *("check_findings", "class_trouble", "connections", "far_clients", "measured_past"),
-        *("overload", "probes", "reality", "rollout", "routes_measured", "trouble"),
+        *("overload", "probes", "reality", "recorded_times", "rollout", "routes_measured"),
+        "trouble",
     )
 )
 

@@ -39,7 +39,24 @@ _judging = Lock()
 
 #: Time (s) between the starts of two servers. A start computes for about as long on one core.
 START = 0.4
-_starting = Lock()
+
+
+class _Starts:
+    """Keeps the starts of servers apart, in the order in which they come."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._next = 0.0
+
+    def wait(self) -> None:
+        """Until it is this server's turn."""
+        with self._lock:
+            begin = max(time.monotonic(), self._next)
+            self._next = begin + START
+        time.sleep(max(0.0, begin - time.monotonic()))
+
+
+_starts = _Starts()
 
 #: What is judged of what is seen, given some predictions that are not judged themselves.
 Criteria = Callable[[Sequence[Seen]], Criterion[Seen]]
@@ -139,8 +156,7 @@ class Measured(Generic[Name, Seen]):
 
         def measure() -> Seen:
             _until_over(before)
-            with _starting:
-                time.sleep(START)
+            _starts.wait()
             return self._now(name)
 
         self._measured[name] = pool.submit(measure)
@@ -170,10 +186,12 @@ class Measured(Generic[Name, Seen]):
         """Until nothing is measured any more that is not alone."""
         _until_over(self._busy)
 
-    def left_over(self) -> list[psutil.Process]:
-        """Processes that were started to measure all these, and live on."""
+    def left_over(self) -> list[list[str]]:
+        """Commands that were started to measure all these, and run on."""
         self.wait()
-        return [it for it in psutil.Process().children(recursive=True) if it not in self._before]
+        new = [it for it in psutil.Process().children(recursive=True) if it not in self._before]
+        # Python's own for predictions live as long as this process.
+        return [it.cmdline() for it in new if "multiprocessing" not in " ".join(it.cmdline())]
 
     def __getitem__(self, name: Name) -> Seen:
         """What is seen of a subject, the last time that it was measured together."""
