@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -89,8 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: of the command line; those of this process, if None.
 
     Raises:
-        ExperimentError: when they cannot be understood or run, the extra ``app`` is missing, or
-            this Python is free-threaded.
+        ExperimentError: when they cannot be understood or run, the extra ``app`` is missing, this
+            Python is free-threaded, or no temporary file can be written.
         SystemExit: after ``--help``, and when a flag cannot be parsed.
     """
     args = _parser().parse_args(arguments)
@@ -98,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args.makes_again = command_line("reference_app", given, os.environ)
     _refuse_free_threaded()
     _refuse_missing_packages()
+    _refuse_full_disk()
     if args.command == "calibrate":
         from reference_app.commands.calibrate import run  # noqa: PLC0415 - needs the extra `app`
 
@@ -216,6 +218,16 @@ def _refuse_missing_packages() -> None:
             f"{', '.join(missing)} cannot be imported; the reference service needs the extra "
             "'app': pip install 'gunicorn-sim[app]'"
         )
+
+
+def _refuse_full_disk() -> None:
+    try:
+        tempfile.gettempdir()  # It writes a file there.
+    except FileNotFoundError:
+        raise ExperimentError(
+            "no directory for temporary files can be written to; expected space in /tmp, or in the "
+            "directory that TMPDIR names"
+        ) from None
 
 
 def _measure(

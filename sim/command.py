@@ -118,14 +118,17 @@ def writable(path: Path) -> Path:
     Raises:
         ExperimentError: when it cannot, or when what is there is no regular file.
     """
-    if path.is_dir():
-        raise ExperimentError(f"{path}: is a directory; expected a file to save to")
-    if path.exists() and not path.is_file():
-        raise ExperimentError(f"{path}: is not a regular file; expected a file to save to")
     import tempfile  # noqa: PLC0415 - only what saves a file needs it
 
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            return path
+        if path.is_dir():
+            raise ExperimentError(f"{path}: is a directory; expected a file to save to")
+        if path.exists() and not path.is_file():
+            raise ExperimentError(f"{path}: is not a regular file; expected a file to save to")
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            # A full disk still takes an empty file.
+            file.write(b"\n")
+            file.flush()
     except OSError as error:
         raise unwritable(path, error) from None
+    return path

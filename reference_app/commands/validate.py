@@ -22,9 +22,13 @@ from sim.validation import rows as validation_rows
 from sim.validation.class_grid import CLASSES
 from sim.validation.release_grid import Planned, cells_of
 from sim.validation.verdict import validation
+from sim.whole_file import unwritable
 
 #: Exit status when a target is missed.
 MISSED = 1
+
+#: A file that ``--save`` may write to its directory; see `reference_app.validation.validate`.
+FIRST_RUN = "cell-01-1.run"
 
 
 def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,8 +113,8 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
         raise ExperimentError("--repeat is 1; expected 2 or more, or there is no spread")
     path = writable(Path(args.rows))
     runs_in = None if args.save is None else Path(args.save)
-    if runs_in is not None and not runs_in.is_dir():
-        raise ExperimentError(f"--save is {args.save!r}; expected a directory that exists")
+    if runs_in is not None:
+        _refuse_other(runs_in)
     costs = None if args.costs is None else costs_file.read(Path(args.costs)).costs
     # They need the extra `app`.
     from reference_app.commands.validation_report import print_validation  # noqa: PLC0415
@@ -160,6 +164,17 @@ def run_validate(args: argparse.Namespace, host: Host) -> None:
     show_report(lambda console: print_validation(console, header, result, len(cells)))
     if not result.reached:
         raise SystemExit(MISSED)
+
+
+def _refuse_other(directory: Path) -> None:
+    """Refuse what is no directory of ``--save`` that takes files."""
+    try:
+        usable = directory.is_dir()
+    except OSError as error:
+        raise unwritable(directory, error) from None
+    if not usable:
+        raise ExperimentError(f"--save is {str(directory)!r}; expected a directory that exists")
+    writable(directory / FIRST_RUN)
 
 
 def _numbers(text: str | None, last: int) -> list[int]:

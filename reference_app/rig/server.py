@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -444,9 +445,23 @@ def _environment(
 
 
 def _read(log: IO[bytes]) -> str:
+    """The log so far.
+
+    Raises:
+        ExperimentError: when its disk is full: processes may have written what is not in it.
+    """
     # The processes write at the offset that they share with this file, so it must not move.
     size = os.fstat(log.fileno()).st_size
-    return os.pread(log.fileno(), size, 0).decode(errors="replace")
+    text = os.pread(log.fileno(), size, 0).decode(errors="replace")
+    disk = os.fstatvfs(log.fileno())
+    free = disk.f_bavail if os.geteuid() else disk.f_bfree
+    # A disk without a limit, of memory, has no blocks at all.
+    if disk.f_blocks and not free:
+        raise ExperimentError(
+            f"{tempfile.gettempdir()}: cannot be written ({os.strerror(errno.ENOSPC)}); expected "
+            "space for Gunicorn's log: name another directory in TMPDIR"
+        )
+    return text
 
 
 def _wait_until_ready(

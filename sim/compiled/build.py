@@ -6,13 +6,17 @@ script, ``python -m sim.compiled.build DIRECTORY`` builds them in a directory an
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
+import signal
 import sys
 import sysconfig
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
+from threading import Thread
 from typing import Any
 
 from sim.compiled import DIRECTORY, FINGERPRINT, GROUP, PACKAGE
@@ -33,6 +37,10 @@ PYTHON = {
     "attributes.py",  # has to be there for both
     "wiring.py",  # mypyc does not know dataclasses that are frozen and have slots
 }
+
+
+#: s between two looks at whether the process that began a build has ended.
+LOOK = 0.5
 
 
 def refuse_missing_tools() -> None:
@@ -128,5 +136,15 @@ def put_in_place(lib: Path, made_of: str) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def _end_with(parent: int) -> None:
+    """End this session, compilers included, when the process that began it has ended."""
+    while os.getppid() == parent:
+        time.sleep(LOOK)
+    os.killpg(os.getpid(), signal.SIGKILL)
+
+
 if __name__ == "__main__":
+    # `sim.compiled.command` ends it, unless SIGKILL ends that first.
+    if sys.platform != "win32" and os.getsid(0) == os.getpid():
+        Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     build(Path(sys.argv[1]))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,9 @@ from sim.reading.one_line_parser import OneLineParser
 
 #: s that compiling takes, about: for the line that says so.
 ABOUT = 90
+
+#: Begins the name of the directory that one compiles in, and s after which it belongs to nobody.
+UNFINISHED, FORGOTTEN = "compiling-", 1800.0
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -51,8 +56,9 @@ def main(arguments: Sequence[str]) -> None:
     made_of = fingerprint()
     try:
         DIRECTORY.parent.mkdir(exist_ok=True)
+        _remove_unfinished(DIRECTORY.parent)
         # Beside the directory whose place it takes, so that it can be renamed.
-        with TemporaryDirectory(dir=DIRECTORY.parent, prefix="compiling-") as scratch:
+        with TemporaryDirectory(dir=DIRECTORY.parent, prefix=UNFINISHED) as scratch:
             lib = Path(scratch) / "lib"
             with _working():
                 _build(lib)
@@ -60,6 +66,13 @@ def main(arguments: Sequence[str]) -> None:
     except OSError as error:
         raise ExperimentError(f"{DIRECTORY.parent}: cannot be written ({error.strerror})") from None
     write_stdout(f"compiled: {DIRECTORY}\n")
+
+
+def _remove_unfinished(parent: Path) -> None:
+    """Remove what was left by processes that SIGKILL ended."""
+    for path in parent.glob(f"{UNFINISHED}*"):
+        if time.time() - path.stat().st_mtime > FORGOTTEN:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _build(lib: Path) -> None:

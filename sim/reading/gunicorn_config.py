@@ -224,7 +224,11 @@ def _about_processors(location: str, cores: int, *, counted: bool) -> tuple[str,
 
 
 def _refuse_missing(location: str, path: Path) -> None:
-    if path.is_dir() or not path.exists():
+    try:
+        usable = path.exists() and not path.is_dir()
+    except OSError as error:  # Its name is too long, or a folder may not be searched.
+        raise ExperimentError(f"{location}: cannot be read ({error.strerror})") from None
+    if not usable:
         problem = "is a directory" if path.is_dir() else "does not exist"
         raise ExperimentError(f"{location}: {problem}; expected a gunicorn.conf.py")
 

@@ -30,14 +30,33 @@ def expand(patterns: Iterable[str]) -> list[Path]:
     files: dict[Path, Path] = {}
     for pattern in patterns:
         names = [pattern]
-        if any(sign in pattern for sign in "*?[") and not Path(pattern).exists():
+        if any(sign in pattern for sign in "*?[") and not _exists(Path(pattern)):
             names = sorted(glob(pattern))  # noqa: PTH207 - relative and absolute patterns alike
             if not names:
                 raise ExperimentError(f"{pattern}: no file matches; expected an access log")
         for name in names:
             path = Path(name)
-            files.setdefault(path.resolve(), path)
+            files.setdefault(_resolved(path), path)
     return [*files.values()]
+
+
+def _resolved(path: Path) -> Path:
+    """The file that a path leads to; the path itself where it leads nowhere, which `lines` says."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # A circle of links is a RuntimeError until Python 3.12.
+        return path
+
+
+def _exists(path: Path) -> bool:
+    """Whether a file is there, and can be found.
+
+    Until Python 3.13 `Path.exists` raises where a name is too long or no folder may be searched.
+    """
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def name_of(paths: list[Path]) -> str:
@@ -50,7 +69,7 @@ def name_of(paths: list[Path]) -> str:
 
 def size_of(paths: Iterable[Path]) -> int:
     """Bytes of those files that are there."""
-    return sum(path.stat().st_size for path in paths if path.exists())
+    return sum(path.stat().st_size for path in paths if _exists(path))
 
 
 def lines(path: Path, progress: Callable[[int], None]) -> Iterator[tuple[int, str]]:

@@ -7,6 +7,7 @@ wrong there; to add a case is to add a row.
 
 from __future__ import annotations
 
+import sysconfig
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
@@ -79,14 +80,22 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+#: Said where the Python that predicts has no GIL: that of the service is most likely the same.
+FREE_THREADED = (
+    "This Python is a free-threaded build. A service on such a build has no GIL, and the model "
+    "knows no worker without one: it has requests wait for the GIL that compute at once there."
+)
+
+
 def unmeasured(experiment: Experiment, varied: Collection[str] = ()) -> list[str]:
-    """A notice of each thing in which an experiment leaves what was measured.
+    """A notice of each thing in which an experiment, or this Python, leaves what was measured.
 
     Args:
         experiment: that is to be predicted.
         varied: fields that a study varies, as ``table.field``.
     """
-    return [f"{rule.text}." for rule in RULES if _holds(rule, experiment, set(varied))]
+    notices = [f"{rule.text}." for rule in RULES if _holds(rule, experiment, set(varied))]
+    return [*notices, FREE_THREADED] if sysconfig.get_config_var("Py_GIL_DISABLED") else notices
 
 
 def _holds(rule: Rule, experiment: Experiment, varied: set[str]) -> bool:

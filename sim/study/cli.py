@@ -155,6 +155,7 @@ def _size(args: argparse.Namespace) -> None:
         from sim.study.gunicorn_conf import refuse_existing  # noqa: PLC0415
 
         refuse_existing(path)
+        writable(path)
     page = report_path(args)
     complete(args.slo, [objective.route for objective in args.slo])  # Refused before all else.
     searched = {name for name in SEARCHED if getattr(args, name) is None}

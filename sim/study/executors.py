@@ -12,6 +12,7 @@ import re
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import (
     BrokenExecutor,
@@ -26,6 +27,11 @@ from threading import Thread, current_thread, main_thread
 from typing import Any
 
 from sim.errors import ExperimentError
+from sim.experiment import MAX_UNIX_PATH
+
+#: Bytes of the path of a fork server's socket behind the folder for temporary files:
+#: ``/pymp-????????/listener-????????``, with some room (`multiprocessing.util.get_temp_dir`).
+SOCKET_NAME = 40
 
 #: s that the scheduler may take to answer.
 DASK_TIMEOUT = 10
@@ -47,8 +53,7 @@ def processes(number: int) -> Iterator[Executor]:
 
     They do not outlive this process either, even if it is killed.
     """
-    # A fork of a process with threads, such as the progress bar's, may never run.
-    method = "spawn" if sys.platform == "win32" else "forkserver"
+    method = start_method()
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload(["sim.study.trial"])
@@ -74,6 +79,22 @@ def processes(number: int) -> Iterator[Executor]:
             manager.join(END_TIMEOUT)
 
 
+def start_method() -> str:
+    """How processes start here: from a fork server, or each from the beginning, in 0.3 s more.
+
+    A fork of a process with threads, such as the progress bar's, may never run. A fork server has
+    a socket in the folder for temporary files. So it takes a folder that can be written to, with a
+    path that leaves room for the socket's name.
+    """
+    if sys.platform == "win32":
+        return "spawn"
+    try:
+        folder = os.fsencode(tempfile.gettempdir())
+    except FileNotFoundError:  # None can be written to.
+        return "spawn"
+    return "forkserver" if len(folder) + SOCKET_NAME <= MAX_UNIX_PATH else "spawn"
+
+
 class _Processes(ProcessPoolExecutor):
     """Starts its processes as trials come; Ctrl-C waits until one that starts is known.
 
@@ -87,7 +108,11 @@ class _Processes(ProcessPoolExecutor):
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let SIGINT and SIGTERM wait for the end of the block."""
+    """Let SIGINT and SIGTERM wait for the end of the block.
+
+    A process that starts in it does not get SIGINT, which Ctrl-C on a terminal sends to all: it is
+    blocked there until `_begin` ignores it.
+    """
     if current_thread() is not main_thread():  # Which handles all signals.
         yield
         return
@@ -96,9 +121,15 @@ def _uninterrupted() -> Iterator[None]:
         number: signal.signal(number, lambda signum, _: came.append(signum))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
+    blocked = None
+    if sys.platform != "win32":
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
+        if blocked is not None:
+            # What came meanwhile is handled as the call returns.
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         for number, handler in before.items():
             signal.signal(number, handler)
         if came:

@@ -14,6 +14,7 @@ from sim.study.candidates import SEARCHED
 from sim.study.formatting import ms, traffic
 from sim.study.sizing import Answer, Choice
 from sim.study.sizing_report import headline
+from sim.whole_file import unwritable, whole_file
 
 #: What each searched setting is for.
 ABOUT = {
@@ -33,25 +34,26 @@ def refuse_existing(path: Path) -> None:
     Raises:
         ExperimentError: naming it.
     """
-    if path.exists() or path.is_symlink():
+    try:
+        exists = path.exists() or path.is_symlink()
+    except OSError as error:
+        raise unwritable(path, error) from None
+    if exists:
         raise ExperimentError(f"{path}: exists; expected the name of a new file")
-    if not path.parent.is_dir():
-        raise ExperimentError(f"{path}: cannot be written (there is no directory {path.parent})")
 
 
 def write(path: Path, answer: Answer) -> None:
-    """Write the ``answer`` to a new file.
+    """Write the ``answer`` to a new file, which appears whole or not at all.
 
     Raises:
         ExperimentError: when the file exists by now, or cannot be written.
     """
     if answer.best is None:
         raise ExperimentError(f"{path}: there is no configuration to write")
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text(answer, answer.best))
-    except OSError as error:
-        raise ExperimentError(f"{path}: cannot be written ({error.strerror})") from None
+    with whole_file(path) as file:
+        file.write(text(answer, answer.best))
+        # Somebody may have made it during the search.
+        refuse_existing(path)
 
 
 def text(answer: Answer, best: Choice) -> str:

@@ -23,6 +23,7 @@ from sim.experiment.document import to_dict
 from sim.study import observation
 from sim.study.observation import Observation
 from sim.study.trial import Known, Trial
+from sim.whole_file import unwritable
 
 SCHEMA = "gunicorn-study/1"
 
@@ -45,14 +46,16 @@ class Store:
         """
         header = {"schema": SCHEMA, "of": _fingerprint(bases)}
         self.known: Known = {}
+        self._file: TextIO | None = None
         try:
             length = _read(path, header, self.known) if path.exists() else 0
-            self._file: TextIO = path.open("a", encoding="utf-8")
+            self._file = path.open("a", encoding="utf-8")
             self._file.truncate(length)
             if not length:
                 self._write(header)
         except OSError as error:
-            raise ExperimentError(f"{path}: cannot be written ({error.strerror})") from None
+            self._close()
+            raise unwritable(path, error) from None
         except UnicodeDecodeError:
             raise ExperimentError(f"{path}: is not UTF-8; expected a {SCHEMA} file") from None
         self._path = path
@@ -69,11 +72,18 @@ class Store:
         try:
             self._write({"point": trial.point, "replication": trial.replication, **numbers})
         except OSError as error:
-            raise ExperimentError(f"{self._path}: cannot be written ({error.strerror})") from None
+            raise unwritable(self._path, error) from None
 
     def _write(self, record: dict[str, Any]) -> None:
+        assert self._file is not None, "it is open"
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
+
+    def _close(self) -> None:
+        # On a full disk, what could not be written is still buffered, and was said.
+        with suppress(OSError):
+            if self._file is not None:
+                self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -84,9 +94,7 @@ class Store:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # On a full disk, what could not be written is still buffered, and `add` has said so.
-        with suppress(OSError):
-            self._file.close()
+        self._close()
 
 
 def _read(path: Path, header: dict[str, Any], known: Known) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 from sim.errors import ExperimentError
 from sim.run.typed import typed
-from sim.whole_file import whole_file
+from sim.whole_file import unwritable, whole_file
 
 SCHEMA = "gunicorn-validation/2"
 
@@ -152,9 +152,9 @@ def resume(path: Path, header: Header) -> list[Measurement]:
     a last line that was cut off is removed.
 
     Raises:
-        ExperimentError: when the file is of another schema, or its header says anything else than
-            ``header`` but for the dates: measurements of different kinds do not belong into one
-            table.
+        ExperimentError: when the file cannot be written, is of another schema, or its header says
+            anything else than ``header`` but for the dates: measurements of different kinds do not
+            belong into one table.
     """
     if not path.exists() or b"\n" not in _bytes(path):
         write(path, header, ())
@@ -167,7 +167,11 @@ def resume(path: Path, header: Header) -> list[Measurement]:
                 f"{path}: its {key} is {_differences(existing[key], expected[key])}; expected a "
                 "file of this machine, these versions and flags, or a new one"
             )
-    os.truncate(path, end)
+    try:
+        # Also where nothing is cut off: a file that takes nothing is refused before the work.
+        os.truncate(path, end)
+    except OSError as error:
+        raise unwritable(path, error) from None
     return measurements
 
 
@@ -183,7 +187,7 @@ def append(path: Path, measurement: Measurement) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise ExperimentError(f"{path}: cannot be written ({error.strerror})") from None
+        raise unwritable(path, error) from None
 
 
 def write(path: Path, header: Header, measurements: Iterable[Measurement]) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 import pytest
+from dask_cluster import LIMIT, Cluster, dask_cluster
 from study_run import free, known_of, question
 
 from sim.cli import main
@@ -20,41 +18,11 @@ from sim.study.executors import dask
 from sim.study.sizing import conclude, plan
 from sim.study.trial import Known, submitter
 
-LIMIT = 60
-
-
-class Cluster(NamedTuple):
-    """A scheduler's address, and its worker processes."""
-
-    address: str
-    workers: tuple[subprocess.Popen[bytes], ...]
-
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    where = tmp_path / "scheduler.json"
-    local = ["--host", "127.0.0.1", "--no-dashboard"]
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(module: str, *arguments: str) -> None:
-        command = [sys.executable, "-m", f"distributed.cli.{module}", *local, *arguments]
-        with (tmp_path / f"{len(started)}.log").open("wb") as log:
-            started.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path))
-
-    try:
-        start("dask_scheduler", "--port", "0", "--scheduler-file", str(where))
-        for _ in range(2):
-            # They wait for the scheduler's file themselves.
-            start("dask_worker", "--scheduler-file", str(where), "--nthreads", "1", "--no-nanny")
-        deadline = time.monotonic() + LIMIT
-        while sum("Registered to" in log.read_text() for log in tmp_path.glob("*.log")) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        yield Cluster(json.loads(where.read_text())["address"], tuple(started[1:]))
-    finally:
-        for process in reversed(started):
-            process.kill()
-            process.wait(timeout=LIMIT)
+    with dask_cluster(tmp_path) as running:
+        yield running
 
 
 def test_a_killed_worker_changes_nothing(

@@ -373,7 +373,7 @@ def test_compare_two_experiments(sim: Sim, tmp_path: Path) -> None:
         ("size --slo p99=1s --replications 2", "replications is 2; a search takes 3 at least"),
         ("size --slo p99=1s --jobs 0", "--jobs is '0'; expected a whole number from 1 to 1024"),
         ("size --slo p99=1s --jobs 2 --dask x", "not allowed with argument --jobs"),
-        ("size --slo p99=1s --write no/such.py", "cannot be written (there is no directory no)"),
+        ("size --slo p99=1s --write no/such.py", "cannot be written (No such file or directory)"),
         ("size --slo p99=1s --resume .", ".: is not a regular file"),
         ("size --slo p99=1s --dask 127.0.0.1", "no scheduler answers (it is no such address)"),
         ("size --slo p99=1s --dask tcp://127.0.0.1:1", "no scheduler answers ([Errno 111]"),

@@ -15,7 +15,7 @@ from reference_app import cli
 from reference_app.rig.kernel_hz import kernel_hz
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Host, Server
-from sim.reading.unmeasured import RULES, unmeasured
+from sim.reading.unmeasured import FREE_THREADED, RULES, unmeasured
 
 GTHREAD = Server(workers=2, threads=4)
 
@@ -94,6 +94,12 @@ def test_a_free_threaded_python_is_not_measured(
     monkeypatch.setattr(sysconfig, "get_config_var", lambda name: name == "Py_GIL_DISABLED")
     with pytest.raises(ExperimentError, match="is a free-threaded build; expected one with a GIL"):
         cli.main([command])
+
+
+def test_a_prediction_on_a_free_threaded_python_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert unmeasured(Experiment()) == []
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda name: name == "Py_GIL_DISABLED")
+    assert unmeasured(Experiment()) == [FREE_THREADED]
 
 
 def test_hz_is_read_from_the_configuration_of_the_kernel(tmp_path: Path) -> None:
