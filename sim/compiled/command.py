@@ -80,6 +80,8 @@ def _build(lib: Path) -> None:
     process = subprocess.Popen(  # noqa: S603 - this interpreter, and a module of ours
         [sys.executable, "-m", "sim.compiled.build", str(lib)],
         cwd=PACKAGE.parent,
+        # Its own and the compilers' files go with it, also when they are killed.
+        env={**os.environ, "TMPDIR": str(lib.parent)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -73,6 +73,7 @@ SERVING = frozenset(
             "container",
             "disturber",
             "event_loops",
+            "killed",
             "measure",
             "memory",
             "network",

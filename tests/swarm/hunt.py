@@ -8,8 +8,6 @@ experiment that fails is made as simple as it can be, and written to a file for 
 from __future__ import annotations
 
 import argparse
-import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -21,6 +19,7 @@ import tomli_w
 from any_experiment import any_experiment
 from jury import Jury
 from shrink import shrunk
+from this_commit import this_commit
 
 from sim import compiled
 from sim.command import write_stdout
@@ -73,7 +72,7 @@ class Swarm:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 1 when an experiment has failed."""
     args = _parser().parse_args(arguments)
-    write_stdout(f"seed {args.seed}, from number {args.first}, commit {_commit()}\n")
+    write_stdout(f"seed {args.seed}, from number {args.first}, commit {this_commit()}\n")
     if not compiled.is_fresh():
         write_stdout("interpreted only: python -m sim compile compiles the model\n")
     began = time.monotonic()
@@ -138,17 +137,3 @@ def _write(number: int, seed: int) -> Path:
     path = FOUND / f"seed-{seed}-number-{number}.toml"
     path.write_text(tomli_w.dumps(to_dict(simplest)), encoding="utf-8")
     return path
-
-
-def _commit() -> str:
-    git = shutil.which("git")
-    if git is None:
-        return "unknown"
-    done = subprocess.run(
-        [git, "describe", "--always", "--dirty", "--exclude=*"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or "unknown"

@@ -14,7 +14,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from sim.command import INTERRUPTED, TERMINATED
-from tests.kills import COMMANDS, ROOT, troubles
+from tests.kills import remains
+from tests.kills.command import ROOT, Command, troubles
+from tests.kills.subjects import COMMANDS
 
 #: s that the command may take to its first prediction, beside other load.
 PATIENCE = 60.0
@@ -64,43 +66,38 @@ def test_a_prediction_that_is_killed_leaves_no_half_file(seconds: float) -> None
     assert troubles(COMMANDS["save"], signal.SIGKILL, seconds) == []
 
 
-#: Commands with a file, which takes more than the disk has.
-WRITING = (
-    "--requests 2000 --save FILE",
-    "--requests 500 --trace-out FILE",
-    "--requests 500 --report FILE",
-    "sweep --over workers=1..4 --over threads=1..4 --requests 50 --jobs 1 --resume FILE",
-)
+#: Starts a process that listens, and forgets it; so it does with its files.
+FORGETS = """
+import os, signal, socket, sys, tempfile, time
+from pathlib import Path
+listener = socket.create_server(("127.0.0.1", 0))
+os.set_inheritable(listener.fileno(), True)
+if os.fork() == 0:
+    os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(60)
+tempfile.mkdtemp()
+Path(sys.argv[1] + ".partial").touch()
+Path(sys.argv[1]).touch()
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+time.sleep(60)
+"""
 
 
-@pytest.mark.parametrize("words", WRITING, ids=lambda words: words.split()[-2])
-def test_a_full_disk_is_said_in_one_line(words: str, tmp_path: Path) -> None:
-    # A limit of 4 KiB to each file is as a disk that is full then.
-    script = 'ulimit -f 4; exec "$@"'
-    suffix = ".json" if "--trace-out" in words else ".html" if "--report" in words else ""
-    file = tmp_path / f"file{suffix}"
-    run = [sys.executable, "-m", "sim", *words.replace("FILE", str(file)).split()]
-    done = subprocess.run(
-        ["/bin/bash", "-c", script, "bash", *run, "--replications", "3"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stderr == f"error: {file}: cannot be written (File too large)\n"
-    # Only the file of a search may be there, for the next one to go on with.
-    assert [path.name for path in tmp_path.iterdir()] == (["file"] if "sweep" in words else [])
-
-
-@pytest.mark.parametrize("words", WRITING, ids=lambda words: words.split()[-2])
-def test_a_folder_that_cannot_be_written_to_is_said_in_one_line(words: str) -> None:
-    # Nobody may write there, root neither.
-    run = [sys.executable, "-m", "sim", *words.replace("FILE", "/proc/self/file.html").split()]
-    done = subprocess.run(
-        run, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: /proc/self/file.html: cannot be written (")
-    assert done.stderr.count("\n") == 1
+def test_an_end_that_leaves_something_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The campaign itself: a command that forgets a process, its socket and its files."""
+    monkeypatch.setattr(remains, "GONE", 0.2)
+    script = tmp_path / "forgets.py"
+    script.write_text(FORGETS)
+    found = troubles(Command(f"{script} FILE", 0.0, lambda _: "cut off"), signal.SIGTERM, 1.0)
+    kinds = [trouble.split(":")[0].rstrip("0123456789 ") for trouble in found]
+    assert kinds == [
+        "its status is",
+        "a process runs on",
+        "a socket listens at port",
+        "a file is left",
+        "a file is left",
+        "its file",
+    ]

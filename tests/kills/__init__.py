@@ -1,0 +1,1 @@
+"""Commands that are ended at random moments: ``python -m tests.kills``."""
