@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_disk import PAGE, enlarge, protect, small_disk
@@ -19,6 +20,7 @@ from small_validation import HOST
 
 import reference_app.cli
 import sim.cli
+from reference_app.rig.server import RunningServer
 from sim.errors import ExperimentError
 from sim.experiment import MAX_UNIX_PATH
 from sim.reading import trace_file
@@ -168,6 +170,18 @@ def test_a_recording_on_a_full_disk_ends_and_goes_on_later(tmp_path: Path) -> No
     whole = kept.count(b"\n") - 1  # Without the header's.
     assert whole > 50
     assert [*map(round, arrivals)] == [*range(whole), PAGE + 1]
+
+
+def test_a_log_that_may_miss_lines_is_not_read(tmp_path: Path) -> None:
+    container: Any = None  # Nothing runs.
+    with small_disk(tmp_path, pages=1), (tmp_path / "log").open("w+b") as log:
+        log.write(bytes(PAGE - 1))
+        log.flush()
+        server = RunningServer(("127.0.0.1", 1), container, None, None, log)
+        with pytest.raises(ExperimentError, match="expected space for Gunicorn's log"):
+            server.text()
+        enlarge(tmp_path)
+        assert len(server.text()) == PAGE - 1
 
 
 # --- the folder for temporary files --------------------------------------------------------------
