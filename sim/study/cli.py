@@ -507,8 +507,9 @@ def _about_costs(base: Experiment, servers: Iterable[Server]) -> tuple[str, ...]
     if len(classes) < 2:
         return ()
     return (
-        f"The costs that were given are of one worker class, and {' and '.join(classes.values())} "
-        "cost otherwise: compare these with the default costs, or each with costs of its own.",
+        f"All are predicted with the costs that were given, though those of "
+        f"{' and '.join(classes.values())} differ: compare these with the default costs, or each "
+        "with costs of its own.",
     )
 
 

@@ -89,6 +89,7 @@ def test_the_command_writes_a_file_that_predicts(
     costs = found.costs
     assert found.memory == memory
     assert found.gunicorn == NEWEST
+    assert found.worker_class == "gthread"
     assert found.machine is not None
     assert found.machine.startswith(processor())
     assert "12.35 MB" in out

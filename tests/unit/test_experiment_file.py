@@ -18,7 +18,8 @@ from sim.experiment.costs import Costs
 from sim.experiment.distribution import Distribution
 from sim.experiment.document import to_dict
 from sim.experiment.memory_costs import MemoryCosts
-from sim.experiment.release_defaults import default_costs
+from sim.experiment.release import NEWEST
+from sim.experiment.release_defaults import default_costs, default_memory
 from sim.reading import costs_file, experiment_file, trace_file
 from sim.reading.costs_file import CostsFile
 
@@ -187,11 +188,15 @@ def test_a_costs_file_overrides_only_what_it_says(tmp_path: Path) -> None:
 
 
 def test_a_costs_file_says_which_release_and_machine_it_is_of(tmp_path: Path) -> None:
-    host = CostsFile(replace(Costs(), fork=0.125), MemoryCosts(), "23.0.0", 'a "machine"')
+    costs = replace(Costs(), fork=0.125)
+    host = CostsFile(costs, MemoryCosts(), "23.0.0", 'a "machine"', "gthread")
     assert costs_file.read(written(tmp_path, costs_file.text(host, [], {}))) == host
     # What the file leaves out is the release's.
     said = costs_file.read(written(tmp_path, 'gunicorn = "23.0.0"\n[costs]\nfork = 0.125'))
     assert said.costs == replace(default_costs("23.0.0"), fork=0.125)
+    said = costs_file.read(written(tmp_path, 'worker_class = "gevent"\n[costs]\nfork = 0.125'))
+    assert said.costs == replace(default_costs(NEWEST, "gevent"), fork=0.125)
+    assert said.memory == default_memory("gevent")
 
 
 @pytest.mark.parametrize(
@@ -201,6 +206,7 @@ def test_a_costs_file_says_which_release_and_machine_it_is_of(tmp_path: Path) ->
         ("[cost]", "unknown key 'cost'; did you mean 'costs'"),
         ('gunicorn = "23.0"\n[costs]', "gunicorn is '23.0'; expected one of the releases"),
         ("machine = 1\n[costs]", "machine is 1; expected text"),
+        ('worker_class = "tornado"\n[costs]', "worker_class is 'tornado'; expected one of sync"),
         ("costs = 1", r"\[costs\] is 1; expected a table"),
         ("[memory]\nfork = 1", r"\[memory\] has an unknown key 'fork'"),
         ("[memory]\nthread = '55 kB'", r"thread is '55 kB'; expected a number"),

@@ -311,6 +311,22 @@ def test_a_sweep_of_a_disturbed_run_tells_of_recovery(sim: Sim) -> None:
     assert measures["gone"]["value"] > 0
 
 
+@pytest.mark.parametrize(
+    ("classes", "noticed"), [("gthread,gevent", True), ("sync,gthread", False)]
+)
+def test_costs_of_one_class_for_several_are_noticed(
+    sim: Sim, tmp_path: Path, classes: str, *, noticed: bool
+) -> None:
+    (tmp_path / "costs.toml").write_text("[costs]\nfork = 0.125\n", encoding="utf-8")
+    few = ("--requests", "20", "--replications", "1", "--jobs", "1", "--json")
+    over = ("--over", f"worker_class={classes}")
+    done = sim("sweep", *over, "--costs", "costs.toml", *few)
+    said = [each for each in document("sweep", done.stdout)["notices"] if "those of" in each]
+    assert len(said) == noticed
+    assert all("those of gthread and gevent differ" in each for each in said)
+    assert "differ" not in " ".join(document("sweep", sim("sweep", *over, *few).stdout)["notices"])
+
+
 def test_a_trace_is_one_sample(sim: Sim, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("arrival_s,io_s,cpu_s\n0,0.01,0\n0.5,0.01,0\n1,0.01,0\n")
     done = sim("sweep", "--over", "pace=1,2", "--trace", "t.csv", "--replications", "2", "--json")
