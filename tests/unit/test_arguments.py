@@ -127,7 +127,8 @@ def test_flags_of_launchdarkly_override_a_file() -> None:
 
 def test_a_commands_own_number_of_replications_is_in_its_help() -> None:
     parser = OneLineParser()
-    add_experiment_arguments(parser, replications=1)
+    common = {"--replications": "independent repetitions"}
+    add_experiment_arguments(parser, replications=1, common=common)
     assert "independent repetitions [1]" in parser.format_help()
     toml = written("x.toml", "replications = 4\n")
     for arguments, replications in (([], 1), (["--replications", "3"], 3)):
