@@ -49,10 +49,10 @@ settings.load_profile("unhurried")
 #: Fixtures of `tests/site` and `tests/real`, and what is measured of the tests themselves.
 pytest_plugins = ("built_site", "cpu_clock", "exhibits", "second_look", "traced_tests")
 
-#: Processes of a session without arguments: two of tests that wait more than they compute, which
+#: Processes of a session without arguments: three of tests that wait for most of the time, which
 #: more of them would disturb, two of tests that compute, as many as CI has cores, and one that has
 #: the compiled model.
-PROCESSES = 5
+PROCESSES = 6
 
 #: Files of `tests/unit` about `sim.analysis`, which CI runs with a tracer.
 TRACED = frozenset(

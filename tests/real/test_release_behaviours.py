@@ -131,10 +131,11 @@ def test_two_by_two_with_and_without_a_limit(release: str, limit: int, *, spins:
 def test_one_connection_is_never_read_at_a_limit_of_one(
     clients: Callable[..., Client],
 ) -> None:
-    # One worker: to watch several of them spin would take all cores from other tests.
+    # One worker: to watch several of them spin would take all cores from other tests. Two clients:
+    # each keeps its connection for `keepalive`, and nobody is served meanwhile.
     limited = Server(1, 1, "gthread", worker_connections=1, preload_app=True, timeout=2)
     with serving(POLLER_FIRST, limited) as server:
-        asking = [clients(server) for _ in range(8)]
+        asking = [clients(server) for _ in range(2)]
         for client in asking:
             client.ask()
         workers = list(server.living_workers().values())
@@ -147,7 +148,7 @@ def test_one_connection_is_never_read_at_a_limit_of_one(
         assert not any(event.kind == "timeout" for event in server.events())
         assert not any(client.answered(0.1) for client in asking)
     with serving(NEWEST, limited) as server:
-        asking = [clients(server) for _ in range(8)]
+        asking = [clients(server) for _ in range(2)]
         for client in asking:
             client.ask()
         assert all(client.answered() for client in asking)
