@@ -27,6 +27,7 @@ from sim.experiment.disturbance import (
     Signal,
 )
 from sim.experiment.proxy import ProxyKind
+from sim.model import simulation
 from sim.model.engine.clock import Clock
 from sim.run import Run
 
@@ -583,7 +584,8 @@ def test_a_request_that_is_quicker_than_the_old_thread_that_keeps_its_connection
 # --- the engine, and what the package exports ----------------------------------------------------
 
 
-def test_what_the_model_does_not_export() -> None:
+def test_what_the_model_exports_and_what_not() -> None:
+    assert sim.model.predict is simulation.predict
     with pytest.raises(AttributeError, match=r"'sim\.model' has no attribute 'predicts'"):
         _ = sim.model.predicts
 
