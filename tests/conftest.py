@@ -54,7 +54,7 @@ pytest_plugins = ("built_site", "cpu_clock", "exhibits", "second_look", "traced_
 #: the compiled model.
 PROCESSES = 6
 
-#: Files of `tests/unit` about `sim.analysis`, which CI runs with a tracer.
+#: Files of `tests/unit` about `sim.analysis`, and two quick ones, which CI runs with a tracer.
 TRACED = frozenset(
     f"test_{name}"
     for name in (
@@ -62,7 +62,9 @@ TRACED = frozenset(
             "band",
             "binding",
             "capacity",
+            "chrome_trace",
             "course",
+            "gunicorn_config",
             "gunicorn_log",
             "host_cpu_limit",
             "kubelet",
