@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from accessibility import axe_faults
 from browser import PATIENCE, served, watch
 from playwright.sync_api import Browser, FilePayload, Page, expect
+from site_looks import look
 
 from sim.cli import main
 from sim.reading import disturbance_flag, gunicorn_config
@@ -120,18 +120,6 @@ def answered(page: Page) -> Iterator[None]:
     page.evaluate("delete document.querySelector('#pg').dataset.answered")
     yield
     settle(page)
-
-
-@contextlib.contextmanager
-def narrow(page: Page) -> Iterator[None]:
-    """Make the page as wide as on a telephone, without loading it anew."""
-    before = page.viewport_size
-    assert before is not None
-    page.set_viewport_size({"width": 360, "height": 740})
-    try:
-        yield
-    finally:
-        page.set_viewport_size(before)
 
 
 def seconds(page: Page, side: int = 0) -> dict[str, float]:
@@ -295,22 +283,20 @@ def test_probes_are_added_counted_and_removed(page: Page, base: str) -> None:
     expect(row).to_be_hidden()
 
 
-def test_axe_finds_nothing_in_a_page_full_of_results(page: Page, base: str) -> None:
+def test_a_page_full_of_results_looks_well(page: Page, base: str, screenshots: Path | None) -> None:
     trouble = "preload&launchdarkly&disturb=2+signal+KILL+worker+1&probe=liveness+period%3D10"
     routes = "route=/a+share=.5+io=exp:.02&route=/b+share=.5+io=exp:.04"
     side = f"workers=2&threads=2&rate=20&{trouble}&{routes}&{FEW}"
     go(page, base, f"{side}&B&{side}&sent=1")
     expect(page.locator("canvas")).to_be_visible()
-    with narrow(page):
-        assert axe_faults(page) == []
-    assert axe_faults(page) == []
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_selector('body[data-md-color-scheme="slate"]')
-    assert axe_faults(page, other=False) == []
-    with narrow(page):
-        assert axe_faults(page, other=False) == []
+    before = page.viewport_size
+    assert before is not None
+    looks = look(page, None if screenshots is None else screenshots / "playground")
+    page.set_viewport_size(before)
     page.emulate_media(color_scheme="light")
     page.wait_for_selector('body[data-md-color-scheme="default"]')
+    assert looks.axe == []
+    assert looks.too_wide == []
 
 
 def test_the_command_is_shown_as_it_is_copied(page: Page, base: str) -> None:
@@ -500,43 +486,35 @@ def test_the_picture_disturbs_the_experiment(page: Page, base: str) -> None:
     assert "KILL" not in copied(page, "Copy as command")
 
 
+def answers_at_the_end(page: Page) -> int:
+    """Requests that are answered by the end of the run, as the picture has it."""
+    page.get_by_role("slider", name="Time", exact=True).press("End")
+    found = re.search(r"(\d+) answered", page.locator(".moving-now").inner_text())
+    assert found is not None
+    return int(found[1])
+
+
 def test_requests_that_the_reader_sends_are_in_the_address(page: Page, base: str) -> None:
     start = f"workers=2&threads=2&preload&rate=15&duration=3&{FEW}"
     go(page, base, start)
     slider = page.get_by_role("slider", name="Time", exact=True)
-
-    def at_the_end() -> int:
-        """Requests that are answered by the end of the run."""
-        slider.press("End")
-        found = re.search(r"(\d+) answered", page.locator(".moving-now").inner_text())
-        assert found is not None
-        return int(found[1])
-
-    before = at_the_end()
+    before = answers_at_the_end(page)
     for moment in ("0.5", "0.25"):
         slider.fill(moment)
         with answered(page):
             page.get_by_role("button", name="Send a request").click()
     state = f"{start}&sent=0.25,0.5"
     assert page.url.partition("#")[2] == state
-    assert at_the_end() == before + 2
+    assert answers_at_the_end(page) == before + 2
     # They stay when something is done to the server later.
     slider.fill("2.5")
     with answered(page):
         page.get_by_role("button", name="HUP to the master").click()
-    assert at_the_end() == before + 2
+    assert answers_at_the_end(page) == before + 2
     link = copied(page, "Copy link")
     assert link.endswith("&disturb=2.5+signal+HUP+master&sent=0.25,0.5")
     page.get_by_role("button", name="Copy as command").click()
     expect(page.locator(".pg-copied")).to_contain_text("without the requests that you sent")
-    # Another reader, who has seen nothing before, sees the same, and takes one back.
-    page.goto("about:blank")
-    go(page, base, link.partition("#")[2])
-    assert at_the_end() == before + 2
-    with answered(page):
-        page.get_by_role("button", name="Remove: 0.25 s").click()
-    assert at_the_end() == before + 1
-    assert page.url.endswith("&sent=0.5")
 
 
 def test_a_closed_loop_takes_no_request_besides(page: Page, base: str) -> None:
@@ -571,7 +549,13 @@ def test_the_keyboard_reaches_and_works_every_control(page: Page, base: str) -> 
     assert page.get_by_label("Workers", exact=True).input_value() == "2"
 
 
-def test_touch_works_the_controls_on_a_telephone(page: Page, base: str) -> None:
+def test_a_link_is_opened_on_a_telephone_and_touch_works_the_controls(
+    page: Page, base: str
+) -> None:
+    sent = f"workers=2&threads=2&rate=15&{FEW}&disturb=2.5+signal+HUP+master&sent=0.25,0.5"
+    go(page, base, sent)
+    requests = answers_at_the_end(page)
+    link = copied(page, "Copy link")
     browser = page.context.browser
     assert browser is not None
     with browser.new_context(
@@ -579,8 +563,15 @@ def test_touch_works_the_controls_on_a_telephone(page: Page, base: str) -> None:
     ) as context:
         phone = context.new_page()
         phone.set_default_timeout(1000 * PATIENCE)
-        phone.goto(f"{base}playground/#{FEW}")
+        # Another reader, who has seen nothing before, sees the same, and takes a request back.
+        phone.goto(link)
         settle(phone)
+        assert answers_at_the_end(phone) == requests
+        phone.locator(".pg-group > summary", has_text="Requests").tap()
+        with answered(phone):
+            phone.get_by_role("button", name="Remove: 0.25 s").tap()
+        assert answers_at_the_end(phone) == requests - 1
+        assert phone.url.endswith("&sent=0.5")
         with answered(phone):
             phone.get_by_label("preload_app").tap()
         assert "preload" in phone.url

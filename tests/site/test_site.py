@@ -8,48 +8,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, Literal
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
 from accessibility import axe_faults
 from browser import PATIENCE, served, watch
-from playwright.sync_api import Browser, Page, Request
+from playwright.sync_api import Browser, Page
+from site_looks import Looks, look
 
 ROOT = Path(__file__).parents[2]
 
-#: Themes and widths, px, in which each page is looked at: a desk, a tablet, a telephone.
-LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
-    ("light", 1440),
-    ("light", 768),
-    ("light", 360),
-    ("dark", 360),
-    ("dark", 768),
-    ("dark", 1440),
-)
-
-#: In which of them axe is asked for what: for the rules about colours, which are all that a theme
-#: changes, at a desk in both themes; for all others at a desk and on a telephone in the light. On a
-#: tablet the page is laid out as on either.
-ASKED = {
-    ("light", 1440): {"colours": True, "other": True},
-    ("light", 360): {"colours": False, "other": True},
-    ("dark", 1440): {"colours": True, "other": False},
-}
-
-#: Height of a screenshot at most, px.
-TALLEST = 3000
-
-#: What the theme calls its colour schemes.
-SCHEMES = {"light": "default", "dark": "slate"}
-
+#: The playground is looked at by its own tests, full of results.
 PAGES = tuple(
     "" if path.stem == "index" else f"{path.relative_to(ROOT / 'site_docs/pages').with_suffix('')}/"
     for path in sorted((ROOT / "site_docs" / "pages").rglob("*.md"))
+    if path.stem != "playground"
 )
 
 
@@ -82,7 +59,9 @@ class References(HTMLParser):
 # --- files ---------------------------------------------------------------------------------------
 
 
+@cache
 def references(path: Path) -> References:
+    """What a page refers to; it is read once."""
     return References(path.read_text(encoding="utf-8"))
 
 
@@ -148,24 +127,18 @@ def test_the_data_of_every_chart_is_beside_it(site: Path) -> None:
 # --- in the browser ------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What a visit to a page found.
 
     Attributes:
         troubles: errors on the console, what its policy refused, and requests that failed or went
             elsewhere.
-        too_wide: widths at which the page has to be moved sideways.
-        axe: what axe found, with theme and width.
-        charts: of each theme, the colours of the first mark of each chart that is shown.
-        hidden: charts and diagrams that are not to be seen, at any width.
+        looks: what was found in each theme and width.
     """
 
-    troubles: list[str] = field(default_factory=list)
-    too_wide: list[int] = field(default_factory=list)
-    axe: list[str] = field(default_factory=list)
-    charts: dict[str, list[str]] = field(default_factory=dict)
-    hidden: list[str] = field(default_factory=list)
+    troubles: tuple[str, ...]
+    looks: Looks
 
 
 @pytest.fixture(scope="module")
@@ -180,20 +153,23 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def visits(browser: Browser, base: str, screenshots: Path | None) -> dict[str, Seen]:
     """What was seen on each page."""
-    visits = {path: Seen() for path in PAGES}
-    # One context: what pages share is loaded and compiled once.
+    visits: dict[str, Seen] = {}
+    troubles: list[str] = []
+    # One page after the other in one process, which has compiled what they share, axe included.
     with browser.new_context() as context:
-        for path, seen in visits.items():
-            page = context.new_page()
-            watch(page, base, seen.troubles)
-            page.on("requestfailed", partial(_note_failure, seen))
-            _visit(page, base + path, seen, _pictures_of(path, screenshots))
-            page.close()
+        page = context.new_page()
+        watch(page, base, troubles)
+        page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
+        for path in PAGES:
+            answer = page.goto(base + path)
+            assert answer is not None
+            assert answer.ok, answer.url
+            looks = look(page, _pictures_of(path, screenshots))
+            # What is loaded later than the page, as the index of its search, has been loaded.
+            page.wait_for_load_state("networkidle")
+            visits[path] = Seen(tuple(troubles), looks)
+            troubles.clear()
     return visits
-
-
-def _note_failure(seen: Seen, request: Request) -> None:
-    seen.troubles.append(f"failed: {request.url}")
 
 
 def _pictures_of(path: str, folder: Path | None) -> Path | None:
@@ -201,97 +177,57 @@ def _pictures_of(path: str, folder: Path | None) -> Path | None:
     return None if folder is None else folder / (path.strip("/").replace("/", "-") or "home")
 
 
-def _visit(page: Page, url: str, seen: Seen, pictures: Path | None) -> None:
-    answer = page.goto(url)
-    assert answer is not None
-    assert answer.ok, answer.url
-    # The playground's model, and its first numbers, are looked at too.
-    page.wait_for_function(PREDICTED)
-    for theme, width in LOOKS:
-        if theme not in seen.charts:
-            page.emulate_media(color_scheme=theme)
-            page.wait_for_selector(f'body[data-md-color-scheme="{SCHEMES[theme]}"]')
-        _look(page, seen, theme, width)
-        if pictures is not None and (theme, width) in ASKED:
-            clip: Any = {"x": 0, "y": 0, "width": width, "height": TALLEST}
-            file = f"{pictures}-{theme}-{width}.jpeg"
-            page.screenshot(path=file, type="jpeg", quality=70, full_page=True, clip=clip)
-    # What is loaded later than the page, as the index of its search, has been loaded.
-    page.wait_for_load_state("networkidle")
-
-
-def _look(page: Page, seen: Seen, theme: str, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
-    found: dict[str, Any] = page.evaluate(LOOK)
-    if found["width"] > width:
-        seen.too_wide.append(width)
-    seen.hidden += [f"{name} at {width} px, {theme}" for name in found["hidden"]]
-    seen.charts[theme] = found["colours"]
-    if (theme, width) in ASKED:
-        page.wait_for_function(REACHABLE)
-        # The charts' insides are pictures to axe; that each is named is looked at above.
-        faults = axe_faults(page, **ASKED[theme, width])
-        seen.axe += [f"{theme}, {width} px: {fault}" for fault in faults]
-
-
-#: Whether the theme has seen how wide the page is now: it lets the keyboard reach code that has to
-#: be moved sideways. Runs in the page.
-REACHABLE = """() => [...document.querySelectorAll("pre > code")].every((code) =>
-  code.scrollWidth <= code.clientWidth || code.tabIndex === 0 || !code.checkVisibility())"""
-
-#: Whether a page has all its numbers; runs in the page.
-PREDICTED = """() => {
-  const playground = document.querySelector("#pg");
-  return playground === null || playground.dataset.answered !== undefined;
-}"""
-
-#: Runs in the page.
-LOOK = """() => {
-  const shown = (element) => element.checkVisibility() && element.getBoundingClientRect().width > 0;
-  const figures = [...document.querySelectorAll("figure.chart, figure.diagram")];
-  const drawings = (figure) => [...figure.querySelectorAll("svg")].filter(shown);
-  const named = (svg) => svg.getAttribute("role") === "img" && svg.querySelector("desc");
-  return {
-    width: document.documentElement.scrollWidth,
-    hidden: figures
-      .filter((figure) => drawings(figure).length !== 1 || !drawings(figure).every(named))
-      .map((figure) => figure.textContent.trim().slice(0, 40)),
-    colours: [...document.querySelectorAll("figure.chart svg")].filter(shown).map((svg) =>
-      getComputedStyle(svg.querySelector("text")).fill),
-  };
-}"""
-
-
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_loads_without_an_error_or_a_request_elsewhere(
     path: str, visits: dict[str, Seen]
 ) -> None:
-    assert visits[path].troubles == []
+    assert visits[path].troubles == ()
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_fits_every_width(path: str, visits: dict[str, Seen]) -> None:
-    assert visits[path].too_wide == []
+    assert visits[path].looks.too_wide == []
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_axe_finds_nothing_serious(path: str, visits: dict[str, Seen]) -> None:
-    assert visits[path].axe == []
+    assert visits[path].looks.axe == []
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_every_chart_and_diagram_is_shown_once_and_described(
     path: str, visits: dict[str, Seen]
 ) -> None:
-    assert visits[path].hidden == []
+    assert visits[path].looks.hidden == []
 
 
 def test_charts_take_the_colours_of_the_theme(visits: dict[str, Seen]) -> None:
-    with_charts = [seen.charts for seen in visits.values() if seen.charts["light"]]
-    assert len(with_charts) > 5
-    for charts in with_charts:
+    charted = [seen.looks.charts for seen in visits.values() if seen.looks.charts["light"]]
+    assert len(charted) > 5
+    for charts in charted:
         assert len(charts["light"]) == len(charts["dark"])
         assert not set(charts["light"]) & set(charts["dark"])
+
+
+#: A page with a fault of each sort, and a chart that axe would find pale.
+FAULTY = """<!doctype html><html lang="en"><head><title>Faults</title></head><body><main>
+<h1>Faults</h1>
+<p style="color: #ccc">Pale 1</p><p style="color: #ccc">Pale 2</p><p style="color: #ccc">Pale 3</p>
+<p style="color: #ccc">Pale 4</p><p style="color: #ccc; font-size: 12px">Pale and small</p>
+<p><a href="#1">One</a></p><p><a href="#2">Two</a></p><p><a href="#3">Three</a></p>
+<p>Words, and <a href="#4" id="told">a link</a> among them.</p>
+<input id="nameless"><figure><svg><text fill="#eee">Pale</text></svg></figure>
+<style>a { color: #222; text-decoration: none; }</style></main></body></html>"""
+
+
+def test_axe_finds_a_fault_of_each_kind(page: Page) -> None:
+    page.goto("about:blank")
+    page.set_content(FAULTY)
+    colours = [fault.partition(":")[0] for fault in axe_faults(page, other=False)]
+    # Of the four texts of a kind it is asked three.
+    assert colours == [*(["color-contrast"] * 4), "link-in-text-block"]
+    assert axe_faults(page, colours=False) == ["label: #nameless"]
+    assert page.text_content("figure text") == "Pale"
 
 
 def test_the_search_finds_timeout(page: Page, base: str) -> None:

@@ -1,22 +1,24 @@
 """What axe finds fault with in a page: its rules, and where it is asked for which.
 
 Contrast takes axe a millisecond for each text, and a page has thousands of them. What is compared
-is the colour, the size and the ground of a text; so it is asked of three texts of each kind that a
-page has, where a kind is what the browser computes of all that. Every other rule is asked of
-everything.
+is the colour, the size and the ground of a text, and for a link those of the words around it; so
+colours are asked of three texts of each kind that a page has, where a kind is what the browser
+computes of all that. Every other rule is asked of everything but the insides of charts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
 #: The rules about colours, which are all that a theme changes: of a text on its ground, and of a
 #: link among other words.
-CONTRAST, LINKS = "color-contrast", "link-in-text-block"
+COLOURS = ["color-contrast", "link-in-text-block"]
+
+#: Without `preload` axe does not fetch the style sheets once more, for rules that are not asked.
+OPTIONS = {"resultTypes": ["violations"], "preload": False}
 
 #: Marks three visible texts of each kind, and every control, for axe; runs in the page.
 MARK = """() => {
@@ -37,17 +39,26 @@ MARK = """() => {
   let number = 0;
   const words = (element) => {
     const style = getComputedStyle(element);
-    return [style.color, style.fontSize, style.fontWeight, style.textShadow].join();
+    return [style.color, style.fontSize, style.fontWeight, style.textShadow,
+      style.textDecorationLine].join();
+  };
+  // A link must differ from the words around it, where there are any.
+  const around = (element) => {
+    if (!element.matches("a[href]")) { return ""; }
+    let block = element.parentElement;
+    while (getComputedStyle(block).display === "inline") { block = block.parentElement; }
+    const linked = [...block.querySelectorAll("a")].map((link) => link.textContent).join("");
+    return `${words(block)} ${block.textContent.trim().length > linked.trim().length}`;
   };
   const found = new Map();
   document.querySelectorAll("[data-asked]").forEach((each) => { delete each.dataset.asked; });
   for (const element of document.querySelectorAll("body, body *:not(figure svg *)")) {
     const control = element.matches("input, select, textarea");
     // Of a single character axe does not say whether it is text.
-    const text = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE
-      && node.data.trim().length > 1);
+    const text = element.matches("a[href]") || [...element.childNodes].some(
+      (node) => node.nodeType === Node.TEXT_NODE && node.data.trim().length > 1);
     if (!control && !text || !element.checkVisibility()) { continue; }
-    const kind = [ground(element), words(element)].join(" | ");
+    const kind = [ground(element), words(element), around(element)].join(" | ");
     const before = found.get(kind) ?? 0;
     if (control || before < 3) { element.dataset.asked = ""; }
     found.set(kind, before + 1);
@@ -64,6 +75,29 @@ ARRIVE = """() => {
 #: Charts: pictures to axe, so that their insides are not asked.
 CHARTS = [["figure svg"]]
 
+#: What axe is asked, and of which part of a page.
+Question = tuple[dict[str, Any], dict[str, Any]]
+
+#: What axe finds fault with, question by question; runs in the page. Charts are empty meanwhile:
+#: axe looks at every element of a page before it leaves any out, and most of them are in charts.
+RUN = """async (questions) => {
+  const charts = [...document.querySelectorAll("figure svg")]
+    .map((chart) => [chart, [...chart.childNodes]]);
+  charts.forEach(([chart]) => chart.replaceChildren());
+  try {
+    const faults = [];
+    for (const [context, options] of questions) {
+      const { violations } = await axe.run(context, options);
+      for (const { id, nodes } of violations) {
+        faults.push(...nodes.map(({ target }) => `${id}: ${target.join(" ")}`));
+      }
+    }
+    return faults;
+  } finally {
+    charts.forEach(([chart, inside]) => chart.replaceChildren(...inside));
+  }
+}"""
+
 
 def axe_faults(page: Page, *, colours: bool = True, other: bool = True) -> list[str]:
     """What axe finds fault with, but for the insides of charts.
@@ -73,28 +107,16 @@ def axe_faults(page: Page, *, colours: bool = True, other: bool = True) -> list[
         colours: whether the rules about colours are asked.
         other: whether all other rules are.
     """
+    if not page.evaluate("typeof axe === 'object'"):
+        page.evaluate(AXE_SCRIPT)
     page.evaluate(ARRIVE)
-    everything = {"exclude": CHARTS}
-    faults: list[str] = []
+    questions: list[Question] = []
     if other:
-        left_out = (CONTRAST,) if colours else (CONTRAST, LINKS)
-        rules = {"rules": {rule: {"enabled": False} for rule in left_out}}
-        faults += _found(page, everything, rules)
-    elif colours:
-        faults += _found(page, everything, {"runOnly": [LINKS]})
+        left_out = {rule: {"enabled": False} for rule in COLOURS}
+        questions.append(({"exclude": CHARTS}, OPTIONS | {"rules": left_out}))
     if colours:
         page.evaluate(MARK)
         marked = {"include": [["[data-asked]"]], "exclude": CHARTS}
-        faults += _found(page, marked, {"runOnly": [CONTRAST]})
+        questions.append((marked, OPTIONS | {"runOnly": COLOURS}))
+    faults: list[str] = page.evaluate(RUN, questions)
     return faults
-
-
-def _found(page: Page, context: dict[str, Any], rules: dict[str, Any]) -> Sequence[str]:
-    # Without `preload` it does not fetch the style sheets once more, for rules that are not asked.
-    options = {"resultTypes": ["violations"], "preload": False} | rules
-    results = Axe().run(page, context, options)
-    return [
-        f"{violation['id']}: {node['target']}"
-        for violation in results.response["violations"]
-        for node in violation["nodes"]
-    ]
