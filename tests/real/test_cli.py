@@ -20,7 +20,6 @@ from commands import Main, run_here
 from reference_app.cli import main as rig_main
 from sim.analysis.summary import summarize
 from sim.cli import main as sim_main
-from sim.compiled import INTERPRETED
 from sim.reports.document import document
 from sim.run import load
 
@@ -56,14 +55,7 @@ def interrupted(process: subprocess.Popen[str]) -> tuple[int, str, float]:
 
 
 def start(command: list[str]) -> subprocess.Popen[str]:
-    """Start a command, with the compiled model where there is one."""
-    return subprocess.Popen(
-        command,
-        env={name: value for name, value in os.environ.items() if name != INTERPRETED},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 # --- output --------------------------------------------------------------------------------------
