@@ -12,8 +12,9 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from threading import Thread
 from typing import TypeVar
@@ -28,6 +29,24 @@ Result = TypeVar("Result")
 
 #: Predictions that a process is given at once.
 CHUNK = 20
+
+
+#: Processes that are kept from one call of `in_processes` to the next, if any.
+_kept: list[ProcessPoolExecutor] = []
+
+
+@contextmanager
+def kept_processes() -> Iterator[None]:
+    """Let all calls of `in_processes` in the block use the same processes.
+
+    One takes most of a second to start.
+    """
+    with _processes() as pool:
+        _kept.append(pool)
+        try:
+            yield
+        finally:
+            _kept.remove(pool)
 
 
 def in_processes(
@@ -47,10 +66,16 @@ def in_processes(
     if coverage.Coverage.current() is not None or SHARED in sys.modules:
         return list(map(function, *arguments))
     wait_for_compiler()
-    # A fork would have the interpreted model of this process.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores(), context, _begin) as pool:
+    if _kept:
+        return list(_kept[-1].map(function, *arguments, chunksize=chunk))
+    with _processes() as pool:
         return list(pool.map(function, *arguments, chunksize=chunk))
+
+
+def _processes() -> ProcessPoolExecutor:
+    """As many as there are cores; each is started when there is something for it."""
+    # A fork would have the interpreted model of this process.
+    return ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn"), _begin)
 
 
 def compile_studies() -> None:

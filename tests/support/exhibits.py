@@ -34,22 +34,28 @@ def all_together(
     request: pytest.FixtureRequest, host_costs: HostCosts
 ) -> Iterator[dict[str, Measured[Any, Any]]]:
     """What is seen of each module of this session that has an `EXHIBIT`, by its name."""
-    from looks import Looks, Measured, Measurements, looks_together  # noqa: PLC0415 - the model
+    # They import the model.
+    from compiled_processes import kept_processes  # noqa: PLC0415
+    from looks import Looks, Measured, Measurements, looks_together  # noqa: PLC0415
 
     chosen: defaultdict[str, list[pytest.Function]] = defaultdict(list)
     for item in request.session.items:
         if isinstance(item, pytest.Function) and hasattr(item.module, EXHIBIT):
             chosen[item.module.__name__].append(item)
     found: dict[str, Measured[Any, Any]] = {}
-    for name, tests in chosen.items():
-        exhibit = getattr(tests[0].module, EXHIBIT)
-        if isinstance(exhibit, Measurements):
-            exhibit.before()
-            found[name] = Measured(replace(exhibit, subjects=needed(exhibit.subjects, tests)))
-        else:
-            costs = host_costs if exhibit.calibrated else None
-            experiments = needed(exhibit.experiments, tests)
-            found[name] = Looks(replace(exhibit, experiments=experiments), costs)
+    exhibits = {name: getattr(tests[0].module, EXHIBIT) for name, tests in chosen.items()}
+    if any(getattr(exhibit, "calibrated", False) for exhibit in exhibits.values()):
+        _ = host_costs.measured  # with nothing beside
+    with kept_processes():
+        for name, exhibit in exhibits.items():
+            if isinstance(exhibit, Measurements):
+                exhibit.before()
+                subjects = needed(exhibit.subjects, chosen[name])
+                found[name] = Measured(replace(exhibit, subjects=subjects))
+            else:
+                costs = host_costs if exhibit.calibrated else None
+                experiments = needed(exhibit.experiments, chosen[name])
+                found[name] = Looks(replace(exhibit, experiments=experiments), costs)
     many = [each for each in found.values() if not each.few]
     few = [each for each in found.values() if each.few]
     with looks_together((many, MANY), (few, FEW)):
