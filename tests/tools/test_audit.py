@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.audit import IGNORED, Ignored, ignored
+from tests.audit import IGNORED, Ignored, findings, ignored
 
 TODAY = date(2026, 11, 29)
 
@@ -37,6 +37,25 @@ def test_one_without_a_reason_or_an_end_is_refused(wrong: dict[str, Any], messag
     with pytest.raises(ValueError, match="entry 1") as refused:
         ignored({"vulnerability": [entry(**wrong)]}, TODAY)
     assert message in str(refused.value)
+
+
+def test_what_could_not_be_audited_is_a_finding_too() -> None:
+    report = {
+        "dependencies": [
+            {"name": "gunicorn-sim", "skip_reason": "distribution marked as editable"},
+            {"name": "flask", "version": "3.1.0", "vulns": []},
+            {"name": "simpy", "skip_reason": "not found"},
+            {
+                "name": "jinja2",
+                "version": "3.1.0",
+                "vulns": [{"id": "GHSA-1", "fix_versions": ["3.1.6"]}],
+            },
+        ]
+    }
+    assert findings(report) == [
+        "simpy was not audited: not found",
+        "jinja2 3.1.0 has GHSA-1, which 3.1.6 mends",
+    ]
 
 
 def test_our_own_file_is_well_formed() -> None:

@@ -1,0 +1,1 @@
+"""The model against real Gunicorn on experiments that nobody has chosen."""
