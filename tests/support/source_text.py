@@ -17,10 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def source_text(at: str) -> str:
     """What stands at ``MODULE``, ``MODULE:NAME`` or in a file of this project."""
-    path = ROOT / at
-    if path.is_file():
-        return path.read_text(encoding="utf-8")
     module, _, name = at.partition(":")
+    # A module of this project may be compiled, and then has no source that `inspect` finds.
+    for path in (ROOT / at, ROOT.joinpath(*module.split(".")).with_suffix(".py")):
+        if not name and path.is_file():
+            return path.read_text(encoding="utf-8")
     found = importlib.import_module(module)
     for attribute in filter(None, name.split(".")):
         found = inspect.getattr_static(found, attribute)
