@@ -273,6 +273,14 @@ def test_another_sample_is_told_as_it_was_measured(
     assert sample_validation.cells_that_miss(2) == 1
 
 
+def test_what_misses_out_of_sample_is_what_the_page_says() -> None:
+    found = sample_validation.read(2)
+    missed = [result for result in found.validation.results if result.misses]
+    assert [result.cell for result in missed] == [19, 56]
+    for result in missed:
+        assert {"keepalive", "reuse_port"} < set(result.name.split(", "))
+
+
 def test_rows_that_were_predicted_again_are_not_out_of_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
