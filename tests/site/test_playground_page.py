@@ -363,7 +363,7 @@ def test_links_of_other_pages_open_their_experiments(site: Path) -> None:
         for link in re.findall(r'playground/#([^"]+)"', path.read_text(encoding="utf-8"))
     }
     expected = {
-        address(shlex.split(shown.arguments)).partition("#")[2]: shown.experiment()
+        address(shlex.split(shown.arguments)).partition("#")[2]: shown
         for shown in by_name().values()
     }
     pairs = {state for state in states if "&B&" in state}
@@ -385,7 +385,7 @@ def test_links_of_other_pages_open_their_experiments(site: Path) -> None:
     for state, sides in zip(sorted(states), json.loads(done.stdout), strict=True):
         (words,) = sides
         experiment, _ = experiment_of((*words, "--replications", "1"))
-        assert experiment == expected[state], state
+        assert experiment == expected[state].experiment(), state
 
 
 def test_a_configuration_is_read_and_not_run(page: Page, base: str, tmp_path: Path) -> None:
