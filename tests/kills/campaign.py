@@ -56,7 +56,7 @@ def _rounds(name: str, seed: int, numbers: range) -> int:
             about, found = kill(Random(f"{seed} {name} {number}"))
             bad += bool(found)
             for trouble in found:
-                write_stdout(f"{name}, number {number}, {about}: {trouble}\n")
+                write_stdout(f"\n{name}, number {number}, {about}: {trouble}\n")
             sys.stderr.write(f"\r{name}: {number + 1 - numbers.start} of {len(numbers)}")
             sys.stderr.flush()
     seconds = time.monotonic() - began

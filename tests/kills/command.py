@@ -24,11 +24,12 @@ ROOT: Final = Path(__file__).parents[2]
 WHOLE: Final = 120.0
 
 #: Exit statuses of a command that a signal has ended. Python's own handler, or none, is there
-#: until ours is; nothing handles SIGKILL.
+#: until ours is; nothing handles SIGKILL. Ours raises KeyboardInterrupt, and where that ends the
+#: `exec` of a text, as of a dataclass, CPython ends itself by SIGINT, though we have caught it.
 STATUSES: Final[Mapping[signal.Signals, Collection[int]]] = MappingProxyType(
     {
         signal.SIGINT: (INTERRUPTED, -signal.SIGINT),
-        signal.SIGTERM: (TERMINATED, -signal.SIGTERM),
+        signal.SIGTERM: (TERMINATED, -signal.SIGTERM, -signal.SIGINT),
         signal.SIGKILL: (-signal.SIGKILL,),
     }
 )
