@@ -455,7 +455,10 @@ def _readable(format_: LogFormat, line: str) -> bool:
         return False
     for name in format_.has:
         assert fields[name] is None or isinstance(fields[name], str)
-    duration = format_.duration(fields["duration"])
+    try:
+        duration = format_.duration(fields["duration"])
+    except (ValueError, OverflowError):
+        return True  # The reader counts such a line, and goes on.
     return duration is None or duration >= 0
 
 
