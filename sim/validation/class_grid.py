@@ -93,13 +93,17 @@ class ClassCell:
 
 
 @cache
-def class_cells(worker_class: WorkerClass) -> tuple[ClassCell, ...]:
+def class_cells(worker_class: WorkerClass, seed: int = 1) -> tuple[ClassCell, ...]:
     """The cells of a class, in the order to run them.
 
     The order is random, so that what changes on the machine over the time of a validation does not
     change with a factor.
+
+    Args:
+        worker_class: that serves.
+        seed: deals loads and distributions; the model was mended for what 1 has shown.
     """
-    random = Random(f"class grid {worker_class}")
+    random = Random(f"class grid {worker_class}" + ("" if seed == 1 else f" {seed}"))
     levels = list(product(WORKERS, DEMANDS, CONNECTIONS))
     random.shuffle(levels)
     loads = _dealt(random, LOADS, len(levels))

@@ -94,21 +94,19 @@ def cells_of(
         limited: those with a CPU limit.
         one_core: those on one core.
         worker_class: those of a class with a grid of its own; None for the others.
-        sample_seed: of the newest release's sample; the model was mended for what 1 has shown, and
-            for nothing of the others.
+        sample_seed: of the newest release's sample, or of a class's grid; the model was mended for
+            what 1 has shown, and for nothing of the others.
 
     Raises:
         ExperimentError: when there are none of that release, or of that class.
     """
-    if sample_seed != 1 and (
-        gunicorn != NEWEST or nginx or limited or one_core or worker_class is not None
-    ):
+    if sample_seed != 1 and (gunicorn != NEWEST or nginx or limited or one_core):
         raise ExperimentError(
             f"--sample is {sample_seed} beside another grid; expected it with the whole grid of "
-            f"{NEWEST} alone"
+            f"{NEWEST}, or with --worker-class"
         )
     if worker_class is not None:
-        return _cells_of_class(worker_class, gunicorn)
+        return _cells_of_class(worker_class, gunicorn, sample_seed)
     for given, flag, cells in (
         (nginx, "--behind-nginx", proxied),
         (limited, "--cpu-limited", limited_cells),
@@ -144,7 +142,7 @@ def cells_of_rows(header: Header) -> tuple[Planned, ...]:
     )
 
 
-def _cells_of_class(worker_class: str, gunicorn: str) -> tuple[Planned, ...]:
+def _cells_of_class(worker_class: str, gunicorn: str, seed: int) -> tuple[Planned, ...]:
     if gunicorn != NEWEST:
         raise ExperimentError(
             f"--worker-class is given with --gunicorn {gunicorn}; expected {NEWEST}, which its "
@@ -152,7 +150,7 @@ def _cells_of_class(worker_class: str, gunicorn: str) -> tuple[Planned, ...]:
         )
     for each in CLASSES:
         if each == worker_class:
-            return class_cells(each)
+            return class_cells(each, seed)
     raise ExperimentError(
         f"--worker-class is {worker_class!r}; expected one that has a grid of its own: "
         f"{', '.join(CLASSES)}"

@@ -1,16 +1,21 @@
-"""The validations on other samples of the grid, ``data/validation-sample-N.jsonl``, for a page.
+"""The validations on other samples of the grids, for a page.
 
-The model was mended for what the first sample had shown, so only the others are out of sample.
-Their rows are as they were measured: none is predicted again.
+They are ``data/validation-sample-N.jsonl`` and, of a worker class,
+``data/validation-CLASS-sample-N.jsonl``. The model was mended for what the first samples had shown,
+so only the others are out of sample. Their rows are as they were measured: none is predicted again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from sim.errors import ExperimentError
-from sim.validation.grid import sample
+from sim.experiment import WorkerClass
+from sim.experiment.release import NEWEST
+from sim.validation.class_grid import CLASSES
+from sim.validation.release_grid import cells_of
 from site_docs.rendering import other_rows, validated
 from site_docs.rendering.other_rows import errors, provenance, targets_reached
 from site_docs.rendering.validated import FILE, Validated
@@ -19,26 +24,46 @@ from site_docs.rendering.validated import FILE, Validated
 SEEDS = range(2, 10)
 
 
-def path_of(seed: int) -> Path:
+class Sample(NamedTuple):
+    """A sample of a grid.
+
+    Attributes:
+        seed: from 2.
+        worker_class: whose grid it is of; None for that of sync and gthread.
+    """
+
+    seed: int
+    worker_class: WorkerClass | None = None
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return f"{self.worker_class or 'sync, gthread'}, {self.seed}"
+
+
+def path_of(sample: Sample) -> Path:
     """The rows of a sample."""
-    return FILE.with_name(f"validation-sample-{seed}.jsonl")
+    of = "" if sample.worker_class is None else f"{sample.worker_class}-"
+    return FILE.with_name(f"validation-{of}sample-{sample.seed}.jsonl")
 
 
-def measured() -> tuple[int, ...]:
-    """The seeds of the samples that have rows."""
-    return tuple(seed for seed in SEEDS if path_of(seed).exists())
+def measured() -> tuple[Sample, ...]:
+    """The samples that have rows."""
+    every = (Sample(seed, worker_class) for worker_class in (None, *CLASSES) for seed in SEEDS)
+    return tuple(sample for sample in every if path_of(sample).exists())
 
 
-def read(seed: int) -> Validated:
+def read(seed: int, worker_class: WorkerClass | None = None) -> Validated:
     """The rows of a sample.
 
     Raises:
         ExperimentError: when they were predicted again: then they are not out of sample.
     """
-    rows_file = validated.read(path_of(seed))
+    path = path_of(Sample(seed, worker_class))
+    rows_file = validated.read(path)
     if rows_file.header.predicted is not None:
         raise ExperimentError(
-            f"{path_of(seed)}: predicted again {rows_file.header.predicted}; expected rows that "
+            f"{path}: predicted again {rows_file.header.predicted}; expected rows that "
             "were predicted before they were measured, and never again"
         )
     return rows_file
@@ -51,11 +76,12 @@ def table() -> str:
         "| p95: repeated, median error, worst |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
-    for seed in measured():
-        rows_file = read(seed)
+    for sample in measured():
+        rows_file = read(*sample)
+        planned = cells_of(NEWEST, worker_class=sample.worker_class, sample_seed=sample.seed)
         cells = (
-            str(seed),
-            f"{len(rows_file.rows)} of {len(sample(seed))}",
+            sample.name,
+            f"{len(rows_file.rows)} of {len(planned)}",
             targets_reached(rows_file),
             *(errors(rows_file, name) for name in ("latency_mean", "latency_p95")),
         )
@@ -63,14 +89,14 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def reached(seed: int) -> str:
+def reached(seed: int, worker_class: WorkerClass | None = None) -> str:
     """How many of the targets a sample reaches, in words."""
-    return f"{targets_reached(read(seed))} targets"
+    return f"{targets_reached(read(seed, worker_class))} targets"
 
 
-def cells_that_miss(seed: int) -> int:
+def cells_that_miss(seed: int, worker_class: WorkerClass | None = None) -> int:
     """How many cells have a figure that is further off than it may be."""
-    return sum(bool(result.misses) for result in read(seed).validation.results)
+    return sum(bool(result.misses) for result in read(seed, worker_class).validation.results)
 
 
 def worst_elsewhere(seed: int, name: str) -> float:
@@ -84,7 +110,7 @@ def misses() -> str:
     """Every figure that is further off than it may be, as a table."""
     return other_rows.misses(
         "sample",
-        ((str(seed), read(seed)) for seed in measured()),
+        ((sample.name, read(*sample)) for sample in measured()),
         "No figure that was judged is further off than it may be.",
     )
 
@@ -95,5 +121,6 @@ def where() -> str:
 
 
 def _where() -> Iterator[str]:
-    for seed in measured():
-        yield f"- **{seed}**: {provenance(read(seed).header)}; [rows](data/{path_of(seed).name})."
+    for sample in measured():
+        header = read(*sample).header
+        yield f"- **{sample.name}**: {provenance(header)}; [rows](data/{path_of(sample).name})."

@@ -24,6 +24,7 @@ from site_docs.rendering import (
     sample_validation,
     validated,
 )
+from site_docs.rendering.sample_validation import Sample
 
 MACHINE = {"cores": 2, "processor": "a processor", "system": "Linux-6.18.44-fc-x86_64"}
 HEADER = Header("2026-01-02T03", MACHINE, {"python": "3", "gunicorn": "27.0.1"}, 2, 2)
@@ -263,10 +264,10 @@ def test_another_sample_is_told_as_it_was_measured(
     monkeypatch.setattr(sample_validation, "FILE", tmp_path / "validation.jsonl")
     assert sample_validation.measured() == ()
     assert sample_validation.misses().startswith("No figure")
-    validation_rows.write(sample_validation.path_of(2), header, measurements)
-    assert sample_validation.measured() == (2,)
+    validation_rows.write(sample_validation.path_of(Sample(2)), header, measurements)
+    assert sample_validation.measured() == (Sample(2),)
     (line,) = sample_validation.table().splitlines()[2:]
-    assert line.startswith("| 2 | 1 of 64 | ")
+    assert line.startswith("| sync, gthread, 2 | 1 of 64 | ")
     missed = sample_validation.misses().splitlines()[2:]
     assert [line.split(" | ")[2:4] for line in missed] == [["mean", "+29.4 %"], ["p95", "+29.4 %"]]
     assert "by commit `0123abc`" in sample_validation.where()
@@ -281,6 +282,21 @@ def test_what_misses_out_of_sample_is_what_the_page_says() -> None:
         assert {"keepalive", "reuse_port"} < set(result.name.split(", "))
 
 
+def test_a_sample_of_a_worker_class_has_rows_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = cells_of("27.0.1", worker_class="gevent", sample_seed=2)[4].name
+    header = replace(HEADER, sample=2, worker_class="gevent", predicted=None)
+    monkeypatch.setattr(sample_validation, "FILE", tmp_path / "validation.jsonl")
+    path = sample_validation.path_of(Sample(2, "gevent"))
+    validation_rows.write(path, header, too_slow(name))
+    assert path.name == "validation-gevent-sample-2.jsonl"
+    assert sample_validation.measured() == (Sample(2, "gevent"),)
+    (line,) = sample_validation.table().splitlines()[2:]
+    assert line.startswith("| gevent, 2 | 1 of 18 | ")
+    assert f"](data/{path.name})" in sample_validation.where()
+
+
 def test_rows_that_were_predicted_again_are_not_out_of_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,7 +304,7 @@ def test_rows_that_were_predicted_again_are_not_out_of_sample(
     header = replace(HEADER, sample=3, predicted="2026-11-30T00:00:00+00:00")
     measurements = too_slow(name)
     monkeypatch.setattr(sample_validation, "FILE", tmp_path / "validation.jsonl")
-    validation_rows.write(sample_validation.path_of(3), header, measurements)
+    validation_rows.write(sample_validation.path_of(Sample(3)), header, measurements)
     with pytest.raises(ExperimentError, match=r"sample-3\.jsonl: predicted again 2026-11-30T"):
         sample_validation.table()
 

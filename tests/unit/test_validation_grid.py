@@ -13,7 +13,7 @@ from reference_app.validation.validate import experiment_of
 from sim.errors import ExperimentError
 from sim.experiment import Host, WorkerClass
 from sim.experiment.release import NEWEST
-from sim.validation.class_grid import CLIENT, SERVER, ClassCell, class_cells
+from sim.validation.class_grid import CLASSES, CLIENT, SERVER, ClassCell, class_cells
 from sim.validation.grid import (
     DURATION,
     FACTORS,
@@ -224,6 +224,16 @@ def test_other_classes_and_releases_have_no_grid_of_their_own() -> None:
         cells_of("23.0.0", worker_class="gevent")
 
 
+@pytest.mark.parametrize("worker_class", CLASSES)
+def test_another_sample_of_a_class_deals_other_loads(worker_class: WorkerClass) -> None:
+    first, second = class_cells(worker_class), class_cells(worker_class, 2)
+    assert cells_of(NEWEST, worker_class=worker_class, sample_seed=2) == second
+    for factor in ("workers", "load", "service", "demand", "connection"):
+        one, other = (Counter(getattr(it, factor) for it in cells) for cells in (first, second))
+        assert sorted(one.values()) == sorted(other.values())
+    assert len({cell.name for cell in first} & {cell.name for cell in second}) < len(first) / 2
+
+
 def test_another_sample_has_other_cells_of_the_same_shapes_and_loads() -> None:
     first, second = cells_of(NEWEST), cells_of(NEWEST, sample_seed=2)
     assert second == sample(2)
@@ -231,8 +241,8 @@ def test_another_sample_has_other_cells_of_the_same_shapes_and_loads() -> None:
     assert len({cell.name for cell in second} - {cell.name for cell in first}) > len(first) / 2
 
 
-@pytest.mark.parametrize("other", [{"nginx": True}, {"worker_class": "gevent"}])
-def test_another_sample_is_of_the_whole_grid_alone(other: dict[str, Any]) -> None:
+@pytest.mark.parametrize("other", [{"nginx": True}, {"limited": True}])
+def test_another_sample_is_of_the_whole_grid_or_of_a_class(other: dict[str, Any]) -> None:
     with pytest.raises(ExperimentError, match="--sample is 2 beside another grid"):
         cells_of(NEWEST, sample_seed=2, **other)
     with pytest.raises(ExperimentError, match="--sample is 2 beside another grid"):
