@@ -43,8 +43,6 @@ EXPERIMENTS = {
     "a new connection, closed by the main thread": FAR,
 }
 
-EXHIBIT = Measurements(measured_run, EXPERIMENTS, few=True)
-
 pytestmark = pytest.mark.skipif(
     len(os.sched_getaffinity(0)) < 2, reason="the clients need a core besides the server's"
 )
@@ -61,11 +59,20 @@ def latencies(run: Run) -> list[float]:
     return [end - begin for begin, end in zip(rows.arrival, rows.finished, strict=True)]
 
 
+def off(name: str, run: Run) -> float:
+    """How far the mean is from the prediction, s."""
+    return abs(fmean(latencies(run)) - fmean(latencies(predict(EXPERIMENTS[name]))))
+
+
+EXHIBIT = Measurements(
+    measured_run, EXPERIMENTS, few=True, surprises=lambda name, run: off(name, run) > CLOSE
+)
+
+
 def both(name: str, measured: Measured[str, Run]) -> tuple[list[float], list[float]]:
     """Latencies of an experiment, as measured and as predicted (s)."""
-    real, model = latencies(measured[name]), latencies(predict(EXPERIMENTS[name]))
-    assert fmean(real) == pytest.approx(fmean(model), abs=CLOSE)
-    return real, model
+    assert off(name, measured[name]) <= CLOSE
+    return latencies(measured[name]), latencies(predict(EXPERIMENTS[name]))
 
 
 def test_a_new_connection_takes_two_round_trips(measured: Measured[str, Run]) -> None:
