@@ -119,7 +119,9 @@ def test_heartbeats_are_where_the_setting_says(tmp_path: Path) -> None:
         (worker,) = server.workers()
         files = []
         for each in Path("/proc", str(worker.pid), "fd").iterdir():
-            with suppress(FileNotFoundError):  # The worker still boots, and closes what it has read.
+            with suppress(
+                FileNotFoundError
+            ):  # The worker still boots, and closes what it has read.
                 files.append(str(each.readlink()))
     # It has been unlinked, and both processes hold it open.
     assert [each for each in files if each.startswith(f"{place}/") and "(deleted)" in each]

@@ -116,9 +116,14 @@ def test_the_validation_of_worker_classes_is_what_their_rows_say() -> None:
     (cells,) = {len(class_cells(each)) for each in CLASSES}
     assert (
         f"In {cells} cells each, `gevent` reached {gevent} of 8 targets, `asgi` {asgi}, "
-        f"uvicorn's worker {uvicorn}." in TEXT
+        f"uvicorn's worker {uvicorn};" in TEXT
     )
-    assert f"and {errors[0]}, {errors[1]} and {errors[2]} with these classes." in TEXT
+    assert (
+        f"{errors[0]}, {errors[1]} and {errors[2]} with the first cells of these classes." in TEXT
+    )
+    others = [sample_validation.read(2, each).reached for each in ("asgi", "uvicorn")]
+    assert [targets for _, targets in others] == [8, 8]
+    assert f"`asgi` {others[0][0]} and uvicorn's worker {others[1][0]}." in TEXT
 
 
 @pytest.mark.parametrize(

@@ -282,6 +282,25 @@ def test_what_misses_out_of_sample_is_what_the_page_says() -> None:
         assert {"keepalive", "reuse_port"} < set(result.name.split(", "))
 
 
+def test_what_misses_of_event_loops_is_what_the_page_says() -> None:
+    classes = [sample for sample in sample_validation.measured() if sample.worker_class]
+    assert classes
+    found = {
+        (sample.worker_class, result.cell)
+        for sample in classes
+        for result in sample_validation.read(*sample).validation.results
+        for off in result.misses
+        if off.name != "share"
+    }
+    assert found == {("uvicorn", 16)}
+    results = sample_validation.read(2, "uvicorn").validation.results
+    (result,) = (result for result in results if result.cell == 16)
+    assert ", load 0.95, " in result.name
+    mean = result.figure("latency_mean")
+    assert mean is not None
+    assert mean.error == pytest.approx(0.16, abs=0.005)
+
+
 def test_a_sample_of_a_worker_class_has_rows_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
