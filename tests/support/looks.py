@@ -172,10 +172,9 @@ class Measured(Generic[Name, Seen]):
             seen = first.result()
             return self._now(name) if self._measurements.surprises(name, seen) else seen
 
-        if not self._measurements.few:
-            self._again = {
-                name: pool.submit(measure, name, first) for name, first in self._measured.items()
-            }
+        self._again = {
+            name: pool.submit(measure, name, first) for name, first in self._measured.items()
+        }
         return [*self._again.values()]
 
     def alone_after(self, busy: Sequence[Future[Any]], before: set[psutil.Process]) -> None:

@@ -73,8 +73,11 @@ def test_few_follow_many_and_keep_to_their_numbers(crowd: Crowd) -> None:
     assert many.left_over() == []
 
 
-def test_what_surprises_is_measured_once_more(crowd: Crowd) -> None:
-    surprising = group(crowd, "many", 4, surprises=lambda name, seen: name == f"many {seen % 4}")
+@pytest.mark.parametrize("few", [False, True])
+def test_what_surprises_is_measured_once_more(crowd: Crowd, few: bool) -> None:
+    surprising = group(
+        crowd, "many", 4, few=few, surprises=lambda name, seen: name == f"many {seen % 4}"
+    )
     with looks_together(([surprising], 2)):
         assert surprising["many 2"] == 6
     assert sorted(crowd.order) == ["many 0", "many 1", "many 2", "many 2", "many 3"]
