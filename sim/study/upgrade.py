@@ -27,8 +27,7 @@ class Cost:
     """What a trouble costs one side.
 
     Attributes:
-        lost: requests without an answer, on average; at a stop, without those that are refused
-            because nobody listens any more.
+        lost: requests without an answer, on average. What a stopped server refuses is not counted.
         late: requests that waited much longer than before, on average.
         restored: s until all threads could serve again, the median; None is never.
     """
@@ -93,7 +92,9 @@ def conclude(replications: int, known: Known) -> Upgrade:
     both = min(len(a), len(b))
     return Upgrade(
         (estimate(a[:both], "busiest"), estimate(b[:both], "busiest")),
-        tuple(one for name in TROUBLES if (one := _troubled(name, known)) is not None),
+        tuple(
+            one for name in TROUBLES if (one := _troubled(name, replications, known)) is not None
+        ),
     )
 
 
@@ -101,9 +102,9 @@ def _point(side: Point, name: str) -> Point:
     return (*side, (TROUBLE, name))
 
 
-def _troubled(name: str, known: Known) -> Troubled | None:
+def _troubled(name: str, replications: int, known: Known) -> Troubled | None:
     a, b = (observations(_point(side, name), known) for side in SIDES)
-    both = min(len(a), len(b))
+    both = min(len(a), len(b), replications, REPLICATIONS)
     return Troubled(name, both, _cost(a[:both], name), _cost(b[:both], name)) if both else None
 
 

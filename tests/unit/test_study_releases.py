@@ -70,6 +70,19 @@ def test_what_an_upgrade_changes_where_something_goes_wrong(
         assert hang[side]["lost"]["value"] == 1
 
 
+def test_what_a_file_knows_more_of_does_not_change_the_answer(
+    conf: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("compare", conf, *BOTH, "--client-timeout", "1", *SHORT, "--json")
+    main([*flags, "--replications", "2"])
+    at_once = capsys.readouterr().out
+    resume = ("--resume", str(tmp_path / "study.jsonl"))
+    main([*flags, *resume, "--replications", "3"])
+    capsys.readouterr()
+    main([*flags, *resume, "--replications", "2"])
+    assert capsys.readouterr().out == at_once
+
+
 def test_a_hang_ends_a_sync_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "gunicorn.conf.py"
     path.write_text("workers = 2\ntimeout = 5\n", encoding="utf-8")
