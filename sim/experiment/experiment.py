@@ -19,12 +19,7 @@ from sim.experiment.launchdarkly import LaunchDarkly
 from sim.experiment.memory_costs import MemoryCosts
 from sim.experiment.probe import Probe, check_probes
 from sim.experiment.proxy import Proxy
-from sim.experiment.release_defaults import (
-    are_default,
-    default_costs,
-    default_memory,
-    is_default_memory,
-)
+from sim.experiment.release_defaults import costs_for, memory_for
 from sim.experiment.server import Server
 from sim.experiment.traffic import MAX_REQUESTS, Traffic
 
@@ -70,10 +65,9 @@ class Experiment:
     def __post_init__(self) -> None:
         check_whole("seed", self.seed, 0)
         check_whole("replications", self.replications, 1, 10_000)
-        if are_default(self.costs):
-            object.__setattr__(self, "costs", default_costs(*self.server.costs_of))
-        if is_default_memory(self.memory):
-            object.__setattr__(self, "memory", default_memory(self.server.worker_class))
+        server = self.server
+        object.__setattr__(self, "costs", costs_for(self.costs, *server.costs_of))
+        object.__setattr__(self, "memory", memory_for(self.memory, server.worker_class))
         check_probes(self.probes)
         if len(self.disturbances) > MAX_DISTURBANCES:
             raise ExperimentError(

@@ -46,6 +46,11 @@ def _times(multiples: Mapping[str, float]) -> Costs:
     return replace(newest, **values)
 
 
+def costs_for(costs: Costs, gunicorn: str, worker_class: str) -> Costs:
+    """``costs``, or where they are the defaults of any server, those of this one."""
+    return default_costs(gunicorn, worker_class) if are_default(costs) else costs
+
+
 def are_default(costs: Costs) -> bool:
     """Whether ``costs`` are the defaults of any release or worker class."""
     defaults = (*map(_costs_since, RELEASES), *map(_costs_of, CLASSES))
@@ -62,3 +67,8 @@ def is_default_memory(memory: MemoryCosts) -> bool:
     """Whether ``memory`` is the default of any worker class."""
     defaults = (MemoryCosts(), *map(default_memory, CLASS_MEMORY))
     return any(memory is known or memory == known for known in defaults)
+
+
+def memory_for(memory: MemoryCosts, worker_class: str) -> MemoryCosts:
+    """``memory``, or where it is the default of any worker class, that of this one."""
+    return default_memory(worker_class) if is_default_memory(memory) else memory

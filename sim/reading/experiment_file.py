@@ -26,12 +26,7 @@ from sim.errors import ExperimentError
 from sim.experiment import PROBES, Experiment, Probe, Route, Server, Traffic
 from sim.experiment.disturbance import KINDS, Disturbance
 from sim.experiment.document import DISTURBANCE, PROBE, ROUTE, TABLES, TOP_KEYS
-from sim.experiment.release_defaults import (
-    are_default,
-    default_costs,
-    default_memory,
-    is_default_memory,
-)
+from sim.experiment.release_defaults import costs_for, memory_for
 from sim.reading import settings, toml_file, trace_file
 
 #: Values of the right type by field, for each table that says any; `TOP_KEYS` are under ``""``.
@@ -117,10 +112,8 @@ def apply(changes: Changes, where: str, base: Experiment) -> Experiment:
         if "server" in changes:
             # First, for the costs that nothing is said of are the server's.
             server = replace(base.server, **changes["server"])
-            if are_default(base.costs):
-                of_server["costs"] = default_costs(*server.costs_of)
-            if is_default_memory(base.memory):
-                of_server["memory"] = default_memory(server.worker_class)
+            of_server["costs"] = costs_for(base.costs, *server.costs_of)
+            of_server["memory"] = memory_for(base.memory, server.worker_class)
         tables: dict[str, Any] = {
             table: replace(of_server.get(table, getattr(base, table)), **changes[table])
             for table in TABLES
