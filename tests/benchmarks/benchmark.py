@@ -39,6 +39,7 @@ from scaling import AXES, experiment_at  # in no package, beside this file
 from reference_app.rig.processor import processor
 from sim import compiled
 from sim.analysis.theory import mmc_mean_sojourn
+from sim.command import INTERRUPTED
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server, Traffic
 from sim.experiment.distribution import Distribution
@@ -565,7 +566,7 @@ def main() -> int:
         sys.stderr.write(f"error: {error}\n")
         return 2
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     return 0
 
 

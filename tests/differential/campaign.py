@@ -36,14 +36,14 @@ from traffic_looks import criteria
 
 from reference_app.rig import releases
 from reference_app.rig.processor import processor
-from sim.command import write_stdout
+from sim.command import INTERRUPTED, write_stdout
 from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.experiment.document import to_dict
 from sim.run import Run
-from tests.differential.rows import Row, read, write
+from tests.differential.rows import Row, read
 from tests.differential.small_experiment import RELEASES, small_experiment
-from tests.mutation.rows import open_rows
+from tests.json_rows import open_rows, write_row
 
 #: Experiments that are predicted before they are measured, one after the other: processes that
 #: predict take seconds to start, and would disturb what is measured.
@@ -74,12 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with open_rows(args.rows) as file:
             for row in judged(experiments, deadline, measured_run, args.seed, commit, machine):
-                write(file, row)
+                write_row(file, row)
                 present.append(row)
                 sys.stderr.write(f"{_line(row)}\n")
     except KeyboardInterrupt:
         write_stdout(report(present))
-        return 130
+        return INTERRUPTED
     write_stdout(report(present))
     return 1 if any(_fails(row) or row.error for row in present) else 0
 

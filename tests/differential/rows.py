@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
+
+from tests.json_rows import read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,4 @@ class Row:
 
 def read(path: Path) -> list[Row]:
     """The rows of a file; a line that was cut off is left out."""
-    return [*_rows(path)] if path.exists() else []
-
-
-def _rows(path: Path) -> Iterator[Row]:
-    for line in path.read_bytes().split(b"\n")[:-1]:
-        yield Row(**json.loads(line))
-
-
-def write(file: TextIO, row: Row) -> None:
-    """Add a row, at once."""
-    file.write(json.dumps(asdict(row)) + "\n")
-    file.flush()
+    return [Row(**row) for row in read_rows(path)]

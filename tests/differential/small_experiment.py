@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from itertools import count
 from random import Random
@@ -11,6 +10,7 @@ from typing import Final
 from any_experiment import any_experiment
 from host_costs import this_host
 
+from reference_app.rig.nginx import find_nginx
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Proxy, Server, Traffic
 from sim.experiment.costs import Costs
@@ -72,7 +72,7 @@ def _small(asked: Experiment, seed: int, number: int) -> Experiment:
     traffic = _short(asked.traffic, random.choice(REQUESTS))
     if not traits.event_loop:
         traffic = replace(traffic, endpoint=Traffic().endpoint, blocking_io=Traffic().blocking_io)
-    proxy = asked.proxy if asked.proxy.kind == "nginx" and _has_nginx() else Proxy()
+    proxy = asked.proxy if asked.proxy.kind == "nginx" and find_nginx() else Proxy()
     return Experiment(
         server, this_host(), traffic, LaunchDarkly(), Costs(), seed=number, proxy=proxy,
         replications=1, gc_freeze=asked.gc_freeze,
@@ -89,7 +89,3 @@ def _short(traffic: Traffic, requests: int) -> Traffic:
         return replace(traffic, requests=None, duration=SECONDS, drain=drain)
     most = max(1, round(traffic.rate * SECONDS))
     return replace(traffic, requests=min(requests, most), drain=drain)
-
-
-def _has_nginx() -> bool:
-    return shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin") is not None

@@ -26,7 +26,7 @@ from faults import Fault, verdict
 from mutation import smaller
 from readers import READERS
 
-from sim.command import write_stdout
+from sim.command import INTERRUPTED, write_stdout
 
 #: Where an input with a fault is kept, in a folder for each reader.
 FOUND = Path(__file__).parent / "found"
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 about = f"{found.fault.kind}: {found.fault.about}"
                 write_stdout(f"{about}\nkept: {keep(reader, found)}\n")
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     write_stdout(f"{total:,} inputs, {faults} kinds of faults\n")
     return 1 if faults else 0
 

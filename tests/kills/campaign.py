@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from random import Random
 
-from sim.command import write_stdout
+from sim.command import INTERRUPTED, write_stdout
 from tests.kills.subjects import SUBJECTS
 
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in args.commands or SUBJECTS:
             wrong += _rounds(name, args.seed, range(args.first, args.first + args.times))
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     return 1 if wrong else 0
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from sim.command import INTERRUPTED, TERMINATED, write_stdout
+from tests.json_rows import open_rows, write_row
 from tests.mutation import rows, session
 from tests.mutation.checkout import copy_tree, mutated
 from tests.mutation.covering import Covering, trace
@@ -183,12 +184,12 @@ def campaign(
     left = again + left
     if left and seconds > 0:
         session.preload()
-        with tempfile.TemporaryDirectory(prefix="mutation-") as name, rows.open_rows(file) as out:
+        with tempfile.TemporaryDirectory(prefix="mutation-") as name, open_rows(file) as out:
             trial = Trial(project, faults, sources, Path(name), kept=file.with_suffix(".traced"))
             began = time.monotonic()
             for tried, mutant in enumerate(left, 1):
                 row = trial.row(mutant, hashes[mutant.path], tests)
-                rows.write(out, row)
+                write_row(out, row)
                 results[mutant] = row
                 taken = time.monotonic() - began
                 _progress(row, tried, len(left), taken)

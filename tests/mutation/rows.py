@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
+from tests.json_rows import read_rows
 from tests.mutation.mutant import Change, Mutant
 
 #: Mutants that behave as the source does, and why.
@@ -40,32 +39,8 @@ class Row:
 
 def read(path: Path) -> dict[Mutant, Row]:
     """Rows of a file, the last of each mutant; a line that was cut off is left out."""
-    if not path.exists():
-        return {}
-    return {row.mutant: row for row in _rows(path)}
-
-
-def _rows(path: Path) -> Iterator[Row]:
-    for line in path.read_bytes().split(b"\n")[:-1]:
-        document = json.loads(line)
-        yield Row(**{**document, "mutant": Mutant(**document["mutant"])})
-
-
-def open_rows(path: Path) -> TextIO:
-    """Open a file for further rows, without the line that was cut off."""
-    if path.exists():
-        content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            with path.open("r+b") as file:
-                file.truncate(len(whole))
-    return path.open("a", encoding="utf-8")
-
-
-def write(file: TextIO, row: Row) -> None:
-    """Add a row, at once."""
-    file.write(json.dumps(asdict(row)) + "\n")
-    file.flush()
+    rows = (Row(**{**row, "mutant": Mutant(**row["mutant"])}) for row in read_rows(path))
+    return {row.mutant: row for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from shrink import shrunk
 from this_commit import this_commit
 
 from sim import compiled
-from sim.command import write_stdout
+from sim.command import INTERRUPTED, write_stdout
 from sim.experiment import Experiment
 from sim.experiment.document import to_dict
 from sim.study.executors import cores
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"\r{_progress(swarm, began)}")
             sys.stderr.flush()
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     finally:
         swarm.stopped.set()
         for thread in threads:

@@ -22,9 +22,9 @@ from sim.run import Run
 from sim.study.check.scenario import length
 from tests.differential import campaign
 from tests.differential.campaign import at_least, judged, looks, report
-from tests.differential.rows import Row, read, write
+from tests.differential.rows import Row, read
 from tests.differential.small_experiment import SECONDS, SERVERS, small_experiment
-from tests.mutation.rows import open_rows
+from tests.json_rows import open_rows, write_row
 
 EXPERIMENT = Experiment(Server(workers=2), traffic=Traffic(rate=100.0, requests=60))
 
@@ -75,10 +75,10 @@ def row(number: int, complaints: int, error: str = "") -> Row:
 def test_rows_are_gone_on_with(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     with open_rows(path) as file:
-        write(file, row(1, 0))
+        write_row(file, row(1, 0))
         file.write('{"seed": 7, "num')
     with open_rows(path) as file:
-        write(file, row(2, 1))
+        write_row(file, row(2, 1))
     assert read(path) == [row(1, 0), row(2, 1)]
     assert read(tmp_path / "none") == []
 

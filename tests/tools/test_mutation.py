@@ -21,9 +21,10 @@ from pathlib import Path
 import pytest
 from own_processes import OwnProcesses
 
+from tests.json_rows import open_rows, write_row
 from tests.mutation.campaign import main
 from tests.mutation.mutant import Mutant
-from tests.mutation.rows import Equivalent, Row, equivalents, open_rows, read, write
+from tests.mutation.rows import Equivalent, Row, equivalents, read
 from tests.mutation.sample import sample
 from tests.mutation.score import Score, score
 
@@ -198,12 +199,12 @@ def test_a_row_that_was_cut_off_is_tried_again(tmp_path: Path) -> None:
     file = tmp_path / "rows"
     row = Row(some("sim/a", 1)[0], "a < b", "a <= b", "survived", None, "source", "tests")
     with open_rows(file) as out:
-        write(out, row)
+        write_row(out, row)
     whole = file.read_bytes()
     file.write_bytes(whole + whole[:20])
     assert read(file) == {row.mutant: row}
     with open_rows(file) as out:
-        write(out, row)
+        write_row(out, row)
     assert file.read_bytes() == whole + whole
 
 
