@@ -1,9 +1,9 @@
 """Audits the installed packages for known vulnerabilities: ``python -m tests.audit``.
 
-It runs pip-audit, which asks the Python Packaging Advisory Database. One that does not concern us
-is named in `ignored_vulnerabilities.toml`, with the reason and the day from which it fails the
-audit like any other. A package of which nothing could be learnt fails the audit too: pip-audit
-itself passes over it.
+It runs pip-audit, which asks the Python Packaging Advisory Database. A vulnerability that does not
+concern us is named in `ignored_vulnerabilities.toml`, with the reason and the day from which it
+fails the audit like any other. A package of which nothing could be learnt fails the audit too:
+pip-audit itself passes over it.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def add_experiment_arguments(
     """Add every flag of an experiment, and switch abbreviations off.
 
     Call it after the command's own flags: where one of those has the name of a flag that
-    Gunicorn has and the model has not, it keeps it.
+    Gunicorn has and the model has not, it keeps it. Flags that follow are in ``--help-all`` only.
 
     Args:
         parser: of the command.

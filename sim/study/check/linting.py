@@ -108,7 +108,7 @@ def _observed(lint: Linting, known: Known, experiment: Experiment) -> list[Obser
 
 
 def findings_of(lint: Linting, known: Known) -> tuple[Finding, ...]:
-    """All findings, the worst first; without those that were not predicted, or not yet."""
+    """The findings of all that is predicted by now, the worst first."""
     findings = []
     for rule, effect in lint.effects:
         if isinstance(effect, str):
