@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from sim.errors import ExperimentError
@@ -92,7 +93,7 @@ def refuse_missing(keys: Iterable[str], schema: type, where: str) -> None:
     Raises:
         ExperimentError: naming the first such key, and what it would hold.
     """
-    hints = get_type_hints(schema)
+    hints = _hints(schema)
     for field in fields(schema):
         optional = field.default is not MISSING or field.default_factory is not MISSING
         if not optional and field.name not in keys:
@@ -113,7 +114,7 @@ def parse_table(table: object, schema: type, where: str) -> dict[str, Any]:
     """
     if not isinstance(table, Mapping):
         raise ExperimentError(f"{where} is {reprlib.repr(table)}; expected a table")
-    hints = get_type_hints(schema)
+    hints = _hints(schema)
     refuse_unknown(table, hints, where)
     return {key: parse(value, hints[key], f"{where} {key}") for key, value in table.items()}
 
@@ -138,7 +139,7 @@ def parse(value: object, hint: Any, where: str) -> Any:  # noqa: ANN401 - a type
         if hint is Distribution and isinstance(value, str):
             return _parse_distribution(value, where)
         if is_dataclass(hint) and isinstance(value, list):
-            types_ = tuple(get_type_hints(hint).values())
+            types_ = tuple(_hints(hint).values())
             # What has a default may be left out at the end, as the route of a trace's row.
             if _required(hint) <= len(value) <= len(types_):
                 types_ = types_[: len(value)]
@@ -148,6 +149,12 @@ def parse(value: object, hint: Any, where: str) -> Any:  # noqa: ANN401 - a type
         if type(value) is hint:
             return value
     raise ExperimentError(f"{where} is {reprlib.repr(value)}; expected {_expected(hint)}")
+
+
+@cache
+def _hints(schema: type) -> Mapping[str, Any]:
+    """The types of a dataclass's fields; Python compiles the text of each to find out."""
+    return MappingProxyType(get_type_hints(schema))
 
 
 @cache

@@ -81,10 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for thread in threads:
         thread.start()
     try:
-        while any(thread.is_alive() for thread in threads):
-            swarm.stopped.wait(PROGRESS) if not swarm.stopped.is_set() else time.sleep(0.1)
-            sys.stderr.write(f"\r{_progress(swarm, began)}")
-            sys.stderr.flush()
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(PROGRESS)
+                sys.stderr.write(f"\r{_progress(swarm, began)}")
+                sys.stderr.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
