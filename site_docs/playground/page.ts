@@ -71,8 +71,8 @@ class Page {
   private ready = false;
   /** Whether an answer is to come. */
   private waiting = false;
-  /** The address that is predicted, and since when, ms. */
-  private predicted = { address: "", since: 0 };
+  /** The address that is predicted, its part without requests sent by hand, and since when, ms. */
+  private predicted = { address: "", flags: "", since: 0 };
   /** Replications that the numbers are of, and of those that are predicted now. */
   private replications = 0;
 
@@ -138,6 +138,11 @@ class Page {
     return (this.side === "b" ? this.state.b : null) ?? this.state.a;
   }
 
+  /** Whether the reader has changed a flag since the last prediction began: it must stay so. */
+  private get changed(): boolean {
+    return this.predicted.flags !== address({ ...this.state, sent: [] });
+  }
+
   private change(both: boolean, change: (flags: Flags) => Flags): void {
     const { a, b, sent } = this.state;
     this.state = {
@@ -189,7 +194,8 @@ class Page {
 
   private predict(): void {
     this.waiting = true;
-    this.predicted = { address: address(this.state), since: performance.now() };
+    const flags = address({ ...this.state, sent: [] });
+    this.predicted = { address: address(this.state), flags, since: performance.now() };
     this.replications = 0;
     this.progress.removeAttribute("value");
     this.progress.hidden = !this.ready;
@@ -227,11 +233,17 @@ class Page {
         this.refuse(`The model could not be run: ${message.why}`);
         break;
       case "understood":
+        if (this.changed) {
+          break;
+        }
         this.refusal.hidden = true;
         this.experiments = message.sides.map(({ experiment }) => experiment);
         this.show();
         break;
       case "refused":
+        if (this.changed) {
+          break;
+        }
         this.refuse(
           `${this.state.b === null ? "" : `${message.side === 0 ? "A" : "B"}: `}${message.why}`,
         );

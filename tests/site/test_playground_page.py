@@ -228,6 +228,31 @@ def test_every_control_changes_the_command_and_the_address(page: Page, base: str
     assert copied(page, "Copy as command") == line
 
 
+def test_a_change_stays_when_an_earlier_one_is_understood(page: Page, base: str) -> None:
+    """The second comes when the first is on its way to the model, whose answer has not got it."""
+    go(page, base, FEW)
+    labels = ("Workers", "preload_app")
+    controls = [page.get_by_label(label, exact=True).element_handle() for label in labels]
+    with answered(page):
+        checked = page.evaluate(
+            """async ([workers, preload]) => {
+              workers.value = "3";
+              workers.dispatchEvent(new Event("input", { bubbles: true }));
+              workers.dispatchEvent(new Event("change", { bubbles: true }));
+              await new Promise((go) => setTimeout(go, 125));
+              preload.click();
+              const seen = [];
+              for (let number = 0; number < 30; number += 1) {
+                await new Promise(requestAnimationFrame);
+                seen.push(preload.checked);
+              }
+              return seen;
+            }""",
+            controls,
+        )
+    assert checked == [True] * 30
+
+
 def test_a_proxy_stands_in_front_and_goes(page: Page, base: str) -> None:
     go(page, base, f"workers=1&threads=4&{FEW}")
     keepalive = page.get_by_label("Idle connections that it keeps to Gunicorn")
