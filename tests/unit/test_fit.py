@@ -16,7 +16,7 @@ from random import Random
 from statistics import fmean
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sim.cli import main
@@ -84,6 +84,7 @@ def test_chance_is_judged_at_its_level() -> None:
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60))
+@example([66_976.0, 72_127.0, 550_300.0, 689_515.0, 690_233.0, 976_042.0, 1.5])
 def test_any_times_have_a_fit(times: list[float]) -> None:
     fit = best_fit(times)
     assert fit.distribution.kind in PARAMETERS

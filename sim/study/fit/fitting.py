@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from statistics import NormalDist, fmean, pstdev
 
-from sim.experiment.distribution import PARAMETERS, Distribution
+from sim.experiment.distribution import LARGEST, PARAMETERS, Distribution
 
 #: Quantiles at which times and distribution are compared, at most.
 QUANTILES = 1000
@@ -106,9 +106,11 @@ def _candidates(ordered: Sequence[float]) -> list[Distribution]:
         logs = [math.log(time) for time in ordered]
         variance = pstdev(logs) ** 2
         if variance <= WIDEST:
-            likely = math.exp(fmean(logs) + variance / 2)
-            cv = math.sqrt(math.expm1(variance))
-            candidates.append(Distribution("lognorm", (_rounded(likely), _rounded(cv))))
+            likely = _rounded(math.exp(fmean(logs) + variance / 2))
+            cv = _rounded(math.sqrt(math.expm1(variance)))
+            # A few long times may tell of a mean that no experiment may have.
+            if max(likely, cv) <= LARGEST:
+                candidates.append(Distribution("lognorm", (likely, cv)))
     return candidates
 
 
