@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,14 @@ else:
 # Gunicorn and we read them, and the experiments of the tests are without.
 for _name in ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY"):
     os.environ.pop(_name, None)
+
+# A shell lets what it starts in the background ignore these, and so would all that tests start.
+for _signal, _usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+):
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, _usual)
 
 # Other tests, and other people's machines, may have the processor while an example is tried.
 settings.register_profile("unhurried", deadline=None)
