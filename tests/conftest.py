@@ -102,21 +102,29 @@ NOT_TRACED = PREDICTING | {"test_compiled"}
 UNTRACED = frozenset(
     f"test_{name}"
     for name in (
+        "a_limit_on_connections_does_what_was_measured",
         "a_limited_server_that_computes_is_so_much_slower",
         "a_tally_says_what_the_rows_say",
         "an_overloaded_server_uses_its_quota_and_no_more",
         "ideal_of_mm4_is_what_theory_says",
         "keepalive_behind_a_client_that_thinks_as_long",
+        "long_runs_are_counted_unless_saved",
         "many_requests_and_disturbances_are_read_quickly",
         "many_requests_are_summarized_quickly",
         "memory_does_not_grow_with_the_requests",
         "mg1_is_pollaczek_khinchine",
         "mm1_is_what_theory_says",
+        "more_workers_of_one_thread_have_a_wider_gap",
         "nothing_differs_where_all_wait_in_the_queue",
         "processes_that_sleep_and_compute_share_two_cores_as_on_linux",
         "requests_that_compute_are_one_queue_of_one_server",
         "requests_that_wait_hold_up_nobody",
+        "shares_are_those_of_a_real_server",
+        "so_are_requests_that_block",
         "the_advised_jitter_keeps_workers_apart",
+        "the_gap_to_one_queue_and_what_closes_it",
+        "what_max_requests_loses",
+        "who_gets_the_second_connection_after_a_boot",
     )
 )
 

@@ -56,9 +56,9 @@ JUDGED = (
 #: Services that use their cores, and for how long (s) they are measured: one side after the other.
 #: Of 100 predictions of each side no two differ by less than the half of what is expected.
 ALONE = {
-    "kept-connections-are-closed": 3.0,
-    "limit-starves-connections": 2.0,
-    "threads-share-a-gil": 3.0,
+    "kept-connections-are-closed": 2.0,
+    "limit-starves-connections": 1.0,
+    "threads-share-a-gil": 1.0,
 }
 
 BETTER = [name for name, effect in EFFECTS.items() if effect.mended and name not in JUDGED]
