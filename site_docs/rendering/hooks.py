@@ -18,6 +18,7 @@ from sim.experiment.release_notices import LIMIT_UNSAFE
 from site_docs.assertions import statements
 from site_docs.charts import catalogue
 from site_docs.rendering import (
+    campaigns,
     class_validation,
     example_report,
     host_cells,
@@ -92,6 +93,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         coverage.DATA / "validation-xeon.jsonl",
         coverage.FILE,
         bad_gateways.FILE,
+        campaigns.FILE,
     ):
         files.append(File.generated(config, f"data/{path.name}", abs_src_path=str(path)))
     files.append(File.generated(config, "data/validation.csv", content=validated.as_csv()))

@@ -40,6 +40,7 @@ from site_docs.charts import catalogue
 from site_docs.rendering import (
     bad_gateways,
     balancer_race,
+    campaigns,
     check_rules,
     class_validation,
     host_cells,
@@ -516,6 +517,7 @@ _VOCABULARY: dict[str, Any] = {
     "recoveries": recoveries,
     "recovery": recovery,
     "release_validation": release_validation,
+    "campaigns": campaigns,
     "class_validation": class_validation,
     "sample_validation": sample_validation,
     "host_cells": host_cells,

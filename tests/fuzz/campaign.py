@@ -27,6 +27,7 @@ from mutation import smaller
 from readers import READERS
 
 from sim.command import INTERRUPTED, write_stdout
+from tests.campaigns import add_record_argument, record
 
 #: Where an input with a fault is kept, in a folder for each reader.
 FOUND = Path(__file__).parent / "found"
@@ -81,6 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"{reader}: {result.inputs:,} inputs in {result.seconds:.0f} s, {rate:,.0f} a "
                 f"second; {len(result.found)} kinds of faults\n"
             )
+            tried = range(result.inputs)
+            record(args.record, "fuzz", reader, args.seed, tried, len(result.found), result.seconds)
             for found in result.found:
                 about = f"{found.fault.kind}: {found.fault.about}"
                 write_stdout(f"{about}\nkept: {keep(reader, found)}\n")
@@ -176,4 +179,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--unguided", action="store_true", help="without atheris, where it is installed too"
     )
+    add_record_argument(parser)
     return parser

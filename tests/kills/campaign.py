@@ -13,9 +13,11 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from random import Random
 
 from sim.command import INTERRUPTED, write_stdout
+from tests.campaigns import add_record_argument, record
 from tests.kills.subjects import SUBJECTS
 
 
@@ -29,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wrong = 0
     try:
         for name in args.commands or SUBJECTS:
-            wrong += _rounds(name, args.seed, range(args.first, args.first + args.times))
+            numbers = range(args.first, args.first + args.times)
+            wrong += _rounds(name, args.seed, numbers, args.record)
     except KeyboardInterrupt:
         return INTERRUPTED
     return 1 if wrong else 0
@@ -45,21 +48,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--times", type=int, default=3, help="that each command is ended [3]")
     parser.add_argument("--seed", type=int, default=1, help="of the moments and signals [1]")
     parser.add_argument("--first", type=int, default=0, help="number of the first time [0]")
+    add_record_argument(parser)
     return parser
 
 
-def _rounds(name: str, seed: int, numbers: range) -> int:
+def _rounds(name: str, seed: int, numbers: range, file: Path | None) -> int:
     """End a command so often; how often something was wrong."""
-    bad, began = 0, time.monotonic()
-    with SUBJECTS[name]() as kill:
-        for number in numbers:
-            about, found = kill(Random(f"{seed} {name} {number}"))
-            bad += bool(found)
-            for trouble in found:
-                write_stdout(f"\n{name}, number {number}, {about}: {trouble}\n")
-            sys.stderr.write(f"\r{name}: {number + 1 - numbers.start} of {len(numbers)}")
-            sys.stderr.flush()
-    seconds = time.monotonic() - began
+    bad, done, began = 0, 0, time.monotonic()
+    try:
+        with SUBJECTS[name]() as kill:
+            for number in numbers:
+                about, found = kill(Random(f"{seed} {name} {number}"))
+                bad += bool(found)
+                done += 1
+                for trouble in found:
+                    write_stdout(f"\n{name}, number {number}, {about}: {trouble}\n")
+                sys.stderr.write(f"\r{name}: {done} of {len(numbers)}")
+                sys.stderr.flush()
+    finally:
+        seconds = time.monotonic() - began
+        record(file, "kills", name, seed, numbers[:done], bad, seconds)
     sys.stderr.write("\r")
     write_stdout(f"{name}: ended {len(numbers)} times in {seconds:.0f} s, {bad} with trouble\n")
     return bad

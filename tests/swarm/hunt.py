@@ -26,6 +26,7 @@ from sim.command import INTERRUPTED, write_stdout
 from sim.experiment import Experiment
 from sim.experiment.document import to_dict
 from sim.study.executors import cores
+from tests.campaigns import add_record_argument, record
 
 #: Where an experiment that failed is put.
 FOUND = Path(__file__).parent / "found"
@@ -92,6 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         swarm.stopped.set()
         for thread in threads:
             thread.join()
+        tried = range(args.first, args.first + swarm.judged)
+        failed = int(swarm.failed is not None)
+        record(args.record, "swarm", "", args.seed, tried, failed, time.monotonic() - began)
     if swarm.error is not None:
         raise swarm.error
     write_stdout(f"\n{_progress(swarm, began)}\n")
@@ -118,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         default=cores(),
         help="pairs of processes that judge [one for each processor]",
     )
+    add_record_argument(parser)
     return parser
 
 
