@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -54,7 +55,7 @@ def kubelet_of(run: Run, end: float) -> Kubelet | None:
             if (successes := [probed.success for probed in run.probes if probed.kind == kind])
         ),
         sum(event.kind == "started" and event.process in MASTER_IN for event in run.events),
-        sum(max(0.0, min(each.end, end) - each.begin) for each in unready),
+        math.fsum(max(0.0, min(each.end, end) - each.begin) for each in unready),
     )
 
 

@@ -142,7 +142,7 @@ def combined_restarts(replications: Sequence[Restarts | None]) -> Restarts | Non
         sum(each.restarts for each in known) / number,
         most,
         fmean(at_most),
-        sum(each.longest_s for each in known) / number,
+        math.fsum(each.longest_s for each in known) / number,
         math.fsum(each.missing_worker_s for each in known) / number,
         sum(each.lost or 0 for each in known) / number if counted else None,
         sum(each.delayed or 0 for each in known) / number if counted else None,

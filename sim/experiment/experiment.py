@@ -167,7 +167,7 @@ class Experiment:
             return None
         if traffic.arrivals == "trace":
             span = traffic.trace[-1].arrival_s - traffic.trace[0].arrival_s
-            work = sum(row.io_s + row.cpu_s for row in traffic.trace)
+            work = math.fsum(row.io_s + row.cpu_s for row in traffic.trace)
             if span <= 0:
                 return math.inf if work > 0 else 0.0
             return work / span

@@ -222,7 +222,7 @@ class Traffic:
     def _mean(self, demand: Literal["io", "cpu"]) -> float:
         if not self.routes:
             return float(getattr(self, demand).mean)
-        return sum(
+        return math.fsum(
             route.share * float(getattr(route, demand).mean)
             for route in self.routes
             if not route.elsewhere

@@ -366,7 +366,7 @@ class _Simulation:
         span = self.clock.time - self.recorder.start or math.inf
         accept = QueueLength(
             "accept queue",
-            sum(listener.waited for listener in self._listeners()) / span,
+            math.fsum(listener.waited for listener in self._listeners()) / span,
             max(listener.longest for listener in self._listeners()),
         )
         inside = (

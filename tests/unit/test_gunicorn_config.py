@@ -411,8 +411,9 @@ def test_a_hook_that_freezes_is_noticed_without_running_the_file(read: Read) -> 
 
 
 def test_a_freeze_where_the_file_is_read_comes_too_early(read: Read) -> None:
-    before = (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count())
+    before, frozen = (gc.isenabled(), gc.get_threshold()), gc.get_freeze_count()
     config = read("import gc\ngc.freeze()\ngc.disable()\ngc.set_threshold(9)\n")
     assert not config.gc_freeze
     assert "in when_ready it keeps that shared, too" in config.notices[0]
-    assert (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()) == before
+    assert (gc.isenabled(), gc.get_threshold()) == before
+    assert gc.get_freeze_count() <= frozen
