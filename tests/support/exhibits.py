@@ -26,7 +26,7 @@ Subject = TypeVar("Subject")
 EXHIBIT = "EXHIBIT"
 
 #: Servers that are measured at the same time: many, and few where `Measurements` says so.
-MANY, FEW = 10, 5
+MANY, FEW = 13, 6
 
 
 @pytest.fixture(scope="session")
