@@ -103,7 +103,10 @@ SPREAD = frozenset(
 
 
 #: Files that take longest, first: begun late, they would run when nothing is left beside them.
-LONG = tuple(f"test_{name}" for name in ("compiled", "site", "examples", "rank_test", "event_loop"))
+LONG = tuple(
+    f"test_{name}"
+    for name in ("compiled", "site", "playground_page", "examples", "rank_test", "event_loop")
+)
 
 
 #: Files of `tests/site` that browse.
