@@ -12,11 +12,11 @@ from dataclasses import replace
 import pytest
 
 from sim.errors import ExperimentError
-from sim.experiment import Experiment, Host, Proxy, Server, Traffic, WorkerClass
+from sim.experiment import Experiment, Host, Proxy, Server, TraceRow, Traffic, WorkerClass
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Signal
 from sim.model.simulation import predict
-from sim.run import REFUSED, RESET, Run
+from sim.run import ERROR_5XX, REFUSED, RESET, Run
 
 RTT = 0.05
 
@@ -138,3 +138,12 @@ def test_a_round_trip_that_cannot_be_is_refused(host: dict[str, object], message
 def test_with_a_proxy_it_is_refused() -> None:
     with pytest.raises(ExperimentError, match="expected no proxy and no Unix socket"):
         replace(far(NEAR), proxy=Proxy(kind="nginx"))
+
+
+def test_a_500_of_an_aborted_request_is_on_its_way_for_half_a_round_trip() -> None:
+    """The master looks at the same moments, wherever the client is."""
+    traffic = Traffic(arrivals="trace", trace=(TraceRow(0.5, 30.0, 0.0),))
+    near = Experiment(Server(timeout=2), Host(clients="remote"), traffic)
+    runs = [predict(it).requests for it in (near, far(near))]
+    assert [run.outcome[0] for run in runs] == [ERROR_5XX] * 2
+    assert runs[1].finished[0] - runs[0].finished[0] == pytest.approx(RTT / 2, abs=0.0001)
