@@ -121,9 +121,10 @@ def test_the_validation_of_worker_classes_is_what_their_rows_say() -> None:
     assert (
         f"{errors[0]}, {errors[1]} and {errors[2]} with the first cells of these classes." in TEXT
     )
-    others = [sample_validation.read(2, each).reached for each in ("asgi", "uvicorn")]
-    assert [targets for _, targets in others] == [8, 8]
-    assert f"`asgi` {others[0][0]} and uvicorn's worker {others[1][0]}." in TEXT
+    others = [sample_validation.read(2, each).reached for each in CLASSES]
+    assert [targets for _, targets in others] == [8, 8, 8]
+    first, second, third = (reached for reached, _ in others)
+    assert f"once the model was mended, {first}, {second} and {third}." in TEXT
 
 
 @pytest.mark.parametrize(
