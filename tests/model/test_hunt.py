@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from judge import verdict
 from run_rules import broken_events
 from shrink import shrunk, simpler_than
 
-from sim.experiment import Experiment
+from sim.experiment import Experiment, Host, LaunchDarkly, Server
+from sim.experiment.costs import Costs
 from sim.experiment.document import to_dict
 from sim.experiment.release import NEWEST
 from sim.model.simulation import predict
@@ -95,6 +97,20 @@ def test_what_cannot_be_is_said() -> None:
         getattr(again.requests, column)[2] = value
         faults = [*invariants._requests(asked, again), *broken_events(again)]
         assert any(said in fault for fault in faults), (column, faults)
+
+
+def test_what_is_refused_is_an_answer() -> None:
+    """Eight workers of half a second each take 80 s to boot, at a twentieth of a core."""
+    asked = replace(
+        Experiment(Server(workers=8, preload_app=True, gunicorn="20.1.0")),
+        host=Host(cpu_limit=0.05),
+        launchdarkly=LaunchDarkly(enabled=True),
+        costs=Costs(postfork=0.5),
+    )
+    for thorough in (True, False):
+        said, faults = verdict(json.dumps(to_dict(asked)), thorough=thorough)
+        assert said.startswith("refused: the server never boots")
+        assert faults == []
 
 
 def test_a_traceback_is_a_fault() -> None:

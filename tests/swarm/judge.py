@@ -19,6 +19,7 @@ from fingerprints import fingerprint
 from invariants import broken
 
 from sim.compiled import INTERPRETED
+from sim.errors import ExperimentError
 from sim.experiment.document import to_dict
 from sim.model.simulation import predict
 from sim.reading.experiment_file import from_dict
@@ -31,7 +32,7 @@ class Verdict(NamedTuple):
     """What is said of one experiment.
 
     Attributes:
-        fingerprint: of the prediction; empty where there is none.
+        fingerprint: of the prediction, or why it is refused; empty where there is neither.
         faults: a sentence or a traceback for each.
     """
 
@@ -48,7 +49,11 @@ def verdict(document: str, *, thorough: bool) -> Verdict:
         asked = from_dict(told, "swarm")
         if to_dict(asked) != told:
             found.append("the experiment that is read differs from the one that was written")
-        run = predict(asked)
+        try:
+            run = predict(asked)
+        except ExperimentError as refused:
+            # As of a server that never boots: an answer, which both models have to give.
+            return Verdict(f"refused: {refused}", found)
         print_of_it = fingerprint(run)
         if thorough:
             found += broken(asked, run, printed=int(print_of_it[:8], 16) % PRINTED == 0)
