@@ -200,6 +200,17 @@ def test_requests_behind_a_busy_worker_are_counted_where_another_idles() -> None
     assert behind_busy(run) == pytest.approx(1 / 4)
 
 
+def test_another_worker_idles_as_long_as_one_of_its_threads_does() -> None:
+    # Both threads of worker 1 are busy when the third comes to it, and none of worker 2.
+    run = run_of(
+        Request(0.0, 0.0, 0.0, 2.0, 1, 1, "ok", 2.0, 0.0),
+        Request(0.0, 0.0, 0.0, 2.0, 1, 2, "ok", 2.0, 0.0),
+        Request(1.0, 1.0, 2.0, 3.0, 1, 1, "ok", 1.0, 0.0),
+        threads=2,
+    )
+    assert behind_busy(run) == pytest.approx(1 / 3)
+
+
 def test_a_hung_request_keeps_its_thread_after_its_client_is_gone() -> None:
     traffic = Traffic(
         arrivals="trace", trace=(TraceRow(0.0, 0.01, 0.0), TraceRow(6.0, 0.01, 0.0)), timeout=1.0
