@@ -27,17 +27,23 @@ SERVER = Server(workers=2, threads=2, preload_app=True)
 LISTEN = "0A"
 
 
-def sockets_of(pid: int) -> set[str]:
-    """Inodes of the sockets that a process has open."""
-    found = set()
+def descriptors(pid: int) -> Iterator[tuple[Path, str]]:
+    """What a process has open, and its name; what is closed meanwhile is left out."""
     for link in Path(f"/proc/{pid}/fd").iterdir():
         try:
-            target = str(link.readlink())
+            name = str(link.readlink())
         except FileNotFoundError:
             continue
-        if target.startswith("socket:["):
-            found.add(target.removeprefix("socket:[").removesuffix("]"))
-    return found
+        yield link, name
+
+
+def sockets_of(pid: int) -> set[str]:
+    """Inodes of the sockets that a process has open."""
+    return {
+        name.removeprefix("socket:[").removesuffix("]")
+        for _, name in descriptors(pid)
+        if name.startswith("socket:[")
+    }
 
 
 def listening_at(port: int) -> dict[str, int]:
@@ -144,8 +150,7 @@ def test_master_and_worker_share_no_pipe_and_no_unix_socket(
     server: RunningServer, gunicorn: Gunicorn
 ) -> None:
     def channels(pid: int) -> set[str]:
-        links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
-        return {link for link in links if link.startswith(("pipe:", "socket:"))}
+        return {name for _, name in descriptors(pid) if name.startswith(("pipe:", "socket:"))}
 
     (inode,) = listening_at(server.port)
     # Where the log goes is none either: the rig gives them a file. Before Gunicorn 24 workers
@@ -162,8 +167,8 @@ def heartbeats(pid: int) -> dict[str, float]:
     """Times of the open temporary files of workers, by their deleted names."""
     return {
         name: link.stat().st_mtime
-        for link in Path(f"/proc/{pid}/fd").iterdir()
-        if "wgunicorn-" in (name := str(link.readlink())) and name.endswith(" (deleted)")
+        for link, name in descriptors(pid)
+        if "wgunicorn-" in name and name.endswith(" (deleted)")
     }
 
 
