@@ -29,7 +29,8 @@ def binding(summary: Summary) -> str:
         return load.reasons[0]
     latency, wait, ideal = summary.latency, summary.wait, summary.ideal_wait
     if latency is None or wait is None or ideal is None:
-        return "No request is answered."
+        unknown = "What requests wait for is not known: of none it is known when it started."
+        return "No request is answered." if latency is None else unknown
     traits = TRAITS[summary.experiment["server"]["worker_class"]]
     slot = traits.slot
     utilization = 0.0 if summary.utilization is None else summary.utilization.value

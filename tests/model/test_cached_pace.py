@@ -6,8 +6,17 @@ from dataclasses import replace
 from math import exp
 
 import pytest
+from strategies import FREE
 
-from sim.experiment import Connection, Experiment, Server, TraceRow, Traffic, WorkerClass
+from sim.experiment import (
+    Connection,
+    Experiment,
+    Host,
+    Server,
+    TraceRow,
+    Traffic,
+    WorkerClass,
+)
 from sim.experiment.costs import Costs
 from sim.experiment.distribution import Distribution
 from sim.model.caches.cached_pace import CachedPace
@@ -141,3 +150,13 @@ def test_all_that_requests_compute_is_counted(
     assert set(run.requests.outcome) == {OK}
     counted = simulation.wiring.ends.computing
     assert counted.seconds == pytest.approx(400 * cpu * counted.share)
+
+
+def test_a_thread_of_an_older_release_finishes_sooner_what_the_caches_have() -> None:
+    """Who comes while a request is finished waits for it: after another one half as long."""
+    costs = replace(FREE, finish=0.1, cached=0.5, cached_elsewhere=1.0, eviction=100.0)
+    moments = (0.0, 0.001, 1.0, 1.001)
+    traffic = Traffic(arrivals="trace", trace=tuple(TraceRow(at, 0.0, 0.0) for at in moments))
+    server = Server(workers=1, worker_class="gthread", gunicorn="23.0.0", preload_app=True)
+    asked = Experiment(server, Host(clients="remote"), traffic, costs=costs)
+    assert list(predict(asked).requests.started) == pytest.approx([0.0, 0.1, 1.0, 1.05], abs=0.001)

@@ -72,3 +72,9 @@ def test_a_server_that_answers_nothing_is_not_called_idle() -> None:
 def test_a_server_that_is_not_overloaded_and_answers_nothing_says_so() -> None:
     hasty = Traffic(rate=1.0, requests=3, io=Distribution("const", (0.1,)), timeout=0.01)
     assert sentence(Server(workers=2), hasty) == "No request is answered."
+
+
+def test_a_measurement_that_knows_no_start_says_nothing_of_waits() -> None:
+    summary = summarize([predict(Experiment(traffic=Traffic(rate=5.0, duration=2.0)))])
+    for unknown in (replace(summary, wait=None), replace(summary, ideal_wait=None)):
+        assert binding(unknown).startswith("What requests wait for is not known")
