@@ -36,6 +36,14 @@ def test_without_cooling_only_what_runs_at_once_is_warm(warm: float, part: float
     assert pace.step(1.0) == part
 
 
+def test_a_step_that_is_noted_late_is_warm_and_hides_none_after_it() -> None:
+    """A response is noted when its worker has finished with it, and others were sent meanwhile."""
+    pace = Pace(COSTS)
+    pace.step(2.0)
+    assert pace.step(1.98) == pytest.approx(0.25)
+    assert pace.step(2.01) == pytest.approx(0.625)
+
+
 def start_latency(rate: float, warm: float, cached: float) -> float:
     traffic = Traffic(
         arrivals="constant", rate=rate, requests=50, io=Distribution("const", (0.0001,))

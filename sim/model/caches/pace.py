@@ -38,10 +38,14 @@ class Pace:
     def step(self, now: float) -> float:
         """What the step that runs ``now`` costs, as a part of what it costs cold.
 
-        From ``warm`` at once to 1 after long idleness, half-way after ``cooling``.
+        From ``warm`` at once to 1 after long idleness, half-way after ``cooling``. A step that is
+        noted late may have run before the last: then it was as warm as it can be.
         """
         idle = now - self.last
-        self.last = now
+        if idle < 0.0:
+            idle = 0.0
+        else:
+            self.last = now
         return (idle + self.warm_cooling) / (idle + self.cooling)
 
     def at(self, time: float) -> float:
