@@ -23,6 +23,7 @@ from site_docs.rendering import (
     example_report,
     host_cells,
     language,
+    mutation_score,
     playground,
     policy,
     release_validation,
@@ -94,6 +95,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         coverage.FILE,
         bad_gateways.FILE,
         campaigns.FILE,
+        mutation_score.FILE,
     ):
         files.append(File.generated(config, f"data/{path.name}", abs_src_path=str(path)))
     files.append(File.generated(config, "data/validation.csv", content=validated.as_csv()))

@@ -1,4 +1,4 @@
-"""What campaigns have tried, as a page adds it up."""
+"""What campaigns and mutants have tried, as a page adds it up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sim.errors import ExperimentError
-from site_docs.rendering import campaigns
+from site_docs.rendering import campaigns, mutation_score
 
 
 def rows(path: Path, *sessions: tuple[str, str, int, int, str]) -> Path:
@@ -53,3 +53,46 @@ def test_everything_that_was_tried_has_a_name() -> None:
     for it in campaigns.read():
         assert it.number > 0
         assert it.of in campaigns.NAMES or it.of in {"", "compile", "measure", "validate"}
+
+
+# --- mutants ------------------------------------------------------------------------------------
+
+
+MUTATION = {
+    "commit": "abc",
+    "date": "2026-11-30",
+    "seed": 2,
+    "packages": [
+        {
+            "package": "sim/model",
+            "mutants": 1_234,
+            "tried": 100,
+            "killed": 88,
+            "hung": 2,
+            "survived": 10,
+            "equivalent": 0,
+            "low": 0.826,
+            "high": 0.945,
+        }
+    ],
+    "survivors": [{"path": "sim/model/a.py", "line": 3, "before": "x < 1", "after": "x <= 1"}],
+}
+
+
+def test_a_package_has_a_score_and_its_interval(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mutation.json"
+    path.write_text(json.dumps(MUTATION))
+    monkeypatch.setattr(mutation_score, "FILE", path)
+    assert mutation_score.table().splitlines()[2:] == [
+        "| `sim/model` | 1,234 | 100 | 88 | 2 | 10 | 90 % | 83 to 94 % |"
+    ]
+    assert mutation_score.tried() == 100
+    assert mutation_score.where() == "2026-11-30, commit `abc`, seed 2"
+
+
+def test_every_survivor_is_counted() -> None:
+    document = mutation_score.read()
+    assert len(document["survivors"]) == sum(it["survived"] for it in document["packages"])
+    assert {it["package"] for it in document["packages"]} == {"sim/analysis", "sim/model"}
