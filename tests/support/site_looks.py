@@ -87,10 +87,11 @@ def look(page: Page, pictures: Path | None = None) -> Looks:
     return looks
 
 
-#: Whether the theme has seen how wide the page is now: it lets the keyboard reach code that has to
-#: be moved sideways. Runs in the page.
-REACHABLE = """() => [...document.querySelectorAll("pre > code")].every((code) =>
-  code.scrollWidth <= code.clientWidth || code.tabIndex === 0 || !code.checkVisibility())"""
+#: Whether the page has seen how wide it is now: it lets the keyboard reach code and tables that
+#: have to be moved sideways. Runs in the page.
+REACHABLE = """() => [...document.querySelectorAll("pre > code, .md-typeset__scrollwrap")].every(
+  (each) => each.scrollWidth <= each.clientWidth || each.tabIndex === 0
+    || !each.checkVisibility())"""
 
 #: Runs in the page.
 LOOK = """() => {
