@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 from check_cases import subject
+from descriptors import descriptors
 from plain_gunicorn import PlainGunicorn, plain_gunicorn
 from waiting import wait_for
 
@@ -117,12 +118,7 @@ def test_heartbeats_are_where_the_setting_says(tmp_path: Path) -> None:
     write(tmp_path)
     with plain_gunicorn(tmp_path, "application:app", "--worker-tmp-dir", str(place)) as server:
         (worker,) = server.workers()
-        files = []
-        for each in Path("/proc", str(worker.pid), "fd").iterdir():
-            with suppress(
-                FileNotFoundError
-            ):  # The worker still boots, and closes what it has read.
-                files.append(str(each.readlink()))
+        files = [name for _, name in descriptors(worker.pid)]
     # It has been unlinked, and both processes hold it open.
     assert [each for each in files if each.startswith(f"{place}/") and "(deleted)" in each]
 

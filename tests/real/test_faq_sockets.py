@@ -13,6 +13,7 @@ from threading import Thread
 
 import psutil
 import pytest
+from descriptors import descriptors
 from plain_gunicorn import get, get_json
 from waiting import wait_for
 
@@ -25,16 +26,6 @@ SERVER = Server(workers=2, threads=2, preload_app=True)
 
 #: State of a socket that listens, in /proc/net/tcp.
 LISTEN = "0A"
-
-
-def descriptors(pid: int) -> Iterator[tuple[Path, str]]:
-    """What a process has open, and its name; what is closed meanwhile is left out."""
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            name = str(link.readlink())
-        except FileNotFoundError:
-            continue
-        yield link, name
 
 
 def sockets_of(pid: int) -> set[str]:
