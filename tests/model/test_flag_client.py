@@ -10,52 +10,45 @@ from sim.model.launchdarkly import LONGEST_RETRY, RESET_INTERVAL, FlagService, L
 
 
 class Jitter(Random):
-    """Takes nothing off a retry, and notes when each was asked for."""
+    """Takes the same part of its jitter off each retry, and notes when each was asked for."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, part: float) -> None:
         super().__init__(1)
         self._clock = clock
+        self._part = part
         self.moments: list[float] = []
 
     def random(self) -> float:
-        """No part of it."""
+        """That part."""
         self.moments.append(self._clock.time)
-        return 0.0
+        return self._part
 
 
-def started(*, reachable: bool) -> tuple[Clock, FlagService, LDClient, Jitter]:
+def started(part: float = 0.0) -> tuple[Clock, FlagService, LDClient, Jitter]:
+    """A client of a service that is away."""
     clock = Clock()
-    service = FlagService(clock, LaunchDarkly(enabled=True, reachable=reachable, latency=0.0))
-    jitter = Jitter(clock)
+    service = FlagService(clock, LaunchDarkly(enabled=True, reachable=False, latency=0.0))
+    jitter = Jitter(clock, part)
     client = LDClient(clock, service, jitter)
     clock.process(client.start(0.0))
     return clock, service, client, jitter
 
 
 def test_each_retry_waits_twice_as_long_up_to_a_limit() -> None:
-    clock, _, client, jitter = started(reachable=False)
+    clock, _, client, jitter = started()
     clock.run_until(clock.timeout(130.0))
     assert jitter.moments == [0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 61.0, 91.0, 121.0]
     assert client.stream is None
 
 
 def test_the_jitter_halves_a_retry_at_most() -> None:
-    clock = Clock()
-    service = FlagService(clock, LaunchDarkly(enabled=True, reachable=False))
-    moments: list[float] = []
-
-    class Whole(Random):
-        def random(self) -> float:
-            moments.append(clock.time)
-            return 1.0
-
-    clock.process(LDClient(clock, service, Whole(1)).start(0.0))
+    clock, _, _, jitter = started(part=1.0)
     clock.run_until(clock.timeout(8.0))
-    assert moments == [0.0, 0.5, 1.5, 3.5, 7.5]
+    assert jitter.moments == [0.0, 0.5, 1.5, 3.5, 7.5]
 
 
 def test_retries_begin_anew_after_a_minute_of_health() -> None:
-    clock, service, client, jitter = started(reachable=False)
+    clock, service, client, jitter = started()
     clock.run_until(clock.timeout(16.0))
     service.change(reachable=True, latency=None)
     clock.run_until(clock.timeout(20.0))

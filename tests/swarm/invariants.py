@@ -17,7 +17,7 @@ from rich.console import Console
 from run_rules import ROUNDING, broken_events, check_row, check_threads
 
 from sim.analysis.recovery import recoveries
-from sim.analysis.summary import summarize
+from sim.analysis.summary import Summary, summarize
 from sim.experiment import Experiment
 from sim.model.simulation import predict
 from sim.reports.document import document
@@ -47,9 +47,10 @@ def broken(asked: Experiment, run: Run, *, printed: bool = True) -> Iterator[str
     check_threads(run)
     yield from broken_events(run)
     yield from _queues(asked, run)
-    yield from _document(run)
+    summary = summarize([run])
+    yield from _document(run, summary)
     if printed:
-        _print(run)
+        _print(run, summary)
     if passes(asked):
         yield from _without_rows(asked, run)
 
@@ -94,18 +95,17 @@ def _queues(asked: Experiment, run: Run) -> Iterator[str]:
             yield f"{queue.place} holds {queue.time_average} on average, {queue.largest} at most"
 
 
-def _document(run: Run) -> Iterator[str]:
+def _document(run: Run, summary: Summary) -> Iterator[str]:
     """Whatever happened can be told as JSON without NaN."""
-    summary = summarize([run])
     if not run.requests and summary.latency is not None:
         yield "there is a latency of no request"
     recoveries(run)
     json.dumps(document(summary), allow_nan=False)
 
 
-def _print(run: Run) -> None:
+def _print(run: Run, summary: Summary) -> None:
     """Whatever happened can be told in text."""
-    print_report(Console(file=io.StringIO()), summarize([run]))
+    print_report(Console(file=io.StringIO()), summary)
     print_timeline(Console(file=io.StringIO()), run.events)
 
 
