@@ -91,16 +91,6 @@ def read(path: Path | None = None) -> list[Tried]:
     return sorted(found.values(), key=lambda it: (order.index(it.campaign), it.of))
 
 
-def total(campaign: str) -> int:
-    """How many were tried in a campaign."""
-    return sum(it.number for it in read() if it.campaign == campaign)
-
-
-def faults() -> int:
-    """How many found something, in all campaigns."""
-    return sum(it.faults for it in read())
-
-
 def table() -> str:
     """A line for each thing that was tried."""
     return "\n".join(_lines(read()))

@@ -1,7 +1,7 @@
 """The mutation score, from ``data/mutation.json``, for a page.
 
-``python -m tests.mutation --rows ROWS`` tries mutants; with ``--minutes 0 --json`` it prints the
-file of those that it has tried.
+``python -m tests.mutation --rows ROWS`` tries mutants and writes their rows; with
+``--minutes 0 --json`` it prints the file from these rows.
 """
 
 from __future__ import annotations

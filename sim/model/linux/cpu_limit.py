@@ -225,8 +225,9 @@ class CpuLimit:
     def stat(self) -> CpuStat:
         """``cpu.stat`` until now, threads that wait or run now included."""
         now = self.clock.time
-        throttled = [rq.throttled_clock for rq in self.throttled if rq.throttled_clock <= now]
-        open_ = math.fsum(now - clock for clock in throttled)
+        open_ = math.fsum(
+            now - rq.throttled_clock for rq in self.throttled if rq.throttled_clock <= now
+        )
         running = math.fsum(now - rq.since for rq in self._rqs.values() if rq.since <= now)
         return CpuStat(
             self.nr_periods, self.nr_throttled, self.throttled_time + open_, self.usage + running
