@@ -39,7 +39,7 @@ class WorkerCourse:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A run over its time, from the first moment to the last outcome or arrival.
+    """A run over its time, from the first moment to the last that is known of a request.
 
     Attributes:
         edges: of the slices, s; one more than there are slices.
@@ -63,7 +63,10 @@ def course_of(run: Run) -> Course | None:
         return None
     first, last = min(rows.arrival), max(rows.arrival)
     begin = min(0.0, first)
-    end = max(last, largest(floats(rows.finished), last))
+    # A request that has no outcome may have been accepted, and have started, after all others.
+    for column in (rows.accepted, rows.started, rows.finished):
+        last = max(last, largest(floats(column), last))
+    end = last
     if end <= begin:
         return None
     width = (end - begin) / SLICES

@@ -64,6 +64,20 @@ def test_a_request_is_in_the_slices_that_it_lasts() -> None:
     assert course.workers[0].boot_order == 1
 
 
+def test_a_request_without_an_outcome_may_start_after_all_that_is_known_of_others() -> None:
+    rows = rows_of((0.0, 0.0, 1.0, "ok"), (0.5, 2.4, NAN, "unfinished"))
+    rows.accepted[1] = 1.5
+    run = disturbed_run((), ((3.0, "shutdown", "master"),), rows)
+    course = course_of(run)
+    assert course is not None
+    # It lasts 2.4 s, so a slice is 10 ms: the request is in the accept queue for 1 s of them.
+    assert course.edges[-1] == pytest.approx(2.4)
+    assert sum(course.accept_queue) == pytest.approx(100)
+    (worker,) = course.workers
+    assert sum(worker.waiting) == pytest.approx(90)
+    assert sum(worker.busy) == pytest.approx(100)
+
+
 def test_the_capacity_begins_with_the_run() -> None:
     run = disturbed_run(
         (Signal(at=2.0, signal="KILL", to="worker", worker=1),),
