@@ -32,7 +32,7 @@ from sim.model.client import ClientParts, Clients
 from sim.model.cpython.gil import Gil
 from sim.model.deployment import Deployment
 from sim.model.disturb import disturb
-from sim.model.engine.clock import ALL_CALLS, Clock
+from sim.model.engine.clock import ALL_CALLS, Call, Clock
 from sim.model.gunicorn.arbiter import CHLD, Arbiter
 from sim.model.gunicorn.worker import Parent, Worker
 from sim.model.gunicorn.worker_classes import NEW_WORKER
@@ -277,11 +277,7 @@ class _Simulation:
     def _life(self) -> Generator[Event, object, None]:
         master = self.pods[0].masters[0]
         yield master.spawned
-        for worker in self.workers:
-            while not worker.booted:
-                if worker.ended:
-                    refuse_never_booting(self.release, self.experiment.server.timeout)
-                yield self.clock.timeout(LEAD / 100)
+        yield self._booted()
         # The rig does so too: the master's loop begins a turn at a known time before the start.
         master.signal(CHLD)
         yield self.clock.timeout(LEAD)
@@ -297,6 +293,27 @@ class _Simulation:
             self.deployment.serving.begin()
         self.clients.begin()
         yield self.clients.finished
+
+    def _booted(self) -> Event:
+        """An event that happens soon after every worker has booted.
+
+        Raises:
+            ExperimentError: later, when a worker ends before.
+        """
+        booted, workers = self.clock.event(), self.workers
+
+        def look(call: Call) -> None:
+            for worker in workers:
+                if not worker.booted:
+                    if worker.ended:
+                        refuse_never_booting(self.release, self.experiment.server.timeout)
+                    # Not SimPy's `timeout`: a boot of seconds has many turns.
+                    call.after(LEAD / 100)
+                    return
+            booted.succeed()
+
+        look(Call(self.clock, look))
+        return booted
 
     def advance(self, calls: int) -> bool:
         """Boot the server and send it every request; see `PausedPrediction.advance`."""
