@@ -19,6 +19,7 @@ from sim.experiment.document import to_dict
 from sim.experiment.release import NEWEST
 from sim.model.simulation import predict
 from sim.reading.experiment_file import from_dict, read
+from sim.run.arrivals import passes
 
 #: Experiments that once were predicted wrongly, each as simple as the swarm could make it.
 FOUND = sorted((Path(__file__).parents[1] / "swarm" / "found").glob("*.toml"))
@@ -53,6 +54,7 @@ def test_the_swarm_asks_for_everything() -> None:
         [each for each in asked if each.traffic.trace],
         [each for each in asked if each.host.cpu_limit is not None],
         [each for each in asked if each.server.bind.startswith("unix:")],
+        [each for each in asked if passes(each)],
     ):
         assert len(part) >= 10
     assert all(each == from_dict(to_dict(each), "swarm") for each in asked)

@@ -16,7 +16,7 @@ from fingerprints import (
 )
 
 from sim.errors import ExperimentError
-from sim.experiment import Experiment, LaunchDarkly, Route, Traffic
+from sim.experiment import Experiment, LaunchDarkly, Proxy, Route, Traffic
 from sim.experiment.distribution import Distribution
 
 #: Numbers of requests: a few find what happens at a beginning or an end, many what happens between.
@@ -136,6 +136,24 @@ def _with_flag_service(asked: Experiment, number: int) -> Experiment:
     return replace(asked, launchdarkly=launchdarkly)
 
 
+def _passing(asked: Experiment, number: int) -> Experiment:
+    """Without what keeps requests from being counted and forgotten; see `sim.run.arrivals`."""
+    del number
+    plain, traffic = Traffic(), asked.traffic
+    if traffic.arrivals in ("closed", "trace"):
+        return asked
+    traffic = replace(
+        traffic,
+        timeout=None,
+        retries=0,
+        first_byte=plain.first_byte,
+        body=plain.body,
+        read=plain.read,
+        routes=(),
+    )
+    return replace(asked, traffic=traffic, disturbances=(), probes=(), proxy=Proxy())
+
+
 #: Each with the part of the experiments that it is tried on.
 CHANGES: Final[tuple[tuple[Change, float], ...]] = (
     (on_older_release, 0.4),
@@ -150,4 +168,6 @@ CHANGES: Final[tuple[tuple[Change, float], ...]] = (
     (_with_long_step, 0.2),
     (_with_slow_clients, 0.1),
     (_with_flag_service, 0.2),
+    # The last: it takes away what others have added.
+    (_passing, 0.15),
 )

@@ -16,8 +16,11 @@ from itertools import pairwise
 from rich.console import Console
 from run_rules import ROUNDING, broken_events, check_row, check_threads
 
+from sim.analysis.course import course_of
+from sim.analysis.picture import picture
 from sim.analysis.recovery import recoveries
 from sim.analysis.summary import Summary, summarize
+from sim.analysis.visits import behind_busy, waits_beside_idle
 from sim.experiment import Experiment
 from sim.model.simulation import predict
 from sim.reports.document import document
@@ -36,7 +39,8 @@ def broken(asked: Experiment, run: Run, *, printed: bool = True) -> Iterator[str
     Args:
         asked: the experiment.
         run: what is predicted of it.
-        printed: whether its reports are printed too, which takes three times as long as the model.
+        printed: whether its reports are printed and drawn too, which takes three times as long as
+            the model.
 
     Raises:
         AssertionError: where a row or a thread breaks a rule of `run_rules`.
@@ -51,6 +55,7 @@ def broken(asked: Experiment, run: Run, *, printed: bool = True) -> Iterator[str
     yield from _document(run, summary)
     if printed:
         _print(run, summary)
+        yield from _drawn(run)
     if passes(asked):
         yield from _without_rows(asked, run)
 
@@ -107,6 +112,19 @@ def _print(run: Run, summary: Summary) -> None:
     """Whatever happened can be told in text."""
     print_report(Console(file=io.StringIO()), summary)
     print_timeline(Console(file=io.StringIO()), run.events)
+
+
+def _drawn(run: Run) -> Iterator[str]:
+    """Whatever happened can be drawn, and its shares are shares."""
+    json.dumps(picture(run), allow_nan=False)
+    course = course_of(run)
+    if course is not None:
+        levels = (it for worker in course.workers for it in (*worker.busy, *worker.waiting))
+        if min((*course.accept_queue, *levels)) < -ROUNDING:
+            yield "fewer than no requests are somewhere"
+    for share in (behind_busy(run), waits_beside_idle(run)):
+        if not 0.0 <= share <= 1.0 + ROUNDING:
+            yield f"a share is {share}"
 
 
 def _without_rows(asked: Experiment, run: Run) -> Iterator[str]:
