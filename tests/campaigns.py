@@ -1,7 +1,7 @@
 """What was tried to break the project, and how often: a row for each session of a campaign.
 
-`python -m tests.swarm`, `tests.fuzz` and `tests.kills` add theirs with ``--record FILE``. The site
-adds up those of ``site_docs/data/campaigns.jsonl``.
+`python -m tests.swarm`, `tests.differential`, `tests.fuzz` and `tests.kills` add theirs with
+``--record FILE``. The site adds up those of ``site_docs/data/campaigns.jsonl``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from this_commit import this_commit
 from reference_app.rig.processor import processor
 from tests.json_rows import open_rows, write_row
 
-Campaign = Literal["swarm", "fuzz", "kills"]
+Campaign = Literal["swarm", "differential", "fuzz", "kills"]
 
 
 @dataclass(frozen=True, slots=True)

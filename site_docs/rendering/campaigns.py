@@ -1,7 +1,7 @@
 """What was tried to break the project, from ``data/campaigns.jsonl``, for a page.
 
-``--record site_docs/data/campaigns.jsonl`` of `python -m tests.swarm`, `tests.fuzz` and
-`tests.kills` adds a row for each session.
+``--record site_docs/data/campaigns.jsonl`` of `python -m tests.swarm`, `tests.differential`,
+`tests.fuzz` and `tests.kills` adds a row for each session.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ FILE = Path(__file__).parents[1] / "data" / "campaigns.jsonl"
 #: What each campaign tries, in the order of the table.
 WORDS: Final = {
     "swarm": "experiments put together by chance",
+    "differential": "small experiments on the real server",
     "fuzz": "inputs for {}",
     "kills": "ends of {} at random moments",
 }

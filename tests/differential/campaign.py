@@ -41,6 +41,7 @@ from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.experiment.document import to_dict
 from sim.run import Run
+from tests.campaigns import add_record_argument, record
 from tests.differential.rows import Row, read
 from tests.differential.small_experiment import RELEASES, small_experiment
 from tests.json_rows import open_rows, write_row
@@ -59,10 +60,12 @@ Measure = Callable[[Experiment], Run]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 1 when an experiment fails or is not measured."""
     args = _parser().parse_args(arguments)
-    deadline = time.monotonic() + 60 * args.minutes
+    began = time.monotonic()
+    deadline = began + 60 * args.minutes
     commit, machine = this_commit(), processor()
     write_stdout(f"seed {args.seed}, from number {args.first}, commit {commit}, {machine}\n")
     present = [row for row in read(args.rows) if (row.seed, row.commit) == (args.seed, commit)]
+    earlier = len(present)
     missing = _missing_releases()
     known = {row.number for row in present}
     experiments = (
@@ -78,9 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 present.append(row)
                 sys.stderr.write(f"{_line(row)}\n")
     except KeyboardInterrupt:
-        write_stdout(report(present))
         return INTERRUPTED
-    write_stdout(report(present))
+    finally:
+        write_stdout(report(present))
+        measured = [row for row in present[earlier:] if not row.error]
+        first = min((row.number for row in measured), default=args.first)
+        tried, failed = range(first, first + len(measured)), sum(map(_fails, measured))
+        record(args.record, "differential", "", args.seed, tried, failed, time.monotonic() - began)
     return 1 if any(_fails(row) or row.error for row in present) else 0
 
 
@@ -100,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("differential.jsonl"),
         help="file of what became of each, which a later session goes on with [differential.jsonl]",
     )
+    add_record_argument(parser)
     return parser
 
 

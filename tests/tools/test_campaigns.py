@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from random import Random
@@ -12,9 +13,13 @@ from typing import Any
 import campaign as fuzz
 import hunt
 import pytest
+from rank_test import LOOKS
+from this_commit import this_commit
 
 from sim.command import INTERRUPTED
 from tests.campaigns import record
+from tests.differential import campaign as differential
+from tests.differential.rows import Row
 from tests.kills import campaign as kills
 
 
@@ -74,3 +79,25 @@ def test_rounds_count_that_were_over_when_it_was_interrupted(
     assert kills.main(f"sweep --times 9 --first 4 --record {file}".split()) == INTERRUPTED
     (session,) = recorded(file)
     assert (session["first"], session["number"], session["faults"]) == (4, 2, 1)
+
+
+def test_a_differential_session_counts_what_it_has_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judged(*_: object) -> Iterator[Row]:
+        commit = this_commit()
+        for number, surprises, error in ((4, 0, ""), (5, LOOKS, ""), (6, 0, "no port is free")):
+            late = ["late"] * surprises
+            yield Row(3, number, commit, "", "sync", "27.0.1", {}, late, error)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(differential, "judged", judged)
+    monkeypatch.setattr(differential, "_missing_releases", set)
+    file, rows = tmp_path / "campaigns.jsonl", tmp_path / "rows.jsonl"
+    words = f"--seed 3 --first 4 --rows {rows} --record {file}".split()
+    assert differential.main(words) == INTERRUPTED
+    # The second session goes on with the rows of the first, and counts its own.
+    assert differential.main(words) == INTERRUPTED
+    for session in recorded(file):
+        assert (session["campaign"], session["seed"], session["first"]) == ("differential", 3, 4)
+        assert (session["number"], session["faults"]) == (2, 1)
