@@ -229,14 +229,14 @@ def next_pass(
         numbers: of the cells that are asked for.
         measurements: the existing ones.
         repeats: measurements that a cell needs.
-        noisy_again: whether it needs twice as many, if those are noisy.
+        noisy_again: whether it needs twice as many, if those differ.
     """
     rows = {row.cell: row for row in rows_of(measurements)}
     missing: dict[int, list[int]] = {}
     for number in numbers:
         there = rows[number].measurements if number in rows else ()
         needed = repeats
-        if noisy_again and len(there) >= repeats and Result.of(Row(there[:repeats])).noisy:
+        if noisy_again and len(there) >= repeats and Result.of(Row(there[:repeats])).scatters:
             needed = 2 * repeats
         if len(there) < needed:
             missing.setdefault(len(there), []).append(number)

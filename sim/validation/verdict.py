@@ -148,6 +148,11 @@ class Result:
         return self.spread >= REPEATABLE
 
     @property
+    def scatters(self) -> bool:
+        """Whether the server does not repeat one of them, or who served how much."""
+        return self.noisy or (self.share is not None and not self.share.repeated)
+
+    @property
     def disturbed(self) -> bool:
         """Whether something else took part of the machine that was measured."""
         return self.others > QUIET

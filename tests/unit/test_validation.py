@@ -101,9 +101,9 @@ def row(
     )
 
 
-def measurement(number: int, mean: float = 1.0) -> Measurement:
+def measurement(number: int, mean: float = 1.0, share: float = 0.5) -> Measurement:
     """One look at such a cell."""
-    return row(number, 1.0, [mean]).measurements[0]
+    return row(number, 1.0, [mean], shares=(0.5, share)).measurements[0]
 
 
 def missed(result: Validation) -> list[str]:
@@ -330,6 +330,13 @@ def test_a_cell_that_the_server_does_not_repeat_is_measured_as_often_again() -> 
     assert next_pass([3, 1, 2], measurements[:2], 2) == [2]
     assert next_pass([3, 1, 2], measurements[:4], 2) == [1, 2]
     assert next_pass([2], measurements[:2], 2) == [2]
+
+
+def test_so_is_one_whose_workers_share_the_requests_otherwise() -> None:
+    # Two runs are too few for the rank test to judge who serves how much.
+    measurements = [measurement(1, share=share) for share in (0.4, 0.44, 0.5)]
+    assert next_pass([1], measurements[:2], 2) == []
+    assert next_pass([1], measurements[::2], 2) == [1]
 
 
 @pytest.mark.usefixtures("answers_at_once")
