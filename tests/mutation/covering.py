@@ -28,6 +28,10 @@ TOO_LONG: Final = frozenset(
 )
 
 
+#: Files whose tests notice most faults, which are tried first though others are quicker.
+FIRST: Final = ("tests/model/test_kept_predictions.py",)
+
+
 #: s of CPU that tests of several files may take in one session, and how many files: a session costs
 #: as much as many quick tests.
 SESSION, SESSION_FILES = 2.0, 12
@@ -89,7 +93,7 @@ class Covering:
                         by_line.setdefault(number, set()).add((path, test))
 
     def batches(self, mutant: Mutant) -> Iterator[Batch]:
-        """Sessions that may tell a mutant, the quickest first.
+        """Sessions that may tell a mutant: those of `FIRST`, and then the quickest first.
 
         First come the tests that run its line. A result may be made once and judged by several
         tests, of which the first only runs the line: so all tests of their files follow, and those
@@ -98,9 +102,9 @@ class Covering:
         covering: dict[str, list[str]] = {}
         for file, test in self._tests(mutant):
             covering.setdefault(file, []).append(test)
-        yield from _joined(
-            sorted((self._batch(file, names) for file, names in covering.items()), key=_cost)
-        )
+        batches = [self._batch(file, names) for file, names in covering.items()]
+        yield from (it for it in batches if it.files[0] in FIRST)
+        yield from _joined(sorted((it for it in batches if it.files[0] not in FIRST), key=_cost))
         module = mutant.path.removesuffix(".py").replace("/", ".")
         near = {file for file, it in self.files.items() if module in it.imported}
         whole = (self._batch(file, None) for file in near.union(covering))

@@ -23,6 +23,7 @@ from own_processes import OwnProcesses
 
 from tests.json_rows import open_rows, write_row
 from tests.mutation.campaign import main
+from tests.mutation.covering import FIRST, Covering, TestFile
 from tests.mutation.mutant import Mutant
 from tests.mutation.rows import Equivalent, Row, equivalents, read
 from tests.mutation.sample import sample
@@ -148,6 +149,23 @@ def test_a_session_goes_on_and_tells_faults_that_tests_see_from_others(
     )
     assert json.loads(done.stdout)["number + number"][0] == "killed"
     assert file.read_bytes().count(b"\n") == 5
+
+
+def test_files_that_notice_most_come_first_and_then_the_quickest() -> None:
+    def traced(seconds: float) -> TestFile:
+        line = {"core.py": frozenset({3})}
+        return TestFile({"test_it": seconds}, {"test_it": line}, (), frozenset())
+
+    (first,) = FIRST
+    assert (ROOT / first).exists()
+    files = {"tests/test_slow.py": traced(9.0), first: traced(5.0), "tests/test_it.py": traced(1.0)}
+    mutant = Mutant("core.py", 3, 3, "NumberReplacer", 0)
+    batches = [*Covering(files, {"core.py": ""}).batches(mutant)]
+    assert [it.files for it in batches] == [
+        (first,),
+        ("tests/test_it.py",),
+        ("tests/test_slow.py",),
+    ]
 
 
 def some(folder: str, number: int) -> list[Mutant]:
