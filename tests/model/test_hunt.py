@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import invariants
 import pytest
@@ -13,7 +16,7 @@ from judge import verdict
 from run_rules import broken_events
 from shrink import shrunk, simpler_than
 
-from sim.experiment import Experiment, Host, LaunchDarkly, Server
+from sim.experiment import Experiment, Host, LaunchDarkly, Probe, Proxy, Server, Traffic
 from sim.experiment.costs import Costs
 from sim.experiment.document import to_dict
 from sim.experiment.release import NEWEST
@@ -26,6 +29,13 @@ FOUND = sorted((Path(__file__).parents[1] / "swarm" / "found").glob("*.toml"))
 
 #: Experiments of the swarm that a test looks at.
 SOME = 60
+
+#: What the swarm says in one way only, or not at all.
+ONE_WAY = {
+    *("replications", "disturbance.latency", "disturbance.rate"),
+    *("disturbance.termination_grace_period", "proxy.connect_timeout"),
+    *("traffic.route.blocking_io", "traffic.route.elsewhere"),
+}
 
 
 @pytest.mark.parametrize("path", FOUND, ids=[path.stem for path in FOUND])
@@ -58,6 +68,30 @@ def test_the_swarm_asks_for_everything() -> None:
     ):
         assert len(part) >= 10
     assert all(each == from_dict(to_dict(each), "swarm") for each in asked)
+
+
+def test_whatever_can_be_said_is_said_in_more_than_one_way() -> None:
+    said: defaultdict[str, set[str]] = defaultdict(set)
+    for number in range(1_000):
+        for place, value in plain_values(to_dict(any_experiment(1, number))):
+            said[place].add(value)
+    always = {place for place, values in said.items() if len(values) == 1}
+    assert always == ONE_WAY
+    for table, kind in (("server", Server), ("host", Host), ("proxy", Proxy), ("probe", Probe)):
+        assert {f"{table}.{field.name}" for field in fields(kind)} <= said.keys()
+    traffic = {f"traffic.{field.name}" for field in fields(Traffic)}
+    # A table of its own, as `traffic.route`.
+    assert traffic - said.keys() == {"traffic.routes"}
+
+
+def plain_values(document: dict[str, Any], where: str = "") -> Iterator[tuple[str, str]]:
+    """Each value of a document, and its place."""
+    for key, value in document.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, dict):
+                yield from plain_values(each, f"{where}{key}.")
+            else:
+                yield f"{where}{key}", str(each)
 
 
 def test_the_same_seed_asks_the_same() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from random import Random
 from typing import Final
 
@@ -17,6 +17,7 @@ from fingerprints import (
 
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Proxy, Route, Traffic
+from sim.experiment.costs import Costs
 from sim.experiment.distribution import Distribution
 
 #: Numbers of requests: a few find what happens at a beginning or an end, many what happens between.
@@ -27,6 +28,9 @@ LONG_STEPS: Final = (
     *("accept", "boot", "connect", "exit", "finalize", "finish", "kill", "postfork", "receive"),
     *("reload", "request", "respond", "send", "sync_finish"),
 )
+
+#: Fields of `Costs` that are probabilities: of who wins the race for a connection.
+RACES: Final = tuple(field.name for field in fields(Costs) if field.name.startswith("wake_"))
 
 #: Changes one thing of an experiment, by the number that it is given.
 Change = Callable[[Experiment, int], Experiment]
@@ -57,18 +61,32 @@ def _shorter(asked: Experiment, random: Random) -> Experiment:
 
 
 def _with_routes(asked: Experiment, number: int) -> Experiment:
-    """A mix of a quick and a slow kind of request."""
-    if asked.traffic.trace:
-        return asked
-    share = (0.05, 0.3)[number % 2]
+    """A mix of a quick and a slow kind of request, and of one that another server gets."""
+    traffic, share = asked.traffic, (0.05, 0.3)[number % 2]
+    if traffic.trace:
+        names = ("/quick", "/slow", "")
+        rows = (
+            replace(row, route=names[place * number % len(names)])
+            for place, row in enumerate(traffic.trace)
+        )
+        return replace(asked, traffic=replace(traffic, trace=tuple(rows)))
     quick, slow = Distribution("const", (0.001,)), Distribution("exp", (0.2,))
+    blocks = number // 4 % 3 if asked.server.traits.event_loop else 0
+    elsewhere = 0.25 * (number // 12 % 3 == 0 and traffic.arrivals != "closed")
     routes = (
-        Route("/quick", 1 - share, io=quick),
+        Route(
+            "/quick",
+            1 - share - elsewhere,
+            io=quick,
+            endpoint=(None, "def", "async")[blocks],
+            blocking_io=(None, None, 0.5)[blocks],
+        ),
         Route("/slow", share, io=slow, cpu=(quick, slow)[number // 2 % 2]),
+        *([Route("/elsewhere", elsewhere, io=slow, elsewhere=True)] if elsewhere else []),
     )
     plain = Traffic()
     # Each route has a demand of its own.
-    traffic = replace(asked.traffic, io=plain.io, cpu=plain.cpu, routes=routes)
+    traffic = replace(traffic, io=plain.io, cpu=plain.cpu, routes=routes)
     return replace(asked, traffic=traffic)
 
 
@@ -88,6 +106,20 @@ def _on_other_host(asked: Experiment, number: int) -> Experiment:
     return replace(asked, host=host)
 
 
+def _far_away(asked: Experiment, number: int) -> Experiment:
+    """Clients from which a packet takes some time."""
+    host = replace(asked.host, clients="remote", rtt=(0.0005, 0.02, 0.2)[number % 3])
+    return replace(asked, host=host)
+
+
+def _for_a_time(asked: Experiment, number: int) -> Experiment:
+    """As many requests as come in some time."""
+    if asked.traffic.trace:
+        return asked
+    traffic = replace(asked.traffic, requests=None, duration=(0.02, 0.2, 1.0)[number % 3])
+    return replace(asked, traffic=traffic)
+
+
 def _frozen(asked: Experiment, number: int) -> Experiment:
     del number
     server = replace(asked.server, preload_app=True)
@@ -105,11 +137,43 @@ def _near_limits(asked: Experiment, number: int) -> Experiment:
     return replace(asked, server=server)
 
 
+def _with_few_at_once(asked: Experiment, number: int) -> Experiment:
+    """A worker that refuses what comes beside a few others; of one class only."""
+    server = replace(asked.server, limit_concurrency=(1, 2, 5)[number % 3])
+    return replace(asked, server=server)
+
+
+def _with_costly_probes(asked: Experiment, number: int) -> Experiment:
+    """Probes that take time, begin late, and end what fails at once."""
+    took = Distribution("const", ((0.0, 0.02, 0.2)[number % 3],))
+    probes = tuple(
+        replace(
+            probe,
+            io=took,
+            cpu=(took, Distribution("const", (0.0,)))[number // 3 % 2],
+            initial_delay=(0.0, 0.7)[number // 6 % 2],
+            **(
+                {"success_threshold": 2}
+                if probe.kind == "readiness"
+                else {"termination_grace_period": (0.0, 1.0)[number // 12 % 2]}
+            ),
+        )
+        for probe in asked.probes
+    )
+    return replace(asked, probes=probes)
+
+
 def _with_long_step(asked: Experiment, number: int) -> Experiment:
     """A step of Gunicorn's, of Python's or of a client's is long enough for trouble meanwhile."""
     step = LONG_STEPS[number % len(LONG_STEPS)]
     seconds = (0.002, 0.05, 0.5)[number // len(LONG_STEPS) % 3]
     return replace(asked, costs=replace(asked.costs, **{step: seconds}))
+
+
+def _with_sure_race(asked: Experiment, number: int) -> Experiment:
+    """What decides who wins a connection always happens, or never."""
+    name = RACES[number % len(RACES)]
+    return replace(asked, costs=replace(asked.costs, **{name: float(number // len(RACES) % 2)}))
 
 
 def _with_slow_clients(asked: Experiment, number: int) -> Experiment:
@@ -161,11 +225,16 @@ CHANGES: Final[tuple[tuple[Change, float], ...]] = (
     (_with_routes, 0.2),
     (_on_other_host, 0.4),
     (_on_unix_socket, 0.1),
+    (_far_away, 0.2),
+    (_for_a_time, 0.1),
     (behind_proxy, 0.2),
     (with_probes, 0.2),
+    (_with_costly_probes, 0.5),
     (_frozen, 0.1),
     (_near_limits, 0.2),
+    (_with_few_at_once, 0.3),
     (_with_long_step, 0.2),
+    (_with_sure_race, 0.2),
     (_with_slow_clients, 0.1),
     (_with_flag_service, 0.2),
     # The last: it takes away what others have added.
