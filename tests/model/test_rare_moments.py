@@ -255,6 +255,15 @@ def test_signals_of_a_stopped_process_wait_and_others_do_nothing() -> None:
     assert outcomes(run) == ["ok"]
 
 
+def test_what_a_stopped_sync_worker_finds_when_it_goes_on_is_served_before_it_ends() -> None:
+    stop, go_on, term = Signal(1.0, "STOP"), Signal(2.0, "CONT"), Signal(3.0, "TERM")
+    run = run_of(SYNC, [(1.5, 2.0)], stop, go_on, term)
+    assert [row.accepted for row in run.requests] == [2.0]
+    assert outcomes(run) == ["ok"]
+    ((at, _),) = times(run, "exiting")
+    assert at == pytest.approx(4.0)
+
+
 def test_a_signal_before_a_worker_has_handlers_is_lost() -> None:
     """It is in the child's copy of the master's queue, which nobody reads."""
     away = FlagService(0.5, reachable=False)

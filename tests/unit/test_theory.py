@@ -122,8 +122,9 @@ def test_arguments_out_of_range_are_named() -> None:
         theory.mmc_mean_wait(-1.0, 0.05, 4)
     with pytest.raises(ValueError, match="service time is nan s"):
         theory.mmc_mean_wait(1.0, math.nan, 4)
-    with pytest.raises(ValueError, match="probability is 1"):
-        theory.mmc_wait_quantile(10.0, 0.05, 1, 1)
+    for probability in (0, 1):
+        with pytest.raises(ValueError, match=f"probability is {probability}; expected"):
+            theory.mmc_wait_quantile(10.0, 0.05, 1, probability)
     with pytest.raises(ValueError, match="square of the mean"):
         theory.mg1_mean_wait(10.0, 0.05, 0.001)
     with pytest.raises(ValueError, match="degrees of freedom is 0"):
