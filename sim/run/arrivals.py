@@ -16,6 +16,7 @@ from itertools import accumulate, islice, takewhile
 from random import Random
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from sim.errors import ExperimentError
 from sim.experiment import Experiment
 from sim.experiment.distribution import Distribution
 from sim.run.column import filled, floats, zeros
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 #: s between the last worker's readiness and the start of the run, in both interpreters.
 LEAD = 0.25
 
+#: Answers that users of a closed loop may get at one moment where their traffic lasts for a time,
+#: and how many more for each user.
+AT_ONCE, EACH_AT_ONCE = 10_000, 10
 
 #: Requests that a run without rows counts at once: from some hundreds on, more are no faster.
 BLOCK: Final = 512
@@ -105,7 +109,7 @@ class OpenLoop(Source):
 class ClosedLoop(Source):
     """Users who each send, wait for the answer, think, and send again."""
 
-    __slots__ = ("_due", "_duration", "_limit", "_sent", "_users")
+    __slots__ = ("_at_once", "_due", "_duration", "_limit", "_moment", "_sent", "_users")
 
     def __init__(self, experiment: Experiment, replication: int) -> None:
         traffic = experiment.traffic
@@ -116,6 +120,8 @@ class ClosedLoop(Source):
         self._duration = traffic.duration if traffic.requests is None else math.inf
         self._users = [_user(experiment, replication, user) for user in range(traffic.users)]
         self._due = [(0.0, user) for user in range(traffic.users)]
+        self._moment = -math.inf
+        self._at_once = 0
 
     def following(self) -> int:
         """See `Source`; nobody knows."""
@@ -141,7 +147,22 @@ class ClosedLoop(Source):
         """See `Source`."""
         time = now + next(self._users[client].think)
         if time < self._duration:
+            self._refuse_endless(now)
             heappush(self._due, (time, client))
+
+    def _refuse_endless(self, now: float) -> None:
+        """Refuse traffic for a time of which nothing passes."""
+        if now > self._moment:
+            self._moment = now
+            self._at_once = 0
+        self._at_once += 1
+        most = AT_ONCE + EACH_AT_ONCE * len(self._users)
+        if self._limit is None and self._at_once > most:
+            raise ExperimentError(
+                f"users have sent {most:,} requests at {now:g} s and would go on for ever: neither "
+                "an answer nor their think time takes any time; expected a think time, or a number "
+                "of requests"
+            )
 
 
 class PassingLoop(Source):

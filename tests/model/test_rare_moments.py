@@ -15,7 +15,8 @@ from moments import FREE, GTHREAD, SYNC, run_of, times
 from outcomes import outcomes
 
 import sim.model
-from sim.experiment import Probe, Proxy, Server
+from sim.errors import ExperimentError
+from sim.experiment import Experiment, Probe, Proxy, Server, Traffic
 from sim.experiment.costs import Costs
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import (
@@ -27,7 +28,7 @@ from sim.experiment.disturbance import (
     Signal,
 )
 from sim.experiment.proxy import ProxyKind
-from sim.model import simulation
+from sim.model import predict, simulation
 from sim.model.engine.clock import Clock
 from sim.run import Run
 
@@ -262,6 +263,26 @@ def test_what_a_stopped_sync_worker_finds_when_it_goes_on_is_served_before_it_en
     assert outcomes(run) == ["ok"]
     ((at, _),) = times(run, "exiting")
     assert at == pytest.approx(4.0)
+
+
+def test_users_whose_time_does_not_pass_are_refused() -> None:
+    """A full accept queue of a Unix socket refuses at once, and they try again at once."""
+    traffic = Traffic(
+        arrivals="closed",
+        duration=1.0,
+        users=5,
+        think=Distribution("const", (0.0,)),
+        io=Distribution("const", (0.1,)),
+    )
+    server = replace(SYNC, bind="unix:/socket", backlog=1)
+    asked = Experiment(server, traffic=traffic, costs=FREE, replications=1)
+    with pytest.raises(ExperimentError, match=r"have sent 10,050 requests at 0 s .* for ever"):
+        predict(asked)
+    # So many requests are an end, and with costs the time passes.
+    counted = replace(asked, traffic=replace(traffic, requests=20_000))
+    assert len(predict(counted).requests) == 20_000
+    answered = predict(replace(asked, costs=Costs())).requests
+    assert max(answered.arrival) > 0.9
 
 
 def test_a_signal_before_a_worker_has_handlers_is_lost() -> None:
