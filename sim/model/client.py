@@ -90,8 +90,8 @@ class Clients:
             server 1.5 of them after the SYN was sent; each other way takes half of one.
 
     Constant too: ``answers_matter``, whether anything that a client does depends on an answer. It
-    does not in an open loop with new connections, where answers need no events of their own. If all
-    send at once there too, `_arrive` sends them.
+    does not in an open loop with new connections of clients that are near: answers need no events
+    of their own there, and `_arrive` sends the requests.
 
     Output: ``finished`` succeeds when every request has its outcome, or the drain is over.
 
@@ -149,7 +149,7 @@ class Clients:
         self._then_connect = self._send_syn if parts.rtt else self._connect
         self._then_received = self._received
         self._then_arrive = self._arrive
-        self._at_once = not self.answers_matter and first_byte is None
+        self._at_once = not self.answers_matter
         self._arrival = object()
         self._drain = Call(clock, self._on_drain)
         self._draining_since: float | None = None
@@ -188,7 +188,7 @@ class Clients:
         self.last_arrival = due = self._next_due
         connection = Connection(row, 0)
         connection.pace = pace = self.pace.step(due)
-        self._compute(self._connect_costs * pace + self._way, self._then_connect, connection)
+        self._compute(self._connect_costs * pace, self._connect, connection)
         self._schedule_open_loop()
 
     def _compute(self, seconds: float, then: Then, argument: object) -> None:
@@ -358,7 +358,7 @@ class Clients:
         else:
             row, connection.row = connection.row, -1
             if cores is None or cores.free:
-                self._note_answer(row, now + costs.receive * pace + self._way)
+                self._note_answer(row, now + costs.receive * pace)
             else:
                 self._compute(costs.receive * pace, self._then_received, row)
 
@@ -370,7 +370,7 @@ class Clients:
         """
         assert not self.answers_matter, "a response that matters is an event of its own"
         sent = self.clock.time - ago
-        received = sent + self.costs.receive * self.answer_pace.step(sent) + self._way
+        received = sent + self.costs.receive * self.answer_pace.step(sent)
         self._note_answer(connection.row, received)
 
     def _received(self, row: int) -> None:
