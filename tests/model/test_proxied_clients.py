@@ -119,6 +119,20 @@ def test_pool_keeps_as_many_as_it_may() -> None:
         assert connections(proxy, trace(*first, *second), server) == accepted
 
 
+def test_the_connection_that_was_used_first_leaves_a_full_pool() -> None:
+    server = replace(GTHREAD, workers=2, threads=1, keepalive=60, worker_connections=9)
+    asked = experiment(
+        Proxy(kind="nginx", keepalive=1), trace((0.0, 0.3), (0.01, 0.1), (1.0, 0.1)), server
+    )
+    apart = 0
+    for seed in range(20):
+        rows = predict(replace(asked, seed=seed)).requests
+        quick, slow, last = (row.worker for row in sorted(rows, key=lambda row: row.finished))
+        apart += slow != quick
+        assert last == slow
+    assert apart
+
+
 def connections(proxy: Proxy, traffic: Traffic, server: Server) -> int:
     """How many connections Gunicorn accepts: what it costs, if that is all that costs anything."""
     costs = replace(FREE, connect=1e-3, proxy_request=1e-3)

@@ -158,6 +158,18 @@ def test_a_second_master_is_the_first_when_it_is_alone() -> None:
     assert (4, "INFO", "Listening at: http://127.0.0.1:8000 (4)") in lines
 
 
+@pytest.mark.parametrize(("ended", "name"), [(1.5, "Master"), (None, "Master.2")])
+def test_a_second_master_has_the_name_of_the_first_once_that_is_gone(
+    ended: float | None, name: str
+) -> None:
+    """It halts, for its next worker cannot boot."""
+    signals = [Signal(ended, "TERM", "master")] if ended is not None else []
+    broken = (BootError(2.0), Signal(2.5, "KILL", "worker", worker=3))
+    lines = log_of(Signal(0.5, "USR2", "master"), *signals, *broken)
+    (text,) = [text for pid, _, text in lines if pid == 4 and text.startswith("Shutting down")]
+    assert text == f"Shutting down: {name}"
+
+
 def test_with_a_socket_for_each_worker_the_master_listens_nowhere() -> None:
     experiment = Experiment(replace(TWO, reuse_port=True), traffic=Traffic(duration=0.2))
     first = [line.text for line in gunicorn_log(predict(experiment))[:3]]
