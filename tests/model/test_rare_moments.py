@@ -285,6 +285,13 @@ def test_users_whose_time_does_not_pass_are_refused() -> None:
     assert max(answered.arrival) > 0.9
 
 
+def test_a_request_on_the_connection_of_one_that_hung_does_not_hang() -> None:
+    hang = Hang(0.5, worker=1, seconds=1.0)
+    run = run_of(GTHREAD, [(1.0, 0.0), (3.0, 0.0)], hang, connection="keepalive")
+    assert [row.latency for row in run.requests] == [pytest.approx(1.0), pytest.approx(0.0)]
+    assert len(times(run, "hang over")) == 1
+
+
 def test_a_signal_before_a_worker_has_handlers_is_lost() -> None:
     """It is in the child's copy of the master's queue, which nobody reads."""
     away = FlagService(0.5, reachable=False)
