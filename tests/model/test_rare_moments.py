@@ -292,6 +292,14 @@ def test_a_request_on_the_connection_of_one_that_hung_does_not_hang() -> None:
     assert len(times(run, "hang over")) == 1
 
 
+def test_an_idle_sync_worker_has_notified_half_a_timeout_ago_at_most() -> None:
+    """It wakes up so often, and a stopped one is killed a whole timeout after the last time."""
+    run = run_of(replace(SYNC, timeout=30), [(60.0, 0.0)], Signal(28.0, "STOP"))
+    (ready,) = [event.time for event in run.events if event.kind == "ready" and event.time < 0]
+    ((killed, _),) = times(run, "timeout")
+    assert ready + 15.0 + 30.0 <= killed <= ready + 15.0 + 30.0 + 1.1
+
+
 def test_a_signal_before_a_worker_has_handlers_is_lost() -> None:
     """It is in the child's copy of the master's queue, which nobody reads."""
     away = FlagService(0.5, reachable=False)

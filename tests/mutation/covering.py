@@ -190,7 +190,9 @@ class _Definitions:
                 case ast.FunctionDef(name=name):
                     found.add(name)
                 case ast.Assign(targets=targets):
-                    found |= {it.id for it in targets if isinstance(it, ast.Name)}
+                    # Also of `a, b = 1, 2`.
+                    each = (it for target in targets for it in ast.walk(target))
+                    found |= {it.id for it in each if isinstance(it, ast.Name)}
                 case ast.AnnAssign(target=ast.Name(id=name)):
                     found.add(name)
                 case _:

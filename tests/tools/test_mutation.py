@@ -168,6 +168,20 @@ def test_files_that_notice_most_come_first_and_then_the_quickest() -> None:
     ]
 
 
+def test_what_a_constant_is_for_is_known_by_the_lines_that_name_it() -> None:
+    def traced(path: str, line: int) -> TestFile:
+        return TestFile({"test_it": 1.0}, {"test_it": {path: frozenset({line})}}, (), frozenset())
+
+    sources = {"fitted.py": "ONE, OTHER = 1, 2\n", "core.py": "def f():\n    return OTHER\n"}
+    files = {"test_near.py": traced("core.py", 2), "test_far.py": traced("core.py", 1)}
+    for line in (1, 2):
+        mutant = Mutant("fitted.py", line, line, "NumberReplacer", 0)
+        batches = Covering(files, sources).batches(mutant)
+        assert [it.files for it in batches if it.tests] == (
+            [("test_near.py",)] if line == 1 else []
+        )
+
+
 def some(folder: str, number: int) -> list[Mutant]:
     return [Mutant(f"{folder}/it.py", line, line, "AddNot", line) for line in range(number)]
 

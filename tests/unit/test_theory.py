@@ -125,7 +125,7 @@ def test_arguments_out_of_range_are_named() -> None:
     for probability in (0, 1):
         with pytest.raises(ValueError, match=f"probability is {probability}; expected"):
             theory.mmc_wait_quantile(10.0, 0.05, 1, probability)
-    with pytest.raises(ValueError, match="square of the mean"):
+    with pytest.raises(ValueError, match=r"square of the mean service time, 0\.0025 s\^2"):
         theory.mg1_mean_wait(10.0, 0.05, 0.001)
     with pytest.raises(ValueError, match="degrees of freedom is 0"):
         theory.student_t_quantile(0.975, 0)
