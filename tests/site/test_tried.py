@@ -44,7 +44,7 @@ def test_sessions_of_one_thing_are_added_up(
 
 def test_a_campaign_that_nobody_knows_is_refused(tmp_path: Path) -> None:
     path = rows(tmp_path / "campaigns.jsonl", ("storm", "", 1, 0, "2026-11-29"))
-    with pytest.raises(ExperimentError, match="line 1: campaign is 'storm'; expected swarm, fuzz"):
+    with pytest.raises(ExperimentError, match="line 1: campaign is 'storm'; expected swarm, diff"):
         campaigns.read(path)
 
 
@@ -92,7 +92,8 @@ def test_a_package_has_a_score_and_its_interval(
     assert mutation_score.where() == "2026-11-30, commit `abc`, seed 2"
 
 
-def test_every_survivor_is_counted() -> None:
+def test_every_survivor_is_counted_and_most_mutants_are_noticed() -> None:
     document = mutation_score.read()
     assert len(document["survivors"]) == sum(it["survived"] for it in document["packages"])
     assert {it["package"] for it in document["packages"]} == {"sim/analysis", "sim/model"}
+    assert all(it["killed"] + it["hung"] > 0.85 * it["tried"] for it in document["packages"])
