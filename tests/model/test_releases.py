@@ -364,6 +364,17 @@ def test_whether_a_stopping_worker_heartbeats(release: str) -> None:
     assert bool(stopped) == (not alive)
 
 
+@pytest.mark.parametrize("release", [it for it in ALL if it not in ("27.0.0", "27.0.1")])
+def test_a_response_of_a_stopping_worker_is_no_heartbeat(release: str) -> None:
+    """One request ends 1.5 s after the worker was told to stop, the other not in time."""
+    traffic = Traffic(arrivals="trace", trace=(TraceRow(0.5, 2.0, 0.0), TraceRow(0.6, 20.0, 0.0)))
+    stop = Signal(1.0, "TERM", worker=1)
+    run = predict(experiment(release, traffic, stop, timeout=3, threads=2))
+    assert outcomes(run) == ["ok", "reset"]
+    ((late, _),) = [(e.time, e.process) for e in run.events if e.kind == "timeout"]
+    assert late < 5.2
+
+
 @pytest.mark.parametrize("release", OLD)
 def test_requests_are_predicted_where_nothing_is_special(release: str) -> None:
     """Old and new workers differ in what they cost and in shares, not in how many they serve."""
