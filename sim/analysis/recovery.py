@@ -81,7 +81,7 @@ class Recovery:
     queue_drained_after_s: float | None
     lost: float
     delayed: float
-    happened: float = 1.0
+    happened: float
 
 
 @dataclass(frozen=True, slots=True)
