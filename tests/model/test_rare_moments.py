@@ -300,6 +300,15 @@ def test_an_idle_sync_worker_has_notified_half_a_timeout_ago_at_most() -> None:
     assert ready + 15.0 + 30.0 <= killed <= ready + 15.0 + 30.0 + 1.1
 
 
+def test_a_thread_that_waits_for_a_request_dies_with_its_process() -> None:
+    late = Distribution("const", (2.0,))
+    run = run_of(GTHREAD, [(1.0, 0.0), (9.0, 0.0)], Signal(1.5, "KILL"), first_byte=late)
+    assert outcomes(run) == ["reset", "ok"]
+    first, last = run.requests
+    assert (first.worker, last.worker) == (1, 2)
+    assert math.isnan(first.started)
+
+
 def test_a_signal_before_a_worker_has_handlers_is_lost() -> None:
     """It is in the child's copy of the master's queue, which nobody reads."""
     away = FlagService(0.5, reachable=False)
