@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from sim.analysis.capacity import Step, capacity
-from sim.analysis.visits import visits
+from sim.analysis.visits import last_of, visits
 from sim.experiment.worker_class import slots
 from sim.run import OK, UNFINISHED, Run
-from sim.run.column import floats, largest
 
 #: Slices of the time.
 SLICES = 240
@@ -61,12 +60,8 @@ def course_of(run: Run) -> Course | None:
     rows = run.requests
     if not len(rows):
         return None
-    first, last = min(rows.arrival), max(rows.arrival)
-    begin = min(0.0, first)
-    # A request that has no outcome may have been accepted, and have started, after all others.
-    for column in (rows.accepted, rows.started, rows.finished):
-        last = max(last, largest(floats(column), last))
-    end = last
+    first = min(rows.arrival)
+    begin, end = min(0.0, first), last_of(rows)
     if end <= begin:
         return None
     width = (end - begin) / SLICES

@@ -25,6 +25,7 @@ from typing import Literal, NamedTuple
 
 from sim.experiment.worker_class import slots
 from sim.run import Requests, Run
+from sim.run.column import floats, largest
 from sim.run.occupation import occupied_until
 
 #: ``waiting``: in the accept queue or in the queue of the worker; the run does not say which.
@@ -88,10 +89,18 @@ def visits(run: Run) -> list[Visit]:
 
 def end_of(run: Run) -> float:
     """The last moment that the run knows of, s."""
-    rows = run.requests
+    last = last_of(run.requests)
+    return max(0.0, last, max((e.time for e in run.events), default=0.0))
+
+
+def last_of(rows: Requests) -> float:
+    """The last moment that is known of a request, s; minus infinity without requests.
+
+    Not of its outcome always: one without any may have been accepted, and have started, after all
+    others.
+    """
     columns = (rows.arrival, rows.accepted, rows.started, rows.finished)
-    known = (time for column in columns for time in column if not math.isnan(time))
-    return max(0.0, max(known, default=0.0), max((e.time for e in run.events), default=0.0))
+    return max(largest(floats(column), -math.inf) for column in columns)
 
 
 def _of(rows: Requests, row: int, leave: float | None, end: float) -> Iterator[Visit]:
