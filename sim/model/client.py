@@ -188,7 +188,7 @@ class Clients:
         self.last_arrival = due = self._next_due
         connection = Connection(row, 0)
         connection.pace = pace = self.pace.step(due)
-        self._compute(self._connect_costs * pace, self._connect, connection)
+        self._compute(self._connect_costs * pace, self._then_connect, connection)
         self._schedule_open_loop()
 
     def _compute(self, seconds: float, then: Then, argument: object) -> None:

@@ -147,7 +147,8 @@ class ClosedLoop(Source):
         """See `Source`."""
         time = now + next(self._users[client].think)
         if time < self._duration:
-            self._refuse_endless(now)
+            if self._limit is None:
+                self._refuse_endless(now)
             heappush(self._due, (time, client))
 
     def _refuse_endless(self, now: float) -> None:
@@ -157,7 +158,7 @@ class ClosedLoop(Source):
             self._at_once = 0
         self._at_once += 1
         most = AT_ONCE + EACH_AT_ONCE * len(self._users)
-        if self._limit is None and self._at_once > most:
+        if self._at_once > most:
             raise ExperimentError(
                 f"users have sent {most:,} requests at {now:g} s and would go on for ever: neither "
                 "an answer nor their think time takes any time; expected a think time, or a number "
