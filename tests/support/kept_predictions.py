@@ -127,11 +127,13 @@ def main() -> None:
 
     before = kept() if FILE.exists() else []
     now = [said_of(any_experiment(SEED, number)) for number in range(NUMBER)]
-    for number, (old, new) in enumerate(zip(before, now, strict=False)):
-        if how := moved(old, new):
-            sys.stdout.write(f"{number}: {how}\n")
-    count = sum(map(bool, map(moved, before, now)))
-    sys.stdout.write(f"{count} of {len(before)} predictions have moved\n")
+    changes = [
+        f"{number}: {how}\n"
+        for number, (old, new) in enumerate(zip(before, now, strict=False))
+        if (how := moved(old, new))
+    ]
+    sys.stdout.writelines(changes)
+    sys.stdout.write(f"{len(changes)} of {len(before)} predictions have moved\n")
     with whole_file(FILE) as file:
         file.writelines(json.dumps(said) + "\n" for said in now)
 

@@ -61,7 +61,7 @@ def _shorter(asked: Experiment, random: Random) -> Experiment:
 
 
 def _with_routes(asked: Experiment, number: int) -> Experiment:
-    """A mix of a quick and a slow kind of request, and of one that another server gets."""
+    """A quick and a slow route, and sometimes one whose requests another server gets."""
     traffic, share = asked.traffic, (0.05, 0.3)[number % 2]
     if traffic.trace:
         names = ("/quick", "/slow", "")
