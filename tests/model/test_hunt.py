@@ -20,6 +20,7 @@ from sim.experiment import Experiment, Host, LaunchDarkly, Probe, Proxy, Server,
 from sim.experiment.costs import Costs
 from sim.experiment.document import to_dict
 from sim.experiment.release import NEWEST
+from sim.experiment.worker_class import WorkerClass
 from sim.model.simulation import predict
 from sim.reading.experiment_file import from_dict, read
 from sim.run.arrivals import passes
@@ -114,6 +115,25 @@ def test_a_failure_is_made_as_simple_as_it_can_be() -> None:
     assert not simplest.disturbances
     assert not simplest.probes
     assert not simplest.proxy.present
+
+
+@pytest.mark.parametrize("worker_class", ["gevent", "asgi", "uvicorn"])
+def test_what_an_experiment_puts_back_is_not_taken_away_again(worker_class: WorkerClass) -> None:
+    """The costs of its worker class come back, whatever they are replaced by."""
+    found = Experiment(Server(worker_class=worker_class, timeout=7))
+
+    def fails(asked: Experiment) -> bool:
+        return asked.server.worker_class == worker_class
+
+    simplest = replace(found, server=Server(worker_class=worker_class))
+    assert simplest.costs != Costs()
+    assert simplest not in simpler_than(simplest)
+    assert shrunk(found, fails).server == simplest.server
+
+
+def test_what_takes_too_long_stays_as_it_is() -> None:
+    found = Experiment(Server(timeout=7))
+    assert shrunk(found, lambda _: True, patience=0.0) is found
 
 
 def test_what_cannot_be_is_said() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, replace
 from typing import Any, Final
@@ -13,18 +14,39 @@ from sim.experiment import Experiment
 PARTS: Final = ("server", "host", "traffic", "launchdarkly", "proxy")
 
 
-def shrunk(asked: Experiment, fails: Callable[[Experiment], bool]) -> Experiment:
+#: s after which no simpler experiment is tried: a prediction that never ends takes the jury's
+#: whole patience each time.
+PATIENCE: Final = 300.0
+
+
+def shrunk(
+    asked: Experiment, fails: Callable[[Experiment], bool], patience: float = PATIENCE
+) -> Experiment:
     """The simplest experiment that still ``fails``, of those that single steps lead to.
 
-    Greedy: it takes the first simpler one that fails, and begins again from there, until none does.
+    Greedy: it takes the first simpler one that fails, and begins again from there, until none does
+    or ``patience`` s have passed.
     """
-    while (simpler := next(filter(fails, simpler_than(asked)), None)) is not None:
+    deadline = time.monotonic() + patience
+
+    def in_time(simpler: Experiment) -> bool:
+        return time.monotonic() < deadline and fails(simpler)
+
+    while (simpler := next(filter(in_time, simpler_than(asked)), None)) is not None:
         asked = simpler
     return asked
 
 
 def simpler_than(asked: Experiment) -> Iterator[Experiment]:
-    """Experiments that are simpler in one thing, those that leave most away first."""
+    """Experiments that are simpler in one thing, those that leave most away first.
+
+    An experiment may put back what was taken away, as it does with the costs of its worker class:
+    what then is as before is none of them.
+    """
+    return (each for each in _with_less(asked) if each != asked)
+
+
+def _with_less(asked: Experiment) -> Iterator[Experiment]:
     yield from _with_fewer_requests(asked)
     for name in ("disturbances", "probes"):
         rows = getattr(asked, name)
