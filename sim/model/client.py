@@ -81,6 +81,7 @@ class Clients:
             where all send at once.
         body, read: the same for its request's body, and for reading the answer.
         reads_body: whether requests have a body that the application reads.
+        repeats: whether a request may be sent to Gunicorn more than once.
         lingering: whether it may take time until clients close, or until their FIN arrives.
         unix: whether clients connect to a Unix socket.
         handshakes: that a full accept queue has delayed; TCP only.
@@ -124,6 +125,7 @@ class Clients:
         self.body = body
         self.read = parts.read
         self.reads_body = body is not None and traffic.reads_body
+        self.repeats = traffic.retries > 0
         self.lingering = body is not None or parts.read is not None or parts.rtt > 0
         self.handshakes = Handshakes(
             clock,

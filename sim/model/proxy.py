@@ -114,6 +114,7 @@ class ProxiedClients(Clients):
         self.answers_matter = True
         self._at_once = False
         self._retries_kept = proxy.retries_kept and parts.body is None
+        self.repeats = parts.traffic.retries > 0 or self._retries_kept
         self.proxy = proxy
         self.wanted = parts.traffic
         self.client_first_byte = parts.first_byte

@@ -108,7 +108,7 @@ class Worker(Poller):
 
     __slots__ = (
         "_reads_bodies",
-        "_retried",
+        "_repeated",
         "_slowness",
         "aborted",
         "alive",
@@ -168,7 +168,7 @@ class Worker(Poller):
         self._reads_bodies = wiring.clients.reads_body
         self.costs = StepCosts(wiring.experiment.costs)
         self.life_costs = wiring.experiment.costs
-        self._retried = wiring.experiment.traffic.retries > 0
+        self._repeated = wiring.clients.repeats
         self.start_pace = CachedPace(self.life_costs, wiring.starts)
         self.end_pace = CachedPace(self.life_costs, wiring.ends)
         self.boot_order = next(wiring.boot_orders)
@@ -322,8 +322,8 @@ class Worker(Poller):
             rows, row = self.rows, connection.row
             rows.accepted[row] = connection.accepted - self.recorder.start
             rows.worker[row] = self.boot_order
-            if self._retried:
-                # An attempt that its client has given up may have started.
+            if self._repeated:
+                # An attempt that its client, or the proxy, has given up may have started.
                 rows.started[row] = nan
                 rows.thread[row] = 0
             if thread:
