@@ -91,7 +91,8 @@ class Traffic:
             worker classes that run WSGI applications do not read it.
         blocking_io: part of ``io``, from 0 to 1, that a request waits in code which does not return
             to the event loop: a driver that gevent has not patched, `time.sleep` in an
-            ``async def``. All that the worker holds waits with it. Only event loops read it.
+            ``async def``. All that the worker holds waits with it. It comes last. Only event loops
+            read it.
     """
 
     arrivals: Arrivals = "poisson"

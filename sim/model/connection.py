@@ -26,6 +26,7 @@ class Connection:
             its first packet was dropped.
         uploaded: when that request's body has arrived, s; only where bodies are slow.
         closes: when the client closes it, if the server does so first, s; 0 before an answer.
+        blocks: s that the present request will hold an event loop, once it has waited in it.
         deferred: whether a thread has given up waiting for the request.
         hangs: whether the present request's I/O is longer because an experiment makes it hang.
         queued: when it came into the accept queue, s.
@@ -37,6 +38,7 @@ class Connection:
     __slots__ = (
         "abandoned",
         "accepted",
+        "blocks",
         "client",
         "closes",
         "deferred",
@@ -69,3 +71,4 @@ class Connection:
         self.closes = 0.0
         self.deferred = False
         self.hangs = False
+        self.blocks = 0.0

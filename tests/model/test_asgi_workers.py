@@ -426,10 +426,22 @@ def test_an_async_endpoint_that_blocks_holds_up_the_others_and_a_function_does_n
 
 
 def test_a_part_of_the_io_may_block() -> None:
-    rows = ((0.0, 1.0, 0.0), (0.1, 0.0, 0.0))
+    """It comes last, as in the service: what comes before that is not held up."""
+    rows = ((0.0, 1.0, 0.0), (0.1, 0.0, 0.0), (0.8, 0.0, 0.0))
     for server in (ASGI, UVICORN, Server(worker_class="gevent")):
         run = predict(traced(server, *rows, blocking_io=0.25))
-        assert [row.finished for row in run.requests] == pytest.approx([1.0, 0.25], abs=0.002)
+        finished = [row.finished for row in run.requests]
+        assert finished == pytest.approx([1.0, 0.1, 1.0], abs=0.002)
+
+
+def test_a_late_body_is_waited_for_before_anything_blocks() -> None:
+    """The body comes 1 s late; of the 1 s of I/O behind it, a half blocks."""
+    rows = ((0.0, 1.0, 0.0), (1.2, 0.0, 0.0), (1.6, 0.0, 0.0))
+    late = Distribution("const", (1.0,))
+    for server in (ASGI, UVICORN, Server(worker_class="gevent")):
+        run = predict(traced(server, *rows, blocking_io=0.5, body=late))
+        finished = [row.finished for row in run.requests]
+        assert finished == pytest.approx([2.0, 2.2, 2.6], abs=0.002)
 
 
 def test_only_gunicorns_own_cancels_what_nobody_waits_for() -> None:

@@ -90,7 +90,7 @@ class EventLoopWorker(Worker):
         self._then_begin = self._begin_request
         self._then_handle_request = self.handle_request
         self._then_after_io = self._after_io
-        self._then_unblocked = self._unblocked
+        self._then_unblocked = self._compute_response
         self._then_respond = self._respond
         self._then_close = self._finish
         self.loop = EventLoop(
@@ -277,38 +277,37 @@ class EventLoopWorker(Worker):
         self.loop.compute(seconds, self._then_handle_request, connection)
 
     def _run(self, connection: Connection, io: float) -> None:
-        """The application has begun, and has ``io`` s of I/O before it computes."""
+        """The application has begun, and has ``io`` s of I/O before it computes.
+
+        It reads a body and waits in the loop first; the part of the I/O that blocks comes last.
+        """
+        blocking = self.kinds[self.rows.route[connection.row] if self.routed else -1][1]
+        if blocking > 0.0 and io > 0:
+            late = max(0.0, connection.uploaded - self.clock.time) if self._reads_bodies else 0.0
+            connection.blocks = blocking * (io - late)
+            io -= connection.blocks
+            if io <= ROUNDING:
+                self._block(connection)
+                return
         if io > 0:
-            self._block_or_wait(connection, io)
+            self.current = None
+            self._begin_io(connection, io)
         elif io == 0:
             self._compute_response(connection)
 
-    def _block_or_wait(self, connection: Connection, io: float) -> None:
-        """The part of the I/O that blocks comes first; a body is read by the loop."""
-        kind = self.kinds[self.rows.route[connection.row] if self.routed else -1]
-        blocking = kind[1]
-        if blocking > 0.0:
-            if self._reads_bodies and connection.uploaded > self.clock.time:
-                blocked = blocking * (io - (connection.uploaded - self.clock.time))
-            else:
-                blocked = blocking * io
-            seconds = blocked + self.costs.timer_slack
-            self.loop.block(seconds, self._then_unblocked, (connection, io - blocked))
-        else:
-            self.current = None
-            self._begin_io(connection, io)
-
-    def _unblocked(self, of: tuple[Connection, float]) -> None:
-        connection, io = of
-        if io > ROUNDING:
-            self.current = None
-            self._begin_io(connection, io)
-        else:
-            self._compute_response(connection)
-
     def _after_io(self, connection: Connection) -> None:
-        if connection in self.conns:
+        if connection not in self.conns:
+            return
+        if connection.blocks > 0.0:
+            self._block(connection)
+        else:
             self._compute_response(connection)
+
+    def _block(self, connection: Connection) -> None:
+        """The application waits in code that does not return to the loop."""
+        self.current = connection
+        seconds, connection.blocks = connection.blocks + self.costs.timer_slack, 0.0
+        self.loop.block(seconds, self._then_unblocked, connection)
 
     def _compute_response(self, connection: Connection) -> None:
         self.current = connection
