@@ -275,7 +275,7 @@ def request_costs(
     return (
         caching
         | costs
-        | _to_thread(worker, computed, request + respond)
+        | _to_thread(worker, computed, request + respond, first)
         | {
             "connect": connect,
             "send": max(
@@ -297,11 +297,14 @@ def request_costs(
 _Computed = Callable[[Sequence[float], Sequence[float], Sequence[int]], float]
 
 
-def _to_thread(worker: Server, computed: _Computed, of_coroutine: float) -> dict[str, float]:
+def _to_thread(
+    worker: Server, computed: _Computed, of_coroutine: float, first: float
+) -> dict[str, float]:
     """What a plain function of an ASGI application takes longer than a coroutine: of `Costs`.
 
     That is from the first bytes until it runs in its thread, and from its end until the response is
-    sent, both of which ``of_coroutine`` s are of a coroutine.
+    sent, both of which ``of_coroutine`` s are of a coroutine. ``first`` is what a worker's first
+    coroutine takes from its arrival until it runs.
     """
     if not worker.traits.asgi:
         return {}
@@ -310,7 +313,9 @@ def _to_thread(worker: Server, computed: _Computed, of_coroutine: float) -> dict
     sent = [plain.start + due for due in plain.requests.arrival]
     way = computed(steps.parsing_in_loop(runs), sent, numbers)
     back = computed(_apart(returns, _walls(steps.handled)), returns, numbers)
-    return {"to_thread": max(0.0, way + back - of_coroutine)}
+    to_thread = max(0.0, way + back - of_coroutine)
+    longer = _to_start(plain)[0] - first - to_thread / 2
+    return {"to_thread": to_thread, "first_to_thread": max(0.0, longer)}
 
 
 def _gunicorns_steps(

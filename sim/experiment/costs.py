@@ -52,6 +52,8 @@ class Costs:
         proxy_response: from the response's arrival at nginx until nginx has sent it on.
         to_thread: CPU of handing a plain function of an ASGI application to a thread, and its
             result back to the event loop.
+        first_to_thread: how much longer that takes for the first of a worker: anyio imports its
+            backend only then (`get_async_backend`), so no master has it to share.
         warm: what `connect`, `send`, `follow`, `receive` and `linger` cost right after another
             request's, as a part of what they cost cold, which is what they say; see
             `sim.model.caches.pace`.
@@ -105,6 +107,7 @@ class Costs:
     proxy_request: float = _DEFAULTS["proxy_request"]
     proxy_response: float = _DEFAULTS["proxy_response"]
     to_thread: float = _DEFAULTS["to_thread"]
+    first_to_thread: float = _DEFAULTS["first_to_thread"]
     warm: float = _DEFAULTS["warm"]
     cooling: float = _DEFAULTS["cooling"]
     cached: float = _DEFAULTS["cached"]

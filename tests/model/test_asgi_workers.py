@@ -444,6 +444,19 @@ def test_a_late_body_is_waited_for_before_anything_blocks() -> None:
         assert finished == pytest.approx([2.0, 2.2, 2.6], abs=0.002)
 
 
+def test_the_first_function_of_a_worker_waits_for_an_import() -> None:
+    """And all else that the worker has; coroutines import nothing."""
+    rows = ((0.0, 0.0, 0.0), (0.1, 0.0, 0.0), (1.0, 0.0, 0.0))
+    costs = replace(FREE, first_to_thread=0.4)
+    for server in (ASGI, UVICORN):
+        asked = replace(functions(server, *rows), costs=costs)
+        finished = [row.finished for row in predict(asked).requests]
+        assert finished == pytest.approx([0.4, 0.4, 1.0], abs=0.002)
+        coroutines = replace(traced(server, *rows), costs=costs)
+        finished = [row.finished for row in predict(coroutines).requests]
+        assert finished == pytest.approx([0.0, 0.1, 1.0], abs=0.002)
+
+
 def test_only_gunicorns_own_cancels_what_nobody_waits_for() -> None:
     """3 s after its client has left; the 4 s that it would compute for are never begun."""
     row = (0.5, 10.0, 4.0)

@@ -50,6 +50,8 @@ class AsyncioWorker(EventLoopWorker):
         requests: connections whose plain function waits for a thread, and since when, s.
         threads: anyio's, in the order in which they were started.
         idle_threads: those without a request; the last of them runs next.
+        importing: s that its first plain function takes longer, see `Costs.first_to_thread`; 0
+            after it.
     """
 
     __slots__ = (
@@ -68,6 +70,7 @@ class AsyncioWorker(EventLoopWorker):
         "_then_step",
         "_then_woken",
         "idle_threads",
+        "importing",
         "max_served",
         "requests",
         "running",
@@ -109,6 +112,7 @@ class AsyncioWorker(EventLoopWorker):
         self.requests: deque[tuple[Connection, float]] = deque()
         self.threads: list[PoolThread] = []
         self.idle_threads: list[PoolThread] = []
+        self.importing = wiring.experiment.costs.first_to_thread
 
     def busy(self) -> bool:
         """See `Worker`: anyio's threads are no daemons, and Python joins them."""
@@ -180,7 +184,8 @@ class AsyncioWorker(EventLoopWorker):
         kind = self.kinds[self.rows.route[connection.row] if self.routed else -1]
         if kind[0] == "def":
             seconds = HALF * self.costs.to_thread * self.start_pace.at(self.clock.time)
-            self.loop.compute(seconds, self._then_run_sync, connection)
+            first, self.importing = self.importing, 0.0
+            self.loop.compute(seconds + first, self._then_run_sync, connection)
             return
         self._run(connection, self.call_application(connection))
 
