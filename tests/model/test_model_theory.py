@@ -18,7 +18,7 @@ from sim.analysis.summary import Times, summarize
 from sim.experiment import Experiment, Host, Server, Traffic
 from sim.experiment.costs import Costs
 from sim.experiment.distribution import Distribution
-from sim.model.gunicorn import gthread
+from sim.model.cpython import calls
 from sim.model.simulation import predict
 from sim.run import OK, Run
 
@@ -145,8 +145,8 @@ def test_reuse_port_is_a_random_split_into_two_mm2() -> None:
 def test_the_gil_makes_four_threads_one_server(monkeypatch: pytest.MonkeyPatch) -> None:
     # Whatever the order in which they compute: exponential demands have no memory. But a response
     # that is done and waits for the GIL once more is no demand.
-    monkeypatch.setattr(gthread, "SEND_TAKEN_BY_ONE", 0.0)
-    monkeypatch.setattr(gthread, "SEND_TAKEN_BY_SEVERAL", 0.0)
+    monkeypatch.setattr(calls, "SEND_TAKEN_BY_ONE", 0.0)
+    monkeypatch.setattr(calls, "SEND_TAKEN_BY_SEVERAL", 0.0)
     asked = experiment(Server(threads=4), 1, cpu=EXPONENTIAL, requests=REQUESTS // 2)
     latency, _ = predicted(asked, here(asked))
     assert_is(latency.mean, theory.mmc_mean_sojourn(asked.traffic.rate, SERVICE, 1))

@@ -49,7 +49,9 @@ NUMBERS = {number.name: number for number in FITTED}
 
 
 #: Numbers beside the fitted ones that were counted, and come with these.
-COUNTED = {"CALLS_NEW", "CALLS_KEPT", "WOKEN_FOR_NOTHING"}
+COUNTED = {
+    *("CALLS_NEW", "CALLS_KEPT", "LOOP_CALLS_NEW", "LOOP_CALLS_LOG", "WOKEN_FOR_NOTHING"),
+}
 
 
 def numbers(module: ModuleType) -> set[str]:

@@ -22,10 +22,8 @@ timers and sockets, and run that. They differ in the order:
   `ev_invoke_pending` takes from the end. So a request that has slept goes on before others begin.
 
 Where other threads of the process compute, the loop waits for the GIL each time it has slept. Its
-system calls (a poll, `accept(2)`, `recv(2)`, `send(2)`) are made without the GIL too, but return at
-once, before a thread that waits can wake up and take it. Median latencies were measured beside 1,
-2, 3 and 5 plain functions that compute. They are 7, 11, 20 and 58 ms with asgi, and 12, 13, 34 and
-64 ms with uvicorn's worker (model: 8, 19, 25 and 23).
+system calls (a poll, `accept(2)`, `recv(2)`, `send(2)`) are made without the GIL too. Most return
+before a thread that waits can wake up and take it; see `sim.model.cpython.calls` for the others.
 """
 
 from __future__ import annotations
@@ -67,6 +65,7 @@ class EventLoop:
     __slots__ = (
         "_busy",
         "_then_due",
+        "_then_lose",
         "_then_next",
         "_then_over",
         "_then_poll",
@@ -121,6 +120,7 @@ class EventLoop:
         self._then_over = self._over
         self._then_poll = self._poll
         self._then_due = self._due
+        self._then_lose = self._lose
         self._then_unblocked = self._unblocked
 
     def ready(self, function: Then, argument: Any) -> None:  # noqa: ANN401 - of `function`
@@ -184,6 +184,21 @@ class EventLoop:
         assert not self._busy, "a callback computes one thing at a time"
         self._busy = True
         self.gil.go_on(seconds, self._then_over, (self._turn, then, argument))
+
+    def compute_late(self, seconds: float, losses: int, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
+        """As `compute`, but the thread loses the GIL so often before, if others wait for it."""
+        assert not self._busy, "a callback computes one thing at a time"
+        self._busy = True
+        self._lose((losses, seconds, (self._turn, then, argument)))
+
+    def _lose(self, of: tuple[int, float, tuple[int, Then, Any]]) -> None:
+        losses, seconds, callback = of
+        assert callback[0] == self._turn, "what is thrown out computes no more"
+        if losses and self.gil.waiting:
+            rest = (losses - 1, seconds, callback)
+            self.gil.let_go(0.0, self._then_lose, rest, self.gil.main_thread)
+        else:
+            self.gil.go_on(seconds, self._then_over, callback)
 
     def block(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
         """From within a callback: hold the thread for ``seconds``, without the GIL and a core."""

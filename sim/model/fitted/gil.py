@@ -21,7 +21,7 @@ STEALS: Final = 0.85
 #: beside 1, 2, 3 and 5 threads that compute for seconds. On a new connection they start after 14,
 #: 167, 147 and 129 ms (model: 14, 150, 142 and 138), on a kept one after 8, 67, 56 and 72 ms
 #: (model: 8, 74, 68 and 68).
-TAKEN: Final = (0.3, 0.95, 0.8, 0.6)
+TAKEN: Final[tuple[float, ...]] = (0.3, 0.95, 0.8, 0.6)
 
 #: Such calls before the application runs, on a new connection and on a kept one. More calls drop
 #: the GIL than count here: many of them return at once.
@@ -38,6 +38,18 @@ SEND_TAKEN_BY_ONE, SEND_TAKEN_BY_SEVERAL = 0.95, 0.85
 #: computed in their own worker they started after 5.9-8.7 ms in the median (model: 6.2-7.9, and
 #: 8.6-13.6 without this factor); beside two after 10-33 ms (model: 13-35, and 27-41 without).
 CROWDED: Final = 0.4
+
+
+#: Such calls of an event loop, beside plain functions that compute: for a new connection, and for
+#: the line of the log that uvicorn writes before it sends a response. Fitted to medians of 3 to 30
+#: requests each to one worker, beside 1, 2, 3 and 5 functions. On new connections coroutines took
+#: 12, 121, 193 and 321 ms with asgi (model: 13, 86, 113 and 120), and 17, 352, 226 and 487 ms with
+#: uvicorn's worker (model: 18, 104, 145 and 138); on kept ones 6, 27, 27 and 67 ms (model: 7, 23,
+#: 17 and 29), and 11, 89, 38 and 91 ms (model: 12, 36, 45 and 68). They are as uncertain as
+#: `TAKEN`: on that day gthread's requests took 0.8 to 7 times as long as what it was fitted to. The
+#: line of the log takes as long as a first `send(2)`.
+LOOP_CALLS_NEW: Final = 4
+LOOP_CALLS_LOG: Final = 1
 
 #: What several numbers were fitted to.
 _WAITING: Final = "70 requests each beside 1, 2, 3 and 5 threads that compute"

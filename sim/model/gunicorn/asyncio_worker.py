@@ -22,11 +22,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
 from sim.experiment.endpoint import TOTAL_TOKENS
 from sim.model.connection import Connection
-from sim.model.cpython.gil import ROUNDING
+from sim.model.cpython.calls import NEW, Calls, taken_by
+from sim.model.cpython.gil import ROUNDING, Then
 from sim.model.engine.infinity import inf
 from sim.model.gunicorn.event_loop_worker import EventLoopWorker
 from sim.model.gunicorn.pool_thread import PoolThread
@@ -56,6 +57,7 @@ class AsyncioWorker(EventLoopWorker):
 
     __slots__ = (
         "_backlog",
+        "_races",
         "_then_begin_response",
         "_then_called",
         "_then_connection_made",
@@ -93,6 +95,8 @@ class AsyncioWorker(EventLoopWorker):
         # Counted here when they end, and by `call_application` when they begin.
         self.max_served = self.max_requests
         self.max_requests = inf
+        self.accept_calls = NEW
+        self._races = wiring.stream(f"{self.name} races")
         self._then_make_transport = self._make_transport
         self._then_connection_made = self._connection_made
         self._then_step = self._after_io
@@ -122,6 +126,18 @@ class AsyncioWorker(EventLoopWorker):
         """`Server._start_serving()` (asyncio/base_events.py) calls `listen(2)` once more."""
         self.listener.listen(self._backlog)
         self._start_accepting()
+
+    def _call(self, calls: Calls, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
+        """See `EventLoopWorker`: threads that wait for the GIL may take it at each call."""
+        waiting = len(self.gil.waiting)
+        losses = 0
+        if waiting and calls.number:
+            taken = taken_by(waiting, crowded=self.cores.crowded(), long=calls.long)
+            losses = sum(self._races.random() < taken for _ in range(calls.number))
+        if losses:
+            self.loop.compute_late(seconds, losses, then, argument)
+        else:
+            self.loop.compute(seconds, then, argument)
 
     # Connections.
 
@@ -199,7 +215,8 @@ class AsyncioWorker(EventLoopWorker):
 
     def _begin_response(self, connection: Connection) -> None:
         """The function has returned its response, which the loop sends."""
-        self.loop.compute(self.costs.respond * connection.pace, self._then_send, connection)
+        seconds = self.costs.respond * connection.pace
+        self._call(self.respond_calls, seconds, self._then_send, connection)
 
     def _send(self, connection: Connection) -> None:
         """The response is sent, and the request counts."""

@@ -19,10 +19,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from typing import Any
 
 from sim.model.connection import Connection
+from sim.model.cpython.calls import NONE, Calls
 from sim.model.cpython.event_loop import EventLoop
-from sim.model.cpython.gil import ROUNDING
+from sim.model.cpython.gil import ROUNDING, Then
 from sim.model.engine.infinity import inf
 from sim.model.gunicorn.worker import Parent, Worker
 from sim.model.linux.listening_socket import ListeningSocket
@@ -33,7 +35,8 @@ class EventLoopWorker(Worker):
     """A worker whose requests share one thread; see `Worker` for what every class has.
 
     Constants: ``keepalive`` (s), ``graceful_timeout``, ``max_accept`` (connections that it accepts
-    in one turn), ``loop``, ``kinds`` (`Traffic.kinds`), ``routed`` (whether requests have routes).
+    in one turn), ``loop``, ``kinds`` (`Traffic.kinds`), ``routed`` (whether requests have routes),
+    ``accept_calls`` and ``respond_calls`` (see `sim.model.cpython.calls`).
 
     State:
         conns: connections that it has accepted and not closed.
@@ -52,6 +55,7 @@ class EventLoopWorker(Worker):
         "_then_handle_request",
         "_then_respond",
         "_then_unblocked",
+        "accept_calls",
         "accepting",
         "conns",
         "current",
@@ -61,6 +65,7 @@ class EventLoopWorker(Worker):
         "kinds",
         "loop",
         "max_accept",
+        "respond_calls",
         "routed",
         "stopping_since",
         "ticks",
@@ -84,6 +89,7 @@ class EventLoopWorker(Worker):
         self.keepalive = float(server.keepalive)
         self.graceful_timeout = float(server.graceful_timeout)
         self.max_accept = max_accept
+        self.accept_calls = self.respond_calls = NONE
         self.kinds = traffic.kinds
         self.routed = bool(traffic.route_names)
         # Bound once, not for each request.
@@ -190,7 +196,11 @@ class EventLoopWorker(Worker):
                 return
             self.in_hand = self._accept()
         pace = self.start_pace.at(self.clock.time)
-        self.loop.compute(self.costs.accept * pace, self._accepted, accepted + 1)
+        self._call(self.accept_calls, self.costs.accept * pace, self._accepted, accepted + 1)
+
+    def _call(self, calls: Calls, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401, ARG002 - where others compute
+        """Compute for ``seconds`` with those system calls, which are made without the GIL."""
+        self.loop.compute(seconds, then, argument)
 
     def _accept(self) -> Connection:
         connection = self.listener.accept()
@@ -313,7 +323,7 @@ class EventLoopWorker(Worker):
         self.current = connection
         self.end_io(connection)
         seconds = self.rows.cpu[connection.row] + self.costs.respond * connection.pace
-        self.loop.compute(seconds, self._then_respond, connection)
+        self._call(self.respond_calls, seconds, self._then_respond, connection)
 
     def _respond(self, connection: Connection) -> None:
         self.end_pace.computing.computed(self.rows.cpu[connection.row])

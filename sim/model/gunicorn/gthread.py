@@ -41,20 +41,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from sim.model.connection import Connection
+from sim.model.cpython.calls import taken_by
 from sim.model.cpython.gil import ROUNDING
 from sim.model.engine.clock import Call
 from sim.model.engine.fifo import Fifo
 from sim.model.engine.infinity import inf
 from sim.model.fitted.accept_race import ACCEPTS_ON
-from sim.model.fitted.gil import (
-    CALLS_KEPT,
-    CALLS_NEW,
-    CROWDED,
-    SEND_TAKEN_BY_ONE,
-    SEND_TAKEN_BY_SEVERAL,
-    SOON,
-    TAKEN,
-)
+from sim.model.fitted.gil import CALLS_KEPT, CALLS_NEW, SOON
 from sim.model.fitted.steps import AT_ONCE
 from sim.model.gunicorn.pool_thread import PoolThread
 from sim.model.gunicorn.worker import CLOSE_TIMEOUT, Parent, Worker
@@ -597,7 +590,7 @@ class ThreadWorker(Worker):
             self.gil.compute(seconds, self._then_handle_request, thread, thread)
             return
         calls = CALLS_KEPT if connection.keep else CALLS_NEW
-        taken = self._where_crowded(TAKEN[min(waiting, len(TAKEN)) - 1])
+        taken = taken_by(waiting, crowded=self.cores.crowded())
         thread.takes = sum(self._races.random() < taken for _ in range(calls))
         if thread.takes:
             self.gil.let_go(0.0, self._parse_on, thread, thread)
@@ -615,10 +608,6 @@ class ThreadWorker(Worker):
         else:
             seconds = self.request_cost(connection.pace)
             self.gil.go_on(seconds, self._then_handle_request, thread)
-
-    def _where_crowded(self, taken: float) -> float:
-        """The probability that the GIL is taken, which is ``taken`` where a core idles."""
-        return taken * CROWDED if self.cores.crowded() else taken
 
     def _keepalive_after(self, thread: PoolThread) -> None:
         """`finish_body()` is over: the rest of the body has come, or its time."""
@@ -687,8 +676,9 @@ class ThreadWorker(Worker):
         self.end_pace.computing.computed(self.rows.cpu[connection.row])
         seconds = self.costs.respond * connection.pace
         waiting = len(self.gil.waiting)
-        taken = SEND_TAKEN_BY_ONE if waiting == 1 else SEND_TAKEN_BY_SEVERAL
-        if waiting and self._races.random() < self._where_crowded(taken):
+        if waiting and self._races.random() < taken_by(
+            waiting, crowded=self.cores.crowded(), long=True
+        ):
             self.gil.let_go(seconds, self._then_end_response, thread, thread)
         else:
             self.gil.go_on(seconds, self._then_end_response, thread)
