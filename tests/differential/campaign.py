@@ -9,12 +9,15 @@ measured again, up to `LOOKS` times in all, and fails if every measurement surpr
 False alarms, if the model is right: a measurement surprises once in `RANKED` + 1 experiments, and
 an experiment fails once in comb(`RANKED` + `LOOKS`, `LOOKS`) = 117,480. So a session of 100
 experiments expects 1.1 first surprises, and fails by chance once in 1,175 (`rank_test`).
-Predictions have the default costs, so another machine than theirs surprises more often.
+Predictions have the default costs of a request, so another machine than theirs surprises more
+often. What a process's life costs here is measured every few minutes, because the same machine
+imports and ends more than twice as slowly in one hour as in another.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections import Counter
@@ -34,11 +37,13 @@ from rank_test import FALSE_ALARM, LOOKS, RANKED, VARIANTS, RankTest
 from this_commit import this_commit
 from traffic_looks import criteria
 
+from reference_app.calibration.life import life_costs
 from reference_app.rig import releases
 from reference_app.rig.processor import processor
 from sim.command import INTERRUPTED, write_stdout
 from sim.errors import ExperimentError
 from sim.experiment import Experiment
+from sim.experiment.costs import Costs
 from sim.experiment.document import to_dict
 from sim.run import Run
 from tests.campaigns import add_record_argument, record
@@ -53,8 +58,29 @@ BATCH: Final = 4
 #: Of one measurement, if the model is right.
 SURPRISE: Final = 1 / (RANKED + 1)
 
+#: s after which what a process's life costs is measured anew.
+FRESH: Final = 180.0
+
 #: Measures an experiment once.
 Measure = Callable[[Experiment], Run]
+
+
+class Life:
+    """What a process's life costs on this machine, as a part of the defaults."""
+
+    def __init__(self) -> None:
+        self._measured_at = -math.inf
+        self._parts: dict[str, float] = {}
+
+    def of(self, costs: Costs) -> Costs:
+        """The costs, with those of a process's life as much longer as they are here now."""
+        if time.monotonic() > self._measured_at + FRESH:
+            defaults = Costs()
+            measured = life_costs(None, launchdarkly=False)
+            self._parts = {name: cost / getattr(defaults, name) for name, cost in measured.items()}
+            self._measured_at = time.monotonic()
+        here = {name: getattr(costs, name) * part for name, part in self._parts.items()}
+        return replace(costs, **here)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,7 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         with open_rows(args.rows) as file:
-            for row in judged(experiments, deadline, measured_run, args.seed, commit, machine):
+            life = Life()
+            for row in judged(
+                experiments, deadline, measured_run, args.seed, commit, machine, life.of
+            ):
                 write_row(file, row)
                 present.append(row)
                 sys.stderr.write(f"{_line(row)}\n")
@@ -123,6 +152,10 @@ def _missing_releases() -> set[str]:
     return missing
 
 
+def _as_they_are(costs: Costs) -> Costs:
+    return costs
+
+
 def judged(
     experiments: Iterable[tuple[int, Experiment]],
     deadline: float,
@@ -130,6 +163,7 @@ def judged(
     seed: int,
     commit: str,
     machine: str,
+    here: Callable[[Costs], Costs] = _as_they_are,
 ) -> Iterable[Row]:
     """A row for each experiment, until the time is over.
 
@@ -140,6 +174,7 @@ def judged(
         seed: as of `Row`.
         commit: the same.
         machine: the same.
+        here: what costs are on this machine now.
     """
     remaining, longest = iter(experiments), 0.0
     while time.monotonic() + longest < deadline:
@@ -147,7 +182,7 @@ def judged(
         batch = dict(islice(remaining, BATCH))
         if not batch:
             return
-        predicted = _predicted(seed, batch)
+        predicted = _predicted(seed, batch, here)
         for number, experiment in batch.items():
             complaints, error = [], ""
             try:
@@ -169,15 +204,15 @@ def judged(
         longest = max(longest, time.monotonic() - began)
 
 
-def _predicted(seed: int, batch: Mapping[int, Experiment]) -> dict[int, list[Run]]:
+def _predicted(
+    seed: int, batch: Mapping[int, Experiment], here: Callable[[Costs], Costs]
+) -> dict[int, list[Run]]:
     """Predictions of each experiment, with costs near its own and other seeds of the server's."""
     each = CONTEXT + VARIANTS
     variants = []
     for number, experiment in batch.items():
-        random = Random(f"differential {seed} {number}")
-        variants += [
-            replace(experiment, costs=drawn([experiment.costs], random)) for _ in range(each)
-        ]
+        random, costs = Random(f"differential {seed} {number}"), here(experiment.costs)
+        variants += [replace(experiment, costs=drawn([costs], random)) for _ in range(each)]
     runs = in_processes(predicted_run, variants, cycle(range(each)))
     return {number: runs[place * each : (place + 1) * each] for place, number in enumerate(batch)}
 

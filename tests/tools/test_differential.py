@@ -16,6 +16,7 @@ from rank_test import LOOKS, VARIANTS
 from reference_app.rig.deployment import refuse_unplayable
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, Server, Traffic
+from sim.experiment.costs import Costs
 from sim.experiment.document import to_dict
 from sim.reading.experiment_file import from_dict
 from sim.run import Run
@@ -66,6 +67,16 @@ def test_a_server_that_differs_once_is_looked_at_again(predicted: list[Run]) -> 
     complaints = looks(EXPERIMENT, predicted, lambda _: measured.pop())
     assert len(complaints) == 1
     assert measured == []
+
+
+def test_a_process_lives_as_this_machine_has_it_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = [{"finalize": 3 * Costs().finalize}, {"finalize": 2 * Costs().finalize}]
+    monkeypatch.setattr(campaign, "life_costs", lambda *_, **__: measured.pop())
+    life, asked = campaign.Life(), Costs(finalize=0.5, boot=0.25)
+    for _ in range(2):
+        assert life.of(asked) == Costs(finalize=1.0, boot=0.25)
+    monkeypatch.setattr(campaign, "FRESH", 0.0)
+    assert life.of(asked).finalize == pytest.approx(1.5)
 
 
 def row(number: int, complaints: int, error: str = "") -> Row:
