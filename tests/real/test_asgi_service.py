@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -16,7 +17,7 @@ from waiting import wait_for
 from reference_app.paths import PLAIN_WORK, WORK
 from reference_app.rig import server as rig
 from reference_app.rig.measure import measure
-from reference_app.rig.server import RunningServer, running_server
+from reference_app.rig.server import Application, RunningServer, running_server
 from sim.errors import ExperimentError
 from sim.experiment import Experiment, LaunchDarkly, Server, Traffic, WorkerClass
 from sim.experiment.distribution import Distribution
@@ -99,6 +100,37 @@ def test_a_plain_function_runs_in_the_loop_of_gevent_and_in_a_thread_of_the_othe
     else:
         assert loop not in threads
         assert beside(server, f"{PLAIN_WORK}?io=0.5&blocking=1") < 0.2
+
+
+#: An application that says whether anyio has imported its backend.
+TELLING = """
+import sys
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+async def loaded(request):
+    return PlainTextResponse(str("anyio._backends._asyncio" in sys.modules))
+
+def function(request):
+    return PlainTextResponse("done")
+
+app = Starlette(routes=[Route("/loaded", loaded), Route("/function", function)])
+"""
+
+
+@pytest.mark.parametrize("worker_class", ON_ASYNCIO)
+@pytest.mark.parametrize("first", ["", "import anyio._backends._asyncio"])
+def test_the_first_plain_function_of_a_worker_imports_a_backend(
+    worker_class: WorkerClass, first: str, tmp_path: Path
+) -> None:
+    """The application was preloaded, and has not: unless it imports that itself."""
+    (tmp_path / "telling.py").write_text(first + TELLING)
+    one = Experiment(Server(worker_class=worker_class, preload_app=True))
+    with running_server(one, Application("telling:app", directory=tmp_path)) as running:
+        asked = ("/loaded", "/function", "/loaded")
+        said = [get(running.port, path)[1].decode() for path in asked]
+    assert said == [str(bool(first)), "done", "True"]
 
 
 def slept(server: RunningServer, path: str) -> list[float]:

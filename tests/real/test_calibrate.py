@@ -62,6 +62,7 @@ NOT_MEASURED = {
     "proxy_response",
     "proxy_late",
     "to_thread",
+    "first_to_thread",
 }
 
 
