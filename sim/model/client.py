@@ -250,7 +250,11 @@ class Clients:
         else:
             self._send_later(connection, self.first_byte(connection.row))
 
-    def _attempt(self, row: int, client: int, pace: float = 1.0) -> None:
+    def _pace_now(self) -> float:
+        """The pace of what a client or a proxy does now, where no arrival was due."""
+        return self.pace.step(self.clock.time - self.recorder.start)
+
+    def _attempt(self, row: int, client: int, pace: float) -> None:
         """Send a request on a new connection."""
         connection = Connection(row, client)
         connection.pace = pace
@@ -461,7 +465,7 @@ class Clients:
             self._end(row, client, outcome)
             return
         self._tried[row] += 1
-        again = Call(self.clock, lambda _: self._attempt(row, client))
+        again = Call(self.clock, lambda _: self._attempt(row, client, self._pace_now()))
         again.after(self.traffic.retry_delay)
 
     def _end(self, row: int, client: int, outcome: int) -> None:

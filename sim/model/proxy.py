@@ -171,7 +171,8 @@ class ProxiedClients(Clients):
             self._end(row, client, TIMEOUT)
             return
         self._tried[row] += 1
-        Call(self.clock, lambda _: self._send(row, client, 1.0)).after(self.wanted.retry_delay)
+        again = Call(self.clock, lambda _: self._send(row, client, self._pace_now()))
+        again.after(self.wanted.retry_delay)
 
     # From the proxy to Gunicorn.
 
@@ -255,7 +256,7 @@ class ProxiedClients(Clients):
         exchange = self.exchanges[row]
         exchange.connection = None
         if exchange.kept and self._retries_kept:
-            exchange.pace = self.pace.at(self.clock.time)
+            exchange.pace = self._pace_now()
             self._forward(exchange)
         else:
             self._respond(exchange, BAD_GATEWAY)

@@ -265,3 +265,12 @@ def test_a_reload_keeps_the_path() -> None:
 def test_without_a_master_everybody_is_refused(signal: str) -> None:
     run = _disturbed(Signal(1.1, signal, to="master"))
     assert {row.outcome for row in run.requests if row.arrival > 1.2} == {"refused"}
+
+
+def test_clients_that_try_again_at_once_are_refused_at_once() -> None:
+    """Real ones are in 25 us each: a client that has just connected connects warm."""
+    rows = tuple(TraceRow(0.0, 1.0, 0.0) for _ in range(100))
+    traffic = Traffic(arrivals="trace", trace=rows, timeout=0.05, retries=2)
+    run = predict(Experiment(replace(UNIX, backlog=8), traffic=traffic, costs=Costs()))
+    at_once = [row for row in run.requests if row.outcome == "refused" and row.finished < 0.03]
+    assert len(at_once) >= 85
