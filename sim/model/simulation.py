@@ -140,6 +140,7 @@ class _Simulation:
             clock=clock,
             cores=self.cores,
             cpu_limit=self.cpu_limit,
+            accepts=HostSteps(computing),
             starts=HostSteps(computing),
             ends=HostSteps(computing),
             clients=self.clients,

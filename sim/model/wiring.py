@@ -29,6 +29,7 @@ class Wiring:
         clock: the model's time.
         cores: of the host.
         cpu_limit: of the server's processes; None without.
+        accepts: what an event loop accepts, over all workers.
         starts: what begins a request, over all workers.
         ends: what ends one.
         clients: the load generator.
@@ -45,6 +46,7 @@ class Wiring:
     clock: Clock
     cores: Cores
     cpu_limit: CpuLimit | None
+    accepts: HostSteps
     starts: HostSteps
     ends: HostSteps
     clients: Clients

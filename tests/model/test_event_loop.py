@@ -348,3 +348,13 @@ def test_requests_on_kept_connections_are_served_in_turn() -> None:
     finished = [row.finished for row in run.requests]
     # The second sleeps as the third comes, which computes first if it is accepted by then.
     assert finished == pytest.approx([0.21, 0.51, 0.61, 0.91])
+
+
+@pytest.mark.parametrize("worker_class", ["gevent", "asgi", "uvicorn"])
+def test_of_many_at_once_only_the_first_is_accepted_cold(worker_class: WorkerClass) -> None:
+    costs = replace(FREE, accept=0.01, cached=0.5, cached_elsewhere=1.0, eviction=1e6)
+    rows = ((0.0, 0.0, 0.0),) * 4
+    asked = replace(traced(Server(worker_class=worker_class), *rows), costs=costs)
+    accepted = [row.accepted for row in predict(asked).requests]
+    # At the moment at which `accept(2)` begins.
+    assert accepted == pytest.approx([0.0, 0.01, 0.015, 0.02], abs=0.002)

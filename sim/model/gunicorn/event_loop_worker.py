@@ -21,6 +21,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
+from sim.model.caches.cached_pace import CachedPace
 from sim.model.connection import Connection
 from sim.model.cpython.calls import NONE, Calls
 from sim.model.cpython.event_loop import EventLoop
@@ -36,7 +37,8 @@ class EventLoopWorker(Worker):
 
     Constants: ``keepalive`` (s), ``graceful_timeout``, ``max_accept`` (connections that it accepts
     in one turn), ``loop``, ``kinds`` (`Traffic.kinds`), ``routed`` (whether requests have routes),
-    ``accept_calls`` and ``respond_calls`` (see `sim.model.cpython.calls`).
+    ``accept_calls`` and ``respond_calls`` (see `sim.model.cpython.calls`), ``accept_pace`` (see
+    `sim.model.caches.cached_pace`).
 
     State:
         conns: connections that it has accepted and not closed.
@@ -56,6 +58,7 @@ class EventLoopWorker(Worker):
         "_then_respond",
         "_then_unblocked",
         "accept_calls",
+        "accept_pace",
         "accepting",
         "conns",
         "current",
@@ -89,6 +92,8 @@ class EventLoopWorker(Worker):
         self.keepalive = float(server.keepalive)
         self.graceful_timeout = float(server.graceful_timeout)
         self.max_accept = max_accept
+        # Many may be accepted before any of their requests is read.
+        self.accept_pace = CachedPace(self.life_costs, wiring.accepts)
         self.accept_calls = self.respond_calls = NONE
         self.kinds = traffic.kinds
         self.routed = bool(traffic.route_names)
@@ -195,7 +200,7 @@ class EventLoopWorker(Worker):
             if accepted >= self.max_accept or not (self.accepting and self.listener.queue):
                 return
             self.in_hand = self._accept()
-        pace = self.start_pace.at(self.clock.time)
+        pace = self.accept_pace.step(self.clock.time)
         self._call(self.accept_calls, self.costs.accept * pace, self._accepted, accepted + 1)
 
     def _call(self, calls: Calls, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401, ARG002 - where others compute
