@@ -129,7 +129,7 @@ def test_the_first_plain_function_of_a_worker_imports_a_backend(
     one = Experiment(Server(worker_class=worker_class, preload_app=True))
     with running_server(one, Application("telling:app", directory=tmp_path)) as running:
         asked = ("/loaded", "/function", "/loaded")
-        said = [get(running.port, path)[1].decode() for path in asked]
+        said = [get(running.port, path)[1] for path in asked]
     assert said == [str(bool(first)), "done", "True"]
 
 
