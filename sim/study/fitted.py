@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sim.model.fitted import accept_race, gil, life, scheduler, steps
+from sim.model.fitted import accept_race, caches, gil, life, scheduler, steps
 from sim.model.fitted.number import Fitted
 
 FITTED: Final[tuple[Fitted, ...]] = (
@@ -16,5 +16,6 @@ FITTED: Final[tuple[Fitted, ...]] = (
     *scheduler.FITTED,
     *gil.FITTED,
     *steps.FITTED,
+    *caches.FITTED,
     *life.FITTED,
 )

@@ -23,6 +23,7 @@ from sim.model.caches.cached_pace import CachedPace
 from sim.model.caches.computing import Computing
 from sim.model.caches.host_steps import HostSteps
 from sim.model.engine.clock import ALL_CALLS
+from sim.model.fitted.caches import HOT
 from sim.model.fitted.steps import AT_ONCE
 from sim.model.gunicorn import gthread
 from sim.model.simulation import _Simulation, predict
@@ -49,6 +50,21 @@ def test_what_is_saved_is_lost_exponentially(idle: float) -> None:
     first.step(1.0)
     assert first.at(1.0 + idle) == pytest.approx(1 - 0.6 * exp(-idle / 0.005))
     assert second.at(1.0 + idle) == pytest.approx(1 - 0.3 * exp(-idle / 0.005))
+
+
+def test_each_step_warms_a_part_of_what_is_cold() -> None:
+    first, second, _ = paces()
+    first.step(1.0)
+    assert first.step(1.0) == pytest.approx(0.4)
+    most = 1 - HOT * 0.4
+    warm = 1 - (1 - 0.6 / most) ** 2
+    assert first.at(1.0) == pytest.approx(1 - most * warm)
+    assert first.at(1.005) == pytest.approx(1 - most * warm * exp(-1.0))
+    for _ in range(20):
+        first.step(1.0)
+    assert first.at(1.0) == pytest.approx(HOT * 0.4)
+    # What others have warmed is not more for that.
+    assert second.at(1.0) == pytest.approx(0.7)
 
 
 def test_the_better_of_both_counts() -> None:
@@ -153,10 +169,13 @@ def test_all_that_requests_compute_is_counted(
 
 
 def test_a_thread_of_an_older_release_finishes_sooner_what_the_caches_have() -> None:
-    """Who comes while a request is finished waits for it: after another one half as long."""
+    """Who comes while a request is finished waits for it: after two others less than half."""
     costs = replace(FREE, finish=0.1, cached=0.5, cached_elsewhere=1.0, eviction=100.0)
     moments = (0.0, 0.001, 1.0, 1.001)
     traffic = Traffic(arrivals="trace", trace=tuple(TraceRow(at, 0.0, 0.0) for at in moments))
     server = Server(workers=1, worker_class="gthread", gunicorn="23.0.0", preload_app=True)
     asked = Experiment(server, Host(clients="remote"), traffic, costs=costs)
-    assert list(predict(asked).requests.started) == pytest.approx([0.0, 0.1, 1.0, 1.05], abs=0.001)
+    most = 1 - HOT * 0.5
+    warm = 1 - (1 - 0.5 / most) ** 2
+    quick = 1.0 + 0.1 * (1 - most * warm)
+    assert list(predict(asked).requests.started) == pytest.approx([0.0, 0.1, 1.0, quick], abs=0.001)

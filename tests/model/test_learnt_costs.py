@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 import reference_app.cli
-from reference_app.calibration import caches, shares
+from reference_app.calibration import caches, life, shares
 from reference_app.calibration.calibrate import Calibration
 from reference_app.calibration.requests import Steps, gunicorns_costs
 from sim.experiment.accept_load import Load
@@ -21,6 +21,8 @@ from sim.experiment.release import release
 from sim.model.caches.cached_pace import CachedPace
 from sim.model.caches.computing import Computing
 from sim.model.caches.host_steps import HostSteps
+from sim.model.fitted.caches import HOT
+from sim.model.fitted.life import SLOWEST_END
 from sim.model.simulation import predict
 from sim.reading import costs_file
 from sim.reading.costs_file import CostsFile
@@ -201,3 +203,8 @@ def test_the_defaults_are_such_a_file() -> None:
     text = path.read_text(encoding="utf-8")
     assert all(f"\n{cost.name} = " in text for cost in (*fields(Costs), *fields(MemoryCosts)))
     assert "Measured 20" in text
+
+
+def test_what_is_learnt_has_the_shapes_of_the_model() -> None:
+    assert caches.HOT == HOT
+    assert pytest.approx((1 + SLOWEST_END) / 2) == life.MEAN_END

@@ -200,7 +200,8 @@ def a_round(jitter: int, variant: int) -> Restarts:
 
 
 def test_the_advised_jitter_keeps_workers_apart() -> None:
-    together = [a_round(0, variant) for variant in range(8)]
+    # Without it, a fifth of the rounds have both missing at once.
+    together = [a_round(0, variant) for variant in range(24)]
     advised = {each.jitter for each in together if each.together > 1}
     assert len(advised) > 2
     for jitter in advised:

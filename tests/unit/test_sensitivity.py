@@ -17,7 +17,7 @@ from rich.console import Console
 from sim.errors import ExperimentError
 from sim.experiment import Traffic
 from sim.experiment.costs import Costs
-from sim.model.fitted import accept_race, gil, life, scheduler, steps
+from sim.model.fitted import accept_race, caches, gil, life, scheduler, steps
 from sim.model.fitted.number import COSTS
 from sim.study import race_fit, sensitivity
 from sim.study.fitted import FITTED
@@ -67,7 +67,7 @@ def numbers(module: ModuleType) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("table", [accept_race, scheduler, gil, steps, life])
+@pytest.mark.parametrize("table", [accept_race, scheduler, gil, steps, caches, life])
 def test_every_number_of_a_table_has_its_source(table: ModuleType) -> None:
     assert numbers(table) - COUNTED == {n.name for n in table.FITTED if n.module != COSTS}
     assert {n.module for n in table.FITTED} <= {table.__name__, COSTS}

@@ -5,6 +5,10 @@ machine. CPU time of Flask's part is compared with what it is after 16 ms and mo
 that right after the same part of another request in the same worker, 0.75 after one in another
 worker. Both savings are lost with the same time constant. Neither the thread nor the core matters.
 
+One step does not warm all of it: where many follow each other at once, as in a closed loop that
+never thinks, they take less than half as long as the second (`sim.model.fitted.caches.HOT`). Each
+step warms a part of what is still cold, and `Costs.cached` is what the second of two takes.
+
 Only idleness cools, for it is then that the host gives a core and its caches to others. Four
 workers that compute for 12 ms each, 140 times a second, pay 0.75-0.8 whatever the gap. One worker
 that keeps one of the two cores busy for 12 of 14 ms pays 0.9.
@@ -17,23 +21,28 @@ from math import exp
 from sim.experiment.costs import Costs
 from sim.model.caches.host_steps import HostSteps
 from sim.model.caches.pace import INSTANT, LONG_AGO
+from sim.model.fitted.caches import HOT
 
 
 class CachedPace:
     """The pace of one kind of step in one worker.
 
-    Constants: ``host`` (the same kind in all workers), ``own`` and ``elsewhere`` (part of what such
-    a step costs cold that is saved right after one of this worker, and of any), ``eviction`` (s).
+    Constants: ``host`` (the same kind in all workers), ``most`` and ``elsewhere`` (part of what
+    such a step costs cold that is saved where all is warm, and right after one of any worker),
+    ``gain`` (part of what is cold that a step warms), ``eviction`` (s).
 
-    State: ``last`` (when such a step of this worker ran last, s of idleness).
+    State: ``last`` (when such a step of this worker ran last, s of idleness), ``warmth`` (just
+    after that, from 0 to 1).
     """
 
-    __slots__ = ("computing", "elsewhere", "eviction", "host", "last", "own")
+    __slots__ = ("computing", "elsewhere", "eviction", "gain", "host", "last", "most", "warmth")
 
     def __init__(self, costs: Costs, host: HostSteps) -> None:
         self.host = host
         self.computing = host.computing
-        self.own = 1.0 - costs.cached
+        self.most = 1.0 - HOT * costs.cached
+        self.gain = (1.0 - costs.cached) / self.most
+        self.warmth = 0.0
         self.elsewhere = 1.0 - costs.cached_elsewhere
         self.eviction = max(costs.eviction, INSTANT)
         self.last = LONG_AGO
@@ -43,7 +52,9 @@ class CachedPace:
         last, host_last = self.last, self.host.last
         idle = now - self.computing.seconds
         # Both cores may have computed since, for longer than it took: that is no idleness.
-        saved = self.own * exp((last - idle) / self.eviction) if last < idle else self.own
+        saved = self.most * self.warmth
+        if last < idle:
+            saved *= exp((last - idle) / self.eviction)
         if host_last > last:
             gap = host_last - idle
             other = self.elsewhere * exp(gap / self.eviction) if gap < 0 else self.elsewhere
@@ -54,5 +65,10 @@ class CachedPace:
     def step(self, now: float) -> float:
         """The same of a step that does run."""
         pace = self.at(now)
-        self.last = self.host.last = now - self.computing.seconds
+        idle = now - self.computing.seconds
+        left = self.warmth
+        if self.last < idle:
+            left *= exp((self.last - idle) / self.eviction)
+        self.warmth = left + self.gain * (1.0 - left)
+        self.last = self.host.last = idle
         return pace
