@@ -32,7 +32,7 @@ STEPS: Final = ("20.1.0", "21.2.0", "23.0.0", "24.1.1", "25.3.0", "26.2.0", NEWE
 MEASURED: Final = (OLDEST, FAQ_RELEASE, NEWEST)
 
 #: How often each is predicted.
-VARIANTS = 4
+VARIANTS = 12
 
 #: What to do about each change of a field of `Release`, in the order of `BEHAVIOURS`.
 ADVICE: Final[Mapping[str, tuple[str, ...]]] = {
