@@ -49,26 +49,30 @@ class CachedPace:
 
     def at(self, now: float) -> float:
         """What a step that ran ``now`` would cost, as a part of what it costs cold."""
-        last, host_last = self.last, self.host.last
         idle = now - self.computing.seconds
+        return self._pace(idle, self._kept(idle))
+
+    def step(self, now: float) -> float:
+        """The same of a step that does run."""
+        idle = now - self.computing.seconds
+        kept = self._kept(idle)
+        pace = self._pace(idle, kept)
+        left = self.warmth * kept
+        self.warmth = left + self.gain * (1.0 - left)
+        self.last = self.host.last = idle
+        return pace
+
+    def _kept(self, idle: float) -> float:
+        """The part of its warmth that this worker has after so much idleness, s."""
         # Both cores may have computed since, for longer than it took: that is no idleness.
-        saved = self.most * self.warmth
-        if last < idle:
-            saved *= exp((last - idle) / self.eviction)
-        if host_last > last:
+        return exp((self.last - idle) / self.eviction) if self.last < idle else 1.0
+
+    def _pace(self, idle: float, kept: float) -> float:
+        saved = self.most * self.warmth * kept
+        host_last = self.host.last
+        if host_last > self.last:
             gap = host_last - idle
             other = self.elsewhere * exp(gap / self.eviction) if gap < 0 else self.elsewhere
             if other > saved:  # noqa: PLR1730 - the call would cost more
                 saved = other
         return 1.0 - saved
-
-    def step(self, now: float) -> float:
-        """The same of a step that does run."""
-        pace = self.at(now)
-        idle = now - self.computing.seconds
-        left = self.warmth
-        if self.last < idle:
-            left *= exp((self.last - idle) / self.eviction)
-        self.warmth = left + self.gain * (1.0 - left)
-        self.last = self.host.last = idle
-        return pace
