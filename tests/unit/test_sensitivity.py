@@ -50,7 +50,7 @@ NUMBERS = {number.name: number for number in FITTED}
 
 #: Numbers beside the fitted ones that were counted, and come with these.
 COUNTED = {
-    *("CALLS_NEW", "CALLS_KEPT", "LOOP_CALLS_NEW", "LOOP_CALLS_LOG", "WOKEN_FOR_NOTHING"),
+    *("CALLS_NEW", "CALLS_KEPT", "LOOP_CALLS_NEW", "WOKEN_FOR_NOTHING"),
 }
 
 

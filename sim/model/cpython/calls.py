@@ -6,16 +6,19 @@ that lasts may find it taken, and then waits for a switch interval, or for sever
 
 from __future__ import annotations
 
+from random import Random
 from typing import Final, NamedTuple
 
 from sim.model.fitted.gil import (
+    CALLS_KEPT,
+    CALLS_NEW,
     CROWDED,
-    LOOP_CALLS_LOG,
     LOOP_CALLS_NEW,
     SEND_TAKEN_BY_ONE,
     SEND_TAKEN_BY_SEVERAL,
     TAKEN,
 )
+from sim.model.linux.scheduler import Cores
 
 
 class Calls(NamedTuple):
@@ -30,22 +33,33 @@ class Calls(NamedTuple):
     long: bool = False
 
 
-#: Of an event loop: none, those for a new connection, and the one for a line of uvicorn's log.
+#: Before the application runs: of a pool thread, on a new connection and on a kept one, and of an
+#: event loop, for a new connection.
+NEW: Final = Calls(CALLS_NEW)
+KEPT: Final = Calls(CALLS_KEPT)
+LOOP_NEW: Final = Calls(LOOP_CALLS_NEW)
+
+#: A first `send(2)`, or what lasts as long.
+SEND: Final = Calls(1, long=True)
+
 NONE: Final = Calls(0)
-NEW: Final = Calls(LOOP_CALLS_NEW)
-LOG: Final = Calls(LOOP_CALLS_LOG, long=True)
 
 
-def taken_by(waiting: int, *, crowded: bool, long: bool = False) -> float:
-    """The probability that a call loses the GIL to one of ``waiting`` threads, of at least one.
+def lost(calls: Calls, waiting: int, cores: Cores, races: Random) -> int:
+    """How many of a step's calls lose the GIL.
 
     Args:
-        waiting: threads that wait for it.
-        crowded: whether no core idles, see `CROWDED`.
-        long: as of `Calls`.
+        calls: of the step.
+        waiting: threads that wait for the GIL.
+        cores: of the host.
+        races: stream that decides.
     """
-    if long:
+    if not waiting:
+        return 0
+    if calls.long:
         taken = SEND_TAKEN_BY_ONE if waiting == 1 else SEND_TAKEN_BY_SEVERAL
     else:
         taken = TAKEN[min(waiting, len(TAKEN)) - 1]
-    return taken * CROWDED if crowded else taken
+    if cores.crowded():
+        taken *= CROWDED
+    return sum(races.random() < taken for _ in range(calls.number))

@@ -176,20 +176,25 @@ class EventLoop:
         if self.timers:
             self.wake()
 
-    def compute(self, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
+    def compute(
+        self,
+        seconds: float,
+        then: Then,
+        argument: Any,  # noqa: ANN401 - of `then`
+        losses: int = 0,
+    ) -> None:
         """From within a callback: compute for ``seconds``, then call ``then(argument)``.
 
-        All other callbacks wait until that is over.
+        All other callbacks wait until that is over. Before it the thread loses the GIL ``losses``
+        times, as long as others wait for it.
         """
         assert not self._busy, "a callback computes one thing at a time"
         self._busy = True
-        self.gil.go_on(seconds, self._then_over, (self._turn, then, argument))
-
-    def compute_late(self, seconds: float, losses: int, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
-        """As `compute`, but the thread loses the GIL so often before, if others wait for it."""
-        assert not self._busy, "a callback computes one thing at a time"
-        self._busy = True
-        self._lose((losses, seconds, (self._turn, then, argument)))
+        callback = (self._turn, then, argument)
+        if losses:
+            self._lose((losses, seconds, callback))
+        else:
+            self.gil.go_on(seconds, self._then_over, callback)
 
     def _lose(self, of: tuple[int, float, tuple[int, Then, Any]]) -> None:
         losses, seconds, callback = of

@@ -39,17 +39,15 @@ SEND_TAKEN_BY_ONE, SEND_TAKEN_BY_SEVERAL = 0.95, 0.85
 #: 8.6-13.6 without this factor); beside two after 10-33 ms (model: 13-35, and 27-41 without).
 CROWDED: Final = 0.4
 
-
-#: Such calls of an event loop, beside plain functions that compute: for a new connection, and for
-#: the line of the log that uvicorn writes before it sends a response. Fitted to medians of 3 to 30
-#: requests each to one worker, beside 1, 2, 3 and 5 functions. On new connections coroutines took
-#: 12, 121, 193 and 321 ms with asgi (model: 13, 86, 113 and 120), and 17, 352, 226 and 487 ms with
-#: uvicorn's worker (model: 18, 104, 145 and 138); on kept ones 6, 27, 27 and 67 ms (model: 7, 23,
-#: 17 and 29), and 11, 89, 38 and 91 ms (model: 12, 36, 45 and 68). They are as uncertain as
-#: `TAKEN`: on that day gthread's requests took 0.8 to 7 times as long as what it was fitted to. The
-#: line of the log takes as long as a first `send(2)`.
+#: Such calls of an event loop for a new connection, beside plain functions that compute. uvicorn
+#: also writes a line of its log before it sends a response, which takes as long as a first
+#: `send(2)`. Both were fitted to medians of 3 to 30 requests each, one at a time to one worker,
+#: beside 1, 2, 3 and 5 functions. On new connections coroutines took 12, 121, 193 and 321 ms with
+#: asgi (model: 13, 86, 113 and 120), and 17, 352, 226 and 487 ms with uvicorn's worker (model: 18,
+#: 104, 145 and 143); on kept ones 6, 27, 27 and 67 ms (model: 7, 21, 25 and 29), and 11, 89, 38 and
+#: 91 ms (model: 12, 36, 45 and 68). They are as uncertain as `TAKEN`: on that day gthread's
+#: requests took 0.8 to 7 times as long as what it was fitted to.
 LOOP_CALLS_NEW: Final = 4
-LOOP_CALLS_LOG: Final = 1
 
 #: What several numbers were fitted to.
 _WAITING: Final = "70 requests each beside 1, 2, 3 and 5 threads that compute"

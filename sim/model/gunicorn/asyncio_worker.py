@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from sim.experiment.endpoint import TOTAL_TOKENS
 from sim.model.connection import Connection
-from sim.model.cpython.calls import NEW, Calls, taken_by
+from sim.model.cpython.calls import LOOP_NEW, Calls, lost
 from sim.model.cpython.gil import ROUNDING, Then
 from sim.model.engine.infinity import inf
 from sim.model.gunicorn.event_loop_worker import EventLoopWorker
@@ -95,7 +95,7 @@ class AsyncioWorker(EventLoopWorker):
         # Counted here when they end, and by `call_application` when they begin.
         self.max_served = self.max_requests
         self.max_requests = inf
-        self.accept_calls = NEW
+        self.accept_calls = LOOP_NEW
         self._races = wiring.stream(f"{self.name} races")
         self._then_make_transport = self._make_transport
         self._then_connection_made = self._connection_made
@@ -129,15 +129,8 @@ class AsyncioWorker(EventLoopWorker):
 
     def _call(self, calls: Calls, seconds: float, then: Then, argument: Any) -> None:  # noqa: ANN401 - of `then`
         """See `EventLoopWorker`: threads that wait for the GIL may take it at each call."""
-        waiting = len(self.gil.waiting)
-        losses = 0
-        if waiting and calls.number:
-            taken = taken_by(waiting, crowded=self.cores.crowded(), long=calls.long)
-            losses = sum(self._races.random() < taken for _ in range(calls.number))
-        if losses:
-            self.loop.compute_late(seconds, losses, then, argument)
-        else:
-            self.loop.compute(seconds, then, argument)
+        losses = lost(calls, len(self.gil.waiting), self.cores, self._races)
+        self.loop.compute(seconds, then, argument, losses)
 
     # Connections.
 

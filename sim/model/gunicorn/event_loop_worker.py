@@ -54,9 +54,9 @@ class EventLoopWorker(Worker):
         "_then_after_io",
         "_then_begin",
         "_then_close",
+        "_then_compute",
         "_then_handle_request",
         "_then_respond",
-        "_then_unblocked",
         "accept_calls",
         "accept_pace",
         "accepting",
@@ -101,7 +101,7 @@ class EventLoopWorker(Worker):
         self._then_begin = self._begin_request
         self._then_handle_request = self.handle_request
         self._then_after_io = self._after_io
-        self._then_unblocked = self._compute_response
+        self._then_compute = self._compute_response
         self._then_respond = self._respond
         self._then_close = self._finish
         self.loop = EventLoop(
@@ -322,7 +322,7 @@ class EventLoopWorker(Worker):
         """The application waits in code that does not return to the loop."""
         self.current = connection
         seconds, connection.blocks = connection.blocks + self.costs.timer_slack, 0.0
-        self.loop.block(seconds, self._then_unblocked, connection)
+        self.loop.block(seconds, self._then_compute, connection)
 
     def _compute_response(self, connection: Connection) -> None:
         self.current = connection

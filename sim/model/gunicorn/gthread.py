@@ -41,13 +41,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from sim.model.connection import Connection
-from sim.model.cpython.calls import taken_by
+from sim.model.cpython import calls
 from sim.model.cpython.gil import ROUNDING
 from sim.model.engine.clock import Call
 from sim.model.engine.fifo import Fifo
 from sim.model.engine.infinity import inf
 from sim.model.fitted.accept_race import ACCEPTS_ON
-from sim.model.fitted.gil import CALLS_KEPT, CALLS_NEW, SOON
+from sim.model.fitted.gil import SOON
 from sim.model.fitted.steps import AT_ONCE
 from sim.model.gunicorn.pool_thread import PoolThread
 from sim.model.gunicorn.worker import CLOSE_TIMEOUT, Parent, Worker
@@ -589,9 +589,8 @@ class ThreadWorker(Worker):
             seconds = self.request_cost(connection.pace)
             self.gil.compute(seconds, self._then_handle_request, thread, thread)
             return
-        calls = CALLS_KEPT if connection.keep else CALLS_NEW
-        taken = taken_by(waiting, crowded=self.cores.crowded())
-        thread.takes = sum(self._races.random() < taken for _ in range(calls))
+        kind = calls.KEPT if connection.keep else calls.NEW
+        thread.takes = calls.lost(kind, waiting, self.cores, self._races)
         if thread.takes:
             self.gil.let_go(0.0, self._parse_on, thread, thread)
         else:
@@ -675,10 +674,7 @@ class ThreadWorker(Worker):
         assert connection is not None, "a thread that responds has a connection"
         self.end_pace.computing.computed(self.rows.cpu[connection.row])
         seconds = self.costs.respond * connection.pace
-        waiting = len(self.gil.waiting)
-        if waiting and self._races.random() < taken_by(
-            waiting, crowded=self.cores.crowded(), long=True
-        ):
+        if calls.lost(calls.SEND, len(self.gil.waiting), self.cores, self._races):
             self.gil.let_go(seconds, self._then_end_response, thread, thread)
         else:
             self.gil.go_on(seconds, self._then_end_response, thread)

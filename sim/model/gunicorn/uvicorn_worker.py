@@ -38,7 +38,7 @@ from math import floor
 from typing import Final
 
 from sim.model.connection import Connection
-from sim.model.cpython.calls import LOG
+from sim.model.cpython.calls import SEND
 from sim.model.engine.infinity import inf
 from sim.model.gunicorn.asyncio_worker import AsyncioWorker
 from sim.model.gunicorn.worker import Parent
@@ -86,8 +86,8 @@ class UvicornWorker(AsyncioWorker):
         server = wiring.experiment.server
         sleep = SLEEP + wiring.experiment.costs.timer_slack
         super().__init__(wiring, parent, listener, sleep, server.backlog)
-        # The line of the access log is written before the response is sent.
-        self.respond_calls = LOG
+        # It writes a line of the access log before it sends the response, which takes as long.
+        self.respond_calls = SEND
         self.timeout_notify = server.timeout / 2
         self.limited = server.limit_concurrency is not None
         self.limit_concurrency = server.limit_concurrency or 0
