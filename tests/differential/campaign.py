@@ -94,18 +94,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     earlier = len(present)
     missing = _missing_releases()
     known = {row.number for row in present}
+    life = Life()
     experiments = (
-        (number, experiment)
+        (number, replace(experiment, costs=life.of(experiment.costs)))
         for number in count(args.first)
         if number not in known
         and (experiment := small_experiment(args.seed, number)).server.gunicorn not in missing
     )
     try:
         with open_rows(args.rows) as file:
-            life = Life()
-            for row in judged(
-                experiments, deadline, measured_run, args.seed, commit, machine, life.of
-            ):
+            for row in judged(experiments, deadline, measured_run, args.seed, commit, machine):
                 write_row(file, row)
                 present.append(row)
                 sys.stderr.write(f"{_line(row)}\n")
@@ -152,10 +150,6 @@ def _missing_releases() -> set[str]:
     return missing
 
 
-def _as_they_are(costs: Costs) -> Costs:
-    return costs
-
-
 def judged(
     experiments: Iterable[tuple[int, Experiment]],
     deadline: float,
@@ -163,7 +157,6 @@ def judged(
     seed: int,
     commit: str,
     machine: str,
-    here: Callable[[Costs], Costs] = _as_they_are,
 ) -> Iterable[Row]:
     """A row for each experiment, until the time is over.
 
@@ -174,7 +167,6 @@ def judged(
         seed: as of `Row`.
         commit: the same.
         machine: the same.
-        here: what costs are on this machine now.
     """
     remaining, longest = iter(experiments), 0.0
     while time.monotonic() + longest < deadline:
@@ -182,7 +174,7 @@ def judged(
         batch = dict(islice(remaining, BATCH))
         if not batch:
             return
-        predicted = _predicted(seed, batch, here)
+        predicted = _predicted(seed, batch)
         for number, experiment in batch.items():
             complaints, error = [], ""
             try:
@@ -204,15 +196,15 @@ def judged(
         longest = max(longest, time.monotonic() - began)
 
 
-def _predicted(
-    seed: int, batch: Mapping[int, Experiment], here: Callable[[Costs], Costs]
-) -> dict[int, list[Run]]:
+def _predicted(seed: int, batch: Mapping[int, Experiment]) -> dict[int, list[Run]]:
     """Predictions of each experiment, with costs near its own and other seeds of the server's."""
     each = CONTEXT + VARIANTS
     variants = []
     for number, experiment in batch.items():
-        random, costs = Random(f"differential {seed} {number}"), here(experiment.costs)
-        variants += [replace(experiment, costs=drawn([costs], random)) for _ in range(each)]
+        random = Random(f"differential {seed} {number}")
+        variants += [
+            replace(experiment, costs=drawn([experiment.costs], random)) for _ in range(each)
+        ]
     runs = in_processes(predicted_run, variants, cycle(range(each)))
     return {number: runs[place * each : (place + 1) * each] for place, number in enumerate(batch)}
 
