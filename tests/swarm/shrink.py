@@ -24,8 +24,8 @@ def shrunk(
 ) -> Experiment:
     """The simplest experiment that still ``fails``, of those that single steps lead to.
 
-    Greedy: it takes the first simpler one that fails, and begins again from there, until none does
-    or ``patience`` s have passed.
+    Greedy: it goes on from the first simpler experiment that fails, until none fails or
+    ``patience`` s have passed.
     """
     deadline = time.monotonic() + patience
 
@@ -38,10 +38,10 @@ def shrunk(
 
 
 def simpler_than(asked: Experiment) -> Iterator[Experiment]:
-    """Experiments that are simpler in one thing, those that leave most away first.
+    """Experiments that are simpler in one thing, the simplest first.
 
-    An experiment may put back what was taken away, as it does with the costs of its worker class:
-    what then is as before is none of them.
+    An experiment puts some defaults back by itself, such as the costs of its worker class. One that
+    is as before for that reason is left out.
     """
     return (each for each in _with_less(asked) if each != asked)
 
