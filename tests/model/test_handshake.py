@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -86,6 +88,21 @@ def test_a_server_forgets_handshakes_and_resets_them() -> None:
     assert len(resets) in (2, 3)
     # At 11 s the SYN, at 18 s it is forgotten; then the client sends its request once more.
     assert all(18.0 < latency < 26.0 for latency in resets)
+
+
+def test_a_segment_behind_one_that_was_dropped_is_reset_after_a_syn_cookie() -> None:
+    # Three wait and one is served; all other SYNs come again after a second, and there is room for
+    # three. The server remembers two of those whose ACK is dropped; the rest have cookies.
+    burst = Traffic(arrivals="trace", trace=(TraceRow(0.0, 0.02, 0.0),) * 28, drain=15.0)
+    with_body = replace(burst, body=Distribution("const", (0.05,)))
+    server = Server(worker_class="sync", backlog=2)
+    assert {row.outcome for row in overloaded(server, burst)} == {"ok"}
+    rows = overloaded(server, with_body)
+    assert Counter(row.outcome for row in rows) == {"reset": 20, "ok": 8}
+    resets = {round(row.latency, 6) for row in rows if row.outcome == "reset"}
+    # Each when it sends its body, 0.05 s after the SYN-ACK.
+    assert len(resets) == 1
+    assert 1.05 < resets.pop() < 1.1
 
 
 @pytest.mark.parametrize(("hz", "ms"), [(100, 10.0), (250, 4.0), (300, 10 / 3), (1000, 1.0)])

@@ -42,6 +42,17 @@ EXPERIMENTS = {
         traffic=Traffic(arrivals="trace", trace=(TraceRow(0.0, 0.02, 0.0),) * 28, drain=15.0),
         replications=1,
     ),
+    # Most get a SYN cookie, and a reset once they send a second segment.
+    "a burst with bodies, backlog 2": Experiment(
+        server=replace(SYNC, backlog=2),
+        traffic=Traffic(
+            arrivals="trace",
+            trace=(TraceRow(0.0, 0.02, 0.0),) * 28,
+            body=Distribution("const", (0.05,)),
+            drain=15.0,
+        ),
+        replications=1,
+    ),
     "sync, backlog 1": _overload(
         replace(SYNC, backlog=1), rate=20.0, io=0.2, duration=3.0, drain=15.0
     ),

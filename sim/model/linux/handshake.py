@@ -10,6 +10,8 @@
                The client takes itself to be connected, and sends.
     request -- full: dropped; again after 0.2, 0.2, 0.4, 0.8, ... s
     request -- room: connected, with the request -----------> accept queue
+    body ----- a segment of its own, after a SYN that the server remembers: as the request
+    body ----- after a SYN cookie, which only a first segment can bring back: reset
     ACK ------ of a SYN-ACK that was sent again after 1, 2, 4, ... s;
                room: connected, without the request --------> accept queue
 
@@ -169,13 +171,17 @@ class Handshakes:
         for handshake in acks:
             handshake.connected = self.clock.time
             connection, seconds = handshake.connection, self.costs.send
-            if self.body is not None:
+            # A probe has none.
+            body = self.body is not None and connection.uploaded > 0.0
+            if body:
                 connection.uploaded += self.clock.time - handshake.began
             if self.first_byte is not None:
                 connection.ready += self.clock.time - handshake.began
                 seconds = max(0.0, connection.ready - self.clock.time)
             if not self._arrive(handshake):
                 self._go_on(handshake, seconds)
+                if body:
+                    self._send_body_later(handshake, seconds)
 
     def _go_on(self, handshake: Handshake, seconds: float) -> None:
         """The ACK was dropped; the client does not know, and sends in ``seconds`` s."""
@@ -205,6 +211,18 @@ class Handshakes:
         jiffies = min(self.rto << max(0, handshake.sent - 1), RTO_MAX * self.wheel.hz)
         handshake.sent += 1
         handshake.next_sent = self.wheel.add(jiffies, lambda: self._send_request(handshake))
+
+    def _send_body_later(self, handshake: Handshake, seconds: float) -> None:
+        """Send a segment behind the one that is sent in ``seconds`` s, which may be dropped."""
+
+        def send(_: Call) -> None:
+            if not handshake.over:
+                # `__cookie_v4_check` takes it for the first, and finds no cookie that it has made.
+                handshake.forgotten |= not handshake.request_sock
+                self._arrive(handshake)
+
+        until = handshake.connection.uploaded - self.clock.time
+        Call(self.clock, send).after(max(seconds, until))
 
     # The server's SYN-ACK.
 
