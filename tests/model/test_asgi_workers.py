@@ -74,6 +74,18 @@ def test_a_keepalive_of_0_closes_after_the_response(server: Server) -> None:
     assert outcomes(asked) == ["ok"] * 4
 
 
+def test_a_request_that_is_there_when_a_late_timer_is_due_cancels_uvicorns_alone() -> None:
+    """The loop computes from 0.9 to 1.9 s for one of two kept connections.
+
+    The timer of the other is due at 1 s, and its request comes at 1.5. Gunicorn's own worker
+    cancels its timer a turn after it has read the request.
+    """
+    rows = ((0.0, 0.0, 0.0), (0.0, 0.01, 0.0), (0.9, 0.0, 1.0), (1.5, 0.0, 0.0))
+    for server, expected in ((UVICORN, "ok"), (ASGI, "reset")):
+        asked = traced(replace(server, keepalive=1), *rows, connection="keepalive")
+        assert outcomes(asked) == ["ok", "ok", "ok", expected]
+
+
 # Uvicorn's limit.
 
 

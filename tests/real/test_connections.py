@@ -7,13 +7,15 @@ from math import log2
 from typing import Any
 
 import pytest
-from looks import RUNS, Exhibit, Looks
+from looks import RUNS, Exhibit, Looks, measured_run
 from rank_test import Criterion, Statistics
 from traffic_looks import criteria
 
-from sim.experiment import Experiment, Server, Traffic
+from sim.experiment import Experiment, Server, TraceRow, Traffic
 from sim.experiment.distribution import Distribution
-from sim.run import RESET, Run
+from sim.experiment.worker_class import WorkerClass
+from sim.model.simulation import predict
+from sim.run import OK, RESET, Run
 
 GTHREAD = Server(workers=2, threads=2, worker_class="gthread", preload_app=True)
 ALONE = replace(GTHREAD, workers=1)
@@ -108,6 +110,26 @@ EXHIBIT = Exhibit(
     {**RACES, **EXPERIMENTS},
     lambda name: (lambda _: RESETS) if name in RACES else criteria,
 )
+
+
+#: A loop computes from 0.9 to 1.9 s for one of two kept connections. The timer of the other is due
+#: at 1 s, and its request comes at 1.5.
+LATE_TIMER = ((0.0, 0.0, 0.0), (0.0, 0.01, 0.0), (0.9, 0.0, 1.0), (1.5, 0.0, 0.0))
+
+
+@pytest.mark.parametrize(("worker_class", "last"), [("uvicorn", OK), ("asgi", RESET)])
+def test_a_request_that_came_after_the_timer_was_due(worker_class: WorkerClass, last: int) -> None:
+    experiment = Experiment(
+        Server(worker_class=worker_class, keepalive=1, preload_app=True),
+        traffic=Traffic(
+            arrivals="trace",
+            trace=tuple(TraceRow(*row) for row in LATE_TIMER),
+            connection="keepalive",
+        ),
+        replications=1,
+    )
+    for run in (predict(experiment), measured_run(experiment)):
+        assert list(run.requests.outcome) == [OK, OK, OK, last]
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -34,6 +34,7 @@ Read in uvicorn 0.54 and uvicorn-worker 0.4.
 
 from __future__ import annotations
 
+from collections import deque
 from math import floor
 from typing import Final
 
@@ -57,7 +58,7 @@ class UvicornWorker(AsyncioWorker):
 
     Constants: ``timeout_notify`` (s that a heartbeat is to be older than before the next),
     ``limited`` (whether there is a ``limit_concurrency``). With a ``keepalive`` of 0 it closes
-    right after each response, of which it has not told the client.
+    in the turn after each response, of which it has not told the client.
 
     State:
         connections: that have been made and not lost (`ServerState`); none without a limit.
@@ -66,14 +67,17 @@ class UvicornWorker(AsyncioWorker):
         captured: whether the process ends by the signal that has come, not by itself.
         counter: ticks of `main_loop()` so far.
         ticked_at: when the last of them was, s.
+        expired: kept connections whose timer is due, and since when, s.
     """
 
     __slots__ = (
+        "_then_expire",
         "_then_refuse",
         "_then_unavailable",
         "captured",
         "connections",
         "counter",
+        "expired",
         "force_exit",
         "limit_concurrency",
         "limited",
@@ -99,6 +103,8 @@ class UvicornWorker(AsyncioWorker):
         self.captured = False
         self.counter = 0
         self.ticked_at = 0.0
+        self._then_expire = self._expire
+        self.expired: deque[tuple[Connection, float]] = deque()
 
     def run(self) -> None:
         """`serve()`: listen, and enter the main loop, whose first tick heartbeats."""
@@ -133,9 +139,29 @@ class UvicornWorker(AsyncioWorker):
         return self.stopping_since == inf
 
     def _keep(self, connection: Connection) -> None:
-        """See `AsyncioWorker`: the timer runs until data comes, which 0 s leave no time for."""
+        """See `AsyncioWorker`: the timer runs until data comes."""
         self._wait_for_request(connection)
         self._close_after(self.keepalive, connection)
+
+    def _time_out(self, of: tuple[Connection, float]) -> None:
+        """The timer is due, and the next poll puts it behind the sockets that are readable.
+
+        `data_received()` cancels it. Gunicorn's own worker cancels its timer a turn later, which is
+        too late then.
+        """
+        connection, timeout = of
+        if connection in self.waiting and connection.timeout == timeout:
+            self.expired.append(of)
+            self.loop.wake()
+
+    def _poll(self) -> None:
+        """See `EventLoopWorker`: what has come by now is among the callbacks."""
+        super()._poll()
+        while self.expired:
+            connection, timeout = self.expired.popleft()
+            if connection in self.waiting and connection.timeout == timeout:
+                del self.waiting[connection]
+                self.loop.callbacks.append((self._then_expire, connection))
 
     # Requests beyond the limit.
 
