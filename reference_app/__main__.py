@@ -2,7 +2,10 @@
 
 import sys
 
-from sim.command import run_command
+try:
+    from sim.command import run_command
+except KeyboardInterrupt:  # Ctrl-C is quiet from the first moment; 128 + SIGINT, as a shell has it.
+    sys.exit(130)
 
 
 def _main() -> None:
