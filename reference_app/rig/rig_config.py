@@ -99,6 +99,10 @@ def post_worker_init(worker: Worker) -> None:
             raise RuntimeError("the experiment lets this boot fail")
         raise AppImportError("the experiment lets the application's import fail")
     signal.signal(COLLECT, lambda *_: gc.collect())
+    if _rig_fd is not None and select.select([_rig_fd], [], [], 0.0)[0]:
+        # The master has the rig's SIGTERM by now, and so had this worker, perhaps before it had its
+        # own handlers: what comes until then is lost, and the master waits `graceful_timeout`.
+        os._exit(0)
     worker.log.info(READY, worker.age, worker.pid)
 
 
@@ -107,17 +111,14 @@ def child_exit(server: Arbiter, worker: Worker) -> None:
     server.log.info(REAPED, worker.age, worker.pid)
 
 
-def _end_with_the_rig(rig: int) -> None:
-    """End this master when the rig dies. How its workers notice that is Gunicorn's affair."""
-    end_with_parent(rig, signal.SIGTERM)
+def _end_with_the_rig(rig: int, rig_fd: int) -> None:
+    """End this master when the rig dies. How its workers notice that is Gunicorn's affair.
 
-
-def _watch_the_rig(rig: int) -> None:
-    """The same for a second master, whose parent is the first and may die before it."""
-    try:
-        rig_fd = os.pidfd_open(rig)
-    except ProcessLookupError:
-        sys.exit(1)
+    Gunicorn tells a second master that it is one. Its parent is the first, and may die before it.
+    """
+    if "GUNICORN_PID" not in os.environ:
+        end_with_parent(rig, signal.SIGTERM)
+        return
 
     def wait() -> None:
         select.select([rig_fd], [], [])
@@ -127,7 +128,13 @@ def _watch_the_rig(rig: int) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+#: Readable once the rig has died; None without one.
+_rig_fd: int | None = None
 if RIG_PID in os.environ:
+    # A second master starts with the environment that the first began with.
     _rig = int(os.environ.pop(RIG_PID))
-    # Gunicorn tells a second master so; it starts with the environment that the first began with.
-    (_watch_the_rig if "GUNICORN_PID" in os.environ else _end_with_the_rig)(_rig)
+    try:
+        _rig_fd = os.pidfd_open(_rig)
+    except ProcessLookupError:
+        sys.exit(1)
+    _end_with_the_rig(_rig, _rig_fd)
