@@ -58,6 +58,8 @@ ReusePort = Literal["inherited", "each worker"]
 SecondSignal = Literal["ignored", "quick"]
 AsgiIdle = Literal["hold", "expire"]
 AsgiQuit = Literal["graceful", "quick"]
+AsgiClosing = Literal["silent", "announced"]
+AsgiClosed = Literal["gone", "counted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,10 @@ class Release:
         asgi_quit: what SIGQUIT and SIGINT are to it; None as well.
         asgi_grace: s from the end of a client's connection until an ``asgi`` worker cancels its
             request, with the default of ``asgi_disconnect_grace_period``; None as well.
+        asgi_closing: whether the last response of a connection that an ``asgi`` worker closes by
+            itself is ``silent`` about that, or it is ``announced``; None as well.
+        asgi_closed: whether a connection that such a worker has closed first is ``gone``, or still
+            ``counted`` among those that it waits for when it stops; None as well.
     """
 
     number: str
@@ -123,6 +129,8 @@ class Release:
     asgi_idle: AsgiIdle | None
     asgi_quit: AsgiQuit | None
     asgi_grace: float | None
+    asgi_closing: AsgiClosing | None
+    asgi_closed: AsgiClosed | None
 
     @property
     def may_starve(self) -> bool:
@@ -341,7 +349,7 @@ BEHAVIOURS: Final[dict[str, tuple[Change, ...]]] = {
     ),
     "asgi_idle": (
         Change("24.0.0", "hold", _ASGI, 135, "# Drain any unread body before next request"),
-        Change("25.2.0", "expire", _ASGI, 681, "self._arm_keepalive_timer()"),
+        Change("27.0.0", "expire", _ASGI, 1324, "self._arm_keepalive_timer()"),
     ),
     "asgi_quit": (
         Change("24.0.0", "graceful", _GASGI, 125, '"""Handle SIGQUIT - immediate shutdown."""'),
@@ -356,6 +364,15 @@ BEHAVIOURS: Final[dict[str, tuple[Change, ...]]] = {
             127,
             "grace_period = getattr(self.cfg, 'asgi_disconnect_grace_period', 3)",
         ),
+    ),
+    "asgi_closing": (
+        Change("24.0.0", "silent", _ASGI, 276, "return self.worker.alive and self.cfg.keepalive"),
+        Change("27.0.0", "announced", _ASGI, 2040, r'parts.append(b"Connection: close\r\n")'),
+    ),
+    "asgi_closed": (
+        Change("24.0.0", "gone", _ASGI, 77, "self.worker.nr_conns -= 1"),
+        Change("25.0.2", "counted", _ASGI, 113, "if self._closed:"),
+        Change("26.1.0", "gone", _ASGI, 694, "if self._conn_lost_handled:"),
     ),
 }
 

@@ -141,7 +141,10 @@ ROWS: Final[dict[str, Row]] = {
         "`asgi`",
         "an idle kept connection",
         {"hold": "stays until the client closes it", "expire": "is closed after `keepalive`"},
-        (f"{_MODEL}how_long_an_asgi_worker_keeps_a_connection",),
+        (
+            f"{_MODEL}how_long_an_asgi_worker_keeps_a_connection",
+            f"{_REAL}an_idle_connection_of_an_asgi_worker_expires_or_does_not",
+        ),
     ),
     "asgi_quit": Row(
         "`asgi`",
@@ -154,6 +157,27 @@ ROWS: Final[dict[str, Row]] = {
         "a request whose client has gone",
         {0.0: "is cancelled at once", 3.0: "is cancelled 3 s later"},
         (f"{_MODEL}when_an_asgi_worker_cancels_a_request",),
+    ),
+    "asgi_closing": Row(
+        "`asgi`",
+        "the last response of a connection that the worker will close, as with `keepalive` 0",
+        {"silent": "does not say so: its client sends again", "announced": "says so"},
+        (
+            f"{_MODEL}whether_an_asgi_worker_says_that_it_will_close",
+            f"{_REAL}a_client_is_told_that_its_connection_will_be_closed_or_is_not",
+        ),
+    ),
+    "asgi_closed": Row(
+        "`asgi`",
+        "a worker that stops, and has closed a connection before its client did,",
+        {
+            "gone": "ends with its last request",
+            "counted": "**waits for the whole `graceful_timeout`**",
+        },
+        (
+            f"{_MODEL}whether_a_stopping_asgi_worker_waits_for_what_it_has_closed",
+            f"{_REAL}a_stopping_asgi_worker_waits_for_what_it_has_closed_or_does_not",
+        ),
     ),
     "heartbeat_clock": Row(
         "master",

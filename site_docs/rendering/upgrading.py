@@ -70,6 +70,13 @@ ADVICE: Final[Mapping[str, tuple[str, ...]]] = {
     "signal_queue": ("Nothing",),
     "asgi_idle": ("Nothing; raise `keepalive` above what a proxy keeps",),
     "asgi_grace": ("Nothing; `asgi_disconnect_grace_period` is new, and can be 0",),
+    "asgi_closing": (
+        "Nothing; `keepalive` 0 and `max_requests` reset no kept connection any more",
+    ),
+    "asgi_closed": (
+        "Skip to 26.1: here each stop and restart takes `graceful_timeout`",
+        "`graceful_timeout` may be long again",
+    ),
     "asgi_quit": ("Stop with SIGTERM where requests are to be finished",),
 }
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 import pytest
 from outcomes import outcomes
@@ -426,7 +427,7 @@ def test_how_long_an_asgi_worker_keeps_a_connection(number: str) -> None:
     traffic = replace(quiet(20.0), connection="keepalive")
     term = Signal(3.0, "TERM", to="worker")
     run = predict(Experiment(server, traffic=traffic, disturbances=(term,)))
-    closes_itself = KNOWN.index(number) >= KNOWN.index("25.2.0")
+    closes_itself = KNOWN.index(number) >= KNOWN.index("27.0.0")
     assert (when(run, "exiting", "worker 1") < 5.0) == closes_itself
 
 
@@ -454,3 +455,47 @@ def test_when_an_asgi_worker_cancels_a_request(number: str) -> None:
     waits = KNOWN.index(number) >= KNOWN.index("25.0.2")
     gone = when(run, "exiting", "worker 1")
     assert gone == pytest.approx(3.6 if waits else 1.6, abs=0.6)
+
+
+@pytest.mark.parametrize("number", WITH_ASGI)
+def test_whether_an_asgi_worker_says_that_it_will_close(number: str) -> None:
+    """A client has its response and sends the next request before the worker closes."""
+    traffic = Traffic(
+        arrivals="closed",
+        users=1,
+        requests=6,
+        connection="keepalive",
+        think=Distribution("const", (0.0,)),
+    )
+    asked = Experiment(Server(worker_class="asgi", gunicorn=number, keepalive=0), traffic=traffic)
+    run = predict(replace(asked, costs=replace(asked.costs, finish=0.01)))
+    told = KNOWN.index(number) >= KNOWN.index("27.0.0")
+    assert [row.outcome for row in run.requests] == (["ok"] * 6 if told else ["ok", "reset"] * 3)
+
+
+@pytest.mark.parametrize("number", WITH_ASGI)
+@pytest.mark.parametrize("restarts", [False, True])
+def test_whether_a_stopping_asgi_worker_waits_for_what_it_has_closed(
+    number: str, *, restarts: bool
+) -> None:
+    """The client asks for the end of its connection, or `max_requests` does."""
+    rows = (TraceRow(5.0, 0.01, 0.0), TraceRow(25.0, 0.01, 0.0))
+    connection: Literal["new", "keepalive"] = "keepalive" if restarts else "new"
+    traffic = Traffic(arrivals="trace", trace=rows, connection=connection, drain=10.0)
+    server = Server(
+        worker_class="asgi", gunicorn=number, graceful_timeout=10, max_requests=int(restarts)
+    )
+    term = () if restarts else (Signal(5.1, "TERM", to="worker"),)
+    run = predict(Experiment(server, traffic=traffic, disturbances=term))
+    counted = KNOWN.index("25.0.2") <= KNOWN.index(number) < KNOWN.index("26.1.0")
+    gone = when(run, "exiting", "worker 1")
+    assert gone == pytest.approx(15.7 if counted else 5.7, abs=0.7)
+
+
+def test_an_asgi_worker_does_not_wait_for_clients_that_have_closed_first() -> None:
+    rows = (TraceRow(0.0, 2.0, 0.0), TraceRow(25.0, 0.01, 0.0))
+    traffic = Traffic(arrivals="trace", trace=rows, timeout=0.5, drain=10.0)
+    server = Server(worker_class="asgi", gunicorn="25.3.0", graceful_timeout=10)
+    term = Signal(5.0, "TERM", to="worker")
+    run = predict(Experiment(server, traffic=traffic, disturbances=(term,)))
+    assert when(run, "exiting", "worker 1") < 6.5

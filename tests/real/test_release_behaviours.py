@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -182,6 +182,53 @@ def test_a_silent_client_keeps_a_thread_of_the_oldest_for_ever(
         assert not client.answered(5.5)
         silent.socket.close()
         assert client.answered()
+
+
+# The asgi worker.
+
+#: One of it.
+ASGI = Server(workers=1, worker_class="asgi", preload_app=True, graceful_timeout=3, keepalive=1)
+
+
+@pytest.mark.parametrize(("release", "expires"), [("26.2.0", False), (NEWEST, True)])
+def test_an_idle_connection_of_an_asgi_worker_expires_or_does_not(
+    release: str, clients: Callable[..., Client], *, expires: bool
+) -> None:
+    with serving(release, ASGI) as server:
+        client = clients(server)
+        client.ask()
+        assert client.answered()
+        client.socket.settimeout(2.5)
+        with suppress(TimeoutError) if not expires else nullcontext():
+            assert client.socket.recv(4096) == b""
+            assert expires
+
+
+@pytest.mark.parametrize(("release", "told"), [("26.2.0", False), (NEWEST, True)])
+def test_a_client_is_told_that_its_connection_will_be_closed_or_is_not(
+    release: str, clients: Callable[..., Client], *, told: bool
+) -> None:
+    with serving(release, replace(ASGI, keepalive=0)) as server:
+        client = clients(server)
+        client.ask()
+        response = b""
+        while more := client.socket.recv(4096):
+            response += more
+    assert (b"connection: close" in response.lower()) == told
+
+
+@pytest.mark.parametrize(("release", "first", "last"), [("25.1.0", 3.0, 4.6), ("26.2.0", 0.0, 1.6)])
+def test_a_stopping_asgi_worker_waits_for_what_it_has_closed_or_does_not(
+    release: str, first: float, last: float, clients: Callable[..., Client]
+) -> None:
+    with serving(release, ASGI) as server:
+        client = clients(server)
+        client.socket.sendall(b"GET /work HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        client.closed_after()
+        client.socket.close()
+        began = time.monotonic()
+        os.kill(server.workers()[1], signal.SIGTERM)
+        assert first <= wait_for_exit(server) - began < last
 
 
 # Stopping.

@@ -138,6 +138,16 @@ CASES: dict[str, Service] = {
         _gthread(2, 2, gunicorn="23.0.0"),
         traffic(62.0, 2.5, io=Distribution.parse("const:0.05")),
     ),
+    "stops-wait-for-closed-connections": Service(
+        {
+            "workers": 2,
+            "worker_class": "asgi",
+            "gunicorn": "25.3.0",
+            "max_requests": 20,
+            "graceful_timeout": 4,
+        },
+        traffic(30.0, 4.0),
+    ),
     "grace-period-is-shorter": Service(_gthread(2, 2), said={"grace_period": 10.0}),
     "reload-in-production": Service({"workers": 1}, said={"values": {"reload": True}}),
     "preload-without-postfork": Service(

@@ -20,7 +20,8 @@ later ends the process, and all that it held is lost.
 
 `_shutdown()` closes the listener and waits for every connection to end, idle ones too, for
 `graceful_timeout` s at most. It does not heartbeat meanwhile: where `timeout` is over first, the
-master kills it.
+master kills it. Some releases still count connections that the worker has closed before the client
+(`connection_lost()` returns too early), and so always wait as long as they may.
 
 `backlog` is not passed on to asyncio, which listens with its own default, and `worker_connections`
 is compared with nothing.
@@ -51,10 +52,12 @@ class ASGIWorker(AsyncioWorker):
 
     Constants, of the release: ``expires`` (whether idle connections do, after ``keepalive`` s),
     ``can_hurry`` (whether SIGQUIT and SIGINT end requests), ``grace`` (s until it cancels the
-    request of a client that has left). With a ``keepalive`` of 0 it closes
-    after each response.
+    request of a client that has left), ``silent_close`` (whether it closes a connection without
+    having said so, as after each response with a ``keepalive`` of 0), ``counts`` (whether it still
+    counts those that it has closed).
 
     State:
+        closed: connections that it has closed and still counts.
         quick: ``_quick_shutdown``: whether it ends without waiting.
         aborting: whether SIGABRT has come, and the loop has yet to see it.
         cleaning: whether `_cleanup()` waits for plain functions, which it cannot cancel.
@@ -65,9 +68,12 @@ class ASGIWorker(AsyncioWorker):
         "aborting",
         "can_hurry",
         "cleaning",
+        "closed",
+        "counts",
         "expires",
         "grace",
         "quick",
+        "silent_close",
     )
 
     def __init__(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> None:
@@ -77,6 +83,9 @@ class ASGIWorker(AsyncioWorker):
         self.can_hurry = wiring.release.asgi_quit == "quick"
         grace = wiring.release.asgi_grace
         self.grace = 0.0 if grace is None else grace
+        self.silent_close = wiring.release.asgi_closing == "silent"
+        self.counts = wiring.release.asgi_closed == "counted"
+        self.closed = 0
         self.quick = False
         self.aborting = False
         self.cleaning = False
@@ -97,13 +106,30 @@ class ASGIWorker(AsyncioWorker):
         """`_handle_connection()` counts the request, and looks for `max_requests`."""
         if self.served >= self.max_served:
             self.reach_max_requests()
+        return self.silent_close or self._is_to_keep()
+
+    def _is_to_keep(self) -> bool:
         return self.alive and self.keepalive > 0
 
     def _keep(self, connection: Connection) -> None:
         """See `AsyncioWorker`; what begins after a SIGTERM closes its connection."""
+        if self.silent_close and not self._is_to_keep():
+            self._expire(connection)
+            return
         self._wait_for_request(connection)
         if self.expires:
             self._close_after(self.keepalive, connection)
+
+    def _finish(self, connection: Connection) -> None:
+        """See `AsyncioWorker`; where no client has left, the worker closes first."""
+        kept = connection.keep
+        super()._finish(connection)
+        self.closed += self.counts and not (kept or connection.abandoned)
+
+    def _expire(self, connection: Connection) -> None:
+        """See `EventLoopWorker`."""
+        self.closed += self.counts and connection in self.conns and not connection.abandoned
+        super()._expire(connection)
 
     def client_left(self, connection: Connection) -> None:
         """`connection_lost()`: cancel the request's task, after a grace period."""
@@ -148,7 +174,11 @@ class ASGIWorker(AsyncioWorker):
             assert not (self.alive and self.parent_alive), "it looks where it is to stop"
             self._shutdown()
         waited = self.clock.time - self.stopping_since
-        if self.quick or not self.conns or waited > self.graceful_timeout - ROUNDING:
+        if (
+            self.quick
+            or not (self.conns or self.closed)
+            or waited > self.graceful_timeout - ROUNDING
+        ):
             self._cleanup(0)
         else:
             self._look_after(STOP_SLEEP)

@@ -62,6 +62,22 @@ def _stop_drops(subject: Subject) -> Effect:
     return Effect(stopped, served(stopped, gunicorn=NEWEST), ("gone",), after="at a reload")
 
 
+def _waits_for_closed(subject: Subject) -> bool:
+    server = subject.experiment.server
+    return server.worker_class == "asgi" and subject.release.asgi_closed == "counted"
+
+
+def _waits_at_restart(subject: Subject) -> Effect | str:
+    server = subject.experiment.server
+    seconds = _until_restart(subject) if server.max_requests else None
+    now = None if seconds is None else lasting(subject.experiment, 1.5 * seconds)
+    if now is None:
+        what = "restart, reload and stop" if server.max_requests else "reload and stop"
+        return f"Each {what} takes graceful_timeout = {server.graceful_timeout} s."
+    mended = served(now, gunicorn=NEWEST)
+    return Effect(now, mended, ("lost", "max", "p99"), after="while the workers restart")
+
+
 def _too_graceful(subject: Subject) -> bool:
     period = subject.grace_period
     return period is not None and subject.experiment.server.graceful_timeout >= period
@@ -123,6 +139,23 @@ RESTARTS: tuple[Rule, ...] = (
         effect=_stop_drops,
         mend=lambda _: f"Gunicorn 24 or later (predicted here: {NEWEST}).",
         page="upgrading/#requests-lost-at-a-reload-and-at-a-stop",
+    ),
+    Rule(
+        name="stops-wait-for-closed-connections",
+        setting="graceful_timeout",
+        level="warning",
+        calm="note",
+        releases="25.0.2 to 26.0 with asgi",
+        applies=_waits_for_closed,
+        what=lambda it: (
+            f"An asgi worker of Gunicorn {it.experiment.server.gunicorn} that stops still counts "
+            "the connections that it has closed before their clients, and waits for them."
+        ),
+        effect=_waits_at_restart,
+        mend=lambda _: (
+            "Gunicorn 26.1 or later; or a graceful_timeout that is no longer than a stop may take."
+        ),
+        page="classes/#what-each-setting-means",
     ),
     Rule(
         name="grace-period-is-shorter",
