@@ -83,7 +83,10 @@ ROWS: Final[dict[str, Row]] = {
         "`gthread`",
         "closing a connection of a `gthread` worker",
         {"at once": "is done at once", "linger": "waits up to 2 s for the client to close"},
-        (f"{_MODEL}whether_closing_waits_for_the_client",),
+        (
+            f"{_MODEL}whether_closing_waits_for_the_client",
+            f"{_REAL}closing_waits_for_the_client_or_does_not",
+        ),
     ),
     "stop_seen": Row(
         "`gthread`",
@@ -129,13 +132,19 @@ ROWS: Final[dict[str, Row]] = {
         "`sync`",
         "the client of a request that takes longer than `timeout` gets",
         {"no answer": "no answer", "500": "a 500"},
-        (f"{_MODEL}what_a_sync_workers_client_gets_after_the_timeout",),
+        (
+            f"{_MODEL}what_a_sync_workers_client_gets_after_the_timeout",
+            f"{_REAL}what_the_client_of_a_late_sync_worker_gets",
+        ),
     ),
     "sync_closing": Row(
         "`sync`",
         "closing a connection of a `sync` worker",
         {"at once": "is done at once", "linger": "waits up to 2 s for the client to close"},
-        (f"{_MODEL}whether_closing_waits_for_the_client",),
+        (
+            f"{_MODEL}whether_closing_waits_for_the_client",
+            f"{_REAL}closing_waits_for_the_client_or_does_not",
+        ),
     ),
     "asgi_idle": Row(
         "`asgi`",
@@ -156,7 +165,10 @@ ROWS: Final[dict[str, Row]] = {
         "`asgi`",
         "a request whose client has gone",
         {0.0: "is cancelled at once", 3.0: "is cancelled 3 s later"},
-        (f"{_MODEL}when_an_asgi_worker_cancels_a_request",),
+        (
+            f"{_MODEL}when_an_asgi_worker_cancels_a_request",
+            f"{_REAL}a_stopping_asgi_worker_does_not_wait_for_whom_nobody_waits",
+        ),
     ),
     "asgi_closing": Row(
         "`asgi`",
@@ -214,13 +226,19 @@ ROWS: Final[dict[str, Row]] = {
         "master",
         "`reuse_port` makes",
         {"inherited": "one socket that all inherit", "each worker": "a socket for each worker"},
-        (f"{_MODEL}how_many_sockets_reuse_port_is",),
+        (
+            f"{_MODEL}how_many_sockets_reuse_port_is",
+            f"{_REAL}reuse_port_is_one_socket_or_one_of_each_worker",
+        ),
     ),
     "second_signal": Row(
         "master",
         "SIGINT or SIGQUIT to a master that stops already",
         {"ignored": "is ignored", "quick": "makes it stop quickly"},
-        (f"{_MODEL}what_a_second_signal_does_to_a_master_that_stops",),
+        (
+            f"{_MODEL}what_a_second_signal_does_to_a_master_that_stops",
+            f"{_REAL}a_second_signal_to_a_master_is_ignored_or_hurries_it",
+        ),
     ),
     "signal_queue": Row(
         "master",

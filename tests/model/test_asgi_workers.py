@@ -479,10 +479,9 @@ def test_the_first_function_of_a_worker_waits_for_an_import() -> None:
         assert finished == pytest.approx([0.0, 0.1, 1.0], abs=0.002)
 
 
-def test_only_gunicorns_own_cancels_what_nobody_waits_for() -> None:
-    """3 s after its client has left; the 4 s that it would compute for are never begun."""
+def test_only_uvicorns_waits_for_requests_whose_clients_have_left() -> None:
     row = (0.5, 10.0, 4.0)
-    for server, ends in ((ASGI, 4.5), (UVICORN, 14.5)):
+    for server, ends in ((ASGI, 2.6), (UVICORN, 14.5)):
         asked = traced(server, row, (30.0, 0.0, 0.0), timeout=1.0)
         run = predict(replace(asked, disturbances=(replace(TO_WORKER["TERM"], at=2.0),)))
         assert run.requests[0].outcome == "timeout"
@@ -527,10 +526,14 @@ def last_end(asked: Experiment, *disturbances: Disturbance) -> float:
 
 
 def test_a_client_that_left_before_its_request_was_read_has_it_cancelled_too() -> None:
-    """The worker computes until 2.0, reads a request of 10 s, and cancels it 3 s later."""
-    asked = traced(ASGI, (0.0, 0.0, 2.0), (0.1, 10.0, 0.0), (30.0, 0.0, 0.0))
-    term = replace(TO_WORKER["TERM"], at=2.1)
-    assert last_end(impatient(asked, 1.0), term) == pytest.approx(5.3, abs=0.7)
+    """The worker computes until 2.0, reads a request of 10 s, and cancels it 3 s later.
+
+    So nothing computes when another request comes.
+    """
+    for io, last in ((10.0, "ok"), (2.9, "timeout")):
+        rows = ((0.0, 0.0, 2.0), (0.1, io, 3.0), (2.5 + io, 0.0, 0.0))
+        run = predict(impatient(traced(ASGI, *rows), 1.0))
+        assert run.requests[2].outcome == last
 
 
 def test_a_hang_ends_with_its_request() -> None:
@@ -540,12 +543,16 @@ def test_a_hang_ends_with_its_request() -> None:
     assert over == pytest.approx(5.0, abs=0.01)
 
 
-@pytest.mark.parametrize("io", [2.0, 6.0])
-def test_what_is_over_or_in_a_thread_is_not_cancelled(io: float) -> None:
-    """A coroutine that ends within the grace period, and a function that does not."""
-    row = (0.5, io, 0.0)
-    asked = traced(ASGI, row, (30.0, 0, 0)) if io < 4 else functions(ASGI, row, (30.0, 0, 0))
-    assert last_end(impatient(asked, 1.0), TO_WORKER["TERM"]) == pytest.approx(0.5 + io, abs=0.6)
+def test_a_function_whose_client_has_left_is_not_cancelled() -> None:
+    asked = functions(ASGI, (0.5, 6.0, 0.0), (30.0, 0, 0))
+    assert last_end(impatient(asked, 1.0), TO_WORKER["TERM"]) == pytest.approx(6.5, abs=0.6)
+
+
+def test_what_is_over_when_the_grace_period_is_cancels_nothing() -> None:
+    """Of another client's request, on the same worker."""
+    rows = ((0.0, 2.0, 0.0), (3.4, 0.9, 0.0))
+    run = predict(impatient(traced(ASGI, *rows), 1.0))
+    assert [row.outcome for row in run.requests] == ["timeout", "ok"]
 
 
 def test_a_function_that_waits_for_a_thread_is_cancelled() -> None:

@@ -30,6 +30,7 @@ from reference_app.rig.server import RunningServer, running_server
 from sim.experiment import Experiment, Server, Traffic
 from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Disturbance, Signal
+from sim.experiment.worker_class import WorkerClass
 from sim.model.simulation import predict
 from sim.run import Run
 
@@ -231,6 +232,20 @@ def test_a_stopping_asgi_worker_waits_for_what_it_has_closed_or_does_not(
         assert first <= wait_for_exit(server) - began < last
 
 
+def test_a_stopping_asgi_worker_does_not_wait_for_whom_nobody_waits(
+    clients: Callable[..., Client],
+) -> None:
+    with serving(NEWEST, ASGI) as server:
+        client = clients(server)
+        client.ask(9.0)
+        time.sleep(0.3)
+        client.socket.close()
+        time.sleep(0.1)
+        began = time.monotonic()
+        os.kill(server.workers()[1], signal.SIGTERM)
+        assert wait_for_exit(server) - began < 1.6
+
+
 # Stopping.
 
 
@@ -327,6 +342,49 @@ def lost_of(run: Run) -> int:
 
 
 # The master.
+
+
+@pytest.mark.parametrize("worker_class", ["sync", "gthread"])
+@pytest.mark.parametrize(("release", "waits"), [(POLLER_FIRST, False), (NEWEST, True)])
+def test_closing_waits_for_the_client_or_does_not(
+    release: str, worker_class: WorkerClass, clients: Callable[..., Client], *, waits: bool
+) -> None:
+    server = Server(workers=1, worker_class=worker_class, preload_app=True, keepalive=0)
+    with serving(release, server) as running:
+        first = clients(running)
+        first.ask()
+        assert first.answered()
+        # By now its main thread closes.
+        time.sleep(0.1)
+        began = time.monotonic()
+        second = clients(running)
+        second.ask()
+        assert second.answered()
+        assert (time.monotonic() - began > 1.0) == waits
+
+
+@pytest.mark.parametrize(("release", "answered"), [(POLLER_FIRST, True), (NEWEST, False)])
+def test_a_second_signal_to_a_master_is_ignored_or_hurries_it(
+    release: str, clients: Callable[..., Client], *, answered: bool
+) -> None:
+    with serving(release) as server:
+        client = clients(server)
+        client.ask(3.5)
+        time.sleep(0.3)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(server.master_pid, number)
+            time.sleep(0.3)
+        assert client.answered() == answered
+
+
+@pytest.mark.parametrize(("release", "sockets"), [(POLLER_FIRST, 1), (NEWEST, 2)])
+def test_reuse_port_is_one_socket_or_one_of_each_worker(release: str, sockets: int) -> None:
+    server = Server(workers=2, threads=2, worker_class="gthread", reuse_port=True)
+    with serving(release, replace(server, preload_app=True)) as running:
+        rows = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+        # Local address and state; 0A is TCP_LISTEN.
+        listening = [row.split()[1] for row in rows if row.split()[3] == "0A"]
+    assert sum(int(each.partition(":")[2], 16) == running.port for each in listening) == sockets
 
 
 @pytest.mark.parametrize(("release", "first", "last"), [(POLLER_FIRST, 0, 2), (NEWEST, 2, 5)])

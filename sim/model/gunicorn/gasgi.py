@@ -18,10 +18,11 @@ computes or blocks. So the master takes a worker for dead whose request computes
 SIGABRT is a callback of the loop, which comes too late then: SIGKILL a turn of the master's loop
 later ends the process, and all that it held is lost.
 
-`_shutdown()` closes the listener and waits for every connection to end, idle ones too, for
-`graceful_timeout` s at most. It does not heartbeat meanwhile: where `timeout` is over first, the
-master kills it. Some releases still count connections that the worker has closed before the client
-(`connection_lost()` returns too early), and so always wait as long as they may.
+`_shutdown()` closes the listener and waits for every connection to end, idle ones too, but not for
+requests whose clients have left, for `graceful_timeout` s at most. It does not heartbeat meanwhile:
+where `timeout` is over first, the master kills it. Some releases still count connections that the
+worker has closed before the client (`connection_lost()` returns too early), and so always wait as
+long as they may.
 
 `backlog` is not passed on to asyncio, which listens with its own default, and `worker_connections`
 is compared with nothing.
@@ -174,14 +175,14 @@ class ASGIWorker(AsyncioWorker):
             assert not (self.alive and self.parent_alive), "it looks where it is to stop"
             self._shutdown()
         waited = self.clock.time - self.stopping_since
-        if (
-            self.quick
-            or not (self.conns or self.closed)
-            or waited > self.graceful_timeout - ROUNDING
-        ):
+        if self.quick or not self._counts_any() or waited > self.graceful_timeout - ROUNDING:
             self._cleanup(0)
         else:
             self._look_after(STOP_SLEEP)
+
+    def _counts_any(self) -> bool:
+        """Whether `nr_conns` is above 0: a request whose client has left does not count."""
+        return self.closed > 0 or any(not connection.abandoned for connection in self.conns)
 
     def _shutdown(self) -> None:
         now = self.clock.time
