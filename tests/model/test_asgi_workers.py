@@ -86,6 +86,22 @@ def test_a_request_that_is_there_when_a_late_timer_is_due_cancels_uvicorns_alone
         assert outcomes(asked) == ["ok", "ok", "ok", expected]
 
 
+def test_a_client_is_not_told_that_uvicorn_closes_as_it_stops() -> None:
+    """It has its response at 2.0, sends at once, and the worker closes 10 ms after the response."""
+    traffic = Traffic(
+        arrivals="closed",
+        users=1,
+        requests=2,
+        connection="keepalive",
+        io=Distribution("const", (2.0,)),
+        think=Distribution("const", (0.0,)),
+    )
+    for server, last in ((UVICORN, "reset"), (ASGI, "ok")):
+        asked = Experiment(server, traffic=traffic, disturbances=(TO_WORKER["TERM"],))
+        run = predict(replace(asked, costs=replace(asked.costs, finish=0.01)))
+        assert [row.outcome for row in run.requests] == ["ok", last]
+
+
 # Uvicorn's limit.
 
 

@@ -136,10 +136,14 @@ class UvicornWorker(AsyncioWorker):
         """`on_response_complete()` counts the request; `on_tick()` looks for `max_requests`."""
         if self.served == self.max_served:
             self._look_later()
-        return self.stopping_since == inf
+        return True
 
     def _keep(self, connection: Connection) -> None:
         """See `AsyncioWorker`: the timer runs until data comes."""
+        if self.stopping_since < inf:
+            # No response has announced it: `shutdown()` sets `keep_alive` of its cycle only.
+            self._expire(connection)
+            return
         self._wait_for_request(connection)
         self._close_after(self.keepalive, connection)
 
