@@ -42,7 +42,8 @@ HALF: Final = 0.5
 class AsyncioWorker(EventLoopWorker):
     """A worker with asyncio's loop; see `EventLoopWorker` for what every event loop has.
 
-    Constants: ``_backlog`` (that it asks `listen(2)` for, and the most that it accepts at once).
+    Constants: ``_backlog`` (that it asks `listen(2)` for, and the most that it accepts at once),
+    ``silent_close`` (whether it closes a connection without having told the client).
 
     State:
         served: requests that it has responded to; ``max_served`` of them are its last.
@@ -77,6 +78,7 @@ class AsyncioWorker(EventLoopWorker):
         "requests",
         "running",
         "served",
+        "silent_close",
         "threads",
         "unmade",
     )
@@ -88,10 +90,13 @@ class AsyncioWorker(EventLoopWorker):
         listener: ListeningSocket,
         sleep: float,
         backlog: int,
+        *,
+        silent_close: bool,
     ) -> None:
         """A worker whose `run()` sleeps for ``sleep`` s, and which listens with ``backlog``."""
         super().__init__(wiring, parent, listener, sleep, backlog, polls_between=True)
         self._backlog = backlog
+        self.silent_close = silent_close
         # Counted here when they end, and by `call_application` when they begin.
         self.max_served = self.max_requests
         self.max_requests = inf
@@ -215,12 +220,17 @@ class AsyncioWorker(EventLoopWorker):
         """The response is sent, and the request counts."""
         del self.running[connection]
         self.served += 1
-        connection.keep = self._keeps() and self.clients.keep
+        self._count_response()
+        connection.keep = (self.silent_close or self._is_to_keep()) and self.clients.keep
         super()._send(connection)
 
     @abstractmethod
-    def _keeps(self) -> bool:
-        """Whether the connection of the request that was just responded to is kept."""
+    def _count_response(self) -> None:
+        """One more response is sent, which `max_requests` may make the last."""
+
+    @abstractmethod
+    def _is_to_keep(self) -> bool:
+        """Whether the worker keeps connections whose request it has responded to now."""
 
     @abstractmethod
     def _keep(self, connection: Connection) -> None:
@@ -229,10 +239,12 @@ class AsyncioWorker(EventLoopWorker):
     def _finish(self, connection: Connection) -> None:
         """See `EventLoopWorker`."""
         self._finished()
-        if connection.keep:
-            self._keep(connection)
-        else:
+        if not connection.keep:
             self._end(connection)
+        elif self.silent_close and not self._is_to_keep():
+            self._expire(connection)
+        else:
+            self._keep(connection)
 
     # The steps of a request in a thread.
 

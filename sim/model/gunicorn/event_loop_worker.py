@@ -238,10 +238,15 @@ class EventLoopWorker(Worker):
 
     def _time_out(self, of: tuple[Connection, float]) -> None:
         """No request has come for `keepalive` s."""
-        connection, timeout = of
-        if self.waiting.get(connection, connection) is None and connection.timeout == timeout:
+        if self._is_due(of):
+            connection, _ = of
             del self.waiting[connection]
             self.loop.ready(self._expire, connection)
+
+    def _is_due(self, of: tuple[Connection, float]) -> bool:
+        """Whether a connection still waits with the timer that was due at this time, s."""
+        connection, timeout = of
+        return connection in self.waiting and connection.timeout == timeout
 
     def _expire(self, connection: Connection) -> None:
         if connection in self.conns:

@@ -53,9 +53,8 @@ class ASGIWorker(AsyncioWorker):
 
     Constants, of the release: ``expires`` (whether idle connections do, after ``keepalive`` s),
     ``can_hurry`` (whether SIGQUIT and SIGINT end requests), ``grace`` (s until it cancels the
-    request of a client that has left), ``silent_close`` (whether it closes a connection without
-    having said so, as after each response with a ``keepalive`` of 0), ``counts`` (whether it still
-    counts those that it has closed).
+    request of a client that has left), ``counts`` (whether it still counts connections that it has
+    closed). With a ``keepalive`` of 0 it closes after each response.
 
     State:
         closed: connections that it has closed and still counts.
@@ -74,17 +73,16 @@ class ASGIWorker(AsyncioWorker):
         "expires",
         "grace",
         "quick",
-        "silent_close",
     )
 
     def __init__(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> None:
-        super().__init__(wiring, parent, listener, SLEEP, ASYNCIO_BACKLOG)
+        silent = wiring.release.asgi_closing == "silent"
+        super().__init__(wiring, parent, listener, SLEEP, ASYNCIO_BACKLOG, silent_close=silent)
         self._then_serve = self._serve_http_request
         self.expires = wiring.release.asgi_idle == "expire"
         self.can_hurry = wiring.release.asgi_quit == "quick"
         grace = wiring.release.asgi_grace
         self.grace = 0.0 if grace is None else grace
-        self.silent_close = wiring.release.asgi_closing == "silent"
         self.counts = wiring.release.asgi_closed == "counted"
         self.closed = 0
         self.quick = False
@@ -103,20 +101,17 @@ class ASGIWorker(AsyncioWorker):
 
     # Connections.
 
-    def _keeps(self) -> bool:
+    def _count_response(self) -> None:
         """`_handle_connection()` counts the request, and looks for `max_requests`."""
         if self.served >= self.max_served:
             self.reach_max_requests()
-        return self.silent_close or self._is_to_keep()
 
     def _is_to_keep(self) -> bool:
+        """See `AsyncioWorker`."""
         return self.alive and self.keepalive > 0
 
     def _keep(self, connection: Connection) -> None:
         """See `AsyncioWorker`; what begins after a SIGTERM closes its connection."""
-        if self.silent_close and not self._is_to_keep():
-            self._expire(connection)
-            return
         self._wait_for_request(connection)
         if self.expires:
             self._close_after(self.keepalive, connection)

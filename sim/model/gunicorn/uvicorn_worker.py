@@ -89,7 +89,7 @@ class UvicornWorker(AsyncioWorker):
     def __init__(self, wiring: Wiring, parent: Parent, listener: ListeningSocket) -> None:
         server = wiring.experiment.server
         sleep = SLEEP + wiring.experiment.costs.timer_slack
-        super().__init__(wiring, parent, listener, sleep, server.backlog)
+        super().__init__(wiring, parent, listener, sleep, server.backlog, silent_close=True)
         # It writes a line of the access log before it sends the response, which takes as long.
         self.respond_calls = SEND
         self.timeout_notify = server.timeout / 2
@@ -132,18 +132,17 @@ class UvicornWorker(AsyncioWorker):
     def _connection_lost(self, connection: Connection) -> None:
         self.connections.pop(connection, None)
 
-    def _keeps(self) -> bool:
+    def _count_response(self) -> None:
         """`on_response_complete()` counts the request; `on_tick()` looks for `max_requests`."""
         if self.served == self.max_served:
             self._look_later()
-        return True
+
+    def _is_to_keep(self) -> bool:
+        """See `AsyncioWorker`: `shutdown()` sets `keep_alive` of each cycle to False."""
+        return self.stopping_since == inf
 
     def _keep(self, connection: Connection) -> None:
         """See `AsyncioWorker`: the timer runs until data comes."""
-        if self.stopping_since < inf:
-            # No response has announced it: `shutdown()` sets `keep_alive` of its cycle only.
-            self._expire(connection)
-            return
         self._wait_for_request(connection)
         self._close_after(self.keepalive, connection)
 
@@ -153,8 +152,7 @@ class UvicornWorker(AsyncioWorker):
         `data_received()` cancels it. Gunicorn's own worker cancels its timer a turn later, which is
         too late then.
         """
-        connection, timeout = of
-        if connection in self.waiting and connection.timeout == timeout:
+        if self._is_due(of):
             self.expired.append(of)
             self.loop.wake()
 
@@ -162,8 +160,9 @@ class UvicornWorker(AsyncioWorker):
         """See `EventLoopWorker`: what has come by now is among the callbacks."""
         super()._poll()
         while self.expired:
-            connection, timeout = self.expired.popleft()
-            if connection in self.waiting and connection.timeout == timeout:
+            of = self.expired.popleft()
+            if self._is_due(of):
+                connection, _ = of
                 del self.waiting[connection]
                 self.loop.callbacks.append((self._then_expire, connection))
 
@@ -189,7 +188,7 @@ class UvicornWorker(AsyncioWorker):
         """The 503 is sent: it counts as a response, and closes its connection."""
         del self.running[connection]
         self.served += 1
-        self._keeps()
+        self._count_response()
         connection.keep = False
         self.clients.fail(connection)
         self.loop.compute(self.costs.finish * connection.pace, self._then_close, connection)
