@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sim.experiment import Experiment
 from sim.experiment.disturbance import Signal
 from sim.experiment.release import NEWEST
 from sim.study.check.rule import Effect, Rule
@@ -26,14 +27,20 @@ def _until_restart(subject: Subject) -> float | None:
     return None if rate is None else server.max_requests * server.workers / rate
 
 
+def _through_restarts(subject: Subject) -> Experiment | None:
+    """The service until after that; None where it takes too long, or nobody knows how long."""
+    seconds = _until_restart(subject)
+    return None if seconds is None else lasting(subject.experiment, 1.5 * seconds)
+
+
 def _jitter(subject: Subject) -> int:
     return max(1, int(SPREAD * subject.experiment.server.max_requests))
 
 
 def _spread(subject: Subject) -> Effect | str:
-    seconds = _until_restart(subject)
-    now = None if seconds is None else lasting(subject.experiment, 1.5 * seconds)
+    now = _through_restarts(subject)
     if now is None:
+        seconds = _until_restart(subject)
         if seconds is None:
             return "All workers have had as many requests at about the same time."
         return (
@@ -49,8 +56,7 @@ def _duration(seconds: float) -> str:
 
 
 def _drops_at_restart(subject: Subject) -> Effect | str:
-    seconds = _until_restart(subject)
-    now = None if seconds is None else lasting(subject.experiment, 1.5 * seconds)
+    now = _through_restarts(subject)
     if now is None:
         return "Each restart may cost the requests that wait at that moment in the worker."
     return Effect(now, served(now, max_requests=0), ("lost",), after="while the workers restart")
@@ -69,8 +75,7 @@ def _waits_for_closed(subject: Subject) -> bool:
 
 def _waits_at_restart(subject: Subject) -> Effect | str:
     server = subject.experiment.server
-    seconds = _until_restart(subject) if server.max_requests else None
-    now = None if seconds is None else lasting(subject.experiment, 1.5 * seconds)
+    now = _through_restarts(subject) if server.max_requests else None
     if now is None:
         what = "restart, reload and stop" if server.max_requests else "reload and stop"
         return f"Each {what} takes graceful_timeout = {server.graceful_timeout} s."
