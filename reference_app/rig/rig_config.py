@@ -100,8 +100,8 @@ def post_worker_init(worker: Worker) -> None:
         raise AppImportError("the experiment lets the application's import fail")
     signal.signal(COLLECT, lambda *_: gc.collect())
     if _rig_fd is not None and select.select([_rig_fd], [], [], 0.0)[0]:
-        # The master has the rig's SIGTERM by now, and so had this worker, perhaps before it had its
-        # own handlers: what comes until then is lost, and the master waits `graceful_timeout`.
+        # The master ends, and has sent SIGTERM to this worker. One that came before the worker had
+        # handlers of its own is lost, and the master would wait for `graceful_timeout`.
         os._exit(0)
     worker.log.info(READY, worker.age, worker.pid)
 
