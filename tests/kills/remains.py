@@ -95,12 +95,13 @@ def _processes(mark: str, session: int | None) -> Iterator[str]:
 
 
 def _things(before: Possessions) -> Iterator[str]:
-    listening = set(_listening()) & before.ports
+    listening = set(listening_ports()) & before.ports
     yield from (f"a socket listens at port {port}" for port in sorted(listening))
     yield from (f"shared memory is left: {path}" for path in before.shared if path.exists())
 
 
-def _listening() -> Iterator[int]:
+def listening_ports() -> Iterator[int]:
+    """The port of each TCP socket that listens here, in no order."""
     for table in SOCKETS:
         with suppress(FileNotFoundError):
             for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Literal
 
 import pytest
-from event_loops import TO_WORKER, events, outcomes, traced
+from event_loops import TO_WORKER, events, outcomes, sent_at_once, traced
 from strategies import FREE
 
 from sim.experiment import Experiment, Host, Route, Server, Traffic, WorkerClass
@@ -87,19 +87,11 @@ def test_a_request_that_is_there_when_a_late_timer_is_due_cancels_uvicorns_alone
 
 
 def test_a_client_is_not_told_that_uvicorn_closes_as_it_stops() -> None:
-    """It has its response at 2.0, sends at once, and the worker closes 10 ms after the response."""
-    traffic = Traffic(
-        arrivals="closed",
-        users=1,
-        requests=2,
-        connection="keepalive",
-        io=Distribution("const", (2.0,)),
-        think=Distribution("const", (0.0,)),
-    )
+    """It stops while the first of two requests waits for 2 s."""
     for server, last in ((UVICORN, "reset"), (ASGI, "ok")):
-        asked = Experiment(server, traffic=traffic, disturbances=(TO_WORKER["TERM"],))
-        run = predict(replace(asked, costs=replace(asked.costs, finish=0.01)))
-        assert [row.outcome for row in run.requests] == ["ok", last]
+        asked = sent_at_once(server, 2, io=Distribution("const", (2.0,)))
+        stopped = replace(asked, disturbances=(TO_WORKER["TERM"],))
+        assert outcomes(stopped) == ["ok", last]
 
 
 # Uvicorn's limit.
@@ -564,8 +556,8 @@ def test_a_function_whose_client_has_left_is_not_cancelled() -> None:
     assert last_end(impatient(asked, 1.0), TO_WORKER["TERM"]) == pytest.approx(6.5, abs=0.6)
 
 
-def test_what_is_over_when_the_grace_period_is_cancels_nothing() -> None:
-    """Of another client's request, on the same worker."""
+def test_the_end_of_a_grace_period_does_not_cancel_the_request_of_another_client() -> None:
+    """One that has ended meanwhile has nothing left to cancel."""
     rows = ((0.0, 2.0, 0.0), (3.4, 0.9, 0.0))
     run = predict(impatient(traced(ASGI, *rows), 1.0))
     assert [row.outcome for row in run.requests] == ["timeout", "ok"]

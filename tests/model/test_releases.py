@@ -14,6 +14,7 @@ from statistics import median
 from typing import Literal
 
 import pytest
+from event_loops import sent_at_once
 from outcomes import outcomes
 
 from sim.analysis.recovery import toll
@@ -467,18 +468,9 @@ def test_an_asgi_worker_that_stops_does_not_wait_for_whom_nobody_waits(number: s
 
 @pytest.mark.parametrize("number", WITH_ASGI)
 def test_whether_an_asgi_worker_says_that_it_will_close(number: str) -> None:
-    """A client has its response and sends the next request before the worker closes."""
-    traffic = Traffic(
-        arrivals="closed",
-        users=1,
-        requests=6,
-        connection="keepalive",
-        think=Distribution("const", (0.0,)),
-    )
-    asked = Experiment(Server(worker_class="asgi", gunicorn=number, keepalive=0), traffic=traffic)
-    run = predict(replace(asked, costs=replace(asked.costs, finish=0.01)))
+    asked = sent_at_once(Server(worker_class="asgi", gunicorn=number, keepalive=0), 6)
     told = KNOWN.index(number) >= KNOWN.index("27.0.0")
-    assert [row.outcome for row in run.requests] == (["ok"] * 6 if told else ["ok", "reset"] * 3)
+    assert outcomes(predict(asked)) == (["ok"] * 6 if told else ["ok", "reset"] * 3)
 
 
 @pytest.mark.parametrize("number", WITH_ASGI)

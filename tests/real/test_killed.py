@@ -6,9 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
+
+from waiting import wait_for
 
 from tests.kills import recording
 from tests.kills.command import ROOT, troubles
@@ -49,12 +50,8 @@ def test_a_rig_that_is_killed_while_a_worker_is_born_leaves_no_server() -> None:
             env={**os.environ, MARK: mark},
             start_new_session=True,
         )
-        deadline = time.monotonic() + BIRTH
         # The rig, the master and the worker.
-        while len(family(mark, rig.pid)) < 3:
-            assert rig.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for(lambda: len(family(mark, rig.pid)) == 3, "the birth of a worker", BIRTH)
         rig.kill()
         rig.wait()
         assert remains(mark, rig.pid, Possessions()) == []

@@ -20,6 +20,8 @@ GTHREAD = Server(
     workers=2, threads=2, worker_class="gthread", worker_connections=2, preload_app=True
 )
 
+BURST = Traffic(arrivals="trace", trace=(TraceRow(0.0, 0.02, 0.0),) * 28, drain=15.0)
+
 
 def _overload(server: Server, *, rate: float, io: float, **traffic: float | None) -> Experiment:
     return Experiment(
@@ -39,18 +41,13 @@ def _overload(server: Server, *, rate: float, io: float, **traffic: float | None
 EXPERIMENTS = {
     "a burst, backlog 2": Experiment(
         server=replace(SYNC, backlog=2),
-        traffic=Traffic(arrivals="trace", trace=(TraceRow(0.0, 0.02, 0.0),) * 28, drain=15.0),
+        traffic=BURST,
         replications=1,
     ),
     # Most get a SYN cookie, and a reset once they send a second segment.
     "a burst with bodies, backlog 2": Experiment(
         server=replace(SYNC, backlog=2),
-        traffic=Traffic(
-            arrivals="trace",
-            trace=(TraceRow(0.0, 0.02, 0.0),) * 28,
-            body=Distribution("const", (0.05,)),
-            drain=15.0,
-        ),
+        traffic=replace(BURST, body=Distribution("const", (0.05,))),
         replications=1,
     ),
     "sync, backlog 1": _overload(

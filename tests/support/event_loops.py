@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from strategies import FREE
 
 from sim.analysis.summary import summarize
 from sim.experiment import Experiment, Host, Server, TraceRow, Traffic
+from sim.experiment.distribution import Distribution
 from sim.experiment.disturbance import Signal
 from sim.model.simulation import predict
 from sim.run import Run
@@ -25,6 +28,20 @@ def traced(server: Server, *rows: tuple[float, float, float], **traffic: object)
     trace = tuple(TraceRow(*row) for row in rows)
     of = Traffic(arrivals="trace", trace=trace, **traffic)  # type: ignore[arg-type]
     return Experiment(server, Host(clients="remote"), of, costs=FREE)
+
+
+def sent_at_once(server: Server, requests: int, **traffic: object) -> Experiment:
+    """A client that sends again before the worker could close, 10 ms after each response."""
+    of = Traffic(
+        arrivals="closed",
+        users=1,
+        requests=requests,
+        connection="keepalive",
+        think=Distribution("const", (0.0,)),
+        **traffic,  # type: ignore[arg-type]
+    )
+    asked = Experiment(server, traffic=of)
+    return replace(asked, costs=replace(asked.costs, finish=0.01))
 
 
 def mean_latency(asked: Experiment) -> tuple[float, float]:
